@@ -1,0 +1,29 @@
+# Each target first sees to .venv: tools/set_up.py makes it, installs the course into
+# it, and does so again only when pyproject.toml changed.
+
+PYTHON = .venv/bin/python
+FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
+
+# JupyterLab starts for root, the usual user of a container, only when told to.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test setup bench notebooks
+
+help: ## List what make can do here.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+lab: setup ## Open the course in JupyterLab: start here.
+	$(PYTHON) -m jupyterlab $(AS_ROOT) --LabApp.default_url=$(FIRST_PAGE)
+
+test: setup ## Run all tests, among them every notebook.
+	$(PYTHON) -m pytest
+
+setup: ## Make .venv and install the course into it, if that is not done yet.
+	@python3 tools/set_up.py
+
+bench: setup ## Measure how fast training and the live lab are on this machine.
+	$(PYTHON) tools/bench.py
+
+notebooks: setup ## Run all notebooks and store their outputs in them.
+	$(PYTHON) tools/run_notebooks.py
