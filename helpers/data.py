@@ -1,0 +1,413 @@
+"""Fashion-MNIST as tensors in memory: find it, verify it, split it.
+
+The 70,000 grey pictures of clothes come from Zalando Research (MIT licence):
+https://github.com/zalandoresearch/fashion-mnist
+"""
+
+import contextlib
+import errno
+import functools
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+import urllib.request
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import filelock
+import numpy as np
+import platformdirs
+import torch
+
+HOME = "https://github.com/zalandoresearch/fashion-mnist"
+MIRRORS = (
+    f"{HOME}/raw/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # torchvision's
+)
+DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"  # package dataset-fashion-mnist
+SAMPLE_FOLDER = os.path.join(os.path.dirname(__file__), "sample")
+ANSWER_SECONDS = 6  # a mirror that has not answered by then is passed over
+STALL_SECONDS = 15  # a transfer that stands still for so long is given up
+LOCK_SECONDS = 600  # another notebook's download is waited for so long
+CLASS_NAMES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+# Number of items, and SHA-256 of the uncompressed content: the compressed bytes depend
+# on the source. The smallest file comes first, so that a bad mirror shows itself early.
+FILES = {
+    "t10k-labels-idx1-ubyte":
+        (10_000, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+    "train-labels-idx1-ubyte":
+        (60_000, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    "t10k-images-idx3-ubyte":
+        (10_000, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    "train-images-idx3-ubyte":
+        (60_000, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+}  # fmt: skip
+SAMPLE_FILES = {
+    "images-idx3-ubyte.bz2":
+        (8_000, "94dc86fcf016c56565a6ec11a1c4daf32c63d3824ec3805a70c3a57133d998a3"),
+    "labels-idx1-ubyte.bz2":
+        (8_000, "102fdef3027d145d0b3d0d4e7c059d71a3e84f01b0583ffb31d6f7540bc4ef43"),
+}  # fmt: skip
+SAMPLE_SIZES = (6_000, 1_000, 1_000)  # train, val, test; each file holds all three
+
+# What the user may read, in whole sentences; `_diagnose` has the ones on damaged files.
+SAMPLE_WANTED = (
+    "As asked, this is the course's own sample of Fashion-MNIST (6,000 + 1,000 + 1,000 "
+    "pictures): expect accuracies about 10 points lower, and noisier. For the full "
+    "set, leave out root='sample' and FASHION_MNIST_ROOT=sample."
+)
+SAMPLE_INSTEAD = (
+    "Fashion-MNIST cannot be downloaded, so this is the course's own sample of it "
+    "(6,000 + 1,000 + 1,000 pictures): expect accuracies about 10 points lower, and "
+    "noisier. For the full set, load again with a working connection, or set "
+    "FASHION_MNIST_ROOT to a folder with the four .gz files of "
+    f"{HOME} (what went wrong: {{reason}})."
+)
+NOTHING_THERE = (
+    f"{{folder}} is not there, or has none of the four files {', '.join(FILES)} (plain "
+    "or with .gz at the end), so Fashion-MNIST is looked for elsewhere."
+)
+WHAT_TO_DO = (
+    f"{{problem}} Put the original from {HOME} there, or have the course look "
+    "elsewhere by leaving out root and FASHION_MNIST_ROOT."
+)
+DOWNLOADING = "Downloading Fashion-MNIST (30 MB, only this once) from {mirror}"
+WAITING = "Another notebook is downloading Fashion-MNIST; waiting for it to finish."
+NOT_KEPT = (
+    "The cache folder {folder} cannot be used ({reason}), so Fashion-MNIST was "
+    "downloaded for this session only."
+)
+SET_ASIDE = "{problem} It was renamed to {aside}, and a good copy is looked for."
+DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; the search goes on."
+SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
+
+
+class DataError(ValueError):
+    """A file of Fashion-MNIST is missing or is not what it should be."""
+
+
+class Unreachable(Exception):
+    """No mirror gave the files; the message says why."""
+
+
+_TemporaryFolder = functools.partial(
+    tempfile.TemporaryDirectory, prefix="download-", ignore_cleanup_errors=True
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Pictures and their classes.
+
+    images: float32 [N, 784], from 0 (background) to 1, the 28 rows one after the other.
+    labels: int64 [N], 0 to 9: positions in `FashionMNIST.class_names`.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __repr__(self):
+        return f"Split(images={list(self.images.shape)}, labels=[{len(self)}])"
+
+    def to(self, device):
+        """The same pictures on `device`; `self` if they are there already."""
+        images, labels = self.images.to(device), self.labels.to(device)
+        same = images is self.images and labels is self.labels
+        return self if same else Split(images, labels)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FashionMNIST:
+    """Fashion-MNIST in three fixed, stratified splits, as by `load_fashion_mnist`.
+
+    source: "full" or "sample"; location: the folder or mirror that it came from.
+    """
+
+    train: Split
+    val: Split
+    test: Split
+    source: str
+    location: str
+    class_names: tuple = CLASS_NAMES
+
+    def __repr__(self):
+        sizes = f"train={len(self.train)}, val={len(self.val)}, test={len(self.test)}"
+        return f"FashionMNIST({self.source}: {sizes})"
+
+    def to(self, device):
+        """The same data on `device`; `self` if they are there already."""
+        here = {name: getattr(self, name) for name in ("train", "val", "test")}
+        there = {name: split.to(device) for name, split in here.items()}
+        return self if there == here else replace(self, **there)
+
+
+def load_fashion_mnist(root=None):
+    """Find, verify and split Fashion-MNIST; returns a `FashionMNIST` on the CPU.
+
+    Of the 60,000 training pictures the last 1,000 of each class, in file order, are the
+    validation set: 50,000 / 10,000 / 10,000. Choose by `val`; `test` is for the end.
+
+    root: a folder with the four idx files (plain or .gz), in it or in FashionMNIST/raw
+    below it; by default $FASHION_MNIST_ROOT. Then come the user's cache folder, the
+    Debian package and a download into the cache (30 MB). "sample" asks for the bundled
+    6,000 + 1,000 + 1,000 pictures; they also stand in, with a printed line, if nothing
+    can be reached. Raises `DataError` (a ValueError) if root has some of the files but
+    not all, or one that is truncated, altered or swapped.
+    """
+    root = os.fspath(root or os.environ.get("FASHION_MNIST_ROOT", ""))
+    if root == "sample":
+        print(SAMPLE_WANTED)
+        return _load_sample()
+    if root:
+        folder = os.path.expanduser(root)
+        try:
+            if content := _read_folder(folder):
+                return _load_full(content, folder)
+        except DataError as error:
+            raise DataError(WHAT_TO_DO.format(problem=error)) from None
+        print(NOTHING_THERE.format(folder=folder))
+    try:
+        cache = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
+    except RuntimeError:  # no home; older releases give a relative path like this one
+        cache = "~/.cache/one-line-of-pytorch"
+    if content := _read_cache(cache):
+        return _load_full(content, cache)
+    try:
+        if content := _read_folder(DEBIAN_FOLDER):
+            return _load_full(content, DEBIAN_FOLDER)
+    except DataError as error:
+        print(DEBIAN_DAMAGED.format(problem=error))
+    try:
+        return _load_full(*_download(cache))
+    except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
+        print(SAMPLE_INSTEAD.format(reason=" ".join(str(error).split())))
+        return _load_sample()
+
+
+def _load_full(content, location):
+    test_labels, train_labels, test_images, train_images = (content[n] for n in FILES)
+    val = np.zeros(len(train_labels), dtype=bool)
+    for label in range(len(CLASS_NAMES)):
+        val[np.flatnonzero(train_labels == label)[-1_000:]] = True
+    return FashionMNIST(
+        _split(train_images, train_labels, ~val),
+        _split(train_images, train_labels, val),
+        _split(test_images, test_labels),
+        source="full",
+        location=location,
+    )
+
+
+def _load_sample():
+    path = os.path.join(SAMPLE_FOLDER, "")
+    try:
+        images, labels = (_read(path + n, *known) for n, known in SAMPLE_FILES.items())
+    except DataError as error:
+        raise DataError(SAMPLE_DAMAGED.format(problem=error)) from None
+    starts = np.cumsum(SAMPLE_SIZES)[:-1]
+    splits = map(_split, np.split(images, starts), np.split(labels, starts))
+    return FashionMNIST(*splits, source="sample", location=SAMPLE_FOLDER)
+
+
+def _split(images, labels, which=slice(None)):
+    # Split as bytes and divide in place: the peak stays near the tensors' own 220 MB.
+    floats = torch.from_numpy(np.array(images[which])).to(torch.float32).div_(255)
+    return Split(floats, torch.from_numpy(labels[which].astype(np.int64)))
+
+
+def _find(folder):
+    """Paths of those of the four files that `folder` has, by file name."""
+    found = {}
+    for name in FILES:
+        for place in (folder, os.path.join(folder, "FashionMNIST", "raw")):
+            for path in (os.path.join(place, name + ".gz"), os.path.join(place, name)):
+                if name not in found and os.path.isfile(path):
+                    found[name] = path
+    return found
+
+
+def _read_folder(folder):
+    """Verified arrays by file name; None if `folder` has none of the four files."""
+    found = _find(folder)
+    if not found:
+        return None
+    for name in FILES:
+        if name not in found:
+            raise DataError(f"The file {name} (or {name}.gz) is missing in {folder}.")
+    return {name: _read(path, *FILES[name]) for name, path in found.items()}
+
+
+def _read(path, count, sha256):
+    """A verified idx file as uint8 [count, 784] or [count]; otherwise a `DataError`."""
+    shape = (count, 784) if "images" in os.path.basename(path) else (count,)
+    header = 8 * len(shape)
+    size = header + int(np.prod(shape))
+    try:
+        content = packed = Path(path).read_bytes()
+        if path.endswith(".gz"):
+            content = zlib.decompress(packed, wbits=31, bufsize=size)
+        elif path.endswith(".bz2"):
+            import bz2  # some builds of Python lack it, and only the sample needs it
+
+            content = bz2.decompress(packed)
+    except (OSError, ValueError, zlib.error) as error:
+        problem = f"{path} cannot be read ({error})."
+        if isinstance(error, zlib.error) and "truncated" in str(error):
+            problem = f"{path} is truncated: its gzip data end too early."
+        elif isinstance(error, zlib.error) and packed[:2] != b"\x1f\x8b":
+            problem = f"{path} is not a gzip file."
+        raise DataError(problem) from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DataError(_diagnose(path, content, shape, header, size))
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _diagnose(path, content, shape, header, size):
+    """One sentence on an idx file that is not the one of Fashion-MNIST."""
+    if content[:4] != (b"\0\0\x08\x03" if len(shape) == 2 else b"\0\0\x08\x01"):
+        return f"{path} does not begin like the idx file that its name promises."
+    said = int.from_bytes(content[4:8], "big")
+    if said != shape[0]:
+        return f"{path} has {said:,} items; {shape[0]:,} are expected."
+    if len(content) != size:
+        return f"{path} has {len(content):,} bytes unpacked; {size:,} are expected."
+    body = np.frombuffer(content, np.uint8, offset=header)
+    if len(shape) == 2 and 0.11 < (mean := body.mean() / 255) < 0.15:
+        return (
+            f"{path} looks like MNIST's digits: its mean brightness is {mean:.2f}, and "
+            "that of Fashion-MNIST is 0.29."
+        )
+    each, sizes = shape[0] // 10, np.bincount(body, minlength=10).tolist()
+    if len(shape) == 1 and sizes == [each] * 10:
+        return f"{path} has {each:,} labels of each class in another order."
+    if len(shape) == 1 and sizes[1] in (1_135, 6_742):
+        return (
+            f"{path} looks like MNIST's labels: {sizes[1]:,} belong to class 1, and of "
+            f"Fashion-MNIST's {each:,} do."
+        )
+    return f"{path} has other content than the file of Fashion-MNIST with that name."
+
+
+def _read_cache(cache):
+    """Verified arrays by file name, or None; damaged files are set aside on the way."""
+    content = {}
+    for name, path in _find(cache).items():
+        try:
+            content[name] = _read(path, *FILES[name])
+        except DataError:
+            with _lock(cache), contextlib.suppress(OSError):  # a folder we only read
+                try:  # another notebook may have healed it while we waited
+                    content[name] = _read(path, *FILES[name])
+                except DataError as error:
+                    os.replace(path, path + ".damaged")
+                    print(SET_ASIDE.format(problem=error, aside=path + ".damaged"))
+    return content if len(content) == len(FILES) else None
+
+
+@contextlib.contextmanager
+def _lock(folder):
+    """One process at a time; where locks fail, go on: files land whole in any case."""
+    lock = filelock.FileLock(os.path.join(folder, ".lock"))
+    with contextlib.suppress(OSError, NotImplementedError):  # Timeout is an OSError
+        try:
+            lock.acquire(timeout=1)
+        except filelock.Timeout:
+            print(WAITING)
+            lock.acquire(timeout=LOCK_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(cache):
+    """Fetch what the cache lacks; verified arrays by file name, and where they are."""
+    try:
+        if not os.path.isabs(cache):
+            raise OSError("there is no home folder")
+        os.makedirs(cache, exist_ok=True)
+        failure = Path(cache, ".unreachable")
+        before = failure.exists() and failure.stat().st_mtime_ns
+        with _lock(cache):
+            missing = [name for name in FILES if name not in _find(cache)]
+            if missing:
+                # A class that starts at once need not fail one after the other.
+                if before != (failure.exists() and failure.stat().st_mtime_ns):
+                    raise Unreachable("another notebook has just tried in vain")
+                with _TemporaryFolder(dir=cache) as folder:
+                    try:
+                        _fetch(missing, folder)
+                    except Unreachable:
+                        failure.touch()
+                        raise
+                    for file in os.listdir(folder):
+                        os.replace(Path(folder, file), Path(cache, file))
+        return _read_folder(cache), cache  # not under the lock: all may read at once
+    except (OSError, DataError) as error:
+        reason = error
+    with _TemporaryFolder() as folder:
+        content, mirror = _fetch(FILES, folder)
+    print(NOT_KEPT.format(folder=cache, reason=reason))
+    return content, mirror
+
+
+def _fetch(names, folder):
+    """Download `names` into `folder`; verified arrays by name, and the mirror."""
+    content, reasons = {}, []
+    for mirror in MIRRORS:
+        try:
+            _probe(f"{mirror}{next(iter(names))}.gz")
+            print(DOWNLOADING.format(mirror=mirror))
+            for name in names:
+                if name not in content:
+                    path = os.path.join(folder, name + ".gz")
+                    _transfer(f"{mirror}{name}.gz", path)
+                    content[name] = _read(path, *FILES[name])
+            return content, mirror
+        except Exception as error:  # whatever a network does, the course opens
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise  # not the mirror's fault: the disk is full
+            host = mirror.split("/")[2]
+            reasons.append(f"{host}: {getattr(error, 'reason', None) or error}")
+    raise Unreachable("; ".join(reasons))
+
+
+def _probe(url):
+    """Raise unless `url` answers in time. A socket's own time-out would not do: a slow
+    name server, and a host with eight addresses, each multiply it."""
+    outcome = [TimeoutError(f"no answer within {ANSWER_SECONDS} seconds")]
+
+    def ask():
+        request = urllib.request.Request(url, method="HEAD")
+        try:  # a little longer, so that the caller's own message comes first
+            urllib.request.urlopen(request, timeout=ANSWER_SECONDS + 1).close()
+            outcome[0] = None
+        except Exception as error:
+            outcome[0] = error
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    if outcome[0]:
+        raise outcome[0]
+
+
+def _transfer(url, path):
+    from torchvision.datasets.utils import download_url  # slow to import, rarely needed
+
+    Path(path).unlink(missing_ok=True)  # download_url takes a partial file for done
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision sets none
+    try:
+        download_url(url, os.path.dirname(path), os.path.basename(path))
+    finally:
+        socket.setdefaulttimeout(before)
