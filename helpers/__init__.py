@@ -1,0 +1,34 @@
+"""The course's own tools. Notebooks import from here and nothing deeper."""
+
+from importlib import import_module
+
+# Each name is loaded when it is first used, so that `import helpers` is quick
+# and a lesson pays only for what it shows.
+_HOME = {
+    "load_fashion_mnist": "data",
+    "MLP": "model",
+    "Config": "training",
+    "evaluate": "training",
+    "train": "training",
+    "as_code": "script",
+    "plot_columns": "plots",
+    "plot_confusion": "plots",
+    "plot_curves": "plots",
+    "plot_pictures": "plots",
+    "lab": "live",
+    "check_machine": "machine",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"helpers has no {name!r}; it has: {', '.join(__all__)}")
+    value = getattr(import_module(f"helpers.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

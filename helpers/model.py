@@ -1,0 +1,246 @@
+"""The model of the course, written out: parameters W1, b1, W2, b2, ...
+
+    hidden = relu(X @ W1 + b1)
+    output = hidden @ W2 + b2
+
+Weights have the shape `(num_inputs, num_outputs)` of their layer, as in the
+line that the course explains. (`nn.Linear` stores the transpose.)
+"""
+
+import math
+import threading
+from numbers import Integral, Real
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
+MAX_LAYERS = 20
+
+# torch.randn in a learner's own function draws from the one global generator.
+_global_generator = threading.Lock()
+
+
+def is_count(value, most=1_000_000):
+    """True for a whole number from 1 to `most` (True and False are not numbers)."""
+    return (
+        isinstance(value, Integral)
+        and not isinstance(value, bool)
+        and 1 <= value <= most
+    )
+
+
+def is_number(value, low, high):
+    """True for a finite number with low <= value <= high."""
+    return (
+        isinstance(value, Real)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= value <= high
+    )
+
+
+def _is_width(value):
+    if isinstance(value, (tuple, list)):
+        return 1 <= len(value) <= MAX_LAYERS and all(is_count(v, 65_536) for v in value)
+    return is_count(value, 65_536)
+
+
+# field: (is it fine?, the sentence when it isn't)
+RULES = {
+    "num_inputs": (
+        is_count,
+        "num_inputs must be a whole number from 1 to 1,000,000, such as 784; "
+        "you gave {value!r}.",
+    ),
+    "num_outputs": (
+        is_count,
+        "num_outputs must be a whole number from 1 to 1,000,000, such as 10; "
+        "you gave {value!r}.",
+    ),
+    "num_hiddens": (
+        _is_width,
+        "num_hiddens must be a whole number from 1 to 65,536, such as 256, or a "
+        "tuple of 1 to 20 such numbers, one for each hidden layer; "
+        "you gave {value!r}.",
+    ),
+    "num_layers": (
+        lambda value: is_count(value, MAX_LAYERS),
+        "num_layers counts the hidden layers and must be a whole number from 1 to 20; "
+        "you gave {value!r}.",
+    ),
+    "activation": (
+        lambda value: isinstance(value, str) and value in ACTIVATIONS,
+        "activation must be 'relu', 'tanh' or 'sigmoid'; you gave {value!r}.",
+    ),
+    "init": (
+        lambda value: callable(value) or (isinstance(value, str) and value in INITS),
+        "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', 'zeros' "
+        "or your own function of (num_inputs, num_outputs) that returns a tensor of "
+        "that shape; you gave {value!r}.",
+    ),
+    "sigma": (
+        lambda value: is_number(value, 0, 100),
+        "sigma must be a number from 0 to 100, such as 0.01; you gave {value!r}.",
+    ),
+}
+
+OWN_INIT_TYPE = (
+    "Your init function {name}({num_inputs}, {num_outputs}) returned {found}; "
+    "it must return a tensor of floats."
+)
+OWN_INIT_SHAPE = (
+    "Your init function {name}({num_inputs}, {num_outputs}) returned the shape "
+    "{found}; it must be ({num_inputs}, {num_outputs}), inputs first."
+)
+WIDTHS_AGAINST_LAYERS = (
+    "num_hiddens={widths} names {found} hidden layers, but num_layers is "
+    "{num_layers}; leave num_layers out or make the two agree."
+)
+
+
+def check(rules, **values):
+    """Raise ValueError with the field's own sentence for the first bad value."""
+    for field, value in values.items():
+        is_fine, sentence = rules[field]
+        if not is_fine(value):
+            raise ValueError(sentence.format(value=value))
+
+
+def hidden_widths(num_hiddens, num_layers=1):
+    """The width of every hidden layer, as a tuple of ints.
+
+    `num_hiddens` is one width for each of `num_layers` layers, or the tuple
+    itself. Raises ValueError where a tuple and `num_layers` disagree.
+    """
+    check(RULES, num_hiddens=num_hiddens, num_layers=num_layers)
+    if isinstance(num_hiddens, Integral):
+        return (int(num_hiddens),) * int(num_layers)
+    if num_layers not in (1, len(num_hiddens)):
+        raise ValueError(
+            WIDTHS_AGAINST_LAYERS.format(
+                widths=tuple(num_hiddens),
+                found=len(num_hiddens),
+                num_layers=num_layers,
+            )
+        )
+    return tuple(int(width) for width in num_hiddens)
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron with parameters W1, b1, W2, b2, ... (float32).
+
+    Arguments:
+        num_inputs, num_outputs: width of the input and of the output.
+        num_hiddens: one width for each of `num_layers` hidden layers, or a
+            tuple of widths.
+        activation: "relu", "tanh" or "sigmoid", after every hidden layer.
+        init: how each weight matrix W of shape (n_in, n_out) begins.
+            "normal": torch.randn(n_in, n_out) * sigma.
+            "xavier": spread sqrt(2 / (n_in + n_out)); Glorot and Bengio, 2010.
+            "kaiming": spread sqrt(2 / n_in); He et al., 2015.
+            "default": what nn.Linear(n_in, n_out) draws, its bias included.
+            "constant": every weight is sigma. "zeros": every weight is 0.
+            Or a function (n_in, n_out) -> tensor, called once for each layer.
+        sigma: the spread of "normal", the value of "constant".
+        seed: draws the same weights every time; None draws from PyTorch's
+            global generator. The global generator is left as it was found,
+            unless seed is None.
+
+    Biases begin at zero, except with "default". Raises ValueError with one
+    sentence that names the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        num_inputs,
+        num_hiddens,
+        num_outputs,
+        num_layers=1,
+        activation="relu",
+        init="normal",
+        sigma=0.01,
+        seed=None,
+    ):
+        super().__init__()
+        check(
+            RULES,
+            num_inputs=num_inputs,
+            num_outputs=num_outputs,
+            activation=activation,
+            init=init,
+            sigma=sigma,
+        )
+        self.activation = activation
+        self.widths = (
+            int(num_inputs),
+            *hidden_widths(num_hiddens, num_layers),
+            int(num_outputs),
+        )
+        self.num_layers = len(self.widths) - 2
+        shapes = list(zip(self.widths, self.widths[1:]))
+        draw = _draw_own if callable(init) else _draw_named
+        for i, (W, b) in enumerate(draw(init, shapes, sigma, seed), start=1):
+            setattr(self, f"W{i}", nn.Parameter(W))
+            setattr(self, f"b{i}", nn.Parameter(b))
+
+    def forward(self, X):
+        """X: float32 [N, num_inputs] -> logits: float32 [N, num_outputs]."""
+        activation = ACTIVATIONS[self.activation]
+        for i in range(1, self.num_layers + 1):
+            X = activation(X @ getattr(self, f"W{i}") + getattr(self, f"b{i}"))
+        last = self.num_layers + 1
+        return X @ getattr(self, f"W{last}") + getattr(self, f"b{last}")
+
+    def extra_repr(self):
+        return f"{'-'.join(map(str, self.widths))}, activation={self.activation}"
+
+
+def _draw_named(init, shapes, sigma, seed):
+    generator = torch.default_generator
+    if seed is not None:
+        generator = torch.Generator().manual_seed(seed)
+    for n_in, n_out in shapes:
+        b = torch.zeros(n_out)
+        if init == "normal":
+            W = torch.randn(n_in, n_out, generator=generator) * sigma
+        elif init == "xavier":
+            W = torch.randn(n_in, n_out, generator=generator)
+            W = W * (2 / (n_in + n_out)) ** 0.5
+        elif init == "kaiming":
+            W = torch.randn(n_in, n_out, generator=generator) * (2 / n_in) ** 0.5
+        elif init == "default":
+            # The order and the bounds of nn.Linear.reset_parameters, so that
+            # the same seed gives the same numbers.
+            W = torch.empty(n_out, n_in)
+            nn.init.kaiming_uniform_(W, a=5**0.5, generator=generator)
+            W = W.T.contiguous()
+            bound = 1 / n_in**0.5
+            nn.init.uniform_(b, -bound, bound, generator=generator)
+        else:
+            W = torch.full((n_in, n_out), float(sigma if init == "constant" else 0))
+        yield W, b
+
+
+def _draw_own(function, shapes, sigma, seed):
+    with _global_generator, torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        drawn = [function(n_in, n_out) for n_in, n_out in shapes]
+    for W, (n_in, n_out) in zip(drawn, shapes):
+        where = {
+            "name": getattr(function, "__name__", "init"),
+            "num_inputs": n_in,
+            "num_outputs": n_out,
+        }
+        if not (isinstance(W, torch.Tensor) and W.is_floating_point()):
+            found = str(W.dtype) if isinstance(W, torch.Tensor) else type(W).__name__
+            raise ValueError(OWN_INIT_TYPE.format(found=found, **where))
+        if W.shape != (n_in, n_out):
+            raise ValueError(OWN_INIT_SHAPE.format(found=tuple(W.shape), **where))
+        # A copy: the learner's tensor stays the learner's.
+        yield (
+            W.detach().to("cpu", torch.float32, copy=True).contiguous(),
+            torch.zeros(n_out),
+        )

@@ -1,0 +1,370 @@
+"""Training: a Config says what, `train` does it one step at a time.
+
+`train(config, data)` is a generator. Whoever asks for the next step decides
+the pace, and stopping is just not asking for more: a `for` loop in a notebook,
+the live lab and the tests all use this one generator.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch.nn import functional as F
+
+from helpers import model
+from helpers.model import MLP, check, hidden_widths, is_count, is_number
+
+OPTIMIZERS = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+SUBSET = 500  # pictures of train and of validation behind the curves
+
+
+def _is_device(value):
+    try:
+        torch.empty(0, device=value)
+    except (RuntimeError, TypeError, AssertionError):
+        return False
+    return isinstance(value, str)
+
+
+RULES = {name: model.RULES[name] for name in ("activation", "init", "sigma")} | {
+    "lr": (
+        lambda value: is_number(value, 0, 100) and value > 0,
+        "lr must be a number above 0 and at most 100, such as 0.1; you gave {value!r}.",
+    ),
+    "batch_size": (
+        lambda value: is_count(value, 65_536),
+        "batch_size must be a whole number from 1 to 65,536, such as 256; "
+        "you gave {value!r}.",
+    ),
+    "num_epochs": (
+        lambda value: is_count(value, 1000),
+        "num_epochs must be a whole number from 1 to 1,000, such as 10; "
+        "you gave {value!r}.",
+    ),
+    "optimizer": (
+        lambda value: isinstance(value, str) and value in OPTIMIZERS,
+        "optimizer must be 'sgd', 'adam' or 'adamw'; you gave {value!r}.",
+    ),
+    "momentum": (
+        lambda value: is_number(value, 0, 1) and value < 1,
+        "momentum must be a number from 0 to below 1, such as 0.9; you gave {value!r}.",
+    ),
+    "weight_decay": (
+        lambda value: is_number(value, 0, 10),
+        "weight_decay must be a number from 0 to 10, such as 0.0001; "
+        "you gave {value!r}.",
+    ),
+    "seed": (
+        lambda value: value == 0 or is_count(value, 2**63 - 1),
+        "seed must be a whole number from 0 up, such as 0; you gave {value!r}.",
+    ),
+    "device": (
+        _is_device,
+        "device must be one that this PyTorch can use, such as 'cpu', or 'cuda' with "
+        "an NVIDIA GPU; you gave {value!r}.",
+    ),
+}
+
+MOMENTUM_WITHOUT_SGD = (
+    "momentum={momentum} has no effect with optimizer={optimizer!r}, which has its "
+    "own; use optimizer='sgd' or leave momentum at 0."
+)
+NO_SUCH_FIELD = "A Config has no {name!r}; its fields are: {known}."
+NO_SUCH_FIELD_CLOSE = "A Config has no {name!r}; did you mean {close!r}?"
+NOT_A_PAIR = (
+    "{part!r} is not of the form name=value; a whole setting reads like "
+    "'num_hiddens=256 lr=0.1 seed=3'."
+)
+NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
+OWN_INIT = (
+    "init={value} is somebody's own function, which text can't carry; define it here "
+    "and call Config.from_string(text, init={value})."
+)
+NOT_DATA = (
+    "train(config, data) needs the data that load_fashion_mnist() returns; "
+    "you gave {found}."
+)
+NOT_CONFIG = (
+    "train(config, data) needs a Config, such as Config(lr=0.1); you gave {found}."
+)
+DIVERGED = (
+    "stopped at step {step:,}: the loss is {loss}, so no later step can repair it; "
+    "try a smaller lr or smaller initial weights"
+)
+DONE = "done: {epochs} epochs, {step:,} steps"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One setting of the model and its training.
+
+    num_hiddens, num_layers, activation, init and sigma are those of `MLP`.
+    lr: step size. batch_size: pictures a step. num_epochs: passes over the
+    training pictures. optimizer: "sgd", "adam" or "adamw". momentum: of sgd.
+    weight_decay: L2 penalty. seed: of the first weights and of the order of
+    the pictures. device: "cpu", "cuda", ...
+
+    A bad value raises ValueError with one sentence that names the field, the
+    value and what is allowed. `str(config)` is one short line, and
+    `Config.from_string` reads it.
+    """
+
+    num_hiddens: int | tuple[int, ...] = 256
+    num_layers: int = 1
+    activation: str = "relu"
+    lr: float = 0.1
+    batch_size: int = 256
+    num_epochs: int = 10
+    init: str | Callable = "normal"
+    sigma: float = 0.01
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self):
+        widths = hidden_widths(self.num_hiddens, self.num_layers)
+        check(RULES, **{name: getattr(self, name) for name in RULES})
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                MOMENTUM_WITHOUT_SGD.format(
+                    momentum=self.momentum, optimizer=self.optimizer
+                )
+            )
+        # One spelling for one setting: ints and floats, and a tuple only where
+        # the widths differ.
+        set_field = object.__setattr__
+        set_field(self, "num_layers", len(widths))
+        same = len(set(widths)) == 1
+        set_field(self, "num_hiddens", widths[0] if same else widths)
+        for field in fields(self):
+            if field.type in (int, float):
+                set_field(self, field.name, field.type(getattr(self, field.name)))
+
+    def __str__(self):
+        """num_hiddens, lr and whatever is not the default, as name=value."""
+        parts = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("num_hiddens", "lr") or value != field.default:
+                if field.name == "num_hiddens" and isinstance(value, tuple):
+                    value = "-".join(map(str, value))
+                elif field.name == "num_layers" and isinstance(self.num_hiddens, tuple):
+                    continue
+                elif callable(value):
+                    value = getattr(value, "__name__", "own")
+                parts.append(f"{field.name}={value}")
+        return " ".join(parts)
+
+    @classmethod
+    def from_string(cls, text, init=None):
+        """The Config that `text` describes, such as "num_hiddens=256 lr=0.1".
+
+        What the text leaves out has its default. `init`: the function, where
+        the text names a learner's own. Raises ValueError with one sentence.
+        """
+        values = {}
+        defaults = {field.name: field.default for field in fields(cls)}
+        for part in text.replace(",", " ").split():
+            name, equals, value = part.partition("=")
+            if not (equals and name and value):
+                raise ValueError(NOT_A_PAIR.format(part=part))
+            if name not in defaults:
+                raise ValueError(no_such_field(name))
+            values[name] = _read(name, value, defaults[name], init)
+        return cls(**values)
+
+
+def no_such_field(name):
+    """The sentence for a name that is no field of Config."""
+    known = [field.name for field in fields(Config)]
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return NO_SUCH_FIELD_CLOSE.format(name=name, close=close[0])
+    return NO_SUCH_FIELD.format(name=name, known=", ".join(known))
+
+
+def _read(name, value, default, init):
+    if name == "init" and value not in model.INITS:
+        if getattr(init, "__name__", None) != value:
+            raise ValueError(OWN_INIT.format(value=value))
+        return init
+    try:
+        if name == "num_hiddens" and "-" in value.strip("-"):
+            return tuple(int(width) for width in value.split("-"))
+        return type(default)(value)
+    except ValueError:
+        raise ValueError(
+            NOT_A_VALUE.format(name=name, value=value, example=default)
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is known after one step.
+
+    step: steps taken so far. epoch: the epoch it belongs to, from 1.
+    loss: mean cross-entropy (nats) of this step's batch, before its update.
+    lr: the step size used. net: the MLP itself, as it is now.
+    train_loss, train_accuracy, val_loss, val_accuracy: on the first 500
+    pictures of each, after the update; None in the steps between.
+    full_val_loss, full_val_accuracy: on all of the validation set, at the end
+    of each epoch; None otherwise.
+    reason: why this is the last step (done, or diverged); None before.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    net: MLP
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    full_val_loss: float | None = None
+    full_val_accuracy: float | None = None
+    reason: str | None = None
+
+    @property
+    def epoch_end(self):
+        return self.full_val_accuracy is not None
+
+
+@torch.no_grad()
+def evaluate(net, images, labels):
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of `net`, as two floats.
+
+    images: float32 [N, num_inputs]; labels: int64 [N]; any N from 1 up.
+    """
+    loss = correct = 0
+    for X, y in zip(images.split(2000), labels.split(2000)):
+        logits = net(X)
+        loss += F.cross_entropy(logits, y, reduction="sum").item()
+        correct += (logits.argmax(dim=1) == y).sum().item()
+    return loss / len(labels), correct / len(labels)
+
+
+class Run(Generator):
+    """A training under way: iterate over it for one `Progress` a step.
+
+    config: its Config. net: the MLP. lr: may be set at any time and holds from
+    the next step on. lr_changes: the (step, lr) pairs so far, where `step`
+    steps had been taken when that lr came in; the first is (0, config.lr).
+    """
+
+    def __init__(self, config, data, eval_every=20):
+        if not isinstance(config, Config):
+            raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
+        if not (hasattr(data, "train") and hasattr(data, "val")):
+            raise TypeError(NOT_DATA.format(found=type(data).__name__))
+        self.config = config
+        self.data = data.to(config.device)
+        self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
+        self.num_steps = self.steps_per_epoch * config.num_epochs
+        self.net = MLP(
+            data.train.images.shape[1],
+            config.num_hiddens,
+            len(data.class_names),
+            config.num_layers,
+            config.activation,
+            config.init,
+            config.sigma,
+            config.seed,
+        ).to(config.device)
+        self.lr_changes = [(0, config.lr)]
+        self._lr = config.lr
+        self._steps = self._train(eval_every)
+
+    @property
+    def lr(self):
+        return self._lr
+
+    @lr.setter
+    def lr(self, value):
+        check(RULES, lr=value)
+        self._lr = float(value)
+
+    def send(self, value):
+        return self._steps.send(value)
+
+    def throw(self, *error):
+        return self._steps.throw(*error)
+
+    def _train(self, eval_every):
+        config, net = self.config, self.net
+        options = {"lr": config.lr, "weight_decay": config.weight_decay}
+        if config.optimizer == "sgd":
+            options["momentum"] = config.momentum
+        optimizer = OPTIMIZERS[config.optimizer](net.parameters(), **options)
+        images, labels = self.data.train.images, self.data.train.labels
+        generator = torch.Generator().manual_seed(config.seed)
+        step = 0
+        for epoch in range(1, config.num_epochs + 1):
+            order = torch.randperm(len(labels), generator=generator)
+            for batch in order.to(config.device).split(config.batch_size):
+                lr = self._lr
+                if lr != self.lr_changes[-1][1]:
+                    self.lr_changes.append((step, lr))
+                    optimizer.param_groups[0]["lr"] = lr
+                # index_select: twice as fast as images[batch], same numbers.
+                X, y = images.index_select(0, batch), labels.index_select(0, batch)
+                loss = F.cross_entropy(net(X), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                step += 1
+                progress = Progress(step, epoch, loss.item(), lr, net)
+                if not math.isfinite(progress.loss):
+                    reason = DIVERGED.format(step=step, loss=progress.loss)
+                    yield replace(progress, reason=reason)
+                    return
+                epoch_end = step % self.steps_per_epoch == 0
+                if epoch_end or (eval_every and step % eval_every == 1 % eval_every):
+                    progress = self._measure(progress, epoch_end)
+                yield progress
+
+    def _measure(self, progress, epoch_end):
+        measured = {}
+        for name in ("train", "val"):
+            split = getattr(self.data, name)
+            loss, accuracy = evaluate(
+                self.net, split.images[:SUBSET], split.labels[:SUBSET]
+            )
+            measured |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+        if epoch_end:
+            val = self.data.val
+            loss, accuracy = evaluate(self.net, val.images, val.labels)
+            measured |= {"full_val_loss": loss, "full_val_accuracy": accuracy}
+            if progress.step == self.num_steps:
+                measured["reason"] = DONE.format(
+                    epochs=progress.epoch, step=progress.step
+                )
+        return replace(progress, **measured)
+
+
+def train(config, data, eval_every=20):
+    """Train the model that `config` describes: a generator of `Progress`.
+
+        for progress in train(Config(lr=0.1), data):
+            if progress.epoch_end:
+                print(progress.epoch, progress.full_val_accuracy)
+
+    data: what `load_fashion_mnist` returns. The curves' figures are measured
+    at the first step, every `eval_every` steps and at each epoch's end; None:
+    at each epoch's end only. What it returns also has `.net`, `.lr` (may be
+    set while it runs) and `.lr_changes`.
+
+    The same Config gives the same numbers, to the bit, on the same machine
+    with the same number of threads. A loss that is no longer finite ends the
+    run with a `reason`, not an exception. Raises TypeError for a wrong config
+    or data, ValueError where a learner's own init returns something unusable.
+    """
+    return Run(config, data, eval_every)

@@ -1,0 +1,100 @@
+"""as_code: the script repeats the run's losses, to the bit."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from helpers import Config, as_code, load_fashion_mnist, train
+
+SCALE = 0.02
+
+
+def own_line(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * SCALE / math.sqrt(2)
+
+
+def calls_another(num_inputs, num_hiddens):
+    return own_line(num_inputs, num_hiddens).abs()
+
+
+def uses_the_unwritable(num_inputs, num_hiddens):
+    return torch.ones(num_inputs, num_hiddens) * TENSOR
+
+
+TENSOR = torch.tensor(0.5)
+
+CONFIGS = [
+    Config(),
+    Config(num_hiddens=(32, 16), init="xavier", activation="tanh"),
+    Config(num_hiddens=16, num_layers=4, init="default", momentum=0.9),
+    Config(num_hiddens=16, init="default", optimizer="adamw", lr=0.001),
+    Config(num_hiddens=16, init="constant", optimizer="adam", weight_decay=0.01),
+    Config(num_hiddens=16, init="zeros", activation="sigmoid", seed=9),
+    Config(num_hiddens=16, init="kaiming", batch_size=100, weight_decay=1e-4),
+    Config(num_hiddens=16, init=own_line),
+    Config(num_hiddens=16, num_layers=2, init=calls_another),
+]
+
+
+@pytest.fixture(autouse=True)
+def on_the_sample(monkeypatch):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+
+
+def run_script(script):
+    names = {}
+    exec(compile(script, "script", "exec"), names)
+    return names["losses"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+@pytest.mark.parametrize("change_lr", [False, True])
+def test_the_script_repeats_every_loss(config, change_lr):
+    config = Config(**{**vars(config), "num_epochs": 2})
+    run = train(config, load_fashion_mnist())
+    losses = []
+    for progress in run:
+        losses.append(progress.loss)
+        if change_lr and progress.step in (7, 30):
+            run.lr = run.lr * 2
+    script = as_code(run)
+    assert run_script(script) == losses
+    own = callable(config.init)
+    assert len(script.splitlines()) <= 30 or own
+    assert "helpers" not in script.replace(
+        "from helpers import load_fashion_mnist", ""
+    )
+
+
+def test_the_script_runs_by_itself():
+    config = Config(num_hiddens=8, num_epochs=1, init=own_line)
+    script = as_code(config) + "print(repr(losses))\n"
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    expected = [p.loss for p in train(config, load_fashion_mnist())]
+    assert printed.splitlines()[-1] == repr(expected)
+
+
+def test_the_line_of_the_course_stands_in_the_script():
+    assert "W1 = nn.Parameter(torch.randn(784, 256) * 0.01)" in as_code(Config())
+
+
+@pytest.mark.parametrize(
+    "function, complaint",
+    [
+        (lambda a, b: torch.zeros(a, b), "write it with def"),
+        (uses_the_unwritable, "uses TENSOR"),
+    ],
+)
+def test_an_own_line_that_cannot_be_written_down_is_named(function, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        as_code(Config(init=function))
+
+
+def test_only_runs_and_configs_have_code():
+    with pytest.raises(TypeError, match="you gave str"):
+        as_code("num_hiddens=256")
