@@ -1,0 +1,60 @@
+"""What a run leaves to draw: curves of bounded length, whatever its steps."""
+
+from array import array
+
+LIMIT = 300  # points a curve; more can't be told apart on a screen
+
+MEASURED = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+
+
+class Curve:
+    """Points (x, y) in order; neighbours are averaged once there are too many."""
+
+    def __init__(self):
+        self.x, self.y = array("f"), array("f")
+        self._per_point = 1
+        self._waiting = []
+
+    def append(self, x, y):
+        self._waiting.append((x, y))
+        if len(self._waiting) == self._per_point:
+            xs, ys = zip(*self._waiting)
+            self._waiting.clear()
+            self.x.append(sum(xs) / len(xs))
+            self.y.append(sum(ys) / len(ys))
+            if len(self.x) == LIMIT:
+                self._halve()
+
+    def _halve(self):
+        self._per_point *= 2
+        for values in (self.x, self.y):
+            pairs = zip(values[0::2], values[1::2])
+            values[:] = array("f", [(a + b) / 2 for a, b in pairs])
+
+
+class Curves:
+    """The curves of one run over epochs (float), by name.
+
+    "batch" is the loss of each step's batch; the others are named as the
+    fields of `Progress` that they show.
+    """
+
+    def __init__(self, steps_per_epoch):
+        self.steps_per_epoch = steps_per_epoch
+        self.by_name = {name: Curve() for name in ("batch", *MEASURED)}
+        self.last = None  # the newest Progress that measured accuracy
+
+    def add(self, progress):
+        epoch = progress.step / self.steps_per_epoch
+        self.by_name["batch"].append(epoch, progress.loss)
+        if progress.val_accuracy is not None:
+            self.last = progress
+            for name in MEASURED:
+                self.by_name[name].append(epoch, getattr(progress, name))
+
+    def packed(self):
+        """{name: [x, y]} with float32 bytes, as the browser reads them."""
+        return {
+            name: [curve.x.tobytes(), curve.y.tobytes()]
+            for name, curve in self.by_name.items()
+        }

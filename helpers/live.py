@@ -1,0 +1,567 @@
+"""The live lab: sliders that re-train a real model while you watch.
+
+One worker thread owns the current run. Sliders and buttons only hand it
+commands, and between two training steps it takes the newest; so a new value
+abandons the old run within one step, and only the worker writes what is drawn.
+"""
+
+import atexit
+import math
+import os
+import string
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import torch
+import traitlets
+from IPython import get_ipython
+
+from helpers import plots
+from helpers.curves import Curves
+from helpers.model import ACTIVATIONS, INITS
+from helpers.script import as_code
+from helpers.training import OPTIMIZERS, Config, no_such_field, train
+
+HERE = Path(__file__).parent
+FRAME_SECONDS = 0.030
+TILE_SECONDS = 0.1
+PREVIEW_STEPS = 100
+NUM_TILES = 16
+MAX_PINS = 4
+
+SLIDERS = {
+    "num_hiddens": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    "num_layers": tuple(range(1, 9)),
+    "lr": (
+        *(0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05),
+        *(0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0),
+    ),
+    "batch_size": (16, 32, 64, 128, 256, 512, 1024),
+    "num_epochs": (1, 2, 3, 5, 10, 15, 20, 30),
+    "sigma": (
+        *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02),
+        *(0.05, 0.1, 0.2, 0.5, 1.0),
+    ),
+    "momentum": (0.0, 0.5, 0.8, 0.9, 0.95, 0.99),
+    "weight_decay": (0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1),
+    "seed": tuple(range(10)),
+}
+MENUS = {
+    "activation": tuple(ACTIVATIONS),
+    "init": INITS,
+    "optimizer": tuple(OPTIMIZERS),
+}
+
+TOOLTIPS = {
+    "num_hiddens": "Units in each hidden layer. A change starts a new run.",
+    "num_layers": "Number of hidden layers. A change starts a new run.",
+    "lr": "Learning rate, the step size. A change acts on the running model.",
+    "batch_size": "Pictures in each step. A change starts a new run.",
+    "num_epochs": "Passes over the training pictures. A change starts a new run.",
+    "sigma": "Spread of the first weights (normal, constant). Starts a new run.",
+    "momentum": "Momentum of SGD. A change starts a new run.",
+    "weight_decay": "Pull of the weights towards zero. A change starts a new run.",
+    "seed": "Seed of the weights and of the order of pictures. Starts a new run.",
+    "activation": "Function after each hidden layer. A change starts a new run.",
+    "init": "How the weights begin. A change starts a new run.",
+    "optimizer": "How gradients become updates. A change starts a new run.",
+    "start": "Start, pause or go on.",
+    "step": "Take one training step, then pause.",
+    "reset": "Back to step 0, with the first weights.",
+    "new seed": "Start again with the next seed.",
+    "pin": "Keep this run's curves in the picture to compare with.",
+    "code": "Show and copy plain PyTorch that reproduces this run.",
+    "settings": "All settings in one line: copy it, or paste one and press Enter.",
+}
+PREVIEW = "Preview, the first {step} steps. Press Start, or move a slider."
+FRESH = "Step 0 of {num_steps:,}: nothing is trained yet, W1 is as it was drawn."
+RUNNING = (
+    "Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. "
+    "Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
+    "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
+)
+PAUSED = "Paused. " + RUNNING
+DONE = (
+    "Done: {num_epochs} epochs, {step:,} steps. Accuracy on all "
+    "{num_val:,} validation pictures: {full_val_accuracy:.4f}."
+)
+DIVERGED = "This run {reason}."
+STILL_RUNNING = "The lab is still training after {seconds} s; wait longer or pause it."
+FAILED = "Training failed. {kind}: {text}"
+PINNED = "Pinned as {name}."
+PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest is gone."
+NOTHING_TO_PIN = "Nothing to pin yet: press Start first."
+COPIED = "Copied. The code below reproduces this run."
+PLAIN_TEXT = (
+    "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
+    "Start or move a slider."
+)
+ALT = (
+    "Loss and accuracy over the first {step} steps of {config}, and the first "
+    "columns of W1 as pictures."
+)
+TILES_CAPTION = "{count} of {width:,} columns, 28\u00d728 each"
+TILES_SCALE = "blue \u2212{top:.2g}, orange +{top:.2g}"
+NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
+
+_labs_of_cell = {}  # cell id -> (execution, labs), to stop those of an earlier run
+
+
+class _Canvas(anywidget.AnyWidget):
+    """What the browser draws; written by the worker alone."""
+
+    _esm = HERE / "lab.js"
+    _css = HERE / "lab.css"
+    frame = traitlets.Dict().tag(sync=True)
+    tiles = traitlets.Dict().tag(sync=True)
+    pins = traitlets.List().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    summary = traitlets.Unicode().tag(sync=True)
+
+
+def lab(data, controls=("num_hiddens", "lr"), **defaults):
+    """A live lab: sliders, curves and W1, training on `data` as you drag.
+
+    data: what `load_fashion_mnist` returns. controls: the fields of `Config`
+    that get a slider or a menu (any but device). defaults: the other settings,
+    as fields of `Config`; `init` may be your own function.
+
+    Returns a widget. Its `wait()` returns when the current run has ended or is
+    paused and re-raises what went wrong in it; `run` and `config` are the
+    current ones; `close()` stops the worker. Raises ValueError with one
+    sentence for an unknown control or a bad setting.
+    """
+    known = [*SLIDERS, *MENUS]
+    for name in controls:
+        if name not in known:
+            raise ValueError(NO_SUCH_CONTROL.format(name=name, known=", ".join(known)))
+    for name in defaults:
+        if name not in Config.__dataclass_fields__:
+            raise ValueError(no_such_field(name))
+    return Lab(data, tuple(controls), Config(**defaults))
+
+
+class Lab(widgets.VBox):
+    """The widget that `lab` returns."""
+
+    def __init__(self, data, controls, config):
+        self.config = config
+        self.run = None
+        self.error = None
+        self._data = data.to(config.device)
+        self._own_init = config.init if callable(config.init) else None
+        self._everything = []
+        self._canvas = _Canvas()
+        self._curves = Curves(1)
+        self._condition = threading.Condition()
+        self._commands = []
+        self._worker = None
+        self._closed = False
+        self._state = "fresh"
+        self._idle = True
+        self._pasting = False
+        self._restart = False
+        self._steps_left = 0  # math.inf while it runs
+        self._newest = None  # the newest Progress
+        self._runs = self._pinned = 0
+        self._tiles_due = self._frame_due = 0.0
+        self._controls = {name: self._control(name) for name in controls}
+        self._settings = widgets.Text(
+            str(config),
+            description="settings",
+            continuous_update=False,
+            tooltip=TOOLTIPS["settings"],
+            layout=widgets.Layout(width="auto", flex="1 1 320px"),
+        )
+        self._code = widgets.Textarea(
+            description="code",
+            disabled=True,
+            layout=widgets.Layout(width="auto", height="320px", display="none"),
+        )
+        buttons = self._buttons()
+        self._preview()
+        controls = widgets.Box(
+            list(self._controls.values()),
+            layout=widgets.Layout(
+                display="grid",
+                grid_template_columns="repeat(auto-fill, minmax(350px, 1fr))",
+                grid_gap="0 16px",
+            ),
+        )
+        row = widgets.Box(
+            [*buttons, self._settings],
+            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
+        )
+        self._everything = [controls, row, self._canvas, self._code]
+        self._everything += [*self._controls.values(), *buttons, self._settings]
+        super().__init__([controls, row, self._canvas, self._code])
+        for control in self._controls.values():
+            control.observe(self._on_control, "value")
+        self._settings.observe(self._on_settings, "value")
+        self._stop_earlier_labs_of_this_cell()
+
+    # What is shown: built once, before any thread.
+
+    def _control(self, name):
+        value = getattr(self.config, name)
+        options = _options(name, value)
+        kind = widgets.SelectionSlider if name in SLIDERS else widgets.Dropdown
+        return kind(
+            options=options,
+            value=value,
+            description=name,
+            tooltip=TOOLTIPS[name],
+            style={"description_width": "100px"},
+            layout=widgets.Layout(width="auto"),
+        )
+
+    def _buttons(self):
+        actions = {
+            "start": ("play", lambda _: self._submit(self._toggle)),
+            "step": ("step-forward", lambda _: self._submit(self._step)),
+            "reset": ("undo", lambda _: self._submit(self._reset)),
+            "new seed": ("random", self._on_new_seed),
+            "pin": ("thumb-tack", lambda _: self._submit(self._pin)),
+            "code": ("code", lambda _: self._submit(self._show_code)),
+        }
+        buttons = {}
+        for name, (icon, action) in actions.items():
+            buttons[name] = widgets.Button(
+                description=name,
+                icon=icon,
+                tooltip=TOOLTIPS[name],
+                layout=widgets.Layout(width="106px"),
+            )
+            buttons[name].on_click(action)
+        self._start_button = buttons["start"]
+        return list(buttons.values())
+
+    def _preview(self):
+        """The first steps, at once: a picture also where no front end is."""
+        try:
+            self._begin(self.config)
+            for progress in self.run:
+                self._curves.add(progress)
+                if progress.reason or progress.step == PREVIEW_STEPS:
+                    break
+            self._newest = progress
+            self._state = "diverged" if progress.reason else "preview"
+        except Exception as error:  # anything, from the learner's own init
+            self._fail(error)
+        self._show()
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = dict(super()._repr_mimebundle_(**kwargs))
+        controls = ", ".join(self._controls)
+        text = PLAIN_TEXT.format(controls=controls, config=self.config)
+        if self.error:
+            text = self._status()
+        bundle["text/plain"] = text
+        metadata = {}
+        if self._curves.last:
+            alt = ALT.format(step=self._newest.step, config=self.config)
+            picture = plots.plot_lab(self._curves, self.run.net, alt)
+            drawn, metadata = picture._repr_mimebundle_()
+            bundle["image/png"] = drawn["image/png"]
+        return bundle, metadata
+
+    def _stop_earlier_labs_of_this_cell(self):
+        shell = get_ipython()
+        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+        cell = parent.get("metadata", {}).get("cellId")
+        if cell is None:
+            return
+        execution = parent["header"]["msg_id"]
+        before, labs = _labs_of_cell.get(cell, (execution, []))
+        if before != execution:
+            for earlier in labs:
+                earlier.close()
+            labs = []
+        _labs_of_cell[cell] = (execution, [*labs, self])
+
+    # Callbacks, on any thread: they read values and submit, no more.
+
+    def _on_control(self, change):
+        if self._pasting:
+            return
+        if change["owner"] is self._controls.get("lr"):
+            self._submit(lambda: self._change_lr(change["new"]))
+        else:
+            values = {name: control.value for name, control in self._controls.items()}
+            self._submit(lambda: self._change(values))
+
+    def _on_settings(self, change):
+        if change["new"] == str(self.config):
+            return
+        try:
+            config = Config.from_string(change["new"], self._own_init)
+        except ValueError as error:
+            sentence = str(error)
+            self._submit(lambda: self._say(sentence))
+            return
+        values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
+        self._pasting = True
+        try:
+            for name, control in self._controls.items():
+                _choose(control, name, values[name])
+        finally:
+            self._pasting = False
+        self._submit(lambda: self._change(values))
+
+    def _on_new_seed(self, _):
+        if "seed" in self._controls:
+            control = self._controls["seed"]
+            _choose(control, "seed", control.value + 1)
+        else:
+            self._submit(lambda: self._change({"seed": self.config.seed + 1}))
+
+    def _submit(self, command):
+        with self._condition:
+            if self._closed:
+                return
+            self._commands.append(command)
+            self._idle = False
+            self._condition.notify_all()
+            if self._worker is None:
+                self._worker = threading.Thread(
+                    target=self._work, name="lab worker", daemon=True
+                )
+                self._worker.start()
+                # A thread inside PyTorch when Python ends would abort the kernel.
+                atexit.register(self._stop)
+
+    def wait(self, seconds=None):
+        """Wait until the run has ended or is paused; raise what went wrong in it.
+
+        seconds: how long at the most (None: as long as it takes); TimeoutError
+        when it is not over by then.
+        """
+        with self._condition:
+            if not self._condition.wait_for(self._is_idle, seconds):
+                raise TimeoutError(STILL_RUNNING.format(seconds=seconds))
+        if self.error:
+            raise self.error
+
+    def _is_idle(self):
+        return self._closed or self._idle
+
+    def close(self):
+        """Stop the worker and remove the lab."""
+        self._stop()
+        atexit.unregister(self._stop)
+        for widget in (*self._everything, super()):
+            widget.close()
+
+    def _stop(self):
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        if self._worker and self._worker is not threading.current_thread():
+            self._worker.join(timeout=5)
+
+    # The worker: all below runs on its thread alone, once it has begun.
+
+    def _work(self):
+        # One core stays free for the browser and the rest of the notebook.
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+        while not self._closed:
+            with self._condition:
+                while not (self._commands or self._steps_left or self._closed):
+                    self._idle = True
+                    self._condition.notify_all()
+                    self._condition.wait()
+                self._idle = False
+                commands, self._commands = self._commands, []
+            try:
+                for command in commands:
+                    command()
+                if self._restart:
+                    self._begin(self.config)
+                if self._steps_left:
+                    self._advance()
+            except Exception as error:  # anything, from the learner's own init
+                self._fail(error)
+            self._show(now=bool(commands))
+
+    def _begin(self, config):
+        self._restart = False
+        if self.run:
+            self.run.close()  # frees its memory now, not when Python next looks
+        self.run = self.error = self._newest = None
+        self._runs += 1
+        self._say("")
+        self._state = "fresh"
+        self.run = train(config, self._data)
+        self._curves = Curves(self.run.steps_per_epoch)
+        self._settings.value = str(config)
+
+    def _advance(self):
+        self._newest = progress = next(self.run)
+        self._curves.add(progress)
+        self._steps_left -= 1
+        if progress.reason:
+            self._steps_left = 0
+            self._state = "done" if progress.epoch_end else "diverged"
+        else:
+            self._state = "running" if self._steps_left else "paused"
+
+    def _fail(self, error):
+        self.error = error
+        self._steps_left = 0
+        self._restart = False
+        self._state = "failed"
+
+    def _change(self, values):
+        try:
+            self.config = replace(self.config, **values)
+        except ValueError as error:
+            self._say(str(error))
+            return
+        self._restart = True
+        self._steps_left = math.inf
+
+    def _change_lr(self, lr):
+        if self._restart or self._state not in ("running", "paused"):
+            self._change({"lr": lr})
+        else:
+            self.run.lr = lr
+            self.config = replace(self.config, lr=lr)
+            self._settings.value = str(self.config)
+
+    def _toggle(self):
+        if self._steps_left:
+            self._steps_left = 0
+            self._state = "paused"
+        else:
+            self._steps_left = math.inf
+            self._restart = self._state not in ("paused", "fresh")
+
+    def _step(self):
+        self._restart = self._state not in ("running", "paused", "fresh")
+        self._steps_left = 1
+
+    def _reset(self):
+        self._restart = True
+        self._steps_left = 0
+
+    def _pin(self):
+        if not self._curves.last:
+            self._say(NOTHING_TO_PIN)
+            return
+        name = string.ascii_uppercase[self._pinned % 26]
+        self._pinned += 1
+        full = len(self._canvas.pins) == MAX_PINS
+        kept = self._canvas.pins[1:] if full else self._canvas.pins
+        packed = self._curves.packed()
+        pin = {"name": name, "label": str(self.config), "curves": packed}
+        self._canvas.pins = [*kept, pin]
+        self._say((PINNED_OVER if full else PINNED).format(name=name, most=MAX_PINS))
+
+    def _show_code(self):
+        try:
+            self._code.value = as_code(self.run or self.config)
+        except ValueError as error:
+            self._say(str(error))
+            return
+        self._code.layout.display = None
+        self._canvas.send({"copy": self._code.value})
+        self._say(COPIED)
+
+    def _say(self, sentence):
+        self._canvas.note = sentence
+
+    def _show(self, now=False):
+        """Send a frame, if one is due."""
+        newest, time_now = self._newest, time.monotonic()
+        running = self._state == "running"
+        now = now or not running or newest.step == 1
+        if not now and time_now < self._frame_due:
+            return
+        self._frame_due = time_now + FRAME_SECONDS
+        status = self._status()
+        with self._canvas.hold_sync():
+            self._canvas.frame = {
+                "run": self._runs,
+                "step": newest.step if newest else 0,
+                "state": self._state,
+                "status": status,
+                "curves": self._curves.packed(),
+            }
+            if now or time_now >= self._tiles_due:
+                self._tiles_due = time_now + TILE_SECONDS
+                if self.run:
+                    self._canvas.tiles = _tiles(self.run.net.W1)
+            if not running or newest.epoch_end:
+                self._canvas.summary = status
+        self._start_button.description = "pause" if running else "start"
+        self._start_button.icon = "pause" if running else "play"
+
+    def _status(self):
+        if self._state == "failed":
+            kind = type(self.error).__name__
+            text = " ".join(str(self.error).split())
+            return FAILED.format(kind=kind, text=text)
+        config, newest, last = self.config, self._newest, self._curves.last
+        if newest is None:
+            return FRESH.format(num_steps=self.run.num_steps)
+        if self._state == "diverged":
+            return DIVERGED.format(reason=newest.reason)
+        sentence = {"preview": PREVIEW, "done": DONE, "paused": PAUSED}.get(
+            self._state, RUNNING
+        )
+        values = {name: getattr(last, name) for name in last.__slots__}
+        values |= {"step": newest.step, "epoch": newest.epoch}
+        return sentence.format(
+            num_epochs=config.num_epochs,
+            num_steps=self.run.num_steps,
+            num_val=len(self._data.val.labels),
+            **values,
+        )
+
+
+def _options(name, value):
+    """(label, value) pairs for a slider or a menu, with `value` among them."""
+    choices = list(SLIDERS.get(name) or MENUS[name])
+    if value not in choices:
+        choices.append(value)
+        if name in SLIDERS:
+            choices.sort(key=lambda choice: choice if _is_plain(choice) else math.inf)
+    return [(_label(choice), choice) for choice in choices]
+
+
+def _is_plain(choice):
+    return not isinstance(choice, tuple)
+
+
+def _label(choice):
+    if callable(choice):
+        return getattr(choice, "__name__", "your own")
+    if isinstance(choice, tuple):
+        return "-".join(map(str, choice))
+    return f"{choice:g}" if isinstance(choice, float) else str(choice)
+
+
+def _choose(control, name, value):
+    """Set a control to `value`, also where it had no such choice before."""
+    if value not in [choice for _, choice in control.options]:
+        control.options = _options(name, value)
+    control.value = value
+
+
+@torch.no_grad()
+def _tiles(W1):
+    """The first columns of W1 as int8 pictures on one scale, for the browser."""
+    columns = W1[:, :NUM_TILES].T.cpu()
+    top = columns.abs().max().item()
+    scaled = (columns * (127 / top if top else 0)).nan_to_num().clamp(-127, 127)
+    count = len(columns)
+    return {
+        "count": count,
+        "data": scaled.round().to(torch.int8).numpy().tobytes(),
+        "caption": TILES_CAPTION.format(count=count, width=W1.shape[1]),
+        "scale": TILES_SCALE.format(top=top),
+    }

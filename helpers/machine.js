@@ -1,0 +1,31 @@
+// The report of check_machine, with a last row that this page fills in itself.
+const DEAF_AFTER = 8000; // milliseconds
+
+function render({ model, el }) {
+  const table = document.createElement("table");
+  table.style.cssText = "font-size: 13px; text-align: left; margin: 0";
+  el.append(table);
+  const show = (row, ok, text) => {
+    row.replaceChildren();
+    const mark = row.insertCell();
+    mark.textContent = ok ? "ok" : "FIX";
+    mark.style.cssText = `font-weight: bold; text-align: left; color: var(${ok ? "--jp-success-color1" : "--jp-error-color1"})`;
+    const words = row.insertCell();
+    words.textContent = text;
+    words.style.textAlign = "left";
+  };
+  for (const [ok, text] of model.get("rows")) show(table.insertRow(), ok, text);
+  const answers = model.get("answers");
+  const last = table.insertRow();
+  show(last, false, answers.none);
+  const deaf = setTimeout(() => show(last, false, answers.deaf), DEAF_AFTER);
+  const onAnswer = () => {
+    clearTimeout(deaf);
+    show(last, true, answers.heard);
+  };
+  model.on("msg:custom", onAnswer);
+  model.send("hello");
+  return () => { clearTimeout(deaf); model.off("msg:custom", onAnswer); };
+}
+
+export default { render };

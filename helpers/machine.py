@@ -1,0 +1,168 @@
+"""`check_machine`: does everything work here, and if not, what to do."""
+
+import importlib
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from helpers.data import load_fashion_mnist
+from helpers.training import Config, train
+
+HERE = Path(__file__).parent
+WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
+WARM_UP, MEASURED = 20, 100  # steps
+
+PYTHON_OK = "Python {version} on {system}"
+PYTHON_OLD = "Python {version}: the course needs 3.11 or newer; install one, then run make setup"
+PACKAGE_OK = "{name} {version}"
+PACKAGE_BROKEN = (
+    "{name} can't be imported ({error}); run make setup, then restart the kernel"
+)
+WIDGETS_OK = "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
+WIDGETS_MISSING = (
+    "{name} is missing, so sliders can't be shown; run make setup, then start "
+    "JupyterLab with make lab"
+)
+DATA_OK = "Fashion-MNIST: all 70,000 pictures, from {location}"
+DATA_SAMPLE = (
+    "Fashion-MNIST: only the bundled sample of 8,000 pictures, so figures differ; "
+    "with a network, run load_fashion_mnist() again to fetch the rest"
+)
+DATA_BROKEN = "Fashion-MNIST: {error}"
+CORES_OK = "{cores} cores, {threads} of them for PyTorch"
+EPOCH_OK = "{seconds:.1f} s an epoch of {pictures:,} pictures (256 hidden units)"
+EPOCH_SLOW = (
+    "{seconds:.1f} s an epoch of {pictures:,} pictures (256 hidden units): slow; close "
+    "other programs, or set FASHION_MNIST_ROOT=sample to learn on fewer pictures"
+)
+SLOW_SECONDS = 15
+PAGE = (
+    "no answer from this page's widgets; the course needs JupyterLab: run make lab, "
+    "open this notebook there and run this cell again"
+)
+PAGE_OK = "this page draws widgets, and the kernel hears them"
+PAGE_DEAF = (
+    "this page draws widgets, but the kernel doesn't hear them; choose Kernel > "
+    "Restart Kernel and run this cell again"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was checked: fine or not, and a sentence with the fix."""
+
+    ok: bool
+    text: str
+
+    def __str__(self):
+        return f"{'ok ' if self.ok else 'FIX'}  {self.text}"
+
+
+class MachineReport:
+    """What `check_machine` found: `rows`, `ok` (are all fine?), and a table."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.ok = all(row.ok for row in rows)
+
+    def __str__(self):
+        return "\n".join(map(str, self.rows))
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        bundle = {"text/plain": str(self)}
+        try:
+            # The page's own answer is the last row; without one, it stays text.
+            page = _page_widget(self.rows)
+        except ImportError:  # a row says so already
+            return bundle
+        return page._repr_mimebundle_() | bundle
+
+
+def check_machine():
+    """Check Python, PyTorch, widgets, data, cores and speed of this machine.
+
+    Returns a report that a notebook shows as a table: each row is fine, or
+    says what to do. It measures 120 training steps, which takes about a second
+    on two cores; seconds an epoch are extrapolated from them.
+    """
+    return MachineReport([_python(), *_packages(), _widgets(), *_data_and_speed()])
+
+
+def _python():
+    fine = sys.version_info >= (3, 11)
+    sentence = PYTHON_OK if fine else PYTHON_OLD
+    return Row(
+        fine,
+        sentence.format(version=platform.python_version(), system=platform.system()),
+    )
+
+
+def _packages():
+    for name in ("torch", "torchvision"):
+        try:
+            module = importlib.import_module(name)
+            yield Row(True, PACKAGE_OK.format(name=name, version=module.__version__))
+        except Exception as error:  # a mixed pair raises RuntimeError
+            yield Row(False, PACKAGE_BROKEN.format(name=name, error=error))
+
+
+def _widgets():
+    versions = {}
+    for name in WIDGETS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            return Row(False, WIDGETS_MISSING.format(name=name))
+    return Row(True, WIDGETS_OK.format(**versions))
+
+
+def _data_and_speed():
+    try:
+        data = load_fashion_mnist()
+    except ValueError as error:
+        yield Row(False, DATA_BROKEN.format(error=error))
+        return
+    if data.source == "full":
+        # Nobody's home directory belongs into a stored notebook.
+        location = str(data.location).replace(str(Path.home()), "~")
+        yield Row(True, DATA_OK.format(location=location))
+    else:
+        yield Row(False, DATA_SAMPLE)
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    yield Row(True, CORES_OK.format(cores=cores, threads=threads))
+    run = train(Config(num_epochs=1000), data, eval_every=None)
+    for _ in islice(run, WARM_UP):
+        pass
+    began = time.perf_counter()
+    for _ in islice(run, MEASURED):
+        pass
+    seconds = (time.perf_counter() - began) / MEASURED * run.steps_per_epoch
+    fine = seconds < SLOW_SECONDS
+    sentence = EPOCH_OK if fine else EPOCH_SLOW
+    yield Row(fine, sentence.format(seconds=seconds, pictures=len(data.train.labels)))
+
+
+def _page_widget(rows):
+    import anywidget
+    import traitlets
+
+    class Page(anywidget.AnyWidget):
+        _esm = HERE / "machine.js"
+        rows = traitlets.List().tag(sync=True)
+        answers = traitlets.Dict().tag(sync=True)
+
+    page = Page(
+        rows=[[row.ok, row.text] for row in rows],
+        answers={"none": PAGE, "heard": PAGE_OK, "deaf": PAGE_DEAF},
+    )
+    page.on_msg(lambda widget, *_: widget.send("heard"))
+    return page

@@ -1,0 +1,166 @@
+"""Static pictures: curves, columns of W1, clothes, a confusion matrix.
+
+Every function returns a `Picture`: a figure with one line of text that says
+what it shows, for GitHub, screen readers and the tests. No pyplot, whose state
+all threads would share.
+"""
+
+import base64
+import io
+import math
+
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from PIL import Image
+
+from helpers.curves import Curves
+
+TRAIN, VAL, BATCH = "#3f90da", "#e76300", "#94a4a2"  # matplotlib's petroff10
+SIDE = 28  # pixels of a Fashion-MNIST picture
+
+NO_CURVES = (
+    "plot_curves needs what train(config, data) yielded, such as "
+    "list(train(config, data)); you gave {found}."
+)
+
+
+class Picture:
+    """A matplotlib figure that shows itself, with `text` for who can't see it."""
+
+    def __init__(self, figure, text):
+        self.figure, self.text = figure, text
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        drawn, small = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=100)
+        # 128 colours tell everything here, in a third of the bytes.
+        Image.open(drawn).convert("RGB").quantize(128).save(small, format="png")
+        png = base64.b64encode(small.getvalue()).decode()
+        return (
+            {"text/plain": self.text, "image/png": png},
+            {"image/png": {"alt": self.text}},
+        )
+
+
+def plot_curves(history, text="Loss and accuracy over the epochs."):
+    """Loss and accuracy of a run over its epochs.
+
+    history: the list of `Progress` that `train` yielded. text: what the
+    picture shows, in one line. Raises TypeError for anything else.
+    """
+    try:
+        last = history[-1]
+        curves = Curves(last.step / last.epoch if last.epoch_end else last.step)
+        for progress in history:
+            curves.add(progress)
+    except (AttributeError, IndexError, TypeError):
+        raise TypeError(NO_CURVES.format(found=type(history).__name__)) from None
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    _draw_curves(figure.subplots(1, 2), curves)
+    return Picture(figure, text)
+
+
+def plot_lab(curves, net, text):
+    """What the live lab shows: the curves so far and W1's first columns."""
+    figure = Figure(figsize=(10, 2.9), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 0.9))
+    _draw_curves((left, middle), curves)
+    _draw_columns(right, net.W1, 4)
+    return Picture(figure, text)
+
+
+def plot_columns(W1, text, num_columns=32):
+    """The first columns of W1, each as a 28x28 picture, all on one scale.
+
+    W1: [784, num_hiddens]. text: what the picture shows, in one line.
+    """
+    across = 16
+    num_columns = min(num_columns, W1.shape[1])
+    rows = math.ceil(num_columns / across)
+    figure = Figure(figsize=(9, 0.62 * rows + 0.3), layout="constrained")
+    _draw_columns(figure.subplots(), W1[:, :num_columns], across)
+    return Picture(figure, text)
+
+
+def plot_pictures(images, titles, text):
+    """Clothes in a row of at most ten each with its title.
+
+    images: float [N, 784] in [0, 1]. titles: N short texts. text: what the
+    picture shows, in one line.
+    """
+    across = min(10, len(images))
+    rows = math.ceil(len(images) / across)
+    figure = Figure(figsize=(1.05 * across, 1.35 * rows), layout="constrained")
+    for i, (image, title) in enumerate(zip(images, titles, strict=True)):
+        axes = figure.add_subplot(rows, across, i + 1)
+        axes.imshow(image.reshape(SIDE, SIDE).cpu().numpy(), cmap="gray_r")
+        axes.set_title(title, fontsize=7)
+        axes.axis("off")
+    return Picture(figure, text)
+
+
+def plot_confusion(confusion, class_names, text):
+    """A confusion matrix with its counts.
+
+    confusion: int [num_classes, num_classes], rows are the true classes.
+    class_names: their names. text: what the picture shows, in one line.
+    """
+    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    for row, counts in enumerate(confusion.tolist()):
+        for column, count in enumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(
+                *(column, row, count),
+                **{"ha": "center", "va": "center", "fontsize": 7, "color": colour},
+            )
+    places = range(len(class_names))
+    axes.set_xticks(places, class_names, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(places, class_names, fontsize=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    return Picture(figure, text)
+
+
+def _draw_curves(both, curves):
+    loss, accuracy = both
+    names = [("train", TRAIN, "-"), ("val", VAL, "--")]
+    batch = curves.by_name["batch"]
+    loss.plot(batch.x, batch.y, color=BATCH, lw=0.8, label="batch")
+    for name, colour, style in names:
+        label = "validation" if name == "val" else name
+        for axes, kind in ((loss, "loss"), (accuracy, "accuracy")):
+            curve = curves.by_name[f"{name}_{kind}"]
+            axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=label)
+    loss.set_yscale("log")
+    ticks = [m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5)]
+    loss.yaxis.set_major_locator(FixedLocator(ticks))
+    loss.yaxis.set_minor_locator(NullLocator())
+    loss.yaxis.set_major_formatter(ScalarFormatter())
+    accuracy.set_ylim(0, 1)
+    for axes, title in ((loss, "loss"), (accuracy, "accuracy")):
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_xlabel("epoch", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    loss.legend(fontsize=8, frameon=False)
+
+
+def _draw_columns(axes, W1, across):
+    W1 = W1.detach().cpu()[:, : across * across]
+    rows = math.ceil(W1.shape[1] / across)
+    wall = torch.full((rows * (SIDE + 1), across * (SIDE + 1)), float("nan"))
+    for i, column in enumerate(W1.T):
+        top, left = i // across * (SIDE + 1), i % across * (SIDE + 1)
+        wall[top : top + SIDE, left : left + SIDE] = column.reshape(SIDE, SIDE)
+    most = W1.abs().max().item() or 1.0
+    axes.imshow(wall.numpy(), cmap="PuOr_r", vmin=-most, vmax=most)
+    axes.set_title(f"W1: {W1.shape[1]} columns, ±{most:.2g}", fontsize=9, loc="left")
+    axes.axis("off")

@@ -1,0 +1,345 @@
+"""The lab without a browser: commands, the worker, and what is drawn."""
+
+import base64
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from helpers import MLP, Config, lab, load_fashion_mnist, train
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_fashion_mnist("sample")
+
+
+@pytest.fixture
+def make_lab(data):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(lab(data, *arguments, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def canvas(shown):
+    return shown.children[2]
+
+
+def control(shown, name):
+    return next(c for c in shown.children[0].children if c.description == name)
+
+
+def press(shown, name):
+    row = shown.children[1].children
+    next(b for b in row if getattr(b, "icon", None) and name in b.tooltip).click()
+
+
+def settings(shown):
+    return shown.children[1].children[-1]
+
+
+def until(condition, seconds=60):
+    """Wait for what the worker does on its own thread."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def is_running(shown):
+    frame = canvas(shown).frame
+    return frame["state"] == "running" and frame["step"] > 3
+
+
+def curve(shown, name):
+    return np.frombuffer(canvas(shown).frame["curves"][name][1], np.float32)
+
+
+def workers():
+    return [t for t in threading.enumerate() if t.name == "lab worker"]
+
+
+def test_no_thread_before_the_first_touch(make_lab):
+    before = len(workers())
+    shown = make_lab()
+    assert len(workers()) == before
+    assert canvas(shown).frame["status"].startswith("Preview, the first 100 steps.")
+    shown.wait()
+
+
+def test_a_slider_trains_what_it_says(make_lab, data):
+    shown = make_lab(("num_hiddens", "num_epochs"), num_epochs=1)
+    control(shown, "num_hiddens").value = 16
+    shown.wait(60)
+    *_, last = train(Config(num_hiddens=16, num_epochs=1), data)
+    assert f"{last.full_val_accuracy:.4f}" in canvas(shown).frame["status"]
+    assert canvas(shown).frame["state"] == "done"
+    assert settings(shown).value == "num_hiddens=16 lr=0.1 num_epochs=1"
+
+
+def test_the_curves_are_the_runs_own(make_lab, data):
+    shown = make_lab(("num_hiddens", "num_epochs"), num_epochs=2)
+    control(shown, "num_hiddens").value = 8
+    shown.wait(60)
+    history = list(train(Config(num_hiddens=8, num_epochs=2), data))
+    measured = [p.val_accuracy for p in history if p.val_accuracy is not None]
+    assert curve(shown, "val_accuracy") == pytest.approx(measured)
+    assert curve(shown, "batch") == pytest.approx([p.loss for p in history])
+
+
+def test_a_long_run_has_curves_of_bounded_length(make_lab):
+    shown = make_lab(num_hiddens=2, num_epochs=60)
+    press(shown, "Start")
+    shown.wait(120)
+    batch = curve(shown, "batch")
+    assert 150 <= len(batch) <= 300
+    assert batch[0] > batch[-1]
+
+
+def test_the_latest_value_wins(make_lab):
+    shown = make_lab(("num_hiddens", "seed"), num_epochs=1000)
+    for value in (1, 2, 4, 8, 32):
+        control(shown, "num_hiddens").value = value
+    until(lambda: shown.run and shown.run.config.num_hiddens == 32)
+    assert shown.run.net.W1.shape == (784, 32)
+
+
+def test_a_new_value_abandons_the_run_within_one_step(make_lab):
+    shown = make_lab(("num_hiddens",), num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    old, steps = shown.run, []
+    advance = shown._advance
+    shown._advance = lambda: (steps.append(shown.run), advance())
+    control(shown, "num_hiddens").value = 8
+    submitted = len(steps)
+    until(lambda: shown.run is not old and len(steps) > submitted + 3)
+    assert steps[submitted:].count(old) <= 1
+    assert old not in steps[submitted + 1 :]
+
+
+def test_lr_acts_on_the_running_model(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    run = shown.run
+    control(shown, "lr").value = 0.5
+    until(lambda: len(run.lr_changes) == 2)
+    assert shown.run is run and run.lr_changes[1][1] == 0.5
+    assert settings(shown).value == "num_hiddens=8 lr=0.5 num_epochs=1000"
+
+
+def test_pause_step_and_go_on(make_lab, data):
+    shown = make_lab(num_hiddens=8, num_epochs=1)
+    press(shown, "one training step")
+    shown.wait(60)
+    assert canvas(shown).frame["step"] == 1
+    press(shown, "one training step")
+    press(shown, "one training step")
+    shown.wait(60)
+    # Two presses may meet in one round of the worker, never in more than two steps.
+    assert canvas(shown).frame["step"] in (2, 3)
+    assert canvas(shown).frame["state"] == "paused"
+    press(shown, "Start")
+    shown.wait(60)
+    *_, last = train(Config(num_hiddens=8, num_epochs=1), data)
+    assert f"{last.full_val_accuracy:.4f}" in canvas(shown).frame["status"]
+
+
+def test_pause_holds_a_run(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    press(shown, "Start")
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "paused"
+    assert canvas(shown).frame["status"].startswith("Paused.")
+    step = canvas(shown).frame["step"]
+    time.sleep(0.2)
+    assert shown._newest.step == step
+
+
+def test_reset_shows_the_first_weights(make_lab):
+    shown = make_lab(num_hiddens=8)
+    press(shown, "Back to step 0")
+    shown.wait(60)
+    assert canvas(shown).frame["step"] == 0
+    assert len(curve(shown, "batch")) == 0
+    drawn = np.frombuffer(canvas(shown).tiles["data"], np.int8).reshape(8, 784)
+    expected = MLP(784, 8, 10, seed=0).W1.detach().T
+    assert np.abs(drawn / 127 - (expected / expected.abs().max()).numpy()).max() < 0.005
+
+
+def test_new_seed_starts_another_run(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1)
+    press(shown, "next seed")
+    shown.wait(60)
+    assert shown.run.config.seed == 1
+    with_slider = make_lab(("seed",), num_hiddens=8, num_epochs=1, seed=9)
+    press(with_slider, "next seed")
+    with_slider.wait(60)
+    assert with_slider.run.config.seed == control(with_slider, "seed").value == 10
+
+
+def test_pinned_runs_stay_and_the_oldest_makes_room(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1)
+    for _ in range(5):
+        press(shown, "Keep this run")
+    shown.wait(60)
+    assert [pin["name"] for pin in canvas(shown).pins] == ["B", "C", "D", "E"]
+    assert canvas(shown).pins[0]["label"] == "num_hiddens=8 lr=0.1 num_epochs=1"
+    assert "oldest is gone" in canvas(shown).note
+
+
+def test_a_pasted_line_moves_the_sliders_and_trains(make_lab):
+    shown = make_lab(("num_hiddens", "lr"), num_epochs=1)
+    settings(shown).value = "num_hiddens=100 lr=0.25 num_epochs=1 activation=tanh"
+    shown.wait(60)
+    assert control(shown, "num_hiddens").value == 100
+    assert control(shown, "lr").value == 0.25
+    assert shown.run.config == Config(100, lr=0.25, num_epochs=1, activation="tanh")
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("lr=fast", "lr=fast can't be read"),
+        ("width=3", "A Config has no 'width'"),
+        ("num_hiddens=8 init=his_line", "somebody's own function"),
+    ],
+)
+def test_a_line_that_cannot_be_read_changes_nothing(make_lab, text, complaint):
+    shown = make_lab(num_epochs=1)
+    run = shown.run
+    settings(shown).value = text
+    until(lambda: complaint in canvas(shown).note)
+    assert shown.run is run and control(shown, "num_hiddens").value == 256
+
+
+def test_the_code_button_shows_code_that_repeats_the_run(make_lab, monkeypatch):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+    shown = make_lab(num_hiddens=8, num_epochs=1)
+    press(shown, "Start")
+    shown.wait(60)
+    press(shown, "plain PyTorch")
+    shown.wait(60)
+    code = shown.children[3]
+    assert code.layout.display != "none"
+    names = {}
+    exec(code.value, names)
+    assert curve(shown, "batch") == pytest.approx(names["losses"], rel=1e-6)
+
+
+def test_the_learners_own_line_trains(make_lab):
+    def my_line(num_inputs, num_hiddens):
+        return torch.full((num_inputs, num_hiddens), 0.02)
+
+    shown = make_lab(("num_hiddens", "init"), init=my_line, num_epochs=1)
+    assert ("my_line", my_line) in control(shown, "init").options
+    control(shown, "num_hiddens").value = 4
+    shown.wait(60)
+    assert shown.run.config.init is my_line
+
+
+def test_an_error_in_training_is_one_line_and_raises_from_wait(make_lab):
+    def broken(num_inputs, num_hiddens):
+        if num_hiddens == 16:
+            raise RuntimeError("I meant\nwell")
+        return torch.randn(num_inputs, num_hiddens)
+
+    shown = make_lab(("num_hiddens",), init=broken, num_epochs=1)
+    control(shown, "num_hiddens").value = 16
+    with pytest.raises(RuntimeError, match="I meant"):
+        shown.wait(60)
+    assert canvas(shown).frame["status"] == (
+        "Training failed. RuntimeError: I meant well"
+    )
+    control(shown, "num_hiddens").value = 8
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "done"
+
+
+def test_divergence_is_said(make_lab):
+    shown = make_lab(num_layers=3, sigma=1, lr=1)
+    assert canvas(shown).frame["state"] == "diverged"
+    assert "try a smaller lr" in canvas(shown).frame["status"]
+    shown.wait()
+
+
+def test_waiting_too_short_is_said(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    with pytest.raises(TimeoutError, match="still training after 0.05 s"):
+        shown.wait(0.05)
+
+
+@pytest.mark.parametrize(
+    "arguments, options, complaint",
+    [
+        ((("width",),), {}, "no control 'width'; it has: num_hiddens,"),
+        ((), {"num_hidden": 3}, "did you mean 'num_hiddens'"),
+        ((), {"lr": 0}, "lr must be a number above 0"),
+    ],
+)
+def test_a_wrong_argument_is_named(data, arguments, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        lab(data, *arguments, **options)
+
+
+def test_without_a_front_end_there_is_a_picture_and_a_stable_line(make_lab):
+    bundle, metadata = make_lab(num_hiddens=8)._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"].startswith(
+        "Live lab with num_hiddens, lr, at num_hiddens=8 lr=0.1."
+    )
+    assert "num_hiddens=8" in metadata["image/png"]["alt"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_a_lab_that_failed_says_so_also_without_a_front_end(make_lab):
+    shown = make_lab(init=lambda num_inputs, num_hiddens: None)
+    bundle, _ = shown._repr_mimebundle_()
+    assert "returned NoneType" in bundle["text/plain"]
+    with pytest.raises(ValueError, match="NoneType"):
+        shown.wait()
+
+
+def test_every_control_has_a_description_and_a_sentence(make_lab):
+    names = ("num_hiddens", "num_layers", "activation", "lr", "batch_size", "init")
+    names += ("num_epochs", "sigma", "optimizer", "momentum", "weight_decay", "seed")
+    shown = make_lab(names)
+    assert tuple(c.description for c in shown.children[0].children) == names
+    for one in (*shown.children[0].children, *shown.children[1].children):
+        assert one.description and one.tooltip.endswith(".")
+
+
+def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab):
+    shown = make_lab(num_epochs=1000)
+    slider = control(shown, "num_hiddens")
+    slider.value = 128
+    until(lambda: is_running(shown))
+    threads, memory = len(workers()), psutil.Process().memory_info().rss
+    for i in range(300):
+        slider.value = (64, 128, 256)[i % 3]
+        time.sleep(0.01)
+    until(lambda: is_running(shown))
+    assert len(workers()) == threads
+    assert psutil.Process().memory_info().rss - memory < 20e6
+
+
+def test_closing_ends_the_worker(make_lab):
+    before = len(workers())
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    shown.close()
+    assert len(workers()) == before
