@@ -1,6 +1,12 @@
 """The course's own tools. Notebooks import from here and nothing deeper."""
 
+import os
 from importlib import import_module
+
+# PyTorch's two threads wait for each other by spinning. Where another program
+# wants the core, that can make an epoch 20 times as long; a short spin costs
+# 15 % at most. It is read when torch is first imported, so import helpers first.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # Each name is loaded when it is first used, so that `import helpers` is quick
 # and a lesson pays only for what it shows.

@@ -7,7 +7,6 @@ abandons the old run within one step, and only the worker writes what is drawn.
 
 import atexit
 import math
-import os
 import string
 import threading
 import time
@@ -367,7 +366,7 @@ class Lab(widgets.VBox):
 
     def _work(self):
         # One core stays free for the browser and the rest of the notebook.
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
         while not self._closed:
             with self._condition:
                 while not (self._commands or self._steps_left or self._closed):

@@ -20,12 +20,16 @@ WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
 WARM_UP, MEASURED = 20, 100  # steps
 
 PYTHON_OK = "Python {version} on {system}"
-PYTHON_OLD = "Python {version}: the course needs 3.11 or newer; install one, then run make setup"
+PYTHON_OLD = (
+    "Python {version}: the course needs 3.11 or newer; install one, then run make setup"
+)
 PACKAGE_OK = "{name} {version}"
 PACKAGE_BROKEN = (
     "{name} can't be imported ({error}); run make setup, then restart the kernel"
 )
-WIDGETS_OK = "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
+WIDGETS_OK = (
+    "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
+)
 WIDGETS_MISSING = (
     "{name} is missing, so sliders can't be shown; run make setup, then start "
     "JupyterLab with make lab"
@@ -84,7 +88,8 @@ class MachineReport:
             page = _page_widget(self.rows)
         except ImportError:  # a row says so already
             return bundle
-        return page._repr_mimebundle_() | bundle
+        drawn, metadata = page._repr_mimebundle_()
+        return drawn | bundle, metadata
 
 
 def check_machine():

@@ -10,13 +10,18 @@ import io
 import math
 
 import torch
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
 
 from helpers.curves import Curves
 
 TRAIN, VAL, BATCH = "#3f90da", "#e76300", "#94a4a2"  # matplotlib's petroff10
+# The lab's own blue and orange. Few levels, so that pictures of noise stay small.
+BLUE_ORANGE = LinearSegmentedColormap.from_list(
+    "blue_orange", ["#1455a0", "#f7f7f7", "#c85500"], N=41
+)
 SIDE = 28  # pixels of a Fashion-MNIST picture
 
 NO_CURVES = (
@@ -37,8 +42,9 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None):
         drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=100)
-        # 128 colours tell everything here, in a third of the bytes.
-        Image.open(drawn).convert("RGB").quantize(128).save(small, format="png")
+        # A palette tells everything here, in a third of the bytes.
+        picture = Image.open(drawn).convert("RGB")
+        picture.quantize(256, Image.Quantize.FASTOCTREE).save(small, format="png")
         png = base64.b64encode(small.getvalue()).decode()
         return (
             {"text/plain": self.text, "image/png": png},
@@ -73,15 +79,15 @@ def plot_lab(curves, net, text):
     return Picture(figure, text)
 
 
-def plot_columns(W1, text, num_columns=32):
+def plot_columns(W1, text, num_columns=20):
     """The first columns of W1, each as a 28x28 picture, all on one scale.
 
     W1: [784, num_hiddens]. text: what the picture shows, in one line.
     """
-    across = 16
+    across = 10
     num_columns = min(num_columns, W1.shape[1])
     rows = math.ceil(num_columns / across)
-    figure = Figure(figsize=(9, 0.62 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(9, 0.95 * rows + 0.3), layout="constrained")
     _draw_columns(figure.subplots(), W1[:, :num_columns], across)
     return Picture(figure, text)
 
@@ -142,11 +148,12 @@ def _draw_curves(both, curves):
     ticks = [m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5)]
     loss.yaxis.set_major_locator(FixedLocator(ticks))
     loss.yaxis.set_minor_locator(NullLocator())
-    loss.yaxis.set_major_formatter(ScalarFormatter())
+    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     accuracy.set_ylim(0, 1)
-    for axes, title in ((loss, "loss"), (accuracy, "accuracy")):
+    for axes, title in ((loss, "loss (log scale)"), (accuracy, "accuracy")):
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel("epoch", fontsize=9)
+        axes.set_xlim(0, batch.x[-1])
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -160,7 +167,12 @@ def _draw_columns(axes, W1, across):
     for i, column in enumerate(W1.T):
         top, left = i // across * (SIDE + 1), i % across * (SIDE + 1)
         wall[top : top + SIDE, left : left + SIDE] = column.reshape(SIDE, SIDE)
-    most = W1.abs().max().item() or 1.0
-    axes.imshow(wall.numpy(), cmap="PuOr_r", vmin=-most, vmax=most)
-    axes.set_title(f"W1: {W1.shape[1]} columns, ±{most:.2g}", fontsize=9, loc="left")
+    # The 99th percentile: a few extreme weights would leave the rest pale.
+    most = W1.abs().flatten().quantile(0.99).item() or 1.0
+    axes.imshow(
+        *(wall.numpy(), BLUE_ORANGE),
+        **{"vmin": -most, "vmax": most, "interpolation": "nearest"},
+    )
+    title = f"W1: {W1.shape[1]} columns, blue −{most:.2g}, orange +{most:.2g}"
+    axes.set_title(title, fontsize=9, loc="left")
     axes.axis("off")

@@ -1,0 +1,97 @@
+"""Static pictures and the curves behind them."""
+
+import base64
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from helpers import (
+    Config,
+    load_fashion_mnist,
+    plot_columns,
+    plot_confusion,
+    plot_curves,
+    plot_pictures,
+    train,
+)
+from helpers.curves import LIMIT, Curve
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_fashion_mnist("sample")
+
+
+def shown(picture):
+    """The picture as a notebook gets it, after checks that hold for all."""
+    bundle, metadata = picture._repr_mimebundle_()
+    assert bundle["text/plain"] == metadata["image/png"]["alt"] == picture.text
+    return Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+
+
+def test_a_run_is_drawn_and_says_what_it_shows(data):
+    history = list(train(Config(num_hiddens=8, num_epochs=2), data))
+    picture = plot_curves(history, "Two epochs.")
+    assert shown(picture).size == (800, 280) and picture.text == "Two epochs."
+    validation = picture.figure.axes[1].lines[1].get_ydata()
+    assert validation[-1] == pytest.approx(history[-1].val_accuracy)
+    assert picture.figure.axes[0].lines[0].get_xdata()[-1] == 2  # epochs
+
+
+@pytest.mark.parametrize("wrong", [[], [1, 2], None])
+def test_what_is_no_history_is_named(wrong):
+    with pytest.raises(TypeError, match=r"list\(train\(config, data\)\)"):
+        plot_curves(wrong)
+
+
+def test_columns_of_a_narrow_and_of_a_wide_matrix_are_drawn():
+    for num_hiddens in (1, 16, 300):
+        picture = plot_columns(torch.randn(784, num_hiddens), "Columns.")
+        title = picture.figure.axes[0].get_title(loc="left")
+        assert title.startswith(f"W1: {min(num_hiddens, 20)} columns")
+        assert shown(picture).width == 900
+
+
+def test_pictures_have_their_titles(data):
+    picture = plot_pictures(data.train.images[:12], list("abcdefghijkl"), "Twelve.")
+    assert [axes.get_title() for axes in picture.figure.axes] == list("abcdefghijkl")
+    shown(picture)
+
+
+def test_every_count_of_a_confusion_matrix_is_written_in(data):
+    confusion = torch.arange(100).reshape(10, 10)
+    picture = plot_confusion(confusion, data.class_names, "Counts.")
+    written = [int(text.get_text()) for text in picture.figure.axes[0].texts]
+    assert written == list(range(100))
+    shown(picture)
+
+
+def test_a_long_curve_keeps_its_shape_in_few_points():
+    curve = Curve()
+    for step in range(10_000):
+        curve.append(step / 100, step / 10_000)
+    assert LIMIT / 2 <= len(curve.x) < LIMIT
+    assert list(curve.x) == sorted(curve.x)
+    for x, y in zip(curve.x, curve.y):
+        assert y == pytest.approx(x / 100, abs=1e-4)
+
+
+def test_the_ticks_of_the_loss_say_their_value(data):
+    picture = plot_curves(list(train(Config(num_hiddens=32, num_epochs=5), data)))
+    loss = picture.figure.axes[0]
+    shown(picture)
+    for tick in loss.yaxis.get_major_ticks():
+        assert float(tick.label1.get_text()) == pytest.approx(tick.get_loc())
+
+
+def test_both_ends_of_the_weights_keep_their_colour():
+    W1 = torch.zeros(784, 20)
+    W1[:392], W1[392:] = 1, -1
+    W1[0] = 0
+    pixels = shown(plot_columns(W1, "Ends.")).convert("RGB")
+    found = pixels.getcolors(pixels.width * pixels.height)
+    often = sorted(colour for count, colour in found if count > 5000)
+    assert any(r > 180 and b < 40 for r, _, b in often), often  # orange
+    assert any(b > 140 and r < 50 for r, _, b in often), often  # blue

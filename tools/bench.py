@@ -1,0 +1,305 @@
+"""`make bench`: how fast training and the live lab are on this machine.
+
+Prints a table and writes build/bench.json. Machines and their load differ, so
+what has a target is mostly a ratio of two things measured in turn, in one run,
+several times; the figure is the median.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jupyter_client.manager import start_new_kernel
+from lab_in_browser import (
+    Notebook,
+    browser,
+    find_browser,
+    jupyterlab,
+    write_notebook,
+)
+from torch.nn import functional as F
+from torchvision.datasets import FashionMNIST
+from torchvision.transforms import ToTensor
+
+from helpers import MLP, Config, load_fashion_mnist, train
+
+ROOT = Path(__file__).resolve().parent.parent
+# figure: (what is wanted, how it reads)
+TARGETS = {
+    "epoch_speedup_vs_dataloader": ("at least", 20),
+    "epoch_vs_gemm_floor": ("at most", 1.4),
+    "lab_training_slowdown": ("at most", 1.05),
+    "lab_training_slowdown_with_browser": (None, None),
+    "lab_frames_per_second": ("at least", 25),
+    "restart_p95_ms": ("at most", 100),
+    "kernel_reply_p95_ms": ("at most", 100),
+    "rss_growth_mb_300_moves": ("at most", 20),
+    "full_run_seconds": (None, None),
+    "import_seconds_over_torch": (None, None),
+}
+NAMES = "load_fashion_mnist, MLP, Config, train, as_code, lab, check_machine"
+
+LOAD = """
+import json, time
+import psutil
+import helpers.live
+from helpers import lab, load_fashion_mnist
+data = load_fashion_mnist()
+shown = lab(data, ("num_hiddens", "lr"), num_hiddens=256, num_epochs=1000)
+slider = shown.children[0].children[0]
+"""
+# Training with frames and without, in turn: their median ratio.
+SLOWDOWN = """
+def steps_a_second(frame_seconds, seconds=2.5):
+    helpers.live.FRAME_SECONDS = frame_seconds
+    shown._frame_due = 0
+    time.sleep(0.3)
+    step, began = shown._newest.step, time.perf_counter()
+    time.sleep(seconds)
+    return (shown._newest.step - step) / (time.perf_counter() - began)
+
+usual = helpers.live.FRAME_SECONDS
+slider.value = 128
+slider.value = 256
+time.sleep(2)
+ratios = []
+for _ in range(9):
+    without = steps_a_second(1e9)
+    ratios.append(without / steps_a_second(usual))
+print(json.dumps(sorted(ratios)[4]))
+"""
+MEMORY = """
+def moves(count):
+    for i in range(count):
+        slider.value = (64, 128, 256)[i % 3]
+        time.sleep(0.02)
+    time.sleep(1)
+
+moves(15)
+before = psutil.Process().memory_info().rss
+moves(300)
+print(json.dumps((psutil.Process().memory_info().rss - before) / 1e6))
+"""
+PAINTED = "Number(document.querySelector('.w1lab').dataset.painted)"
+# From a key press in the page to the first painted frame of the new run.
+RESTARTS = """async (presses) => {
+    const root = document.querySelector(".w1lab");
+    const handle = document.querySelector(".noUi-handle");
+    const pause = (ms) => new Promise((end) => setTimeout(end, ms));
+    const waits = [];
+    for (let i = 0; i < presses; i++) {
+        const run = Number(root.dataset.run);
+        const key = i % 2 ? "ArrowRight" : "ArrowLeft";
+        const began = performance.now();
+        const painted = new Promise((end) => {
+            const watch = new MutationObserver(() => {
+                if (Number(root.dataset.run) === run) return;
+                watch.disconnect();
+                end(performance.now() - began);
+            });
+            watch.observe(root, { attributes: true, attributeFilter: ["data-run"] });
+        });
+        handle.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        waits.push(await painted);
+        await pause(200 + 37 * (i % 7));
+    }
+    return waits;
+}"""
+# `1 + 1`, asked of the kernel while it trains.
+REPLIES = """async (questions) => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const kernel = panel.sessionContext.session.kernel;
+    const waits = [];
+    for (let i = 0; i < questions; i++) {
+        const began = performance.now();
+        await kernel.requestExecute({ code: "1 + 1" }).done;
+        waits.push(performance.now() - began);
+        await new Promise((end) => setTimeout(end, 50 + 13 * (i % 7)));
+    }
+    return waits;
+}"""
+
+
+def p95(values):
+    return statistics.quantiles(values, n=20)[-1]
+
+
+def seconds(function):
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def without_evaluation(data):
+    """The data with one validation picture, so that an epoch is training alone."""
+    val = replace(data.val, images=data.val.images[:1], labels=data.val.labels[:1])
+    return replace(data, val=val)
+
+
+def write_idx(path, values):
+    """A tensor of bytes as the file that torchvision reads."""
+    header = bytes([0, 0, 8, values.dim()])
+    for size in values.shape:
+        header += size.to_bytes(4, "big")
+    path.write_bytes(header + values.numpy().tobytes())
+
+
+def epoch_figures(data):
+    """One epoch (256 units, batch 256) against a DataLoader and bare products."""
+    alone = without_evaluation(data)
+
+    def epoch():
+        for _ in train(Config(num_epochs=1), alone, eval_every=None):
+            pass
+
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "FashionMNIST", "raw")
+        raw.mkdir(parents=True)
+        for part, split in (("train", data.train), ("t10k", data.test)):
+            pixels = (split.images * 255).round().byte().reshape(-1, 28, 28)
+            write_idx(raw / f"{part}-images-idx3-ubyte", pixels)
+            write_idx(raw / f"{part}-labels-idx1-ubyte", split.labels.byte())
+        pictures = FashionMNIST(folder, transform=ToTensor())
+
+        def loader_epoch(num_workers):
+            loader = torch.utils.data.DataLoader(
+                pictures, batch_size=256, shuffle=True, num_workers=num_workers
+            )
+            net = MLP(784, 256, 10, seed=0)
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            for X, y in loader:
+                loss = F.cross_entropy(net(X.flatten(1)), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                loss.item()
+
+        epoch()
+        speedups = []
+        for _ in range(3):
+            plain = min(seconds(lambda n=n: loader_epoch(n)) for n in (0, 2))
+            speedups.append(plain / statistics.median(seconds(epoch) for _ in range(3)))
+    W1, W2 = torch.randn(784, 256), torch.randn(256, 10)
+    hidden, d_hidden = torch.rand(256, 256), torch.rand(256, 256)
+    d_scores = torch.rand(256, 10)
+
+    def products():
+        for X in islice(data.train.images.split(256), 196):
+            rows = len(X)
+            X @ W1, hidden[:rows] @ W2  # forward
+            hidden[:rows].T @ d_scores[:rows], d_scores[:rows] @ W2.T  # backward
+            X.T @ d_hidden[:rows]
+
+    ratios = [seconds(epoch) / seconds(products) for _ in range(15)]
+    return {
+        "epoch_speedup_vs_dataloader": statistics.median(speedups),
+        "epoch_vs_gemm_floor": statistics.median(ratios),
+    }
+
+
+def plain_figures(data):
+    source = Config(num_hiddens=128, lr=0.1, num_epochs=10)
+    full = [seconds(lambda: list(train(source, data))) for _ in range(3)]
+    extra = []
+    for _ in range(5):
+        torch_alone, course = (
+            seconds(lambda c=code: subprocess.run([sys.executable, "-c", c], check=True))
+            for code in ("import torch", f"import torch; from helpers import {NAMES}")
+        )
+        extra.append(course - torch_alone)
+    return {
+        "full_run_seconds": statistics.median(full),
+        "import_seconds_over_torch": statistics.median(extra),
+    }
+
+
+def kernel_figures():
+    """The lab in a kernel of its own, comms on, with nobody looking."""
+    manager, client = start_new_kernel()
+    found = {}
+
+    def run(code):
+        printed = []
+
+        def keep(message):
+            if message["msg_type"] == "stream":
+                printed.append(message["content"]["text"])
+
+        reply = client.execute_interactive(code, output_hook=keep, timeout=300)
+        if reply["content"]["status"] != "ok":
+            raise RuntimeError(reply["content"]["evalue"])
+        return printed
+
+    try:
+        run(LOAD)
+        found["lab_training_slowdown"] = json.loads("".join(run(SLOWDOWN)))
+        found["rss_growth_mb_300_moves"] = json.loads("".join(run(MEMORY)))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return found
+
+
+def browser_figures(chromium):
+    """The lab in JupyterLab in a real browser, on the same cores."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyterlab(folder) as url,
+        browser(chromium) as running,
+    ):
+        write_notebook(Path(folder, "lab.ipynb"), LOAD + "shown", SLOWDOWN)
+        notebook = Notebook(running, url, "lab.ipynb")
+        notebook.run(0)
+        page = notebook.page
+        page.locator(".noUi-handle").first.focus()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(2000)
+        rates = []
+        for _ in range(5):
+            painted, began = page.evaluate(f"[{PAINTED}, performance.now()]")
+            page.wait_for_timeout(3000)
+            later, ended = page.evaluate(f"[{PAINTED}, performance.now()]")
+            rates.append(1000 * (later - painted) / (ended - began))
+        restarts = page.evaluate(RESTARTS, 100)
+        replies = page.evaluate(REPLIES, 100)
+        notebook.run(1)
+        slowdown = json.loads(notebook.output(1).strip().splitlines()[-1])
+        notebook.close()
+    return {
+        "lab_training_slowdown_with_browser": slowdown,
+        "lab_frames_per_second": statistics.median(rates),
+        "restart_p95_ms": p95(restarts),
+        "kernel_reply_p95_ms": p95(replies),
+    }
+
+
+def main():
+    chromium = find_browser()
+    if chromium is None:
+        sys.exit("make bench needs Chromium, Chrome or Edge; install one of them.")
+    data = load_fashion_mnist()
+    if data.source != "full":
+        sys.exit("make bench needs the full Fashion-MNIST; connect to a network once.")
+    figures = epoch_figures(data) | plain_figures(data)
+    figures |= kernel_figures() | browser_figures(chromium)
+    for name, (wanted, bound) in TARGETS.items():
+        figure, verdict = figures[name], ""
+        if wanted:
+            met = figure >= bound if wanted == "at least" else figure <= bound
+            verdict = f"{wanted} {bound}: {'met' if met else 'MISSED'}"
+        print(f"{name:36} {figure:9.3f}  {verdict}")
+    path = ROOT / "build" / "bench.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({name: figures[name] for name in TARGETS}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""A real JupyterLab and a real browser, driven by the tests and the bench."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import sync_playwright
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 240  # seconds for a cell, or for a notebook
+COMMANDS = (
+    *("chromium", "google-chrome", "google-chrome-stable", "chrome"),
+    *("microsoft-edge", "msedge", "chromium-browser"),
+)
+MAC_APPS = ("Chromium", "Google Chrome", "Microsoft Edge")
+WINDOWS_ROOTS = ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
+WINDOWS_APPS = ("Google/Chrome/Application/chrome.exe",
+                "Microsoft/Edge/Application/msedge.exe",
+                "Chromium/Application/chrome.exe")
+IDLE = """() => {
+    const panel = window.jupyterapp?.shell?.currentWidget;
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+
+
+def find_browser():
+    """The path of a Chromium, Chrome or Edge that starts, or None.
+
+    One that the machine has, else Playwright's own, which it fetches once.
+    """
+    return installed_browser() or playwright_browser()
+
+
+def installed_browser():
+    """A browser that the machine has, or None."""
+    found = [shutil.which(command) for command in COMMANDS]
+    for app in MAC_APPS:
+        found.append(f"/Applications/{app}.app/Contents/MacOS/{app}")
+    for root in filter(None, map(os.environ.get, WINDOWS_ROOTS)):
+        found += [str(Path(root, app)) for app in WINDOWS_APPS]
+    return next((path for path in found if path and starts(path)), None)
+
+
+def starts(path):
+    """Whether the browser is there and is more than a stub."""
+    if sys.platform == "win32":  # where --version would open a window
+        return Path(path).is_file()
+    try:
+        # Ubuntu's chromium-browser may only say that a snap is to be installed.
+        return subprocess.run(
+            [path, "--version"], capture_output=True, timeout=60
+        ).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def playwright_browser():
+    """Playwright's own Chromium, fetched if it is not there yet, or None."""
+    with sync_playwright() as playwright:
+        path = Path(playwright.chromium.executable_path)
+    if not path.is_file():
+        install = [sys.executable, "-m", "playwright", "install", "chromium"]
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(install, capture_output=True, timeout=600)
+    return str(path) if path.is_file() else None
+
+
+@contextmanager
+def jupyterlab(folder, subshells=True):
+    """A JupyterLab server on `folder` with a configuration of its own: its URL."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as own:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        settings = Path(own, "settings", "@jupyterlab")
+        for extension, values in {
+            "apputils-extension/notification": {"fetchNews": "false"},
+            "apputils-extension/kernels-settings": {
+                "commsOverSubshells": "perCommTarget" if subshells else "disabled"
+            },
+        }.items():
+            path = Path(settings, f"{extension}.jupyterlab-settings")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values))
+        env = os.environ | {
+            "JUPYTER_CONFIG_DIR": f"{own}/config",
+            "JUPYTER_DATA_DIR": f"{own}/data",
+            "JUPYTER_RUNTIME_DIR": f"{own}/runtime",
+            "JUPYTERLAB_SETTINGS_DIR": f"{own}/settings",
+            "JUPYTERLAB_WORKSPACES_DIR": f"{own}/workspaces",
+            "IPYTHONDIR": f"{own}/ipython",
+        }
+        command = [sys.executable, "-m", "jupyter", "lab", "--no-browser"]
+        command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
+        command += ["--allow-root", "--LabApp.expose_app_in_browser=True"]
+        log = open(Path(own, "log"), "wb")
+        server = subprocess.Popen(
+            [*command, f"--ServerApp.root_dir={folder}"],
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(600):
+                if server.poll() is not None:
+                    break
+                try:
+                    urllib.request.urlopen(f"{url}/api/status", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            else:
+                raise RuntimeError("JupyterLab did not start within a minute.")
+            if server.poll() is not None:
+                raise RuntimeError(Path(own, "log").read_text())
+            yield url
+        finally:
+            server.terminate()
+            server.wait(30)
+            log.close()
+
+
+@contextmanager
+def browser(executable):
+    """A fresh headless Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=executable, headless=True, args=BROWSER_FLAGS
+        )
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+def write_notebook(path, *cells):
+    """A notebook with these code cells."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+
+
+class Notebook:
+    """One notebook, open in the browser."""
+
+    def __init__(self, browser, url, name):
+        self.page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        self.errors = []  # what the browser's console complains about
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._on_console)
+        self.page.set_default_timeout(60_000)
+        self.page.goto(f"{url}/doc/tree/{name}")
+        self.wait_idle()
+
+    def _on_console(self, message):
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def wait_idle(self):
+        self.page.wait_for_function(IDLE)
+
+    def run(self, index):
+        """Run one cell to its end."""
+        self._execute("notebook:run-cell", index)
+
+    def run_all(self):
+        """Run all cells to their end."""
+        self._execute("notebook:run-all-cells", 0)
+
+    def _execute(self, command, index):
+        ended = self.page.evaluate(
+            """([command, index, seconds]) => {
+                const content = window.jupyterapp.shell.currentWidget.content;
+                content.deselectAll();
+                content.activeCellIndex = index;
+                return Promise.race([
+                    window.jupyterapp.commands.execute(command).then(() => true),
+                    new Promise((end) => setTimeout(end, 1000 * seconds, false)),
+                ]);
+            }""",
+            [command, index, PATIENCE],
+        )
+        assert ended, f"{command} did not end within {PATIENCE} s"
+
+    def output(self, index):
+        """The text that a cell has printed."""
+        return self.page.evaluate(
+            """(index) => {
+                const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
+                return cell.node.querySelector(".jp-OutputArea")?.innerText ?? "";
+            }""",
+            index,
+        )
+
+    def restart(self):
+        """Restart the kernel and wait until it is there again."""
+        self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget
+                .sessionContext.session.kernel.restart()"""
+        )
+        self.wait_idle()
+
+    def all_text(self):
+        """The text of all cells and outputs."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .map((cell) => cell.node.innerText).join("\\n")"""
+        )
+
+    def close(self):
+        """Shut the kernel down and close the page."""
+        self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"""
+        )
+        self.page.close()

@@ -1,0 +1,118 @@
+"""Executes the notebooks and stores their outputs, ready to commit: `make notebooks`.
+
+All of them run, in order, or only those that are named. A notebook is written back when
+all of it has run; otherwise it stays as it was.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from ipykernel.kernelspec import write_kernel_spec
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+PREFIX = re.compile(r"[^\s\x1b\"]*[/\\](site-packages|helpers|python3[.\d]*)(?=[/\\])")
+
+
+def private_jupyter(home):
+    """Returns environment variables that put `home` in place of the user's settings."""
+    write_kernel_spec(Path(home, "kernels", "python3"))  # this interpreter
+    folders = ["IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_PATH"]
+    return {
+        **dict.fromkeys(folders, str(home)),
+        **dict.fromkeys(["JUPYTER_CONFIG_PATH", "PYTHONSTARTUP"], ""),
+        "PYTHONPATH": str(ROOT),  # kernels import the helpers of this checkout
+        "PYTHONHASHSEED": "0",  # sets of strings print in the same order every time
+        "ATEN_CPU_CAPABILITY": "avx2",  # AVX-512 adds up in another order, and the
+        "MKL_CBWR": "AVX2",  # last digits grow to whole points in long trainings
+    }
+
+
+def read(path):
+    """Reads a notebook and gives an id to each cell that has none of its own."""
+    # nbformat.read would draw random ids, and the file would change at every run.
+    notebook = nbformat.v4.reads(path.read_text(encoding="utf-8"))
+    notebook["nbformat_minor"] = 5
+    used = {None}
+    for cell in notebook.cells:
+        seed = cell.source
+        while cell.get("id") in used:
+            cell["id"] = hashlib.sha256(seed.encode()).hexdigest()[:8]
+            seed += "\n"
+        used.add(cell["id"])
+    return notebook
+
+
+def clean(outputs):
+    """Yields outputs as a reader sees them, and the same from every machine."""
+    last = {}
+    for output in outputs:
+        # A stored view reopens as "model not found"; its picture and text stay.
+        view = output.get("data", {}).pop(WIDGET_VIEW, None)
+        if output.output_type == "error":
+            output["traceback"] = [PREFIX.sub(r"\1", line) for line in output.traceback]
+        if "name" in last and last.name == output.get("name"):
+            last["text"] += output.text  # one stream, which came in pieces
+        elif not view or output.data:
+            last = output
+            yield output
+
+
+def run(path):
+    """Executes one notebook and replaces its file; an error ends the program."""
+    notebook, reached = read(path), [-1]
+    notebook["metadata"] = METADATA
+    client = NotebookClient(notebook, resources={"metadata": {"path": path.parent}})
+    client.timeout = 120  # seconds a cell, as in pyproject.toml
+    client.on_cell_start = lambda cell, cell_index: reached.append(cell_index)
+    try:
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's log, not the cells'
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        why = str(error).splitlines()[0]
+        for output in notebook.cells[reached[-1]].get("outputs", []):
+            if output.output_type == "error":
+                why = f"{output.ename}: {output.evalue}"
+        sys.exit(f"{path.name}, cell {reached[-1] + 1}: {why}\nThe file is as it was.")
+    notebook["metadata"] = METADATA  # without a version and widget states
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # time stamps
+        if cell.cell_type == "code":
+            cell["outputs"] = list(clean(cell.outputs))
+    nbformat.validate(notebook)
+    complete = path.with_suffix(".partial")
+    complete.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    complete.replace(path)
+
+
+def main():
+    """Runs the notebooks named on the command line, or all of them."""
+    notebooks = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    names = [Path(name).stem for name in sys.argv[1:]] or list(notebooks)
+    if unknown := set(names) - set(notebooks):
+        sys.exit(f"There is no notebook {min(unknown)}, but: {', '.join(notebooks)}.")
+    sys.path.insert(0, str(ROOT))
+    from helpers import load_fashion_mnist
+
+    if load_fashion_mnist().source != "full":
+        sys.exit("Outputs to commit come from the full Fashion-MNIST, and here is only "
+                 "the bundled sample: connect to the network and run this again.")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        os.environ.update(private_jupyter(home))
+        for name in sorted(names):
+            print(name, flush=True)
+            run(notebooks[name])
+
+
+if __name__ == "__main__":
+    main()
