@@ -9,6 +9,9 @@ const SIDE = 28; // pixels of a Fashion-MNIST picture
 const COLUMNS = 4; // tiles in a row
 const SPANS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]; // epochs
 
+// By its letter, so that a run keeps its line when an older one leaves.
+const pinDash = (pin) => PIN_DASHES[pin.name.charCodeAt(0) % PIN_DASHES.length];
+
 const element = (tag, className, parent) => {
   const node = document.createElement(tag);
   node.className = className;
@@ -76,7 +79,9 @@ const PANELS = {
     ticks([low, high]) {
       const all = [];
       const wide = high / low > 300;
-      for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
+      const first = Math.floor(Math.log10(low));
+      const last = Math.ceil(Math.log10(high));
+      for (let e = first; e <= last; e += Math.ceil((last - first) / 10))
         for (const m of wide ? [1] : [1, 2, 5]) all.push(m * 10 ** e);
       return all.filter((t) => t >= low * 0.999 && t <= high * 1.001);
     },
@@ -168,7 +173,7 @@ function drawPanel(canvas, panel, state, colours, pointer) {
       ink.fill();
     }
   };
-  pins.forEach((pin, i) => line(pin.curves[panel.pinned], colours.pin, PIN_DASHES[i % PIN_DASHES.length], 1.5));
+  for (const pin of pins) line(pin.curves[panel.pinned], colours.pin, pinDash(pin), 1.5);
   for (const [name, colour, dash, thick] of panel.curves) line(curves[name], colour, dash, thick);
   ink.restore();
 
@@ -258,7 +263,7 @@ function drawLegend(legend, pins) {
   entry("batch", BATCH, [], 1.5);
   entry("train", TRAIN, [], 2);
   entry("validation", VAL, [6, 3], 2);
-  pins.forEach((pin, i) => entry(`${pin.name}: ${pin.label}`, "var(--w1lab-pin)", PIN_DASHES[i % PIN_DASHES.length], 1.5));
+  for (const pin of pins) entry(`${pin.name}: ${pin.label}`, "var(--w1lab-pin)", pinDash(pin), 1.5);
 }
 
 function render({ model, el }) {
@@ -314,7 +319,8 @@ function render({ model, el }) {
   const onText = () => {
     note.textContent = model.get("note");
     summary.textContent = model.get("summary");
-    for (const canvas of canvases) canvas.setAttribute("aria-label", model.get("summary"));
+    for (const [i, name] of ["Loss", "Accuracy", "Columns of W1"].entries())
+      canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
   };
   const onMessage = (message) => {
     if (message.copy && navigator.clipboard) navigator.clipboard.writeText(message.copy).catch(() => {});

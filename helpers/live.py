@@ -28,9 +28,12 @@ from helpers.training import OPTIMIZERS, Config, no_such_field, train
 HERE = Path(__file__).parent
 FRAME_SECONDS = 0.030
 TILE_SECONDS = 0.1
+SUMMARY_SECONDS = 5
 PREVIEW_STEPS = 100
 NUM_TILES = 16
 MAX_PINS = 4
+# Asked here and once: a new thread starts with what the last one has set.
+NUM_THREADS = max(1, torch.get_num_threads() - 1)
 
 SLIDERS = {
     "num_hiddens": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
@@ -85,8 +88,8 @@ RUNNING = (
 )
 PAUSED = "Paused. " + RUNNING
 DONE = (
-    "Done: {num_epochs} epochs, {step:,} steps. Accuracy on all "
-    "{num_val:,} validation pictures: {full_val_accuracy:.4f}."
+    "Done after {step:,} steps, epochs: {num_epochs}. Accuracy on all {num_val:,} "
+    "validation pictures: {full_val_accuracy:.4f}."
 )
 DIVERGED = "This run {reason}."
 STILL_RUNNING = "The lab is still training after {seconds} s; wait longer or pause it."
@@ -94,7 +97,10 @@ FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest is gone."
 NOTHING_TO_PIN = "Nothing to pin yet: press Start first."
-COPIED = "Copied. The code below reproduces this run."
+COPIED = (
+    "The code below reproduces this run. It is on the clipboard too, where the "
+    "browser allows that."
+)
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
     "Start or move a slider."
@@ -105,9 +111,12 @@ ALT = (
 )
 TILES_CAPTION = "{count} of {width:,} columns, 28\u00d728 each"
 TILES_SCALE = "blue \u2212{top:.2g}, orange +{top:.2g}"
+NOT_DATA = (
+    "lab(data) needs the data that load_fashion_mnist() returns; you gave {found}."
+)
 NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
 
-_labs_of_cell = {}  # cell id -> (execution, labs), to stop those of an earlier run
+_labs = {}  # cell -> execution -> its labs, so that running it again stops the old
 
 
 class _Canvas(anywidget.AnyWidget):
@@ -134,6 +143,10 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     current ones; `close()` stops the worker. Raises ValueError with one
     sentence for an unknown control or a bad setting.
     """
+    _stop_earlier_labs_of_this_cell()
+    if not (hasattr(data, "train") and hasattr(data, "val")):
+        raise TypeError(NOT_DATA.format(found=type(data).__name__))
+    controls = (controls,) if isinstance(controls, str) else tuple(controls)
     known = [*SLIDERS, *MENUS]
     for name in controls:
         if name not in known:
@@ -141,7 +154,32 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     for name in defaults:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
-    return Lab(data, tuple(controls), Config(**defaults))
+    shown = Lab(data, controls, Config(**defaults))
+    _labs_of_this_cell().append(shown)
+    return shown
+
+
+def _this_cell():
+    """The id of the cell that runs, and of its execution; None outside JupyterLab."""
+    shell = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = parent.get("metadata", {}).get("cellId")
+    return cell, parent.get("header", {}).get("msg_id")
+
+
+def _labs_of_this_cell():
+    """The labs that this execution of this cell has made."""
+    cell, execution = _this_cell()
+    return _labs.setdefault(cell, {}).setdefault(execution, [])
+
+
+def _stop_earlier_labs_of_this_cell():
+    cell, execution = _this_cell()
+    if cell is None:
+        return
+    for earlier in [key for key in _labs.get(cell, {}) if key != execution]:
+        for shown in _labs[cell].pop(earlier):
+            shown.close()
 
 
 class Lab(widgets.VBox):
@@ -162,12 +200,12 @@ class Lab(widgets.VBox):
         self._closed = False
         self._state = "fresh"
         self._idle = True
-        self._pasting = False
+        self._quiet = False
         self._restart = False
         self._steps_left = 0  # math.inf while it runs
         self._newest = None  # the newest Progress
         self._runs = self._pinned = 0
-        self._tiles_due = self._frame_due = 0.0
+        self._tiles_due = self._frame_due = self._summary_due = 0.0
         self._controls = {name: self._control(name) for name in controls}
         self._settings = widgets.Text(
             str(config),
@@ -178,7 +216,7 @@ class Lab(widgets.VBox):
         )
         self._code = widgets.Textarea(
             description="code",
-            disabled=True,
+            tooltip=TOOLTIPS["code"],
             layout=widgets.Layout(width="auto", height="320px", display="none"),
         )
         buttons = self._buttons()
@@ -201,7 +239,6 @@ class Lab(widgets.VBox):
         for control in self._controls.values():
             control.observe(self._on_control, "value")
         self._settings.observe(self._on_settings, "value")
-        self._stop_earlier_labs_of_this_cell()
 
     # What is shown: built once, before any thread.
 
@@ -248,7 +285,7 @@ class Lab(widgets.VBox):
                 if progress.reason or progress.step == PREVIEW_STEPS:
                     break
             self._newest = progress
-            self._state = "diverged" if progress.reason else "preview"
+            self._state = self._ended(progress) or "preview"
         except Exception as error:  # anything, from the learner's own init
             self._fail(error)
         self._show()
@@ -261,31 +298,19 @@ class Lab(widgets.VBox):
             text = self._status()
         bundle["text/plain"] = text
         metadata = {}
-        if self._curves.last:
-            alt = ALT.format(step=self._newest.step, config=self.config)
-            picture = plots.plot_lab(self._curves, self.run.net, alt)
+        # The worker may replace them meanwhile.
+        curves, run, newest = self._curves, self.run, self._newest
+        if run and newest and curves.last:
+            alt = ALT.format(step=newest.step, config=run.config)
+            picture = plots.plot_lab(curves, run.net, alt)
             drawn, metadata = picture._repr_mimebundle_()
             bundle["image/png"] = drawn["image/png"]
         return bundle, metadata
 
-    def _stop_earlier_labs_of_this_cell(self):
-        shell = get_ipython()
-        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-        cell = parent.get("metadata", {}).get("cellId")
-        if cell is None:
-            return
-        execution = parent["header"]["msg_id"]
-        before, labs = _labs_of_cell.get(cell, (execution, []))
-        if before != execution:
-            for earlier in labs:
-                earlier.close()
-            labs = []
-        _labs_of_cell[cell] = (execution, [*labs, self])
-
     # Callbacks, on any thread: they read values and submit, no more.
 
     def _on_control(self, change):
-        if self._pasting:
+        if self._quiet:
             return
         if change["owner"] is self._controls.get("lr"):
             self._submit(lambda: self._change_lr(change["new"]))
@@ -303,20 +328,25 @@ class Lab(widgets.VBox):
             self._submit(lambda: self._say(sentence))
             return
         values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
-        self._pasting = True
-        try:
-            for name, control in self._controls.items():
-                _choose(control, name, values[name])
-        finally:
-            self._pasting = False
+        self._set_quietly(values)
         self._submit(lambda: self._change(values))
 
+    def _set_quietly(self, values):
+        """Set the controls, if there, without their callbacks starting a run each."""
+        self._quiet = True
+        try:
+            for name, control in self._controls.items():
+                if name in values:
+                    _choose(control, name, values[name])
+        finally:
+            self._quiet = False
+
     def _on_new_seed(self, _):
-        if "seed" in self._controls:
-            control = self._controls["seed"]
-            _choose(control, "seed", control.value + 1)
-        else:
-            self._submit(lambda: self._change({"seed": self.config.seed + 1}))
+        slider = self._controls.get("seed")
+        seed = (slider.value if slider else self.config.seed) + 1
+        if slider:
+            self._set_quietly({"seed": seed})
+        self._submit(lambda: self._change({"seed": seed}))
 
     def _submit(self, command):
         with self._condition:
@@ -352,8 +382,10 @@ class Lab(widgets.VBox):
         """Stop the worker and remove the lab."""
         self._stop()
         atexit.unregister(self._stop)
-        for widget in (*self._everything, super()):
+        for widget in self._everything:
+            widget.layout.close()
             widget.close()
+        super().close()
 
     def _stop(self):
         with self._condition:
@@ -366,7 +398,7 @@ class Lab(widgets.VBox):
 
     def _work(self):
         # One core stays free for the browser and the rest of the notebook.
-        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+        torch.set_num_threads(NUM_THREADS)
         while not self._closed:
             with self._condition:
                 while not (self._commands or self._steps_left or self._closed):
@@ -376,15 +408,18 @@ class Lab(widgets.VBox):
                 self._idle = False
                 commands, self._commands = self._commands, []
             try:
+                if commands:
+                    self._say("")
                 for command in commands:
                     command()
                 if self._restart:
                     self._begin(self.config)
                 if self._steps_left:
                     self._advance()
-            except Exception as error:  # anything, from the learner's own init
+                self._show(now=bool(commands))
+            except BaseException as error:  # anything, from the learner's own init
                 self._fail(error)
-            self._show(now=bool(commands))
+                self._show(now=True)
 
     def _begin(self, config):
         self._restart = False
@@ -392,11 +427,14 @@ class Lab(widgets.VBox):
             self.run.close()  # frees its memory now, not when Python next looks
         self.run = self.error = self._newest = None
         self._runs += 1
-        self._say("")
+        self._curves = Curves(1)
         self._state = "fresh"
+        self._settings.value = str(config)
+        self._code.value = ""
+        self._code.layout.display = "none"
+        self._data = self._data.to(config.device)
         self.run = train(config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
-        self._settings.value = str(config)
 
     def _advance(self):
         self._newest = progress = next(self.run)
@@ -404,9 +442,14 @@ class Lab(widgets.VBox):
         self._steps_left -= 1
         if progress.reason:
             self._steps_left = 0
-            self._state = "done" if progress.epoch_end else "diverged"
-        else:
-            self._state = "running" if self._steps_left else "paused"
+        self._state = self._ended(progress) or (
+            "running" if self._steps_left else "paused"
+        )
+
+    def _ended(self, progress):
+        if progress.reason:
+            return "done" if progress.epoch_end else "diverged"
+        return None
 
     def _fail(self, error):
         self.error = error
@@ -437,11 +480,12 @@ class Lab(widgets.VBox):
             self._state = "paused"
         else:
             self._steps_left = math.inf
-            self._restart = self._state not in ("paused", "fresh")
+            self._restart |= self._state not in ("paused", "fresh")
 
     def _step(self):
-        self._restart = self._state not in ("running", "paused", "fresh")
-        self._steps_left = 1
+        self._restart |= self._state not in ("running", "paused", "fresh")
+        stepping = 0 < self._steps_left < math.inf
+        self._steps_left = self._steps_left + 1 if stepping else 1
 
     def _reset(self):
         self._restart = True
@@ -456,7 +500,8 @@ class Lab(widgets.VBox):
         full = len(self._canvas.pins) == MAX_PINS
         kept = self._canvas.pins[1:] if full else self._canvas.pins
         packed = self._curves.packed()
-        pin = {"name": name, "label": str(self.config), "curves": packed}
+        label = str(replace(self.run.config, lr=self.run.lr))
+        pin = {"name": name, "label": label, "curves": packed}
         self._canvas.pins = [*kept, pin]
         self._say((PINNED_OVER if full else PINNED).format(name=name, most=MAX_PINS))
 
@@ -492,9 +537,11 @@ class Lab(widgets.VBox):
             }
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
-                if self.run:
+                if self.run and self._state != "failed":
                     self._canvas.tiles = _tiles(self.run.net.W1)
-            if not running or newest.epoch_end:
+            # For screen readers: what changed, but not more often than one can hear.
+            if not running or time_now >= self._summary_due:
+                self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
         self._start_button.description = "pause" if running else "start"
         self._start_button.icon = "pause" if running else "play"
@@ -555,7 +602,7 @@ def _choose(control, name, value):
 def _tiles(W1):
     """The first columns of W1 as int8 pictures on one scale, for the browser."""
     columns = W1[:, :NUM_TILES].T.cpu()
-    top = columns.abs().max().item()
+    top = columns.abs().nan_to_num(posinf=0).max().item()
     scaled = (columns * (127 / top if top else 0)).nan_to_num().clamp(-127, 127)
     count = len(columns)
     return {

@@ -10,11 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from helpers.data import load_fashion_mnist
-from helpers.training import Config, train
-
 HERE = Path(__file__).parent
 WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
 WARM_UP, MEASURED = 20, 100  # steps
@@ -47,14 +42,11 @@ EPOCH_SLOW = (
     "other programs, or set FASHION_MNIST_ROOT=sample to learn on fewer pictures"
 )
 SLOW_SECONDS = 15
-PAGE = (
-    "no answer from this page's widgets; the course needs JupyterLab: run make lab, "
-    "open this notebook there and run this cell again"
-)
+PAGE = "waiting for the kernel to answer this page"
 PAGE_OK = "this page draws widgets, and the kernel hears them"
 PAGE_DEAF = (
-    "this page draws widgets, but the kernel doesn't hear them; choose Kernel > "
-    "Restart Kernel and run this cell again"
+    "this page draws widgets, but the kernel doesn't answer them yet; if no cell is "
+    "running, choose Kernel, then Restart Kernel, and run this cell again"
 )
 
 
@@ -99,7 +91,10 @@ def check_machine():
     says what to do. It measures 120 training steps, which takes about a second
     on two cores; seconds an epoch are extrapolated from them.
     """
-    return MachineReport([_python(), *_packages(), _widgets(), *_data_and_speed()])
+    rows = [_python(), *_packages(), _widgets()]
+    if all(row.ok for row in rows):
+        rows += _data_and_speed()
+    return MachineReport(rows)
 
 
 def _python():
@@ -131,6 +126,12 @@ def _widgets():
 
 
 def _data_and_speed():
+    # Not at the top: where torch can't be imported, a row has to say so.
+    import torch
+
+    from helpers.data import load_fashion_mnist
+    from helpers.training import Config, train
+
     try:
         data = load_fashion_mnist()
     except ValueError as error:
@@ -167,7 +168,7 @@ def _page_widget(rows):
 
     page = Page(
         rows=[[row.ok, row.text] for row in rows],
-        answers={"none": PAGE, "heard": PAGE_OK, "deaf": PAGE_DEAF},
+        answers={"waiting": PAGE, "heard": PAGE_OK, "deaf": PAGE_DEAF},
     )
     page.on_msg(lambda widget, *_: widget.send("heard"))
     return page

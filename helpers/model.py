@@ -19,7 +19,7 @@ INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
 MAX_LAYERS = 20
 
 # torch.randn in a learner's own function draws from the one global generator.
-_global_generator = threading.Lock()
+_global_generator = threading.RLock()
 
 
 def is_count(value, most=1_000_000):

@@ -10,6 +10,7 @@ import io
 import math
 
 import torch
+from IPython.display import display
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -30,6 +31,12 @@ NO_CURVES = (
 )
 
 
+NO_COLUMNS = (
+    "plot_columns needs weights of shape (784, num_hiddens), one column a picture; "
+    "you gave the shape {shape}."
+)
+
+
 class Picture:
     """A matplotlib figure that shows itself, with `text` for who can't see it."""
 
@@ -38,6 +45,12 @@ class Picture:
 
     def __repr__(self):
         return self.text
+
+    def _ipython_display_(self):
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        # JupyterLab's pictures have no alt text, so the line stands beneath.
+        print(self.text)
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         drawn, small = io.BytesIO(), io.BytesIO()
@@ -60,10 +73,11 @@ def plot_curves(history, text="Loss and accuracy over the epochs."):
     """
     try:
         last = history[-1]
-        curves = Curves(last.step / last.epoch if last.epoch_end else last.step)
+        ends = (p.step / p.epoch for p in history if p.epoch_end)
+        curves = Curves(next(ends, last.step))
         for progress in history:
             curves.add(progress)
-    except (AttributeError, IndexError, TypeError):
+    except (AttributeError, LookupError, TypeError):
         raise TypeError(NO_CURVES.format(found=type(history).__name__)) from None
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     _draw_curves(figure.subplots(1, 2), curves)
@@ -82,8 +96,11 @@ def plot_lab(curves, net, text):
 def plot_columns(W1, text, num_columns=20):
     """The first columns of W1, each as a 28x28 picture, all on one scale.
 
-    W1: [784, num_hiddens]. text: what the picture shows, in one line.
+    W1: [784, num_hiddens]. text: what the picture shows, in one line. Raises
+    ValueError for weights of another shape.
     """
+    if W1.dim() != 2 or len(W1) != SIDE * SIDE:
+        raise ValueError(NO_COLUMNS.format(shape=tuple(W1.shape)))
     across = 10
     num_columns = min(num_columns, W1.shape[1])
     rows = math.ceil(num_columns / across)
@@ -117,6 +134,7 @@ def plot_confusion(confusion, class_names, text):
     """
     figure = Figure(figsize=(6, 4.6), layout="constrained")
     axes = figure.subplots()
+    confusion = confusion.cpu()
     shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     for row, counts in enumerate(confusion.tolist()):
@@ -145,7 +163,10 @@ def _draw_curves(both, curves):
             curve = curves.by_name[f"{name}_{kind}"]
             axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=label)
     loss.set_yscale("log")
-    ticks = [m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5)]
+    low, high = (math.floor(math.log10(end)) for end in loss.get_ylim())
+    every = 1 + (high - low) // 8  # a diverged loss spans many powers of ten
+    powers = range(low, high + 1, every)
+    ticks = [m * 10.0**e for e in powers for m in ((1, 2, 5) if every == 1 else (1,))]
     loss.yaxis.set_major_locator(FixedLocator(ticks))
     loss.yaxis.set_minor_locator(NullLocator())
     loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -153,7 +174,7 @@ def _draw_curves(both, curves):
     for axes, title in ((loss, "loss (log scale)"), (accuracy, "accuracy")):
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel("epoch", fontsize=9)
-        axes.set_xlim(0, batch.x[-1])
+        axes.set_xlim(0, max(curve.x[-1] for curve in curves.by_name.values()))
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -173,6 +194,6 @@ def _draw_columns(axes, W1, across):
         *(wall.numpy(), BLUE_ORANGE),
         **{"vmin": -most, "vmax": most, "interpolation": "nearest"},
     )
-    title = f"W1: {W1.shape[1]} columns, blue −{most:.2g}, orange +{most:.2g}"
+    title = f"W1: {W1.shape[1]} columns, ±{most:.2g}"
     axes.set_title(title, fontsize=9, loc="left")
     axes.axis("off")

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import symtable
 import textwrap
 from types import FunctionType, ModuleType
 
@@ -15,11 +16,20 @@ WEIGHT = {
     "zeros": "torch.zeros({n_in}, {n_out})",
 }
 OPTIMIZER = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+TAKEN = {
+    *("load_fashion_mnist", "data", "X", "y", "W1", "b1", "W2", "b2", "params", "net"),
+    *("widths", "linear", "linear1", "linear2", "optimizer", "order", "losses"),
+    *("lr_changes", "epoch", "batch", "loss", "n_in", "n_out", "W", "b", "hidden"),
+}  # what the script itself gives a value
 IMPORTED = {"torch": "torch", "nn": "torch.nn"}
 
 NO_SOURCE = (
     "The source of your init function {name} can't be found; write it with def in a "
     "cell of its own, run the cell, and ask again."
+)
+NAME_TAKEN = (
+    "Your init function or something it uses is called {name}, a name that the script "
+    "needs itself; call it something else."
 )
 NOT_PLAIN = (
     "Your init function uses {name}, which can't be written into a script; use only "
@@ -52,12 +62,14 @@ def as_code(run_or_config):
             widths = [widths] * config.num_layers
     else:
         raise TypeError(NOT_A_RUN.format(found=type(run_or_config).__name__))
+    data = getattr(run_or_config, "data", None)
+    root = '"sample"' if getattr(data, "source", None) == "sample" else ""
     on = "" if config.device == "cpu" else f'.to("{config.device}")'
     lines = ["import torch", "from torch import nn"]
     lines += ["from helpers import load_fashion_mnist", ""]
     if callable(config.init):
         lines += [*_definitions(config.init), ""]
-    lines += [f"data = load_fashion_mnist(){on}"]
+    lines += [f"data = load_fashion_mnist({root}){on}"]
     lines += ["X, y = data.train.images, data.train.labels"]
     lines += [f"torch.manual_seed({config.seed})"]
     if len(widths) == 1:
@@ -83,7 +95,7 @@ def as_code(run_or_config):
 
 def _weight(config, n_in, n_out, on):
     if callable(config.init):
-        drawn = f"{config.init.__name__}({n_in}, {n_out}).float()"
+        drawn = f"{config.init.__name__}({n_in}, {n_out}).float().contiguous()"
     else:
         drawn = WEIGHT[config.init].format(n_in=n_in, n_out=n_out, sigma=config.sigma)
     return f"nn.Parameter(({drawn}){on})" if on else f"nn.Parameter({drawn})"
@@ -136,6 +148,7 @@ def _optimizer(config):
 
 def _definitions(function, known=()):
     """The lines that define `function` and every name of the learner's it uses."""
+    function = inspect.unwrap(function)  # under a decorator such as no_grad
     name = getattr(function, "__name__", repr(function))
     if not isinstance(function, FunctionType) or name == "<lambda>":
         raise ValueError(NO_SOURCE.format(name=name))
@@ -143,15 +156,17 @@ def _definitions(function, known=()):
         source = textwrap.dedent(inspect.getsource(function)).rstrip()
     except (OSError, TypeError):
         raise ValueError(NO_SOURCE.format(name=name)) from None
-    used = {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
     scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    used = _global_names(source) & scope.keys() - {name, *known}
+    for other in {name, *used} & TAKEN:
+        raise ValueError(NAME_TAKEN.format(name=other))
     lines = []
-    for other in sorted(used & scope.keys() - {name, *known}):
+    for other in sorted(used):
         value = scope[other]
         if isinstance(value, ModuleType):
             if IMPORTED.get(other) != value.__name__:
                 lines += [f"import {value.__name__} as {other}"]
-        elif isinstance(value, (int, float, str, tuple, type(None))):
+        elif _is_literal(value := float(value) if isinstance(value, float) else value):
             lines += [f"{other} = {value!r}"]
         elif getattr(value, "__module__", None) == function.__module__:
             lines += _definitions(value, {name, *known})
@@ -160,3 +175,19 @@ def _definitions(function, known=()):
         else:
             raise ValueError(NOT_PLAIN.format(name=other))
     return lines + source.splitlines()
+
+
+def _global_names(source):
+    """The names that `source` takes from outside, not its own local ones."""
+    tables, names = [symtable.symtable(source, "init", "exec")], set()
+    for table in tables:
+        tables += table.get_children()
+        names |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+    return names
+
+
+def _is_literal(value):
+    try:
+        return ast.literal_eval(repr(value)) == value
+    except (ValueError, SyntaxError):
+        return False

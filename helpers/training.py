@@ -26,10 +26,10 @@ SUBSET = 500  # pictures of train and of validation behind the curves
 
 def _is_device(value):
     try:
-        torch.empty(0, device=value)
-    except (RuntimeError, TypeError, AssertionError):
+        kind = torch.empty(0, device=value).device.type
+    except (RuntimeError, TypeError, AssertionError, ImportError):
         return False
-    return isinstance(value, str)
+    return isinstance(value, str) and kind != "meta"
 
 
 RULES = {name: model.RULES[name] for name in ("activation", "init", "sigma")} | {
@@ -61,7 +61,7 @@ RULES = {name: model.RULES[name] for name in ("activation", "init", "sigma")} | 
         "you gave {value!r}.",
     ),
     "seed": (
-        lambda value: value == 0 or is_count(value, 2**63 - 1),
+        lambda value: is_count(value, 2**63 - 1) or (value == 0 and value is not False),
         "seed must be a whole number from 0 up, such as 0; you gave {value!r}.",
     ),
     "device": (
@@ -97,7 +97,7 @@ DIVERGED = (
     "stopped at step {step:,}: the loss is {loss}, so no later step can repair it; "
     "try a smaller lr or smaller initial weights"
 )
-DONE = "done: {epochs} epochs, {step:,} steps"
+DONE = "done after {step:,} steps, epochs: {epochs}"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Config:
                 elif field.name == "num_layers" and isinstance(self.num_hiddens, tuple):
                     continue
                 elif callable(value):
-                    value = getattr(value, "__name__", "own")
+                    value = _name_of(value)
                 parts.append(f"{field.name}={value}")
         return " ".join(parts)
 
@@ -191,11 +191,15 @@ def no_such_field(name):
     return NO_SUCH_FIELD.format(name=name, known=", ".join(known))
 
 
+def _name_of(function):
+    return getattr(function, "__name__", "own")
+
+
 def _read(name, value, default, init):
+    if name == "init" and init is not None and value == _name_of(init):
+        return init  # also where it is called as a built-in one is
     if name == "init" and value not in model.INITS:
-        if getattr(init, "__name__", None) != value:
-            raise ValueError(OWN_INIT.format(value=value))
-        return init
+        raise ValueError(OWN_INIT.format(value=value))
     try:
         if name == "num_hiddens" and "-" in value.strip("-"):
             return tuple(int(width) for width in value.split("-"))

@@ -173,7 +173,7 @@ def test_a_pasted_line_and_a_wrong_one(open_notebook):
     settings.fill("num_hiddens=32 lr=0.3 num_epochs=1")
     settings.press("Enter")
     until_state(notebook, "done")
-    assert "Done: 1 epochs" in shown(notebook).locator(".w1lab-status").inner_text()
+    assert "Done after 196 steps" in shown(notebook).locator(".w1lab-status").inner_text()
 
 
 def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):

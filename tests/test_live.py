@@ -146,8 +146,7 @@ def test_pause_step_and_go_on(make_lab, data):
     press(shown, "one training step")
     press(shown, "one training step")
     shown.wait(60)
-    # Two presses may meet in one round of the worker, never in more than two steps.
-    assert canvas(shown).frame["step"] in (2, 3)
+    assert canvas(shown).frame["step"] == 3
     assert canvas(shown).frame["state"] == "paused"
     press(shown, "Start")
     shown.wait(60)
@@ -268,6 +267,54 @@ def test_an_error_in_training_is_one_line_and_raises_from_wait(make_lab):
     assert canvas(shown).frame["state"] == "done"
 
 
+def test_an_own_line_that_exits_does_not_end_the_worker(make_lab):
+    def leaves(num_inputs, num_hiddens):
+        if num_hiddens == 16:
+            raise SystemExit("gone")
+        return torch.randn(num_inputs, num_hiddens)
+
+    shown = make_lab(("num_hiddens",), init=leaves, num_epochs=1)
+    control(shown, "num_hiddens").value = 16
+    with pytest.raises(SystemExit):
+        shown.wait(60)
+    assert shown._repr_mimebundle_()[0]["text/plain"].endswith("SystemExit: gone")
+    control(shown, "num_hiddens").value = 8
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "done"
+
+
+def test_a_preview_that_is_the_whole_run_is_done(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=2)  # 48 steps on the sample
+    assert canvas(shown).frame["state"] == "done"
+    assert canvas(shown).frame["status"].startswith("Done after 48 steps")
+
+
+def test_reset_and_start_in_one_go_begin_anew(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    press(shown, "Start")
+    shown.wait(60)
+    old = shown.run
+    with shown._condition:  # so that both meet in one round of the worker
+        press(shown, "Back to step 0")
+        press(shown, "Start")
+    until(lambda: is_running(shown))
+    assert shown.run is not old
+
+
+def test_a_pin_carries_the_setting_it_was_trained_with(make_lab):
+    shown = make_lab(("num_hiddens",), num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    with shown._condition:
+        control(shown, "num_hiddens").value = 64
+        press(shown, "Keep this run")
+    until(lambda: canvas(shown).pins)
+    assert canvas(shown).pins[0]["label"] == "num_hiddens=8 lr=0.1 num_epochs=1000"
+    assert canvas(shown).note == "Pinned as A."
+
+
 def test_divergence_is_said(make_lab):
     shown = make_lab(num_layers=3, sigma=1, lr=1)
     assert canvas(shown).frame["state"] == "diverged"
@@ -285,6 +332,7 @@ def test_waiting_too_short_is_said(make_lab):
 @pytest.mark.parametrize(
     "arguments, options, complaint",
     [
+        (("width",), {}, "no control 'width'"),
         ((("width",),), {}, "no control 'width'; it has: num_hiddens,"),
         ((), {"num_hidden": 3}, "did you mean 'num_hiddens'"),
         ((), {"lr": 0}, "lr must be a number above 0"),
@@ -293,6 +341,11 @@ def test_waiting_too_short_is_said(make_lab):
 def test_a_wrong_argument_is_named(data, arguments, options, complaint):
     with pytest.raises(ValueError, match=complaint):
         lab(data, *arguments, **options)
+
+
+def test_what_is_no_data_is_named():
+    with pytest.raises(TypeError, match="needs the data .* you gave NoneType"):
+        lab(None)
 
 
 def test_without_a_front_end_there_is_a_picture_and_a_stable_line(make_lab):

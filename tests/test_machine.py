@@ -59,6 +59,15 @@ def test_a_torchvision_that_does_not_fit_is_a_row(tmp_path):
     )
 
 
+def test_a_torch_that_does_not_work_is_a_row(tmp_path):
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch is damaged')")
+    done = run_python(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from helpers import check_machine\nprint(check_machine())"
+    )
+    assert "FIX  torch can't be imported (libtorch is damaged)" in done.stdout
+
+
 def test_the_report_has_text_where_no_widgets_are():
     bundle, _ = check_machine()._repr_mimebundle_()
     assert bundle["text/plain"].startswith("ok ")

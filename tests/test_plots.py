@@ -54,6 +54,12 @@ def test_columns_of_a_narrow_and_of_a_wide_matrix_are_drawn():
         assert shown(picture).width == 900
 
 
+@pytest.mark.parametrize("shape", [(256, 784), (784,), (256, 10)])
+def test_weights_that_are_no_pictures_are_named(shape):
+    with pytest.raises(ValueError, match="needs weights of shape"):
+        plot_columns(torch.randn(shape), "Columns.")
+
+
 def test_pictures_have_their_titles(data):
     picture = plot_pictures(data.train.images[:12], list("abcdefghijkl"), "Twelve.")
     assert [axes.get_title() for axes in picture.figure.axes] == list("abcdefghijkl")

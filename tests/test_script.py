@@ -20,6 +20,20 @@ def calls_another(num_inputs, num_hiddens):
     return own_line(num_inputs, num_hiddens).abs()
 
 
+def data(num_inputs, num_hiddens):
+    return torch.ones(num_inputs, num_hiddens)
+
+
+def transposed(num_inputs, num_hiddens):
+    W1 = torch.randn(num_hiddens, num_inputs)  # a local name, like the script's own
+    return (W1 * 0.01).T
+
+
+@torch.no_grad()
+def decorated(num_inputs, num_hiddens):
+    return torch.nn.init.normal_(torch.empty(num_inputs, num_hiddens), std=SCALE)
+
+
 def uses_the_unwritable(num_inputs, num_hiddens):
     return torch.ones(num_inputs, num_hiddens) * TENSOR
 
@@ -36,6 +50,8 @@ CONFIGS = [
     Config(num_hiddens=16, init="kaiming", batch_size=100, weight_decay=1e-4),
     Config(num_hiddens=16, init=own_line),
     Config(num_hiddens=16, num_layers=2, init=calls_another),
+    Config(num_hiddens=100, init=transposed),
+    Config(num_hiddens=16, init=decorated),
 ]
 
 
@@ -79,6 +95,13 @@ def test_the_script_runs_by_itself():
     assert printed.splitlines()[-1] == repr(expected)
 
 
+def test_a_run_on_the_sample_says_so(monkeypatch):
+    monkeypatch.delenv("FASHION_MNIST_ROOT")
+    run = train(Config(num_hiddens=8, num_epochs=1), load_fashion_mnist("sample"))
+    losses = [progress.loss for progress in run]
+    assert run_script(as_code(run)) == losses
+
+
 def test_the_line_of_the_course_stands_in_the_script():
     assert "W1 = nn.Parameter(torch.randn(784, 256) * 0.01)" in as_code(Config())
 
@@ -88,6 +111,7 @@ def test_the_line_of_the_course_stands_in_the_script():
     [
         (lambda a, b: torch.zeros(a, b), "write it with def"),
         (uses_the_unwritable, "uses TENSOR"),
+        (data, "is called data"),
     ],
 )
 def test_an_own_line_that_cannot_be_written_down_is_named(function, complaint):

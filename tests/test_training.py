@@ -39,7 +39,7 @@ def test_how_often_it_is_measured_does_not_change_the_numbers(data):
 def test_training_learns(data):
     *_, last = train(Config(num_epochs=5), data)
     assert last.full_val_accuracy > 0.6  # chance is 0.1
-    assert "5 epochs" in last.reason
+    assert last.reason == "done after 120 steps, epochs: 5"
 
 
 def test_progress_says_when_and_what(data):

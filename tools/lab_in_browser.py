@@ -135,7 +135,10 @@ def jupyterlab(folder, subshells=True):
             yield url
         finally:
             server.terminate()
-            server.wait(30)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
             log.close()
 
 
