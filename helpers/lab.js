@@ -62,7 +62,7 @@ const short = (value) =>
 // Loss has a logarithmic axis, which shows 2.3 and 0.2 equally well.
 const PANELS = {
   loss: {
-    title: "loss",
+    title: "loss (log scale)",
     curves: [["batch", BATCH, [], 1.2], ["train_loss", TRAIN, [], 2], ["val_loss", VAL, [6, 3], 2]],
     pinned: "val_loss",
     range(curves) {

@@ -21,10 +21,15 @@ def chromium(chromium_path):
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["subshells", "no_subshells"])
-def server(request, tmp_path_factory):
+def page(request, tmp_path_factory, chromium, full_data):
+    """One notebook with a kernel that has the data, for many tests."""
     folder = tmp_path_factory.mktemp("lab")
+    write_notebook(folder / "lab.ipynb", LOAD, "", "")
     with jupyterlab(folder, subshells=request.param) as url:
-        yield folder, url
+        notebook = Notebook(chromium, url, "lab.ipynb")
+        notebook.run(0)
+        yield notebook
+        notebook.close()
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +41,16 @@ def course(tmp_path_factory):
 
 
 @pytest.fixture
-def open_notebook(server, chromium, full_data):
-    folder, url = server
-    opened = []
-
+def open_notebook(page):
     def open_with(*cells):
-        name = f"lab{len(list(folder.glob('*.ipynb')))}.ipynb"
-        write_notebook(folder / name, LOAD, *cells)
-        notebook = Notebook(chromium, url, name)
-        opened.append(notebook)
-        for index in range(1 + len(cells)):
-            notebook.run(index)
-        return notebook
+        page.errors.clear()
+        page.fill(cells)
+        for index in range(1, 1 + len(cells)):
+            page.run(index)
+        return page
 
     yield open_with
-    for notebook in opened:
-        notebook.close()
+    page.execute("import ipywidgets; ipywidgets.Widget.close_all()")
 
 
 def shown(notebook, which=0):
@@ -287,11 +286,12 @@ def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
     notebook.run_all()
     assert notebook.page.locator(".jp-RenderedText[data-mime-type*=error]").count() == 0
     button(notebook, "start").click()
-    until_state(notebook, "running", beyond=100)
+    until_state(notebook, "running", beyond=900)
     button(notebook, "pin").click()
     slider(notebook).focus()
-    notebook.page.keyboard.press("ArrowLeft")
-    until_state(notebook, "running", beyond=200)
+    for _ in range(5):  # from 256 to 8 hidden units
+        notebook.page.keyboard.press("ArrowLeft")
+    until_state(notebook, "running", beyond=1400)
     picture = ROOT / "build" / "lab.png"
     picture.parent.mkdir(exist_ok=True)
     notebook.page.locator(".lm-Widget.jp-OutputArea-output").filter(

@@ -205,6 +205,27 @@ class Notebook:
         )
         assert ended, f"{command} did not end within {PATIENCE} s"
 
+    def fill(self, sources):
+        """Give the cells after the first new sources, and clear all outputs."""
+        self.page.evaluate(
+            """async (sources) => {
+                const app = window.jupyterapp;
+                const cells = app.shell.currentWidget.content.widgets.slice(1);
+                await app.commands.execute("notebook:clear-all-cell-outputs");
+                cells.forEach((cell, i) =>
+                    cell.model.sharedModel.setSource(sources[i] ?? ""));
+            }""",
+            list(sources),
+        )
+
+    def execute(self, code):
+        """Run code in the kernel, in no cell."""
+        self.page.evaluate(
+            """(code) => window.jupyterapp.shell.currentWidget
+                .sessionContext.session.kernel.requestExecute({ code }).done.then()""",
+            code,
+        )
+
     def output(self, index):
         """The text that a cell has printed."""
         return self.page.evaluate(
