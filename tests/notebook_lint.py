@@ -184,6 +184,18 @@ def no_path_of_a_machine(notebook):
 
 
 @rule
+def helpers_come_before_torch(notebook):
+    """helpers/__init__.py sets what PyTorch reads once, when it is imported."""
+    for number, cell in notebook.numbered("code"):
+        for line in cell.source.splitlines():
+            if re.match(r"\s*(from|import) helpers\b", line):
+                return
+            if re.match(r"\s*(from|import) torch", line):
+                yield number, "torch is imported before helpers: change the order."
+                return
+
+
+@rule
 def code_cells_are_short(notebook):
     for number, cell in notebook.numbered("code"):
         lines = cell.source.strip("\n").splitlines()
