@@ -79,7 +79,7 @@ TOOLTIPS = {
     "code": "Show and copy plain PyTorch that reproduces this run.",
     "settings": "All settings in one line: copy it, or paste one and press Enter.",
 }
-PREVIEW = "Preview, the first {step} steps. Press Start, or move a slider."
+PREVIEW = "Preview, the first {step} steps. Press start, or move a slider."
 FRESH = "Step 0 of {num_steps:,}: nothing is trained yet, W1 is as it was drawn."
 RUNNING = (
     "Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. "
@@ -96,14 +96,14 @@ STILL_RUNNING = "The lab is still training after {seconds} s; wait longer or pau
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest is gone."
-NOTHING_TO_PIN = "Nothing to pin yet: press Start first."
+NOTHING_TO_PIN = "Nothing to pin yet: press start first."
 COPIED = (
     "The code below reproduces this run. It is on the clipboard too, where the "
     "browser allows that."
 )
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
-    "Start or move a slider."
+    "start or move a slider."
 )
 ALT = (
     "Loss and accuracy over the first {step} steps of {config}, and the first "
