@@ -8,7 +8,7 @@ FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test setup bench notebooks
+.PHONY: help lab test setup bench notebooks recorded
 
 help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,3 +27,6 @@ bench: setup ## Measure how fast training and the live lab are on this machine.
 
 notebooks: setup ## Run all notebooks and store their outputs in them.
 	$(PYTHON) tools/run_notebooks.py
+
+recorded: setup ## Train anew what the notebooks show from records (10 to 20 minutes).
+	$(PYTHON) tools/record_sweeps.py

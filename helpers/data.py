@@ -86,6 +86,7 @@ NOT_KEPT = (
 SET_ASIDE = "{problem} It was renamed to {aside}, and a good copy is looked for."
 DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; the search goes on."
 SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
+NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
 
 
 class DataError(ValueError):
@@ -130,6 +131,7 @@ class FashionMNIST:
     """Fashion-MNIST in three fixed, stratified splits, as by `load_fashion_mnist`.
 
     source: "full" or "sample"; location: the folder or mirror that it came from.
+    tests: whether it is what `for_the_test` returns.
     """
 
     train: Split
@@ -138,16 +140,33 @@ class FashionMNIST:
     source: str
     location: str
     class_names: tuple = CLASS_NAMES
+    tests: bool = False
 
     def __repr__(self):
         sizes = f"train={len(self.train)}, val={len(self.val)}, test={len(self.test)}"
-        return f"FashionMNIST({self.source}: {sizes})"
+        return f"FashionMNIST({self.source}{', test' * self.tests}: {sizes})"
 
     def to(self, device):
         """The same data on `device`; `self` if they are there already."""
         here = {name: getattr(self, name) for name in ("train", "val", "test")}
         there = {name: split.to(device) for name, split in here.items()}
         return self if there == here else replace(self, **there)
+
+    def for_the_test(self):
+        """What the very last measurement needs, when nothing is left to choose.
+
+        `train` is all of train and val together, and `val` is the test pictures, so
+        that whatever measures on `val` now measures on them.
+        """
+        images = torch.cat([self.train.images, self.val.images])
+        labels = torch.cat([self.train.labels, self.val.labels])
+        return replace(self, train=Split(images, labels), val=self.test, tests=True)
+
+
+def check_data(data, call):
+    """Raise TypeError unless `data` is a `FashionMNIST`; call: such as "lab(data)"."""
+    if not isinstance(data, FashionMNIST):
+        raise TypeError(NOT_DATA.format(call=call, found=type(data).__name__))
 
 
 def load_fashion_mnist(root=None):

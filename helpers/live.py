@@ -5,10 +5,8 @@ commands, and between two training steps it takes the newest; so a new value
 abandons the old run within one step, and only the worker writes what is drawn.
 """
 
-import atexit
 import math
 import string
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +15,14 @@ import anywidget
 import ipywidgets as widgets
 import torch
 import traitlets
-from IPython import get_ipython
 
+from helpers import controls as look
 from helpers import plots
 from helpers.curves import Curves
-from helpers.model import ACTIVATIONS, INITS
+from helpers.data import check_data
 from helpers.script import as_code
-from helpers.training import OPTIMIZERS, Config, no_such_field, train
+from helpers.training import Config, no_such_field, train
+from helpers.worker import Worker, close_earlier, keep
 
 HERE = Path(__file__).parent
 FRAME_SECONDS = 0.030
@@ -32,31 +31,6 @@ SUMMARY_SECONDS = 5
 PREVIEW_STEPS = 100
 NUM_TILES = 16
 MAX_PINS = 4
-# Asked here and once: a new thread starts with what the last one has set.
-NUM_THREADS = max(1, torch.get_num_threads() - 1)
-
-SLIDERS = {
-    "num_hiddens": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
-    "num_layers": tuple(range(1, 9)),
-    "lr": (
-        *(0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05),
-        *(0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0),
-    ),
-    "batch_size": (16, 32, 64, 128, 256, 512, 1024),
-    "num_epochs": (1, 2, 3, 5, 10, 15, 20, 30),
-    "sigma": (
-        *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02),
-        *(0.05, 0.1, 0.2, 0.5, 1.0),
-    ),
-    "momentum": (0.0, 0.5, 0.8, 0.9, 0.95, 0.99),
-    "weight_decay": (0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1),
-    "seed": tuple(range(10)),
-}
-MENUS = {
-    "activation": tuple(ACTIVATIONS),
-    "init": INITS,
-    "optimizer": tuple(OPTIMIZERS),
-}
 
 TOOLTIPS = {
     "num_hiddens": "Units in each hidden layer. A change starts a new run.",
@@ -71,6 +45,8 @@ TOOLTIPS = {
     "activation": "Function after each hidden layer. A change starts a new run.",
     "init": "How the weights begin. A change starts a new run.",
     "optimizer": "How gradients become updates. A change starts a new run.",
+    "dropout": "Share of hidden units switched off in each step. Starts a new run.",
+    "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
     "start": "Start, pause or go on.",
     "step": "Take one training step, then pause.",
     "reset": "Back to step 0, with the first weights.",
@@ -111,12 +87,7 @@ ALT = (
 )
 TILES_CAPTION = "{count} of {width:,} columns, 28\u00d728 each"
 TILES_SCALE = "blue \u2212{top:.2g}, orange +{top:.2g}"
-NOT_DATA = (
-    "lab(data) needs the data that load_fashion_mnist() returns; you gave {found}."
-)
 NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
-
-_labs = {}  # cell -> execution -> its labs, so that running it again stops the old
 
 
 class _Canvas(anywidget.AnyWidget):
@@ -143,43 +114,17 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     current ones; `close()` stops the worker. Raises ValueError with one
     sentence for an unknown control or a bad setting.
     """
-    _stop_earlier_labs_of_this_cell()
-    if not (hasattr(data, "train") and hasattr(data, "val")):
-        raise TypeError(NOT_DATA.format(found=type(data).__name__))
+    close_earlier()
+    check_data(data, "lab(data)")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
-    known = [*SLIDERS, *MENUS]
+    known = [*look.SLIDERS, *look.MENUS]
     for name in controls:
         if name not in known:
             raise ValueError(NO_SUCH_CONTROL.format(name=name, known=", ".join(known)))
     for name in defaults:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
-    shown = Lab(data, controls, Config(**defaults))
-    _labs_of_this_cell().append(shown)
-    return shown
-
-
-def _this_cell():
-    """The id of the cell that runs, and of its execution; None outside JupyterLab."""
-    shell = get_ipython()
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    cell = parent.get("metadata", {}).get("cellId")
-    return cell, parent.get("header", {}).get("msg_id")
-
-
-def _labs_of_this_cell():
-    """The labs that this execution of this cell has made."""
-    cell, execution = _this_cell()
-    return _labs.setdefault(cell, {}).setdefault(execution, [])
-
-
-def _stop_earlier_labs_of_this_cell():
-    cell, execution = _this_cell()
-    if cell is None:
-        return
-    for earlier in [key for key in _labs.get(cell, {}) if key != execution]:
-        for shown in _labs[cell].pop(earlier):
-            shown.close()
+    return keep(Lab(data, controls, Config(**defaults)))
 
 
 class Lab(widgets.VBox):
@@ -194,19 +139,18 @@ class Lab(widgets.VBox):
         self._everything = []
         self._canvas = _Canvas()
         self._curves = Curves(1)
-        self._condition = threading.Condition()
-        self._commands = []
-        self._worker = None
-        self._closed = False
+        self._worker = Worker(self._work, more=lambda: self._steps_left)
         self._state = "fresh"
-        self._idle = True
         self._quiet = False
         self._restart = False
         self._steps_left = 0  # math.inf while it runs
         self._newest = None  # the newest Progress
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = 0.0
-        self._controls = {name: self._control(name) for name in controls}
+        self._controls = {
+            name: look.control(name, getattr(config, name), TOOLTIPS[name])
+            for name in controls
+        }
         self._settings = widgets.Text(
             str(config),
             description="settings",
@@ -221,14 +165,7 @@ class Lab(widgets.VBox):
         )
         buttons = self._buttons()
         self._preview()
-        controls = widgets.Box(
-            list(self._controls.values()),
-            layout=widgets.Layout(
-                display="grid",
-                grid_template_columns="repeat(auto-fill, minmax(350px, 1fr))",
-                grid_gap="0 16px",
-            ),
-        )
+        controls = look.grid(self._controls.values())
         row = widgets.Box(
             [*buttons, self._settings],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
@@ -242,39 +179,21 @@ class Lab(widgets.VBox):
 
     # What is shown: built once, before any thread.
 
-    def _control(self, name):
-        value = getattr(self.config, name)
-        options = _options(name, value)
-        kind = widgets.SelectionSlider if name in SLIDERS else widgets.Dropdown
-        return kind(
-            options=options,
-            value=value,
-            description=name,
-            tooltip=TOOLTIPS[name],
-            style={"description_width": "100px"},
-            layout=widgets.Layout(width="auto"),
-        )
-
     def _buttons(self):
         actions = {
-            "start": ("play", lambda _: self._submit(self._toggle)),
-            "step": ("step-forward", lambda _: self._submit(self._step)),
-            "reset": ("undo", lambda _: self._submit(self._reset)),
+            "start": ("play", self.start),
+            "step": ("step-forward", lambda: self._worker.submit(self._step)),
+            "reset": ("undo", lambda: self._worker.submit(self._reset)),
             "new seed": ("random", self._on_new_seed),
-            "pin": ("thumb-tack", lambda _: self._submit(self._pin)),
-            "code": ("code", lambda _: self._submit(self._show_code)),
+            "pin": ("thumb-tack", lambda: self._worker.submit(self._pin)),
+            "code": ("code", lambda: self._worker.submit(self._show_code)),
         }
-        buttons = {}
-        for name, (icon, action) in actions.items():
-            buttons[name] = widgets.Button(
-                description=name,
-                icon=icon,
-                tooltip=TOOLTIPS[name],
-                layout=widgets.Layout(width="106px"),
-            )
-            buttons[name].on_click(action)
-        self._start_button = buttons["start"]
-        return list(buttons.values())
+        buttons = [
+            look.button(name, icon, TOOLTIPS[name], action)
+            for name, (icon, action) in actions.items()
+        ]
+        self._start_button = buttons[0]
+        return buttons
 
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
@@ -313,10 +232,10 @@ class Lab(widgets.VBox):
         if self._quiet:
             return
         if change["owner"] is self._controls.get("lr"):
-            self._submit(lambda: self._change_lr(change["new"]))
+            self._worker.submit(lambda: self._change_lr(change["new"]))
         else:
             values = {name: control.value for name, control in self._controls.items()}
-            self._submit(lambda: self._change(values))
+            self._worker.submit(lambda: self._change(values))
 
     def _on_settings(self, change):
         if change["new"] == str(self.config):
@@ -325,11 +244,11 @@ class Lab(widgets.VBox):
             config = Config.from_string(change["new"], self._own_init)
         except ValueError as error:
             sentence = str(error)
-            self._submit(lambda: self._say(sentence))
+            self._worker.submit(lambda: self._say(sentence))
             return
         values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
         self._set_quietly(values)
-        self._submit(lambda: self._change(values))
+        self._worker.submit(lambda: self._change(values))
 
     def _set_quietly(self, values):
         """Set the controls, if there, without their callbacks starting a run each."""
@@ -337,31 +256,16 @@ class Lab(widgets.VBox):
         try:
             for name, control in self._controls.items():
                 if name in values:
-                    _choose(control, name, values[name])
+                    look.choose(control, values[name])
         finally:
             self._quiet = False
 
-    def _on_new_seed(self, _):
+    def _on_new_seed(self):
         slider = self._controls.get("seed")
         seed = (slider.value if slider else self.config.seed) + 1
         if slider:
             self._set_quietly({"seed": seed})
-        self._submit(lambda: self._change({"seed": seed}))
-
-    def _submit(self, command):
-        with self._condition:
-            if self._closed:
-                return
-            self._commands.append(command)
-            self._idle = False
-            self._condition.notify_all()
-            if self._worker is None:
-                self._worker = threading.Thread(
-                    target=self._work, name="lab worker", daemon=True
-                )
-                self._worker.start()
-                # A thread inside PyTorch when Python ends would abort the kernel.
-                atexit.register(self._stop)
+        self._worker.submit(lambda: self._change({"seed": seed}))
 
     def wait(self, seconds=None):
         """Wait until the run has ended or is paused; raise what went wrong in it.
@@ -369,57 +273,39 @@ class Lab(widgets.VBox):
         seconds: how long at the most (None: as long as it takes); TimeoutError
         when it is not over by then.
         """
-        with self._condition:
-            if not self._condition.wait_for(self._is_idle, seconds):
-                raise TimeoutError(STILL_RUNNING.format(seconds=seconds))
+        if not self._worker.wait(seconds):
+            raise TimeoutError(STILL_RUNNING.format(seconds=seconds))
         if self.error:
             raise self.error
 
-    def _is_idle(self):
-        return self._closed or self._idle
+    def start(self):
+        """Start, pause or go on, as the button does."""
+        self._worker.submit(self._toggle)
 
     def close(self):
         """Stop the worker and remove the lab."""
-        self._stop()
-        atexit.unregister(self._stop)
+        self._worker.close()
         for widget in self._everything:
             widget.layout.close()
             widget.close()
         super().close()
 
-    def _stop(self):
-        with self._condition:
-            self._closed = True
-            self._condition.notify_all()
-        if self._worker and self._worker is not threading.current_thread():
-            self._worker.join(timeout=5)
-
     # The worker: all below runs on its thread alone, once it has begun.
 
-    def _work(self):
-        # One core stays free for the browser and the rest of the notebook.
-        torch.set_num_threads(NUM_THREADS)
-        while not self._closed:
-            with self._condition:
-                while not (self._commands or self._steps_left or self._closed):
-                    self._idle = True
-                    self._condition.notify_all()
-                    self._condition.wait()
-                self._idle = False
-                commands, self._commands = self._commands, []
-            try:
-                if commands:
-                    self._say("")
-                for command in commands:
-                    command()
-                if self._restart:
-                    self._begin(self.config)
-                if self._steps_left:
-                    self._advance()
-                self._show(now=bool(commands))
-            except BaseException as error:  # anything, from the learner's own init
-                self._fail(error)
-                self._show(now=True)
+    def _work(self, commands):
+        try:
+            if commands:
+                self._say("")
+            for command in commands:
+                command()
+            if self._restart:
+                self._begin(self.config)
+            if self._steps_left:
+                self._advance()
+            self._show(now=bool(commands))
+        except BaseException as error:  # anything, from the learner's own init
+            self._fail(error)
+            self._show(now=True)
 
     def _begin(self, config):
         self._restart = False
@@ -567,35 +453,6 @@ class Lab(widgets.VBox):
             num_val=len(self._data.val.labels),
             **values,
         )
-
-
-def _options(name, value):
-    """(label, value) pairs for a slider or a menu, with `value` among them."""
-    choices = list(SLIDERS.get(name) or MENUS[name])
-    if value not in choices:
-        choices.append(value)
-        if name in SLIDERS:
-            choices.sort(key=lambda choice: choice if _is_plain(choice) else math.inf)
-    return [(_label(choice), choice) for choice in choices]
-
-
-def _is_plain(choice):
-    return not isinstance(choice, tuple)
-
-
-def _label(choice):
-    if callable(choice):
-        return getattr(choice, "__name__", "your own")
-    if isinstance(choice, tuple):
-        return "-".join(map(str, choice))
-    return f"{choice:g}" if isinstance(choice, float) else str(choice)
-
-
-def _choose(control, name, value):
-    """Set a control to `value`, also where it had no such choice before."""
-    if value not in [choice for _, choice in control.options]:
-        control.options = _options(name, value)
-    control.value = value
 
 
 @torch.no_grad()

@@ -84,6 +84,10 @@ RULES = {
         lambda value: is_number(value, 0, 100),
         "sigma must be a number from 0 to 100, such as 0.01; you gave {value!r}.",
     ),
+    "dropout": (
+        lambda value: is_number(value, 0, 1) and value < 1,
+        "dropout must be a number from 0 to below 1, such as 0.2; you gave {value!r}.",
+    ),
 }
 
 OWN_INIT_TYPE = (
@@ -144,8 +148,10 @@ class MLP(nn.Module):
             "constant": every weight is sigma. "zeros": every weight is 0.
             Or a function (n_in, n_out) -> tensor, called once for each layer.
         sigma: the spread of "normal", the value of "constant".
-        seed: draws the same weights every time; None draws from PyTorch's
-            global generator. The global generator is left as it was found,
+        dropout: the share of hidden units that is set to zero, at random, in each
+            forward pass in training mode; Srivastava et al., 2014.
+        seed: draws the same weights and zeroes the same units every time; None draws from
+            PyTorch's global generator. The global generator is left as it was found,
             unless seed is None.
 
     Biases begin at zero, except with "default". Raises ValueError with one
@@ -162,6 +168,7 @@ class MLP(nn.Module):
         init="normal",
         sigma=0.01,
         seed=None,
+        dropout=0.0,
     ):
         super().__init__()
         check(
@@ -171,8 +178,13 @@ class MLP(nn.Module):
             activation=activation,
             init=init,
             sigma=sigma,
+            dropout=dropout,
         )
         self.activation = activation
+        self.dropout = float(dropout)
+        self.chance = None  # what draws the units that are set to zero
+        if seed is not None:
+            self.chance = torch.Generator().manual_seed(seed)
         self.widths = (
             int(num_inputs),
             *hidden_widths(num_hiddens, num_layers),
@@ -190,11 +202,16 @@ class MLP(nn.Module):
         activation = ACTIVATIONS[self.activation]
         for i in range(1, self.num_layers + 1):
             X = activation(X @ getattr(self, f"W{i}") + getattr(self, f"b{i}"))
+            if self.training and self.dropout:
+                kept = torch.rand(X.shape, generator=self.chance) > self.dropout
+                X = X * kept.to(X.device) / (1 - self.dropout)
         last = self.num_layers + 1
         return X @ getattr(self, f"W{last}") + getattr(self, f"b{last}")
 
     def extra_repr(self):
-        return f"{'-'.join(map(str, self.widths))}, activation={self.activation}"
+        dropout = f", dropout={self.dropout}" if self.dropout else ""
+        widths = "-".join(map(str, self.widths))
+        return f"{widths}, activation={self.activation}{dropout}"
 
 
 def _draw_named(init, shapes, sigma, seed):

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import symtable
 import textwrap
 from types import FunctionType, ModuleType
@@ -19,7 +20,8 @@ OPTIMIZER = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 TAKEN = {
     *("load_fashion_mnist", "data", "X", "y", "W1", "b1", "W2", "b2", "params", "net"),
     *("widths", "linear", "linear1", "linear2", "optimizer", "order", "losses"),
-    *("lr_changes", "epoch", "batch", "loss", "n_in", "n_out", "W", "b", "hidden"),
+    *("lr", "masks", "lr_changes", "num_steps", "done", "epoch", "batch", "loss"),
+    *("n_in", "n_out", "W", "b", "hidden"),
 }  # what the script itself gives a value
 IMPORTED = {"torch": "torch", "nn": "torch.nn"}
 
@@ -46,7 +48,7 @@ def as_code(run_or_config):
     run_or_config: a `Config` (for Fashion-MNIST: 784 inputs, 10 outputs), or
     what `train` returned, whose changes of lr the script then repeats. The
     script imports nothing of the course but the data, leaves the loss of every
-    step in `losses`, and has at most 30 lines; a learner's own init function
+    step in `losses`, and has at most 35 lines; a learner's own init function
     adds its own.
 
     Raises TypeError for anything else, ValueError where the source of a
@@ -63,15 +65,20 @@ def as_code(run_or_config):
     else:
         raise TypeError(NOT_A_RUN.format(found=type(run_or_config).__name__))
     data = getattr(run_or_config, "data", None)
+    num_train = len(data.train) if data else 50_000
     root = '"sample"' if getattr(data, "source", None) == "sample" else ""
     on = "" if config.device == "cpu" else f'.to("{config.device}")'
-    lines = ["import torch", "from torch import nn"]
+    falls = config.lr_schedule == "cosine"
+    lines = ["import math"] if falls else []
+    lines += ["import torch", "from torch import nn"]
     lines += ["from helpers import load_fashion_mnist", ""]
     if callable(config.init):
         lines += [*_definitions(config.init), ""]
     lines += [f"data = load_fashion_mnist({root}){on}"]
     lines += ["X, y = data.train.images, data.train.labels"]
     lines += [f"torch.manual_seed({config.seed})"]
+    if config.dropout:
+        lines += [f"masks = torch.Generator().manual_seed({config.seed})"]
     if len(widths) == 1:
         lines += _one_hidden_layer(config, num_inputs, *widths, num_outputs, on)
     else:
@@ -80,10 +87,19 @@ def as_code(run_or_config):
     lines += [f"order = torch.Generator().manual_seed({config.seed})", "losses = []"]
     if lr_changes:
         lines += [f"lr_changes = {lr_changes}  # after so many steps: lr"]
+    if falls:
+        batches = math.ceil(num_train / config.batch_size)
+        lines += [f"lr, num_steps = {config.lr}, {batches * config.num_epochs}"]
     lines += [f"for epoch in range({config.num_epochs}):"]
     shuffled = f"torch.randperm(len(X), generator=order){on}"
     lines += [f"    for batch in {shuffled}.split({config.batch_size}):"]
-    if lr_changes:
+    if falls:
+        if lr_changes:
+            lines += ["        lr = lr_changes.get(len(losses), lr)"]
+        lines += ["        done = math.pi * len(losses) / num_steps"]
+        falling = 'optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(done)) / 2'
+        lines += [f"        {falling}"]
+    elif lr_changes:
         lines += ["        if len(losses) in lr_changes:"]
         change = 'optimizer.param_groups[0]["lr"] = lr_changes[len(losses)]'
         lines += [f"            {change}"]
@@ -117,6 +133,8 @@ def _one_hidden_layer(config, num_inputs, num_hiddens, num_outputs, on):
             lines += [f"b{i} = nn.Parameter(torch.zeros({n_out}){on})"]
     lines += ["params = [W1, b1, W2, b2]", "def net(X):"]
     lines += [f"    hidden = torch.{config.activation}(X @ W1 + b1)"]
+    if config.dropout:
+        lines += [f"    hidden = {_dropped('hidden', config.dropout, on)}"]
     return lines + ["    return hidden @ W2 + b2"]
 
 
@@ -133,7 +151,14 @@ def _many_layers(config, widths, on):
     lines += ["def net(X):"]
     lines += ["    for W, b in zip(params[:-2:2], params[1:-2:2]):"]
     lines += [f"        X = torch.{config.activation}(X @ W + b)"]
+    if config.dropout:
+        lines += [f"        X = {_dropped('X', config.dropout, on)}"]
     return lines + ["    return X @ params[-2] + params[-1]"]
+
+
+def _dropped(name, dropout, on):
+    kept = f"(torch.rand({name}.shape, generator=masks) > {dropout}){on}"
+    return f"{name} * {kept} / (1 - {dropout})"
 
 
 def _optimizer(config):

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from helpers import model
+from helpers.data import check_data
 from helpers.model import MLP, check, hidden_widths, is_count, is_number
 
 OPTIMIZERS = {
@@ -21,6 +22,7 @@ OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
+LR_SCHEDULES = ("constant", "cosine")
 SUBSET = 500  # pictures of train and of validation behind the curves
 
 
@@ -32,7 +34,8 @@ def _is_device(value):
     return isinstance(value, str) and kind != "meta"
 
 
-RULES = {name: model.RULES[name] for name in ("activation", "init", "sigma")} | {
+SHARED_RULES = ("activation", "init", "sigma", "dropout")
+RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "lr": (
         lambda value: is_number(value, 0, 100) and value > 0,
         "lr must be a number above 0 and at most 100, such as 0.1; you gave {value!r}.",
@@ -60,6 +63,10 @@ RULES = {name: model.RULES[name] for name in ("activation", "init", "sigma")} | 
         "weight_decay must be a number from 0 to 10, such as 0.0001; "
         "you gave {value!r}.",
     ),
+    "lr_schedule": (
+        lambda value: isinstance(value, str) and value in LR_SCHEDULES,
+        "lr_schedule must be 'constant' or 'cosine'; you gave {value!r}.",
+    ),
     "seed": (
         lambda value: is_count(value, 2**63 - 1) or (value == 0 and value is not False),
         "seed must be a whole number from 0 up, such as 0; you gave {value!r}.",
@@ -86,10 +93,6 @@ OWN_INIT = (
     "init={value} is somebody's own function, which text can't carry; define it here "
     "and call Config.from_string(text, init={value})."
 )
-NOT_DATA = (
-    "train(config, data) needs the data that load_fashion_mnist() returns; "
-    "you gave {found}."
-)
 NOT_CONFIG = (
     "train(config, data) needs a Config, such as Config(lr=0.1); you gave {found}."
 )
@@ -104,11 +107,12 @@ DONE = "done after {step:,} steps, epochs: {epochs}"
 class Config:
     """One setting of the model and its training.
 
-    num_hiddens, num_layers, activation, init and sigma are those of `MLP`.
-    lr: step size. batch_size: pictures a step. num_epochs: passes over the
-    training pictures. optimizer: "sgd", "adam" or "adamw". momentum: of sgd.
-    weight_decay: L2 penalty. seed: of the first weights and of the order of
-    the pictures. device: "cpu", "cuda", ...
+    num_hiddens, num_layers, activation, init, sigma and dropout are those of
+    `MLP`. lr: step size. batch_size: pictures a step. num_epochs: passes over
+    the training pictures. optimizer: "sgd", "adam" or "adamw". momentum: of
+    sgd. weight_decay: L2 penalty. lr_schedule: "constant", or "cosine", which
+    lets the step size fall from lr to 0 along half a cosine. seed: of the first
+    weights, the order of the pictures and the dropout. device: "cpu", "cuda", ...
 
     A bad value raises ValueError with one sentence that names the field, the
     value and what is allowed. `str(config)` is one short line, and
@@ -126,6 +130,8 @@ class Config:
     optimizer: str = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0
+    dropout: float = 0.0
+    lr_schedule: str = "constant"
     seed: int = 0
     device: str = "cpu"
 
@@ -246,13 +252,20 @@ class Progress:
 def evaluate(net, images, labels):
     """Mean cross-entropy (nats) and accuracy (0 to 1) of `net`, as two floats.
 
-    images: float32 [N, num_inputs]; labels: int64 [N]; any N from 1 up.
+    images: float32 [N, num_inputs]; labels: int64 [N]; any N from 1 up. The net
+    is measured in eval mode, and its modes are then put back.
     """
+    modes = {part: part.training for part in net.modules()}
+    net.eval()
     loss = correct = 0
-    for X, y in zip(images.split(2000), labels.split(2000)):
-        logits = net(X)
-        loss += F.cross_entropy(logits, y, reduction="sum").item()
-        correct += (logits.argmax(dim=1) == y).sum().item()
+    try:
+        for X, y in zip(images.split(2000), labels.split(2000)):
+            logits = net(X)
+            loss += F.cross_entropy(logits, y, reduction="sum").item()
+            correct += (logits.argmax(dim=1) == y).sum().item()
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
     return loss / len(labels), correct / len(labels)
 
 
@@ -260,15 +273,15 @@ class Run(Generator):
     """A training under way: iterate over it for one `Progress` a step.
 
     config: its Config. net: the MLP. lr: may be set at any time and holds from
-    the next step on. lr_changes: the (step, lr) pairs so far, where `step`
-    steps had been taken when that lr came in; the first is (0, config.lr).
+    the next step on; a schedule lets it fall. lr_changes: the (step, lr) pairs so
+    far, where `step` steps had been taken when that lr came in; the first is
+    (0, config.lr).
     """
 
-    def __init__(self, config, data, eval_every=20):
+    def __init__(self, config, data, eval_every=20, state=None):
         if not isinstance(config, Config):
             raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
-        if not (hasattr(data, "train") and hasattr(data, "val")):
-            raise TypeError(NOT_DATA.format(found=type(data).__name__))
+        check_data(data, "train(config, data)")
         self.config = config
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
@@ -282,9 +295,17 @@ class Run(Generator):
             config.init,
             config.sigma,
             config.seed,
+            config.dropout,
         ).to(config.device)
         self.lr_changes = [(0, config.lr)]
         self._lr = config.lr
+        self._step = 0
+        options = {"lr": config.lr, "weight_decay": config.weight_decay}
+        if config.optimizer == "sgd":
+            options["momentum"] = config.momentum
+        self._optimizer = OPTIMIZERS[config.optimizer](self.net.parameters(), **options)
+        if state:
+            self._set_state(state)
         self._steps = self._train(eval_every)
 
     @property
@@ -302,29 +323,49 @@ class Run(Generator):
     def throw(self, *error):
         return self._steps.throw(*error)
 
+    def state(self):
+        """What another run of this config needs to go on from here: train(..., state).
+
+        Tensors and numbers only, on the CPU. Asked for at the end of an epoch.
+        """
+        state = {"step": self._step, "lr_changes": list(self.lr_changes)}
+        state["net"] = self.net.state_dict()
+        state["optimizer"] = self._optimizer.state_dict()
+        state["chance"] = self.net.chance.get_state()
+        return state
+
+    def _set_state(self, state):
+        self._step, self.lr_changes = state["step"], list(state["lr_changes"])
+        self._lr = self.lr_changes[-1][1]
+        self.net.load_state_dict(state["net"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.net.chance.set_state(state["chance"])
+
     def _train(self, eval_every):
-        config, net = self.config, self.net
-        options = {"lr": config.lr, "weight_decay": config.weight_decay}
-        if config.optimizer == "sgd":
-            options["momentum"] = config.momentum
-        optimizer = OPTIMIZERS[config.optimizer](net.parameters(), **options)
+        config, net, optimizer = self.config, self.net, self._optimizer
         images, labels = self.data.train.images, self.data.train.labels
         generator = torch.Generator().manual_seed(config.seed)
-        step = 0
+        begun = self._step // self.steps_per_epoch  # epochs of an earlier run
         for epoch in range(1, config.num_epochs + 1):
             order = torch.randperm(len(labels), generator=generator)
+            if epoch <= begun:
+                continue
             for batch in order.to(config.device).split(config.batch_size):
+                step = self._step
+                if self._lr != self.lr_changes[-1][1]:
+                    self.lr_changes.append((step, self._lr))
                 lr = self._lr
-                if lr != self.lr_changes[-1][1]:
-                    self.lr_changes.append((step, lr))
-                    optimizer.param_groups[0]["lr"] = lr
+                if config.lr_schedule == "cosine":
+                    done = math.pi * step / self.num_steps
+                    lr = lr * (1 + math.cos(done)) / 2
+                optimizer.param_groups[0]["lr"] = lr
                 # index_select: twice as fast as images[batch], same numbers.
                 X, y = images.index_select(0, batch), labels.index_select(0, batch)
                 loss = F.cross_entropy(net(X), y)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                step += 1
+                self._step = step = step + 1
                 progress = Progress(step, epoch, loss.item(), lr, net)
                 if not math.isfinite(progress.loss):
                     reason = DIVERGED.format(step=step, loss=progress.loss)
@@ -354,7 +395,7 @@ class Run(Generator):
         return replace(progress, **measured)
 
 
-def train(config, data, eval_every=20):
+def train(config, data, eval_every=20, state=None):
     """Train the model that `config` describes: a generator of `Progress`.
 
         for progress in train(Config(lr=0.1), data):
@@ -363,12 +404,13 @@ def train(config, data, eval_every=20):
 
     data: what `load_fashion_mnist` returns. The curves' figures are measured
     at the first step, every `eval_every` steps and at each epoch's end; None:
-    at each epoch's end only. What it returns also has `.net`, `.lr` (may be
-    set while it runs) and `.lr_changes`.
+    at each epoch's end only. state: what `.state()` of an earlier run with this
+    Config returned at the end of an epoch; it goes on from there. What it returns
+    also has `.net`, `.lr` (may be set while it runs), `.lr_changes`, `.state()`.
 
     The same Config gives the same numbers, to the bit, on the same machine
     with the same number of threads. A loss that is no longer finite ends the
     run with a `reason`, not an exception. Raises TypeError for a wrong config
     or data, ValueError where a learner's own init returns something unusable.
     """
-    return Run(config, data, eval_every)
+    return Run(config, data, eval_every, state)

@@ -224,6 +224,24 @@ def figures_have_text(notebook):
                 )
 
 
+@rule
+def every_answer_has_its_question(notebook):
+    """reveal without its predict has nothing to show."""
+    asked = set()
+    for number, cell in notebook.numbered("code"):
+        asked |= set(re.findall(r"\bpredict\(\s*(['\"].+?['\"])", cell.source))
+        for id in re.findall(r"\breveal\(\s*(['\"].+?['\"])", cell.source):
+            if id not in asked:
+                yield number, f"reveal({id}, ...) has no predict({id}, ...) before it."
+
+
+@rule
+def nobodys_prediction_is_stored(notebook):
+    for number, output in notebook.outputs():
+        if re.search(r"You predicted:|The class voted:", all_text(output)):
+            yield number, "it stores somebody's prediction: run `make notebooks`."
+
+
 # --- prose
 
 

@@ -20,6 +20,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -249,6 +250,25 @@ def test_the_data_cannot_be_exchanged_by_accident(full):
         full.test = full.train
     with pytest.raises(AttributeError):
         full.train.labels = full.val.labels
+
+
+def test_what_is_no_data_is_named_with_the_call(said):
+    sample = data.load_fashion_mnist("sample")
+    data.check_data(sample, "lab(data)")
+    data.check_data(sample.to("meta"), "lab(data)")
+    lookalike = types.SimpleNamespace(train=sample.train, val=sample.val)
+    wrong = {
+        "Split": sample.train,
+        "function": data.load_fashion_mnist,
+        "SimpleNamespace": lookalike,
+    }
+    for name, given in wrong.items():
+        with pytest.raises(TypeError) as error:
+            data.check_data(given, "lab(data)")
+        assert str(error.value) == (
+            "lab(data) needs the data that load_fashion_mnist() returns; "
+            f"you gave {name}."
+        )
 
 
 def test_loading_draws_no_random_number(said):

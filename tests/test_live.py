@@ -296,7 +296,7 @@ def test_reset_and_start_in_one_go_begin_anew(make_lab):
     press(shown, "Start")
     shown.wait(60)
     old = shown.run
-    with shown._condition:  # so that both meet in one round of the worker
+    with shown._worker._condition:  # so that both meet in one round of the worker
         press(shown, "Back to step 0")
         press(shown, "Start")
     until(lambda: is_running(shown))
@@ -307,7 +307,7 @@ def test_a_pin_carries_the_setting_it_was_trained_with(make_lab):
     shown = make_lab(("num_hiddens",), num_hiddens=8, num_epochs=1000)
     press(shown, "Start")
     until(lambda: is_running(shown))
-    with shown._condition:
+    with shown._worker._condition:
         control(shown, "num_hiddens").value = 64
         press(shown, "Keep this run")
     until(lambda: canvas(shown).pins)
@@ -344,7 +344,7 @@ def test_a_wrong_argument_is_named(data, arguments, options, complaint):
 
 
 def test_what_is_no_data_is_named():
-    with pytest.raises(TypeError, match="needs the data .* you gave NoneType"):
+    with pytest.raises(TypeError, match=r"^lab\(data\) needs .* you gave NoneType"):
         lab(None)
 
 
@@ -369,6 +369,7 @@ def test_a_lab_that_failed_says_so_also_without_a_front_end(make_lab):
 def test_every_control_has_a_description_and_a_sentence(make_lab):
     names = ("num_hiddens", "num_layers", "activation", "lr", "batch_size", "init")
     names += ("num_epochs", "sigma", "optimizer", "momentum", "weight_decay", "seed")
+    names += ("dropout", "lr_schedule")
     shown = make_lab(names)
     assert tuple(c.description for c in shown.children[0].children) == names
     for one in (*shown.children[0].children, *shown.children[1].children):

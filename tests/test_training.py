@@ -61,6 +61,50 @@ def test_the_epochs_figure_is_of_all_validation_pictures(data):
     assert accuracy == pytest.approx(right.item())
 
 
+def test_a_falling_lr_ends_near_zero(data):
+    config = Config(num_hiddens=16, num_epochs=2, lr=0.4, lr_schedule="cosine")
+    lrs = [progress.lr for progress in train(config, data)]
+    assert lrs[0] == 0.4 and lrs[24] == pytest.approx(0.2) and lrs[-1] < 0.002
+    assert lrs == sorted(lrs, reverse=True)
+
+
+def test_dropout_zeroes_its_share_in_training_and_none_in_measuring(data):
+    net = MLP(784, 1000, 10, init="kaiming", seed=0, dropout=0.3)
+    X = data.val.images[:50]
+    net.W2 = torch.nn.Parameter(torch.eye(1000))  # shows the hidden units
+    net.b2 = torch.nn.Parameter(torch.zeros(1000))
+    dropped, whole = net(X), net.eval()(X)
+    share = ((dropped == 0) & (whole > 0)).sum() / (whole > 0).sum()
+    assert share.item() == pytest.approx(0.3, abs=0.02)
+    assert torch.allclose(dropped[dropped > 0], (whole / 0.7)[dropped > 0])
+
+
+def test_evaluate_measures_without_dropout_and_leaves_the_mode(data):
+    net = MLP(784, 64, 10, init="kaiming", seed=0, dropout=0.5)
+    twice = [evaluate(net, data.val.images, data.val.labels) for _ in range(2)]
+    assert twice[0] == twice[1] and net.training
+    net.eval()
+    evaluate(net, data.val.images, data.val.labels)
+    assert not net.training
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(num_hiddens=16, num_epochs=3, momentum=0.9, lr_schedule="cosine"),
+        Config(num_hiddens=16, num_epochs=3, optimizer="adamw", lr=0.01, dropout=0.2),
+    ],
+    ids=str,
+)
+def test_a_run_goes_on_elsewhere_with_the_same_numbers(data, config):
+    whole, begun = train(config, data), train(config, data)
+    expected = losses(whole)
+    first = losses(begun, steps=begun.steps_per_epoch)
+    gone_on = train(config, data, state=begun.state())
+    assert first + losses(gone_on) == expected
+    assert gone_on.lr_changes == whole.lr_changes
+
+
 def test_divergence_ends_the_run_with_a_reason(data):
     history = list(train(Config(num_layers=3, sigma=1, lr=1), data))
     assert not math.isfinite(history[-1].loss)
@@ -138,6 +182,8 @@ BAD = {
     "optimizer": "rmsprop",
     "momentum": 1,
     "weight_decay": -1e-4,
+    "dropout": 1,
+    "lr_schedule": "linear",
     "seed": -1,
     "device": "abacus",
 }

@@ -107,6 +107,7 @@ def jupyterlab(folder, subshells=True):
             "JUPYTERLAB_SETTINGS_DIR": f"{own}/settings",
             "JUPYTERLAB_WORKSPACES_DIR": f"{own}/workspaces",
             "IPYTHONDIR": f"{own}/ipython",
+            "COURSE_HOME": f"{own}/course",
         }
         command = [sys.executable, "-m", "jupyter", "lab", "--no-browser"]
         command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
@@ -234,6 +235,20 @@ class Notebook:
                 return cell.node.querySelector(".jp-OutputArea")?.innerText ?? "";
             }""",
             index,
+        )
+
+    def unexpected_errors(self):
+        """The errors in the outputs of all cells, also of those out of sight.
+
+        A cell tagged raises-exception shows one on purpose.
+        """
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .map((cell) => cell.model.toJSON())
+                .filter((cell) => !cell.metadata.tags?.includes("raises-exception"))
+                .flatMap((cell) => cell.outputs ?? [])
+                .filter((output) => output.output_type === "error")
+                .map((output) => `${output.ename}: ${output.evalue}`)"""
         )
 
     def restart(self):

@@ -1,0 +1,361 @@
+"""Exercises that check themselves: `check`, `hint`, `solution`, `progress`.
+
+What an exercise asks, and what its wrong answers mean, stands in `helpers/lessons`,
+one module for each notebook. Here is what all exercises share: an answer may raise,
+loop, return anything or change its input, and gets one calm line.
+"""
+
+import dis
+import html
+import importlib
+import inspect
+import pkgutil
+import traceback
+import types
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+
+from helpers import lessons, records
+from helpers.guard import TooLong, limited, quiet, undone
+from helpers.predictions import table_row
+
+SECONDS = 10  # an answer may take so long
+MAX_TEXT = 200  # characters of an error's message that are shown
+DIFFICULTIES = ("easy", "medium", "hard")
+
+NOT_ATTEMPTED = "{id} not attempted yet: replace the ... and run the cell again."
+NOT_YET = "{id} not yet: {why}"
+RIGHT = "{id} right. {notice}"
+NO_EXERCISE = "There is no exercise {id!r}. The course has: {known}."
+RAISED = "your code raised {kind} at `{line}`: {text}"
+RAISED_INSIDE = "your code raised {kind}: {text}"
+TOO_LONG = (
+    "it had not finished after {seconds} seconds; look for a loop without an end."
+)
+QUIT = "your code ended Python ({kind}); leave that out."
+NOT_A_FUNCTION = (
+    "this exercise needs your function {name} itself, and got {found}; write "
+    'check("{id}", {name}), without parentheses after the name.'
+)
+NOT_A_CLASS = (
+    "this exercise needs your class {name} itself, and got {found}; write "
+    'check("{id}", {name}), without parentheses after the name.'
+)
+OTHER_ARGUMENTS = (
+    "your {name} takes ({found}), and the task gives it ({wanted}); keep the first "
+    "line as it was."
+)
+NO_RETURN = "your {name} returned None; does it end in a return?"
+OTHER_TYPE = "your {name} returned {found}, and the task asks for {wanted}."
+NOT_FINITE = "what your {name} returned holds NaN or infinity."
+CHANGED_INPUT = "your {name} changed what it was given ({argument}); work on a new one."
+HINT = "{id}, hint {number} of {count}: {hint}"
+NO_MORE_HINTS = '{id}: that were all {count} hints. solution("{id}") shows the answer.'
+PROGRESS_COLUMNS = ("lesson", "exercises solved", "still open")
+TOTAL = (
+    "{solved} of {count} exercises solved. {made} predictions made, {right} of them "
+    "as it was then measured."
+)
+DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+
+
+class NotYet(Exception):
+    """Why an answer is not right yet: one sentence to the learner."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its solution is `reference`, a function or a class."""
+
+    id: str
+    reference: Callable
+    minutes: int
+    difficulty: str
+    hints: tuple
+    notice: str
+    checker: Callable
+
+    @property
+    def name(self):
+        return self.reference.__name__
+
+    @property
+    def source(self):
+        """The solution as Python."""
+        return inspect.getsource(self.reference)
+
+
+_exercises = {}  # id -> Exercise, filled by the modules in helpers/lessons
+
+
+def exercise(id, reference, minutes, difficulty, hints, notice):
+    """Decorates the function that checks answers to an exercise.
+
+    The function takes the answer and ends, or raises NotYet, by `expect` and `ask`.
+    notice: what to see in a right answer, a sentence.
+    """
+    assert difficulty in DIFFICULTIES and 2 <= len(hints) <= 3, id
+
+    def register(checker):
+        made = Exercise(
+            id, reference, minutes, difficulty, tuple(hints), notice, checker
+        )
+        _exercises[id] = made
+        return checker
+
+    return register
+
+
+def all_exercises():
+    """All exercises of the course by id, in the order of the lessons."""
+    for module in pkgutil.iter_modules(lessons.__path__):
+        importlib.import_module(f"helpers.lessons.{module.name}")
+    return dict(sorted(_exercises.items()))
+
+
+def expect(fine, why):
+    """Go on if `fine`; else the answer is not right yet, and `why` says it."""
+    if not fine:
+        raise NotYet(why)
+
+
+def ask(answer, *inputs, kind=torch.Tensor):
+    """Call an answer as a learner would; returns what it returned.
+
+    Raises NotYet where it changes a tensor of its inputs, returns another type than
+    `kind` (None: anything goes) or a tensor with NaN in it.
+    """
+    name = getattr(answer, "__name__", "answer")
+    before, items = deepcopy(inputs), [_items(given) for given in inputs]
+    returned = answer(*inputs)
+    names = _parameters(answer)
+    for i, (given, kept) in enumerate(zip(inputs, before)):
+        if not _same(given, kept) or _items(given) != items[i]:
+            argument = names[i] if i < len(names) else f"number {i + 1}"
+            raise NotYet(CHANGED_INPUT.format(name=name, argument=argument))
+    if kind is not None:
+        expect(returned is not None, NO_RETURN.format(name=name))
+        found = describe(returned)
+        wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", "a tensor")
+        fits = isinstance(returned, kind)
+        expect(fits, OTHER_TYPE.format(name=name, found=found, wanted=wanted))
+    if isinstance(returned, torch.Tensor) and returned.is_floating_point():
+        finite = bool(returned.isfinite().all())
+        expect(finite, NOT_FINITE.format(name=name))
+    return returned
+
+
+def describe(value):
+    """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 40 else f"an object of type {type(value).__name__}"
+
+
+def _same(one, other):
+    """Whether a tensor is still what it was; True for anything else."""
+    if not isinstance(one, torch.Tensor):
+        return True
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def _items(given):
+    """Which objects a list or a dict holds, None for anything else."""
+    if isinstance(given, dict):
+        return [*given, *map(id, given.values())]
+    return [*map(id, given)] if isinstance(given, list) else None
+
+
+# --- what a learner calls
+
+
+class Said:
+    """One line or more for a learner, under print() and as a cell's output."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+    __repr__ = __str__
+
+
+def check(id, answer):
+    """Check an answer to exercise `id`: not attempted, not yet because ..., or right.
+
+    answer: the learner's function or class. Never raises, whatever the answer does.
+    """
+    known = all_exercises()
+    if not isinstance(id, str) or id not in known:
+        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
+    asked = known[id]
+    if _is_stub(answer):
+        return Said(NOT_ATTEMPTED.format(id=id))
+    why = _why_not(asked, answer)
+    if why:
+        return Said(NOT_YET.format(id=id, why=" ".join(why.split())))
+    records.change("exercises", id, solved=True)
+    said = RIGHT.format(id=id, notice=asked.notice)
+    return Said(" ".join(filter(None, [said, records.notice()])))
+
+
+def hint(id):
+    """The next hint for exercise `id`; never the answer."""
+    known = all_exercises()
+    if not isinstance(id, str) or id not in known:
+        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
+    hints = known[id].hints
+    given = _hints_given.get(id, 0)
+    _hints_given[id] = given + 1
+    if given >= len(hints):
+        return Said(NO_MORE_HINTS.format(id=id, count=len(hints)))
+    return Said(
+        HINT.format(id=id, number=given + 1, count=len(hints), hint=hints[given])
+    )
+
+
+_hints_given = {}
+
+
+def solution(id):
+    """The solution of exercise `id`, as Python."""
+    known = all_exercises()
+    if not isinstance(id, str) or id not in known:
+        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
+    return Said(known[id].source)
+
+
+def progress():
+    """What is solved and predicted so far, over all notebooks."""
+    return Progress(records.read("exercises"), records.read("predictions"))
+
+
+class Progress:
+    """What `progress` returns: a table, and a sentence that sums it up."""
+
+    def __init__(self, solved, predicted):
+        lessons = {}  # "01" -> ([solved ids], [open ids])
+        for id in all_exercises():
+            ids = lessons.setdefault(f"{int(id.split('.')[0]):02}", ([], []))
+            ids[id not in solved].append(id)
+        self._rows = [
+            (lesson, " ".join(done) or "-", " ".join(left) or "-")
+            for lesson, (done, left) in lessons.items()
+        ]
+        made = [kept for kept in predicted.values() if kept.get("choice")]
+        self._total = TOTAL.format(
+            solved=sum(len(done) for done, _ in lessons.values()),
+            count=len(all_exercises()),
+            made=len(made),
+            right=sum(kept["choice"] == kept.get("measured") for kept in made),
+        )
+
+    def __str__(self):
+        rows = [PROGRESS_COLUMNS, *self._rows]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, self._total])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        rows = "".join(map(table_row, self._rows))
+        head = table_row(PROGRESS_COLUMNS, "th")
+        return f"<table>{head}{rows}</table><p>{html.escape(self._total)}</p>"
+
+
+# --- around an answer
+
+
+def _why_not(asked, answer):
+    """Why the answer is not right yet, or None."""
+    mine = ()
+    try:
+        _fits(asked, answer)
+        with undone(), quiet(), limited(SECONDS) as mine:
+            asked.checker(answer)
+    except NotYet as why:
+        return str(why)
+    except mine:
+        return TOO_LONG.format(seconds=SECONDS)
+    except (KeyboardInterrupt, TooLong):  # Stop, or the limit of a check around it
+        raise
+    except (SystemExit, GeneratorExit) as error:
+        return QUIT.format(kind=type(error).__name__)
+    except BaseException as error:  # whatever the answer raised
+        return _raised(error, answer)
+    return None
+
+
+def _fits(asked, answer):
+    """Whether it is a function or class of the right arguments at all."""
+    wants_class = inspect.isclass(asked.reference)
+    fine = inspect.isclass(answer) if wants_class else callable(answer)
+    sentence = NOT_A_CLASS if wants_class else NOT_A_FUNCTION
+    expect(fine, sentence.format(name=asked.name, id=asked.id, found=describe(answer)))
+    if wants_class:
+        return
+    wanted = _parameters(asked.reference)
+    try:
+        inspect.signature(answer).bind(*wanted)
+    except TypeError:
+        arguments = {"found": ", ".join(_parameters(answer)), "name": asked.name}
+        wanted = ", ".join(wanted)
+        raise NotYet(OTHER_ARGUMENTS.format(wanted=wanted, **arguments)) from None
+    except ValueError:  # a builtin has no signature
+        pass
+
+
+def _parameters(function):
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _raised(error, answer):
+    """One sentence, with the line of the learner's own code where there is one."""
+    kind, code = type(error).__name__, _code(answer)
+    try:
+        text = str(error)[:MAX_TEXT] or "no message"
+    except Exception:  # an exception of the learner's own
+        text = "no message"
+    if inspect.isclass(answer):
+        functions = [f for f in vars(answer).values() if inspect.isfunction(f)]
+        code = functions[0].__code__ if functions else None
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if code and frame.filename == code.co_filename and frame.line:
+            return RAISED.format(kind=kind, line=frame.line, text=text)
+    return RAISED_INSIDE.format(kind=kind, text=text)
+
+
+def _code(answer):
+    """The code of a function, seen through its decorators, or None."""
+    try:
+        code = inspect.unwrap(answer).__code__
+    except Exception:  # an object with ideas of its own
+        return None
+    return code if isinstance(code, types.CodeType) else None
+
+
+def _is_stub(answer):
+    """Whether nothing has been written yet: ..., or a body of it alone."""
+    if answer is ...:
+        return True
+    if inspect.isclass(answer):
+        own = [value for value in vars(answer).values() if inspect.isfunction(value)]
+        return bool(own or answer.__doc__ is None) and all(map(_is_stub, own))
+    code = _code(answer)
+    if code is None or not set(code.co_consts) <= {None, ..., answer.__doc__}:
+        return False
+    return {step.opname for step in dis.get_instructions(code)} <= DOES_NOTHING

@@ -1,0 +1,105 @@
+"""A thread that works for one live instrument, and an end to those run before.
+
+Callbacks of widgets come on more than one thread. They only read values and
+submit a command; the worker takes the newest, and it alone writes what is drawn.
+"""
+
+import atexit
+import threading
+
+import torch
+from IPython import get_ipython
+
+# Asked here and once: a new thread starts with what the last one has set.
+NUM_THREADS = max(1, torch.get_num_threads() - 1)
+
+_kept = {}  # cell -> execution -> its instruments
+
+
+class Worker:
+    """One background thread, which begins with the first command.
+
+    body(commands): called on the thread with all commands handed in since the
+    last call; it catches its own exceptions. more(): whether to call `body`
+    again although there is no command.
+    """
+
+    def __init__(self, body, more=lambda: False):
+        self.closed = False
+        self._body, self._more = body, more
+        self._condition = threading.Condition()
+        self._commands = []
+        self._idle = True
+        self._thread = None
+
+    def submit(self, command):
+        """Hand in a command, which may be any object; from any thread."""
+        with self._condition:
+            if self.closed:
+                return
+            self._commands.append(command)
+            self._idle = False
+            self._condition.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="lab worker", daemon=True
+                )
+                self._thread.start()
+                # A thread inside PyTorch when Python ends would abort the kernel.
+                atexit.register(self.close)
+
+    def wait(self, seconds=None):
+        """Wait until there is nothing to do: True, or False if it takes longer."""
+        with self._condition:
+            return self._condition.wait_for(self._is_idle, seconds)
+
+    def close(self):
+        """End the thread, after what it does right now."""
+        with self._condition:
+            self.closed = True
+            self._condition.notify_all()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+        atexit.unregister(self.close)
+
+    def _is_idle(self):
+        return self.closed or self._idle
+
+    def _work(self):
+        # One core stays free for the browser and the rest of the notebook.
+        torch.set_num_threads(NUM_THREADS)
+        while not self.closed:
+            with self._condition:
+                while not (self._commands or self._more() or self.closed):
+                    self._idle = True
+                    self._condition.notify_all()
+                    self._condition.wait()
+                self._idle = False
+                commands, self._commands = self._commands, []
+            if not self.closed:
+                self._body(commands)
+
+
+def keep(instrument):
+    """Remember an instrument of this cell, for `close_earlier`; returns it."""
+    cell, execution = _this_cell()
+    _kept.setdefault(cell, {}).setdefault(execution, []).append(instrument)
+    return instrument
+
+
+def close_earlier():
+    """Close the instruments that an earlier execution of this cell has made."""
+    cell, execution = _this_cell()
+    if cell is None:
+        return
+    for earlier in [key for key in _kept.get(cell, {}) if key != execution]:
+        for instrument in _kept[cell].pop(earlier):
+            instrument.close()
+
+
+def _this_cell():
+    """The id of the cell that runs, and of its execution; None outside JupyterLab."""
+    shell = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = parent.get("metadata", {}).get("cellId")
+    return cell, parent.get("header", {}).get("msg_id")

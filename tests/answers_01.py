@@ -1,0 +1,382 @@
+"""Answers to the exercises of 01_initialization, right and wrong."""
+
+import random
+
+import torch
+from answers import right, wrong
+from torch import nn
+
+# --- 1.1
+
+
+@right("1.1")
+def by_nn_init(num_inputs, num_hiddens):
+    W1, b1 = torch.empty(num_inputs, num_hiddens), torch.empty(num_hiddens)
+    return nn.init.normal_(W1, std=0.01), nn.init.zeros_(b1)
+
+
+@right("1.1")
+def from_a_linear_layer(num_inputs, num_hiddens):
+    layer = nn.Linear(num_inputs, num_hiddens)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    return [layer.weight.T, layer.bias]
+
+
+@right("1.1")
+def uniform_with_the_same_spread(num_inputs, num_hiddens):
+    W1 = (torch.rand(num_inputs, num_hiddens, dtype=torch.float64) - 0.5) * 12**0.5
+    return W1 * 0.01, torch.zeros(num_hiddens, dtype=torch.float64)
+
+
+@wrong("1.1", "right matrix on its side")
+def outputs_first(num_inputs, num_hiddens):
+    return torch.randn(num_hiddens, num_inputs) * 0.01, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "sizes have to be the two arguments")
+def sizes_by_heart(num_inputs, num_hiddens):
+    return torch.randn(784, 256) * 0.01, torch.zeros(256)
+
+
+@wrong("1.1", "torch.rand draws from 0 to 1")
+def without_the_n(num_inputs, num_hiddens):
+    return torch.rand(num_inputs, num_hiddens) * 0.01, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "not multiplied by 0.01")
+def not_scaled(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens), torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "so 0.01 is its variance")
+def variance_for_spread(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * 0.01**0.5, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "0.0001, and it should be 0.01")
+def scaled_twice(num_inputs, num_hiddens):
+    W1 = nn.init.normal_(torch.empty(num_inputs, num_hiddens), std=0.01)
+    return W1 * 0.01, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "one for each input")
+def bias_for_each_input(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * 0.01, torch.zeros(num_inputs)
+
+
+@wrong("1.1", "should have the shape (200,)")
+def bias_as_a_matrix(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * 0.01, torch.zeros(1, num_hiddens)
+
+
+@wrong("1.1", "biases start at zero")
+def random_bias(num_inputs, num_hiddens):
+    return (
+        torch.randn(num_inputs, num_hiddens) * 0.01,
+        torch.randn(num_hiddens) * 0.01,
+    )
+
+
+@wrong("1.1", "different columns in your W1 is 1")
+def one_column_for_all(num_inputs, num_hiddens):
+    W1 = (torch.arange(num_inputs) % 2 - 0.5) * 0.02
+    return W1[:, None].expand(-1, num_hiddens), torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "return W1 first")
+def bias_first(num_inputs, num_hiddens):
+    return torch.zeros(num_hiddens), torch.randn(num_inputs, num_hiddens) * 0.01
+
+
+@wrong("1.1", "should return two tensors")
+def weights_alone(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * 0.01
+
+
+@wrong("1.1", "raised TypeError at `W1 = torch.randn((num_inputs, num_hiddens) * 0.01)")
+def a_bracket_too_late(num_inputs, num_hiddens):
+    W1 = torch.randn((num_inputs, num_hiddens) * 0.01)
+    return W1, torch.zeros(num_hiddens)
+
+
+# --- 1.2
+
+
+@right("1.2")
+def by_the_library(num_inputs, num_outputs):
+    return nn.init.kaiming_normal_(
+        torch.empty(num_outputs, num_inputs), nonlinearity="relu"
+    ).T
+
+
+@right("1.2")
+def uniform(num_inputs, num_outputs):
+    bound = (6 / num_inputs) ** 0.5
+    return torch.empty(num_inputs, num_outputs).uniform_(-bound, bound)
+
+
+@right("1.2")
+def a_parameter(num_inputs, num_outputs):
+    sigma = torch.sqrt(torch.tensor(2.0 / num_inputs))
+    return nn.Parameter(torch.normal(0, float(sigma), (num_inputs, num_outputs)))
+
+
+@wrong("1.2", "takes the rows for outputs")
+def library_on_our_shape(num_inputs, num_outputs):
+    return nn.init.kaiming_normal_(torch.empty(num_inputs, num_outputs))
+
+
+@wrong("1.2", "randn is multiplied by a spread")
+def without_the_root(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * (2 / num_inputs)
+
+
+@wrong("1.2", "relu turns half of the numbers into 0")
+def without_the_two(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) / num_inputs**0.5
+
+
+@wrong("1.2", "of the 2 alone")
+def root_of_the_two(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * 2**0.5 / num_inputs
+
+
+@wrong("1.2", "inputs plus outputs")
+def xavier(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * (
+        (2 / (num_inputs + num_outputs)) ** 0.5
+    )
+
+
+@wrong("1.2", "has spread 0.58")
+def uniform_too_narrow(num_inputs, num_outputs):
+    drawn = 2 * torch.rand(num_inputs, num_outputs) - 1
+    return drawn * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.2", "centred on 0")
+def only_positive(num_inputs, num_outputs):
+    return torch.rand(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.2", "same for every size of layer")
+def still_our_line(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * 0.01
+
+
+@wrong("1.2", "returned 0.08")
+def the_factor_alone(num_inputs, num_outputs):
+    return (2 / num_inputs) ** 0.5
+
+
+@wrong("1.2", "all your weights are equal")
+def the_factor_everywhere(num_inputs, num_outputs):
+    return torch.full((num_inputs, num_outputs), (2 / num_inputs) ** 0.5)
+
+
+# --- 1.3
+
+
+@right("1.3")
+def a_random_row(num_inputs, num_outputs):
+    W = torch.ones(num_inputs, num_outputs) * 0.01
+    W[0] = torch.randn(num_outputs)
+    return W
+
+
+@right("1.3")
+def the_diagonal(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    return W.fill_diagonal_(0.02)
+
+
+@right("1.3")
+def in_a_loop(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01, dtype=torch.float64)
+    for unit in range(1, num_outputs):  # the first may stay as it is
+        W[-1, unit] += unit * 0.001
+    return nn.Parameter(W)
+
+
+@wrong("1.3", "all your weights are 0.01")
+def nothing_changed(num_inputs, num_outputs):
+    return torch.full((num_inputs, num_outputs), 0.01)
+
+
+@wrong("1.3", "every unit got the same change")
+def a_row_of_equals(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[5] = 0.02
+    return W
+
+
+@wrong("1.3", "only 2 of the 8 columns")
+def a_single_weight(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[0, 0] = 0.02
+    return W
+
+
+@wrong("1.3", "only 3 of the 8 columns")
+def few_numbers_for_many(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[3] = (torch.arange(num_outputs) % 3 + 1) * 0.01
+    return W
+
+
+@wrong("1.3", "far more than you need")
+def noise_everywhere(num_inputs, num_outputs):
+    return 0.01 + 0.01 * torch.randn(num_inputs, num_outputs)
+
+
+@wrong("1.3", "raised IndexError at `W[400] = torch.linspace(0.01, 0.02, num_outputs)`")
+def a_pixel_that_not_every_layer_has(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[400] = torch.linspace(0.01, 0.02, num_outputs)
+    return W
+
+
+@wrong("1.3", "you changed 16 weights, and it can be done with 8")
+def two_rows(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[:2] = torch.randn(2, num_outputs)
+    return W
+
+
+# --- 1.4
+
+
+@right("1.4")
+def with_a_loop(activation):
+    total, draws = 0.0, 20
+    for _ in range(draws):
+        total += activation(torch.randn(100_000)).pow(2).mean().item()
+    return (draws / total) ** 0.5
+
+
+@right("1.4")
+def by_an_integral(activation):
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    density = torch.exp(-(z**2) / 2) / (2 * torch.pi) ** 0.5
+    return 1 / torch.trapezoid(density * activation(z) ** 2, z).sqrt().item()
+
+
+@right("1.4")
+def in_a_real_layer(activation):
+    hidden = activation(torch.randn(1000, 1000))
+    return torch.rsqrt(torch.mean(hidden * hidden))
+
+
+@wrong("1.4", "so it is squared with them")
+def gain_without_the_root(activation):
+    return 1 / activation(torch.randn(1_000_000)).square().mean()
+
+
+@wrong("1.4", "what is left after the activation")
+def upside_down(activation):
+    return activation(torch.randn(1_000_000)).square().mean().sqrt()
+
+
+@wrong("1.4", "what counts is the mean square")
+def spread_around_the_mean(activation):
+    return 1 / activation(torch.randn(1_000_000)).std()
+
+
+@wrong("1.4", "mean 0.50 and spread 0.29")
+def uniform_numbers(activation):
+    return 1 / activation(torch.rand(1_000_000)).square().mean().sqrt()
+
+
+@wrong("1.4", "never calls activation")
+def always_relus(activation):
+    return 2**0.5
+
+
+@wrong("1.4", "from 50 numbers")
+def too_few(activation):
+    torch.manual_seed(0)
+    return 1 / activation(torch.randn(50)).square().mean().sqrt()
+
+
+@wrong("1.4", "a gain is one number")
+def for_each_number(activation):
+    return 1 / (activation(torch.randn(1000)).square() + 1).sqrt()
+
+
+# --- 1.5
+
+
+@right("1.5")
+def golden_ratio(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs, dtype=torch.float64)
+    jumps = (count * count * 0.6180339887498949) % 1 - 0.5
+    return (jumps * 12**0.5 * (2 / num_inputs) ** 0.5).reshape(num_inputs, num_outputs)
+
+
+@right("1.5")
+def a_wave_for_each_unit(num_inputs, num_outputs):
+    rows = torch.arange(1.0, num_inputs + 1)[:, None]
+    columns = torch.arange(1.0, num_outputs + 1)
+    return torch.sin(rows * columns**2) * 2 / num_inputs**0.5
+
+
+@right("1.5")
+def orthogonal_columns(num_inputs, num_outputs):
+    most = max(num_inputs, num_outputs)
+    count = torch.arange(most * most).double()
+    Q, _ = torch.linalg.qr(torch.sin(count**2).reshape(most, most))
+    return nn.Parameter(
+        2**0.5 * (most / num_inputs) ** 0.5 * Q[:num_inputs, :num_outputs]
+    )
+
+
+@wrong("1.5", "a fixed seed is luck too")
+def a_fixed_seed(num_inputs, num_outputs):
+    torch.manual_seed(0)
+    return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "there is still luck in it")
+def pythons_luck(num_inputs, num_outputs):
+    count = num_inputs * num_outputs
+    drawn = torch.tensor([random.gauss(0, 1) for _ in range(count)])
+    return drawn.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "the number of different ones is 1.")
+def all_equal(num_inputs, num_outputs):
+    return torch.full((num_inputs, num_outputs), (2 / num_inputs) ** 0.5)
+
+
+@wrong("1.5", "in layer 10, and dies out")
+def a_wave_too_small(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    return torch.sin(count**2).reshape(num_inputs, num_outputs) * 0.01
+
+
+@wrong("1.5", "in layer 10, and explodes")
+def a_wave_too_large(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    return torch.sin(count**2).reshape(num_inputs, num_outputs)
+
+
+@wrong("1.5", "they should be centred on 0")
+def from_zero_to_one(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    wave = torch.sin(count**2).abs().reshape(num_inputs, num_outputs)
+    return wave * (2 / num_inputs) ** 0.5 / wave.std()
+
+
+@wrong("1.5", "too regular")
+def slow_waves(num_inputs, num_outputs):
+    rows = torch.arange(num_inputs)[:, None] + 0.5
+    columns = torch.arange(1, num_outputs + 1)
+    W = torch.cos(torch.pi * rows * columns / num_inputs)
+    return W * (2 / num_inputs) ** 0.5 / W.std()
+
+
+@wrong("1.5", "on its side")
+def the_other_way_round(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    return torch.sin(count**2).reshape(num_outputs, num_inputs)

@@ -1,0 +1,549 @@
+"""Answers to the exercises of 03_parameters, right and wrong. Named after the idea."""
+
+import torch
+from answers import right, wrong
+from torch import nn
+
+from helpers import registration
+
+# --- 3.1
+
+
+@right("3.1")
+def in_a_loop(net):
+    count = 0
+    for _, p in net.named_parameters():
+        if p.requires_grad:
+            count += p.shape.numel()
+    return count
+
+
+@right("3.1")
+def as_the_xray_counts(net):
+    rows = registration(net).rows
+    return sum(r.numbers for r in rows if r.requires_grad and r.registered)
+
+
+@right("3.1")
+def as_one_tensor(net):
+    return torch.tensor([p.numel() for p in net.parameters() if p.requires_grad]).sum()
+
+
+@wrong("3.1", "how many Parameters there are")
+def counts_tensors(net):
+    return len(list(net.parameters()))
+
+
+@wrong("3.1", "counts its rows only")
+def counts_rows(net):
+    return sum(len(p) for p in net.parameters())
+
+
+@wrong("3.1", "the biases are missing")
+def weights_only(net):
+    return sum(p.numel() for p in net.parameters() if p.dim() == 2)
+
+
+@wrong("3.1", "belong to its parts")
+def the_whole_only(net):
+    return sum(p.numel() for p in net._parameters.values() if p.requires_grad)
+
+
+@wrong("3.1", "and again in its part")
+def whole_and_parts(net):
+    return sum(p.numel() for module in net.modules() for p in module.parameters())
+
+
+@wrong("3.1", "frozen Parameters are not trained")
+def counts_frozen(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+@wrong("3.1", "one Parameter with two names")
+def counts_names(net):
+    named = net.named_parameters(remove_duplicate=False)
+    return sum(p.numel() for _, p in named if p.requires_grad)
+
+
+@wrong("3.1", "buffers are not trained")
+def counts_buffers(net):
+    tensors = [*(p for p in net.parameters() if p.requires_grad), *net.buffers()]
+    return sum(t.numel() for t in tensors)
+
+
+@wrong("3.1", "return one number")
+def a_list_of_sizes(net):
+    return [p.numel() for p in net.parameters()]
+
+
+@wrong("3.1", "raised AttributeError at `return net.numel()`")
+def asks_the_module(net):
+    return net.numel()
+
+
+# --- 3.2
+
+
+@right("3.2")
+def with_the_modules_own(layer):
+    layer.requires_grad_(False)
+    layer.zero_grad()
+
+
+@right("3.2")
+def by_detach(layer):
+    for p in layer.parameters():
+        p.grad = None
+        p.detach_()
+
+
+@wrong("3.2", "requires_grad on the layer itself")
+def on_the_layer(layer):
+    layer.requires_grad = False
+
+
+@wrong("3.2", "eval mode")
+def in_eval_mode(layer):
+    layer.eval()
+
+
+@wrong("3.2", "both weight and bias still require a gradient")
+def clears_the_gradient_only(layer):
+    layer.zero_grad()
+
+
+@wrong("3.2", "bias still requires a gradient")
+def the_weight_only(layer):
+    layer.weight.requires_grad_(False)
+    layer.weight.grad = None
+
+
+@wrong("3.2", "the gradient of the last backward() was still there")
+def keeps_the_old_gradient(layer):
+    for p in layer.parameters():
+        p.requires_grad = False
+
+
+@wrong("3.2", "with a gradient of zeros")
+def zeros_the_gradient(layer):
+    layer.requires_grad_(False)
+    layer.zero_grad(set_to_none=False)
+
+
+@wrong("3.2", "stays registered")
+def no_longer_a_parameter(layer):
+    weight = layer.weight.detach()
+    del layer.weight
+    layer.weight = weight
+
+
+@wrong("3.2", "the layer has other Parameters than before")
+def new_ones(layer):
+    for name, p in list(layer.named_parameters()):
+        setattr(layer, name, nn.Parameter(p.detach(), requires_grad=False))
+
+
+@wrong("3.2", "raised TypeError at `layer.weight = layer.weight.detach()`")
+def puts_a_tensor_there(layer):
+    layer.weight = layer.weight.detach()
+
+
+# --- 3.3
+
+
+@right("3.3")
+class Linears(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.layers = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
+
+    def forward(self, X):
+        *hidden, last = self.layers
+        for layer in hidden:
+            X = layer(X).relu()
+        return last(X)
+
+
+@right("3.3")
+class ByName(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.count = len(widths) - 1
+        for i in range(self.count):
+            W = torch.empty(widths[i], widths[i + 1])
+            self.register_parameter(f"W{i}", nn.Parameter(nn.init.normal_(W)))
+            setattr(self, f"b{i}", nn.Parameter(torch.zeros(widths[i + 1])))
+
+    def forward(self, X):
+        for i in range(self.count):
+            X = X @ getattr(self, f"W{i}") + getattr(self, f"b{i}")
+            if i < self.count - 1:
+                X = X.clamp(min=0)
+        return X
+
+
+@right("3.3")
+class Sequential(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        layers = []
+        for pair in zip(widths, widths[1:]):
+            layers += [nn.Linear(*pair), nn.ReLU()]
+        self.net = nn.Sequential(*layers[:-1])
+
+    def forward(self, X):
+        return self.net(X)
+
+
+@right("3.3")
+class TensorsInParameterList(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.W = nn.ParameterList(map(torch.randn, widths, widths[1:]))
+        self.b = nn.ParameterList(map(torch.zeros, widths[1:]))
+
+    def forward(self, X):
+        for i, (W, b) in enumerate(zip(self.W, self.b)):
+            X = X.mm(W) + b
+            X = torch.relu(X) if i + 1 < len(self.W) else X
+        return X
+
+
+@wrong("3.3", "finds 0 of the 944 numbers: layers[0][0] is a Parameter in")
+class InAList(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.layers = list(map(self.layer, widths, widths[1:]))
+
+    def layer(self, num_inputs, num_outputs):
+        W = torch.randn(num_inputs, num_outputs) * 0.01
+        return nn.Parameter(W), nn.Parameter(torch.zeros(num_outputs))
+
+    def forward(self, X):
+        for W, b in self.layers[:-1]:
+            X = torch.relu(X @ W + b)
+        W, b = self.layers[-1]
+        return X @ W + b
+
+
+@wrong("3.3", "is a plain tensor in")
+class RequiresGradInAList(InAList):
+    def layer(self, num_inputs, num_outputs):
+        W = torch.randn(num_inputs, num_outputs, requires_grad=True)
+        return W, torch.zeros(num_outputs, requires_grad=True)
+
+
+@wrong("3.3", "is a Parameter in a dict")
+class InADict(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.W, self.b = {}, {}
+        for i, (num_inputs, num_outputs) in enumerate(zip(widths, widths[1:])):
+            self.W[i] = nn.Parameter(torch.randn(num_inputs, num_outputs) * 0.01)
+            self.b[i] = nn.Parameter(torch.zeros(num_outputs))
+
+    def forward(self, X):
+        for i in range(len(self.W) - 1):
+            X = torch.relu(X @ self.W[i] + self.b[i])
+        return X @ self.W[i + 1] + self.b[i + 1]
+
+
+@wrong("3.3", "is a Parameter of a module in a list")
+class LinearsInAList(Linears):
+    def __init__(self, widths):
+        super().__init__(widths)
+        self.layers = list(self._modules.pop("layers"))
+
+
+@wrong("3.3", "something is drawn anew in forward")
+class DrawsInForward(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.shapes = list(zip(widths, widths[1:]))
+
+    def forward(self, X):
+        for shape in self.shapes:
+            X = torch.relu(X @ nn.Parameter(torch.randn(shape)))
+        return X
+
+
+@wrong("3.3", "the biases are missing")
+class WithoutBiases(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.W = nn.ParameterList(map(torch.randn, widths, widths[1:]))
+
+    def forward(self, X):
+        for W in self.W[:-1]:
+            X = torch.relu(X @ W)
+        return X @ self.W[-1]
+
+
+@wrong("3.3", "your last layer has a relu too")
+class ReluEverywhere(TensorsInParameterList):
+    def forward(self, X):
+        for W, b in zip(self.W, self.b):
+            X = torch.relu(X @ W + b)
+        return X
+
+
+@wrong("3.3", "one linear map")
+class WithoutRelu(TensorsInParameterList):
+    def forward(self, X):
+        for W, b in zip(self.W, self.b):
+            X = X @ W + b
+        return X
+
+
+@wrong("3.3", "Does forward use them?")
+class ForgetsABias(TensorsInParameterList):
+    def forward(self, X):
+        for W, b in zip(self.W[:-1], self.b[:-1]):
+            X = torch.relu(X @ W + b)
+        return X @ self.W[-1]
+
+
+@wrong("3.3", "stay twins")
+class FromOnes(TensorsInParameterList):
+    def __init__(self, widths):
+        super().__init__(widths)
+        self.W = nn.ParameterList(map(torch.ones, widths, widths[1:]))
+
+
+@wrong("3.3", "before Module.__init__() call")
+class WithoutSuper(nn.Module):
+    def __init__(self, widths):
+        self.W = nn.ParameterList(map(torch.randn, widths, widths[1:]))
+
+    def forward(self, X):
+        return X @ self.W[0]
+
+
+# --- 3.4
+
+
+def held_by(optimizer):
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+@right("3.4")
+def with_is(net, optimizer):
+    tensors = list(net.named_parameters())
+    for name in vars(net):
+        value = getattr(net, name)
+        if type(value) is list:
+            tensors += [(f"{name}[{i}]", tensor) for i, tensor in enumerate(value)]
+    held = [p for p in held_by(optimizer) if p.requires_grad]
+    return {name for name, p in tensors if not any(p is other for other in held)}
+
+
+@right("3.4")
+def by_the_xray(net, optimizer):
+    rows = registration(net, optimizer).rows
+    return tuple(r.name for r in rows if not (r.in_optimizer and r.requires_grad))
+
+
+@wrong("3.4", "you named W1, W2, b1, b2; the optimizer will change them all")
+def without_gradient(net, optimizer):
+    return [name for name, p in net.named_parameters() if p.grad is None]
+
+
+@wrong("3.4", "the optimizer still holds the old W2 only")
+def frozen_only(net, optimizer):
+    return [name for name, p in net.named_parameters() if not p.requires_grad]
+
+
+@wrong("3.4", "equal numbers do not make it the same Parameter")
+def equal_numbers(net, optimizer):
+    held = held_by(optimizer)
+    return [
+        name
+        for name, p in net.named_parameters()
+        if not any(torch.equal(p, other) for other in held)
+    ]
+
+
+@wrong("3.4", "where named_parameters() doesn't look, and you named nothing")
+def registered_only(net, optimizer):
+    held = set(held_by(optimizer))
+    return [name for name, p in net.named_parameters() if p not in held]
+
+
+@wrong("3.4", "are called hidden[0] and hidden[1]")
+def other_names(net, optimizer):
+    lists = {k: v for k, v in vars(net).items() if isinstance(v, list)}
+    return registered_only(net, optimizer) + list(lists)
+
+
+@wrong("3.4", "it changes what it holds, registered or not")
+def all_in_lists(net, optimizer):
+    in_lists = [f"hidden[{i}]" for i in range(len(getattr(net, "hidden", [])))]
+    return registered_only(net, optimizer) + in_lists
+
+
+@wrong("3.4", "look into each group")
+def first_group(net, optimizer):
+    held = set(optimizer.param_groups[0]["params"])
+    tensors = dict(net.named_parameters())
+    tensors |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    return [name for name, p in tensors.items() if p not in held]
+
+
+@wrong("3.4", "a frozen Parameter gets no gradient")
+def forgets_frozen(net, optimizer):
+    held = set(held_by(optimizer))
+    tensors = dict(net.named_parameters())
+    tensors |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    return [name for name, p in tensors.items() if p not in held]
+
+
+@wrong("3.4", "return a list of names")
+def the_tensors(net, optimizer):
+    held = set(held_by(optimizer))
+    return [p for p in net.parameters() if p in held]
+
+
+@wrong("3.4", "it should only look")
+def by_a_step(net, optimizer):
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    return [name for name, p in net.named_parameters() if torch.equal(p, before[name])]
+
+
+@wrong("3.4", "raised RuntimeError at `return [n for n, p in net.named_parameters() if")
+def compares_with_in(net, optimizer):
+    held = held_by(optimizer)
+    return [n for n, p in net.named_parameters() if p not in held]
+
+
+# --- 3.5
+
+
+def biases(means):
+    return -means.square().sum(1) / 2
+
+
+@right("3.5")
+def through_data(net, means):
+    net.W1.data = means.T.clone()
+    net.b1.data = biases(means)
+    net.W2.data = torch.eye(10)
+    net.b2.data = torch.zeros(10)
+
+
+@right("3.5")
+def by_load_state_dict(net, means):
+    W2, b2 = torch.eye(10), torch.zeros(10)
+    net.load_state_dict({"W1": means.T, "b1": biases(means), "W2": W2, "b2": b2})
+
+
+@right("3.5")
+@torch.no_grad()
+def column_by_column(net, means):
+    nn.init.zeros_(net.W2)
+    nn.init.zeros_(net.b2)
+    for k, mean in enumerate(means):
+        net.W1[:, k] = mean
+        net.b1[k] = -0.5 * mean @ mean
+        net.W2[k, k] = 1
+
+
+@wrong("3.5", "net.W1 is another tensor after your function")
+def new_parameters(net, means):
+    net.W1 = nn.Parameter(means.T.clone())
+    net.b1 = nn.Parameter(biases(means))
+    net.W2 = nn.Parameter(torch.eye(10))
+    net.b2 = nn.Parameter(torch.zeros(10))
+
+
+@wrong("3.5", "raised RuntimeError at `net.W1.copy_(means.T)`: a leaf Variable")
+def without_no_grad(net, means):
+    net.W1.copy_(means.T)
+
+
+@wrong("3.5", "raised TypeError at `net.W1 = means.T`")
+def a_plain_tensor(net, means):
+    net.W1 = means.T
+
+
+@wrong("3.5", "raised RuntimeError at `net.W1.copy_(means)`")
+def without_transposing(net, means):
+    with torch.no_grad():
+        net.W1.copy_(means)
+
+
+@wrong("3.5", "no longer requires a gradient")
+def freezes_them(net, means):
+    net.requires_grad_(False)
+    column_by_column(net, means)
+
+
+@wrong("3.5", "only gives a name")
+def a_local_name(net, means):
+    W1, b1 = net.W1, net.b1
+    W1, b1 = means.T, biases(means)  # noqa: F841
+
+
+@wrong("3.5", "plus what was there before")
+def adds(net, means):
+    through_data(net, means + torch.zeros(1))
+    net.W1.data += type(net)(12, 10, 10, seed=5).W1.data
+
+
+@wrong("3.5", "had the shape (12, 10), and after your function it has (10, 12)")
+def another_shape(net, means):
+    net.W1.data = means.clone()
+
+
+@wrong("3.5", "of W1 should be mean")
+def upside_down(net, means):
+    net.W1.data = means.flip(0).T.clone()
+
+
+@wrong("3.5", "do not turn rows into columns")
+def reshapes(net, means):
+    net.W1.data.copy_(means.reshape(len(net.W1), 10))
+
+
+@wrong("3.5", "b1 is still zero")
+def leaves_b1(net, means):
+    net.W1.data.copy_(means.T)
+    net.W2.data.copy_(torch.eye(10))
+
+
+@wrong("3.5", "the sign of b1 is wrong")
+def a_bonus(net, means):
+    through_data(net, means)
+    net.b1.data.neg_()
+
+
+@wrong("3.5", "b1 is twice too low")
+def without_half(net, means):
+    through_data(net, means)
+    net.b1.data *= 2
+
+
+@wrong("3.5", "should be minus half of the sum of the squares in mean")
+def the_length(net, means):
+    through_data(net, means)
+    net.b1.data = -means.norm(dim=1)
+
+
+@wrong("3.5", "W2 should be the identity matrix")
+def leaves_W2(net, means):
+    net.W1.data.copy_(means.T)
+    net.b1.data.copy_(biases(means))
+
+
+@wrong("3.5", "b2[0] is 0.30, as it was")
+def leaves_b2(net, means):
+    leaves_W2(net, means)
+    net.W2.data.copy_(torch.eye(10))
+
+
+@wrong("3.5", "shares its memory with means")
+def shares_memory(net, means):
+    through_data(net, means)
+    net.W1.data = means.T

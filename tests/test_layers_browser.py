@@ -1,0 +1,92 @@
+"""The init lab in a real JupyterLab in a real browser."""
+
+import pytest
+
+SHOWN = "init_lab(data, num_layers=5, num_hiddens=64)"
+STATUS = ".w1layers .status"
+
+
+@pytest.fixture
+def shown(open_notebook):
+    """The page with one init lab on it."""
+    notebook = open_notebook(SHOWN)
+    yield notebook.page
+    assert notebook.errors == []
+
+
+def until_status(page, start):
+    page.wait_for_function(
+        "([selector, start]) =>"
+        " document.querySelector(selector)?.innerText.startsWith(start)",
+        arg=[STATUS, start],
+    )
+
+
+def press(page, handle, key):
+    """A key on one of the sliders: sigma, num_layers, num_hiddens, seed."""
+    page.locator(".noUi-handle").nth(handle).focus()
+    page.keyboard.press(key)
+
+
+def choose(page, name, value):
+    page.get_by_label(name, exact=True).select_option(value)
+
+
+def test_sliders_and_menus_are_followed(shown):
+    until_status(shown, "The signal dies out")
+    choose(shown, "init", "kaiming")
+    until_status(shown, "The signal gets through")
+    choose(shown, "init", "zeros")
+    until_status(shown, "Every weight has the gradient 0")
+    choose(shown, "init", "normal")
+    until_status(shown, "The signal dies out")
+    for _ in range(6):
+        press(shown, 0, "ArrowRight")
+    until_status(shown, "The signal is too large")
+    press(shown, 1, "ArrowLeft")
+    rows = "document.querySelectorAll('.w1layers tbody tr')"
+    shown.wait_for_function(f"{rows}.length == 5")
+
+
+def test_nothing_jumps_while_a_slider_is_dragged(shown):
+    def places():
+        return shown.evaluate(
+            """() => [...document.querySelectorAll(
+                    '.w1layers th, .w1layers td, .w1layers .status')]
+                .map((cell) => cell.getBoundingClientRect())
+                .map(({x, width, height}) => [x, width, height])"""
+        )
+
+    until_status(shown, "The signal dies out")
+    first = places()
+    for _ in range(6):
+        press(shown, 0, "ArrowRight")
+    until_status(shown, "The signal is too large")
+    assert places() == first
+
+
+def test_one_press_trains_what_is_shown(shown):
+    until_status(shown, "The signal dies out")
+    choose(shown, "init", "kaiming")
+    until_status(shown, "The signal gets through")
+    shown.locator("button", has_text="train it").click()
+    shown.wait_for_function(
+        """() => {
+            const data = document.querySelector(".w1lab")?.dataset;
+            return data?.state === "running" && Number(data.step) > 20;
+        }"""
+    )
+    settings = shown.get_by_label("settings").input_value()
+    assert settings == "num_hiddens=64 num_layers=5 lr=0.1 init=kaiming"
+
+
+def test_running_the_cell_again_leaves_one_lab(open_notebook):
+    notebook = open_notebook(SHOWN)
+    page = notebook.page
+    page.locator("button", has_text="train it").click()
+    page.wait_for_selector(".w1lab")
+    notebook.run(1)
+    until_status(page, "The signal dies out")
+    assert page.locator(".w1layers").count() == 1
+    assert page.locator(".w1lab").count() == 0
+    assert notebook.errors == []
