@@ -6,16 +6,20 @@ several times; the figure is the median.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import nbformat
 import torch
+from distributed import Client, LocalCluster
 from jupyter_client.manager import start_new_kernel
 from lab_in_browser import (
     Notebook,
@@ -28,8 +32,9 @@ from torch.nn import functional as F
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
-from helpers import MLP, Config, load_fashion_mnist, train
+from helpers import MLP, Config, jobs, load_fashion_mnist, search, sweep, train
 
+SEARCH_MINUTES = 6  # then three seeds of the winner are trained
 ROOT = Path(__file__).resolve().parent.parent
 # figure: (what is wanted, how it reads)
 TARGETS = {
@@ -41,6 +46,11 @@ TARGETS = {
     "restart_p95_ms": ("at most", 100),
     "kernel_reply_p95_ms": ("at most", 100),
     "rss_growth_mb_300_moves": ("at most", 20),
+    "init_lab_p95_ms": ("at most", 50),
+    "sweep_speedup": ("at least", 1.6),
+    "sweep_speedup_dask_local": ("at least", 1.4),
+    "search_accuracy_test": ("at least", 0.895),
+    "search_minutes": ("at most", 15),
     "full_run_seconds": (None, None),
     "import_seconds_over_torch": (None, None),
 }
@@ -50,6 +60,7 @@ LOAD = """
 import json, time
 import psutil
 import helpers.live
+import torch
 from helpers import lab, load_fashion_mnist
 data = load_fashion_mnist()
 shown = lab(data, ("num_hiddens", "lr"), num_hiddens=256, num_epochs=1000)
@@ -86,6 +97,21 @@ moves(15)
 before = psutil.Process().memory_info().rss
 moves(300)
 print(json.dumps((psutil.Process().memory_info().rss - before) / 1e6))
+"""
+# One move of sigma in the init lab, 10 layers of 256: draw, measure, send.
+INIT_LAB = """
+import statistics
+from helpers import init_lab
+from helpers.worker import NUM_THREADS
+torch.set_num_threads(NUM_THREADS)  # as its own thread does
+instrument = init_lab(data, num_layers=10, num_hiddens=256)
+sigmas = (0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+times = []
+for i in range(200):
+    began = time.perf_counter()
+    instrument.update(sigma=sigmas[i % len(sigmas)])
+    times.append(1000 * (time.perf_counter() - began))
+print(json.dumps(statistics.quantiles(times, n=20)[-1]))
 """
 PAINTED = "Number(document.querySelector('.w1lab').dataset.painted)"
 # From a key press in the page to the first painted frame of the new run.
@@ -210,13 +236,78 @@ def plain_figures(data):
     extra = []
     for _ in range(5):
         torch_alone, course = (
-            seconds(lambda c=code: subprocess.run([sys.executable, "-c", c], check=True))
+            seconds(
+                lambda c=code: subprocess.run([sys.executable, "-c", c], check=True)
+            )
             for code in ("import torch", f"import torch; from helpers import {NAMES}")
         )
         extra.append(course - torch_alone)
     return {
         "full_run_seconds": statistics.median(full),
         "import_seconds_over_torch": statistics.median(extra),
+    }
+
+
+def sweep_figures(data):
+    """Twelve trainings by `sweep` against one after another with all threads."""
+    configs = [
+        Config(num_hiddens=width, num_epochs=5, seed=seed)
+        for width in (32, 128, 256)
+        for seed in range(100, 104)  # of no run that is recorded
+    ]
+    shared = jobs.share(data)
+
+    def one_by_one():
+        for config in configs:
+            jobs.train_one(config, shared)  # measures what a sweep measures
+
+    def swept(executor=None):
+        with nothing_known():
+            return seconds(lambda: sweep(configs, data, executor=executor))
+
+    alone, processes, dask = [], [], []
+    two = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with two, Client(two) as client:
+        for _ in range(3):
+            alone.append(seconds(one_by_one))
+            processes.append(alone[-1] / swept())
+            dask.append(alone[-1] / swept(client.get_executor()))
+    return {
+        "sweep_speedup": statistics.median(processes),
+        "sweep_speedup_dask_local": statistics.median(dask),
+    }
+
+
+@contextmanager
+def nothing_known():
+    """Results and searches that were kept before are out of sight."""
+    with tempfile.TemporaryDirectory() as home:
+        before = os.environ.get("COURSE_HOME")
+        os.environ["COURSE_HOME"] = home
+        try:
+            yield
+        finally:
+            del os.environ["COURSE_HOME"]
+            if before is not None:
+                os.environ["COURSE_HOME"] = before
+
+
+def search_figures(data):
+    """The joint search of lesson 06, and one look at the test pictures."""
+    cells = nbformat.read(ROOT / "notebooks" / "06_search.ipynb", 4).cells
+    names = {"Config": Config}
+    for wanted in ("def shape(", "def optimizer(", "def joint_space("):
+        exec(next(c.source for c in cells if c.source.startswith(wanted)), names)
+    began = time.perf_counter()
+    with nothing_known():
+        found = search(names["joint_space"], data, 10_000, minutes=SEARCH_MINUTES)
+        # Seeds of no run that is recorded.
+        configs = [replace(found.best, seed=seed) for seed in (101, 102, 103)]
+        runs = sweep(configs, data.for_the_test())
+    print(found, runs, sep="\n")
+    return {
+        "search_accuracy_test": runs.mean,
+        "search_minutes": (time.perf_counter() - began) / 60,
     }
 
 
@@ -241,6 +332,8 @@ def kernel_figures():
         run(LOAD)
         found["lab_training_slowdown"] = json.loads("".join(run(SLOWDOWN)))
         found["rss_growth_mb_300_moves"] = json.loads("".join(run(MEMORY)))
+        run("shown.close()")
+        found["init_lab_p95_ms"] = json.loads("".join(run(INIT_LAB)))
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -289,6 +382,7 @@ def main():
     if data.source != "full":
         sys.exit("make bench needs the full Fashion-MNIST; connect to a network once.")
     figures = epoch_figures(data) | plain_figures(data)
+    figures |= sweep_figures(data) | search_figures(data)
     figures |= kernel_figures() | browser_figures(chromium)
     for name, (wanted, bound) in TARGETS.items():
         figure, verdict = figures[name], ""
