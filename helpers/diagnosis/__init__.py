@@ -14,9 +14,9 @@ from helpers.diagnosis.case import TRIAL, Case
 from helpers.diagnosis.checks import STATIC, one_line, raises, wrong_output_width
 from helpers.diagnosis.examples import read_data
 from helpers.diagnosis.findings import Report, finding
-from helpers.layers import NO_START
 from helpers.diagnosis.patient import Patient
 from helpers.diagnosis.untouched import Snapshot, same_random_numbers
+from helpers.layers import NO_START
 from helpers.xray.walk import find_tensors
 
 NOT_MODULE = (

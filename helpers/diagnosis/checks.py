@@ -13,8 +13,8 @@ from helpers.diagnosis.case import MANY
 from helpers.diagnosis.examples import class_numbers, most, rough, same_rows, told_apart
 from helpers.diagnosis.findings import finding
 from helpers.diagnosis.patient import mode_layers
-from helpers.shapes import trace_shapes
 from helpers.diagnosis.tape import CONVOLUTIONS, PRODUCTS, Tape
+from helpers.shapes import trace_shapes
 from helpers.xray.walk import TENSOR, find_tensors
 
 

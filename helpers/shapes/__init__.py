@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.shapes.mismatch import listed
 from helpers.shapes.drawing import LEFT_OUT, draw
+from helpers.shapes.mismatch import listed
 from helpers.shapes.tracer import Block, Tracer, leaves
 
 MAX_ROWS = 32  # of a table, before it folds
