@@ -355,8 +355,7 @@ def plot_study(study):
     axis a hyper-parameter; dark lines are accurate, pale grey ones were pruned. Middle,
     the completed trials and the best so far. Right, the importance of each
     hyper-parameter for the accuracy after the first epoch, by PED-ANOVA, once ten
-    trials have one. Raises TypeError for
-    anything else.
+    trials have one. Raises TypeError for anything else.
     """
     try:
         trials = study.get_trials(deepcopy=False)
@@ -371,7 +370,7 @@ def plot_study(study):
     pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
     # Not laid out by "constrained", which takes longer than all the rest.
     figure = Figure(figsize=(10, 3))
-    grid = {"left": 0.055, "right": 0.985, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
+    grid = {"left": 0.075, "right": 0.985, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
     parts = figure.subplots(1, 3, width_ratios=(2.4, 1, 0.8), gridspec_kw=grid)
     for axes in parts:
         axes.set(xticks=[], yticks=[])
