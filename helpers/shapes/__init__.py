@@ -29,10 +29,12 @@ NO_TENSOR = (
 NUMPY = "trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array)."
 NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
 TITLE = "{name}: {inputs} -> {outputs}, operations: {count}"
+NO_OUTPUT = "{name}: {inputs} -> no tensor, operations: {count}"
 STOPPED = "{name}: {inputs} -> stopped, operations: {count}"
 HOW_TO_UNFOLD = (
     "Folded by module. unfold({path!r}) shows the inside of a part, unfold() all."
 )
+RETURNED_NONE = "{name} returned None. Is a return missing?"
 WARNING = "Warning at {number}: {sentence}"
 ERROR = "Error: {sentence}"
 
@@ -44,8 +46,9 @@ def trace_shapes(fn, *tensors):
     lists and dicts of tensors, and plain numbers. Returns a `Trace`, also where fn
     raises: then the trace ends at the error. It leaves everything as it was: the
     tensors, the weights, buffers and gradients of the modules that ran, and
-    PyTorch's random numbers. (Attributes that fn sets, such as by net.eval(), and
-    what it does outside PyTorch, stay.) Raises TypeError for what can't be traced.
+    PyTorch's random numbers. (What stays: attributes that fn sets, such as by
+    net.eval(), what an optimizer notes for itself, the shape that a lazy layer gets,
+    and what fn does outside PyTorch.) Raises TypeError for what can't be traced.
     """
     name = getattr(fn, "__name__", type(fn).__name__)
     _check(fn, name, tensors)
@@ -66,6 +69,7 @@ class Trace:
     def __init__(self, tracer, name, error):
         self.name, self.error, self.ok = name, error, error is None
         self.cause, self.explanation = tracer.said
+        self._returned_none = tracer.returned_none
         self._root, self._unfolded = tracer.root, False
         for number, step in enumerate(self._root.steps(), start=1):
             step.number = number
@@ -98,8 +102,12 @@ class Trace:
             return other
         blocks = list(self._root.blocks())
         found = [block for block in blocks if block.path == path]
-        if not found:
-            known = dict.fromkeys(block.path for block in blocks)
+        if not found:  # a module of one operation stands as that operation
+            steps = [step for step in self.steps if step.path == path]
+            ends = [(one.inputs[:1], one.outputs) for one in steps]
+            found = [Block(path, one.name, *end, [one]) for one, end in zip(steps, ends)]
+        if not found or not path:
+            known = dict.fromkeys(one.path for one in [*blocks, *self.steps] if one.path)
             known = difflib.get_close_matches(str(path), known, n=5, cutoff=0)
             known = ", ".join(known) or "-"
             raise ValueError(NO_SUCH_PART.format(path=path, known=known))
@@ -120,7 +128,8 @@ class Trace:
         return rows[:HEAD] + rows[HEAD - MAX_ROWS :], left_out
 
     def title(self):
-        return (TITLE if self._root.outputs or self.ok else STOPPED).format(
+        title = TITLE if self._root.outputs else NO_OUTPUT if self.ok else STOPPED
+        return title.format(
             name=self.name,
             inputs=listed(self._root.inputs),
             outputs=listed(self._root.outputs),
@@ -128,11 +137,13 @@ class Trace:
         )
 
     def notes(self):
-        """The sentences below the table: the warnings and the error."""
+        """The sentences below the table: warnings, the error, a forgotten return."""
         for sentence, number in self._warned().items():
             yield WARNING.format(number=number, sentence=sentence)
         if not self.ok:
             yield ERROR.format(sentence=self.explanation)
+        if self._returned_none and not self._root.path:
+            yield RETURNED_NONE.format(name=self.name)
 
     def __str__(self):
         rows, left_out = self.rows()

@@ -1,18 +1,24 @@
-"""Draws a trace as HTML: each tensor a box whose sides grow with its sizes.
+"""Draws a trace: each tensor a box whose sides grow with its sizes.
 
-GitHub strips the styles, and leaves a table that reads like the text.
+In HTML, of which GitHub strips the styles and leaves a table that reads like the
+text; and as a static picture, for where the live tracer can't run.
 """
 
 import math
 from html import escape
 from itertools import zip_longest
 
+from matplotlib.figure import Figure
+
+from helpers.plots import Picture
 from helpers.shapes.tracer import Block
 
 MAX_INSIDE = 100  # rows of a folded part
 MAX_BOXES = 12  # tensors of one operation
 SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
 COLUMNS = ("", "where", "operation", "inputs", "", "output")
+COMPUTED, KEPT = "#3f90da", "#e76300"  # of matplotlib's petroff10
+LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
 SUMMARY = "{numbers} {path} {label}: {inputs} → {outputs}"
 STOPS = "✗ stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
@@ -99,8 +105,7 @@ def _boxes(shapes, names=(), kept=(), sign=","):
 
 def _box(shape, name, kept):
     """A rectangle for the last two sizes, with the whole shape beneath."""
-    height, width = ((1, 1) + shape)[-2:]
-    size = f"width:{_side(width)}px;height:{_side(height)}px"
+    size = "width:{}px;height:{}px".format(*_sides(shape))
     kinds = "t" + " kept" * bool(kept) + " deep" * (len(shape) > 2)
     text = escape(f"{name} {shape}".strip())
     return f'<span class="{kinds}"><i style="{size}"></i>{text}</span>'
@@ -108,3 +113,43 @@ def _box(shape, name, kept):
 
 def _side(size):
     return round(5 + 5 * math.log2(max(size, 1)))
+
+
+def picture(trace, text):
+    """The steps of a short trace as a `Picture`; text: what it shows, in one line."""
+    rows = []  # of each step: its tensors as (shape, kept, name)
+    for step in trace.steps:
+        outputs = [(shape, False, "") for shape in step.outputs]
+        rows.append([*zip(step.inputs, step.kept, step.names), *outputs])
+    heights = [max(_sides(shape)[1] for shape, _, _ in row) + 34 for row in rows]
+    figure = Figure((WIDE / 100, sum(heights) / 100))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDE), ylim=(sum(heights), 0))
+    axes.axis("off")
+    bottom = 0
+    for step, row, height in zip(trace.steps, rows, heights):
+        bottom += height
+        floor = bottom - 24
+        axes.text(6, floor, f"{step.number}  {step.name}", family="monospace", size=9)
+        axes.text(RIGHT - 30, floor, "→", size=11)
+        count, x = len(step.inputs), LEFT
+        for place, (shape, kept, name) in enumerate(row):
+            x = RIGHT if place == count else x
+            width, box = _sides(shape)
+            label = f"{name} {shape}".strip()
+            taken = max(width, 6 * len(label))
+            middle = x + taken / 2
+            colour, line = (KEPT, "--") if kept else (COMPUTED, "-")
+            axes.bar(middle, -box, width, floor, ec=colour, fc=f"{colour}40", ls=line)
+            axes.text(middle, floor + 14, label, ha="center", size=8)
+            x += taken + 24
+            if place == 0 and count == 2:
+                axes.text(x - 16, floor, SIGNS.get(step.name, ","), size=10)
+        if step.failed:
+            axes.text(RIGHT, floor, STOPS, size=9, color="#bd1f01")
+        axes.axhline(bottom, color="#dddddd", lw=0.8)
+    return Picture(figure, text)
+
+
+def _sides(shape):
+    height, width = ((1, 1) + shape)[-2:]
+    return _side(width), _side(height)

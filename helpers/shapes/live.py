@@ -8,13 +8,14 @@ import ipywidgets as widgets
 import torch
 
 from helpers import controls
-from helpers.shapes import mismatch, trace_shapes
+from helpers.shapes import messages, trace_shapes
+from helpers.shapes.drawing import picture
 from helpers.worker import Worker, close_earlier, keep
 
 NOTHING = "nothing"
 WAYS = (
-    *(NOTHING, mismatch.TRANSPOSED, mismatch.FLATTEN, mismatch.SWAPPED),
-    *(mismatch.WIDTH, mismatch.BIAS),
+    *(NOTHING, messages.TRANSPOSED, messages.FLATTEN, messages.SWAPPED),
+    *(messages.WIDTH, messages.BIAS),
 )
 CONTROLS = {  # name -> choices, the first value, tooltip
     "batch_size": (
@@ -38,6 +39,10 @@ CONTROLS = {  # name -> choices, the first value, tooltip
         "Make one of the tensors with a wrong shape, in one of five ways.",
     ),
 }
+SHOWN = (
+    "Boxes for the tensors of a forward pass, orange and dashed what was there before, "
+    "blue what is computed."
+)
 WELL = "Every operation got the shapes that it needs."
 SILENT = (
     "Broken, and no operation complains: with these sizes the mistake goes unnoticed."
@@ -72,11 +77,11 @@ def shapes_of(batch_size, num_inputs, num_hiddens, broken=NOTHING):
     side = math.isqrt(num_inputs)
     wrong = {
         NOTHING: {},
-        mismatch.TRANSPOSED: {"W1": (num_hiddens, num_inputs)},
-        mismatch.FLATTEN: {"X": (batch_size, side, side)},
-        mismatch.SWAPPED: {"X": (num_inputs, batch_size)},
-        mismatch.WIDTH: {"W2": (2 * num_hiddens, 10)},
-        mismatch.BIAS: {"b1": (num_hiddens, 1)},
+        messages.TRANSPOSED: {"W1": (num_hiddens, num_inputs)},
+        messages.FLATTEN: {"X": (batch_size, side, side)},
+        messages.SWAPPED: {"X": (num_inputs, batch_size)},
+        messages.WIDTH: {"W2": (2 * num_hiddens, 10)},
+        messages.BIAS: {"b1": (num_hiddens, 1)},
     }
     return shapes | wrong[broken], set(wrong[broken])
 
@@ -130,8 +135,9 @@ class ShapesLab(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         bundle = dict(super()._repr_mimebundle_(**kwargs))
         bundle["text/plain"] = f"{self.trace}\n{self._said}\n\n{self.code}"
-        bundle["text/html"] = self._drawing.value + self._code.value
-        return bundle
+        drawn, metadata = picture(self.trace, SHOWN)._repr_mimebundle_()
+        bundle["image/png"] = drawn["image/png"]
+        return bundle, metadata
 
 
 def _as_code(shapes, wrong):

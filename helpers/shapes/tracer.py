@@ -20,11 +20,16 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from helpers.shapes import mismatch
+from helpers.shapes.silent import COMPARISONS, warn
 
 TORCH = str(Path(torch.__file__).parent)  # so torchvision's files begin, too
 ATTRIBUTES = ("T", "mT", "H", "mH", "real", "imag")  # those that are operations
 IN_PLACE = ("setitem", "iand", "ior", "ixor", "ilshift", "irshift")
 COUNTER = ("num_batches_tracked",)  # of batch norm: not a matter of shapes
+VIEWS = {"T", "mT", "t", "transpose", "swapaxes", "permute", "movedim", "view"}
+VIEWS |= {"reshape", "flatten", "ravel", "squeeze", "unsqueeze", "getitem", "select"}
+VIEWS |= {"unflatten", "expand", "contiguous", "unbind", "split", "chunk", "narrow"}
+VIEWS |= {"detach", "to", "float", "double", "clone"}  # other tensors, the same numbers
 FOLDED = "{kind}, operations: {count}"
 
 
@@ -35,8 +40,11 @@ class Step:
     name: the operation, such as "matmul". path: the module that it ran in, such
     as "layer1.0.conv1", or "". inputs, outputs: the shapes of its tensors. names:
     for each input the variable or parameter that held it, or "". kept: for each
-    input, whether it was there before and was not computed on the way. warning:
-    a sentence, or "". failed: whether it raised. number: its place, from 1.
+    input, whether it was there before and was not computed on the way. origins: where
+    its numbers come from: "data" (the first tensor that fn was given), "kept" (another
+    one that was there before), or "computed"; a view or a reshape changes nothing in
+    that. warning: a sentence, or "". failed: whether it raised. number: its place,
+    from 1.
     """
 
     name: str
@@ -44,6 +52,7 @@ class Step:
     inputs: tuple
     names: tuple
     kept: tuple
+    origins: tuple
     outputs: tuple = ()
     warning: str = ""
     failed: bool = False
@@ -108,14 +117,17 @@ class _Untouched:
     """Gives tensors back as they were: their numbers, shapes and gradients."""
 
     def __init__(self):
-        self._storages = {}  # address -> where numbers lie
+        self._storages = {}  # address -> where numbers lie that have not changed yet
         self._copies, self._tensors, self._gradients = [], [], []
+        self._watched = set()  # ids of tensors, addresses of storages
 
     def watch(self, tensor):
         address = _address(tensor)
-        if address is None:
+        if address is None or id(tensor) in self._watched:
             return
-        self._storages[address] = tensor.untyped_storage()
+        if address not in self._watched:
+            self._storages[address] = tensor.untyped_storage()
+        self._watched |= {id(tensor), address}
         self._tensors.append((tensor, tensor.detach()))
         if tensor.is_leaf:
             self._gradients.append((tensor, tensor.grad))
@@ -155,12 +167,14 @@ class Tracer(TorchFunctionMode):
     def __init__(self, fn, name):
         super().__init__()
         self.root = Block("", name)
-        self.said = None, ""
+        self.said, self.returned_none = (None, ""), False
         self._fn, self._stack = fn, [self.root]
         self._paths, self._names = {}, {}  # module -> path, id(tensor) -> name
         self._untouched = _Untouched()
-        # id -> (weak reference, whether a size of 1 was put in), of what was computed
+        # id -> (weak reference, whether a size of 1 was put in, origin), of what was
+        # computed
         self._computed = {}
+        self._data = None  # the id of the first tensor that fn was given
         self._explained = None, None  # an error, and what is said about it
         self._thread = threading.get_ident()
         for path, value in _within_reach(fn).items():
@@ -168,8 +182,10 @@ class Tracer(TorchFunctionMode):
 
     def run(self, fn, tensors):
         """Call fn, and return what it raised, or None."""
-        for tensor in tensors_in(tensors):
+        given = tensors_in(tensors)
+        for tensor in given:
             self._untouched.watch(tensor)
+        self._data = id(given[0]) if given else None
         self.root.inputs = _shapes(tensors)
         hooks = nn.modules.module
         before = hooks.register_module_forward_pre_hook(self._enter)
@@ -181,6 +197,7 @@ class Tracer(TorchFunctionMode):
                 with self:
                     result = fn(*tensors)
             self.root.outputs = _shapes(result)
+            self.returned_none = result is None
         except Exception as error:  # noqa: BLE001  the learner's own code
             known, said = self._explained
             own = mismatch.explain_own(list(self.root.steps()), error)
@@ -200,6 +217,9 @@ class Tracer(TorchFunctionMode):
                 return func(*args, **kwargs)
         name = name[2:-2] if name.startswith("__") else name.removeprefix("_")
         given = tensors_in(args, kwargs)
+        for tensor in given:
+            if not self._made(tensor)[0]:
+                self._untouched.watch(tensor)  # such as one in a list of the learner's
         in_place = name in IN_PLACE or name.endswith(("_", "norm"))
         if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
             self._untouched.about_to_change(given)
@@ -217,13 +237,14 @@ class Tracer(TorchFunctionMode):
             # Whole numbers are positions, and a size of 1 put in on purpose is meant.
             floats = any(tensor.is_floating_point() for tensor in given)
             meant = any(self._made(tensor)[1] for tensor in given)
-            if (floats or name in mismatch.COMPARISONS) and not meant:
-                step.warning = mismatch.warn(step)
+            if floats or name in COMPARISONS:
+                step.warning = warn(step, meant)
             self._stack[-1].parts.append(step)
             adds = name in ("getitem", "unsqueeze")
             for tensor in made if given else ():  # torch.zeros(...) counts as kept
                 grew = adds and tensor.dim() > given[0].dim()
-                self._computed[id(tensor)] = weakref.ref(tensor), grew
+                origin = step.origins[0] if name in VIEWS else "computed"
+                self._computed[id(tensor)] = weakref.ref(tensor), grew, origin
         return result
 
     def _step(self, name, given):
@@ -239,13 +260,15 @@ class Tracer(TorchFunctionMode):
             inputs=_shapes(given),
             names=tuple(names.get(id(tensor), "") for tensor in given),
             kept=tuple(not self._made(tensor)[0] for tensor in given),
+            origins=tuple(self._made(tensor)[2] for tensor in given),
         )
 
     def _made(self, tensor):
-        """Whether it was computed on the way, and whether a size of 1 was put in."""
-        reference, grew = self._computed.get(id(tensor), (lambda: None, False))
-        same = reference() is tensor
-        return same, same and grew
+        """Whether it came up on the way, whether a size of 1 was put in, its origin."""
+        reference, grew, origin = self._computed.get(id(tensor), (None, False, ""))
+        if reference is None or reference() is not tensor:
+            return False, False, "data" if id(tensor) == self._data else "kept"
+        return True, grew, origin
 
     def _register(self, name, value):
         """Take care of a tensor or a module, and learn the names in it."""
@@ -279,7 +302,7 @@ class Tracer(TorchFunctionMode):
         block, error = self._stack.pop(), sys.exc_info()[1]
         new = error is not None and error is not self._explained[0]
         if new and _raised_in(error).startswith(TORCH):
-            name = f"{block.kind} {block.path}".strip()
+            name = " ".join(dict.fromkeys([block.kind, block.path])).strip()
             said = mismatch.explain_module(name, block.inputs, error)
             self._explained = error, said
         block.outputs = _shapes(result)
