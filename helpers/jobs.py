@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import statistics
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -103,7 +105,8 @@ def num_workers(executor):
     if hasattr(executor, "_max_workers"):  # those of concurrent.futures
         return executor._max_workers
     if hasattr(executor, "_client"):  # Dask's
-        return max(1, sum(executor._client.nthreads().values()))
+        with suppress(Exception):  # one that is closed; a submit will say so
+            return max(1, sum(executor._client.nthreads().values()))
     return num_cores()
 
 
@@ -136,6 +139,13 @@ def _begin(stop):
     _stop = stop
     # Jupyter's Stop reaches all processes; the first one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A kernel that is killed must leave no process behind."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def train_one(config, shared):
@@ -177,7 +187,7 @@ def train_one(config, shared):
             progress.reason,
             ok=progress.epoch_end,
         )
-    except Exception as error:  # anything, from the learner's own init
+    except (Exception, SystemExit) as error:  # anything, from the learner's own init
         return failure(config, shared, error)
 
 

@@ -224,7 +224,12 @@ def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):
     axes.spines[["top", "right"]].set_visible(False)
     if by:
         axes.legend(fontsize=8, frameon=False)
-    return Picture(figure, text)
+    return Picture(figure, _with_note(text, results))
+
+
+def _with_note(text, results):
+    """On the sample, a picture of what was recorded on the full data says so."""
+    return f"{text} {results.note}" if results.stand_in else text
 
 
 def plot_losses(groups, text):
@@ -287,7 +292,7 @@ def plot_grid(results, x, y, panels, text):
         axes.set_xlabel(x, fontsize=9)
         axes.set_title(f"{panels}: {name}", fontsize=9, loc="left")
     all_axes[0].set_ylabel(y, fontsize=9)
-    return Picture(figure, text)
+    return Picture(figure, _with_note(text, results))
 
 
 def plot_races(races):

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import math
 import symtable
 import textwrap
 from types import FunctionType, ModuleType
@@ -65,8 +64,8 @@ def as_code(run_or_config):
     else:
         raise TypeError(NOT_A_RUN.format(found=type(run_or_config).__name__))
     data = getattr(run_or_config, "data", None)
-    num_train = len(data.train) if data else 50_000
     root = '"sample"' if getattr(data, "source", None) == "sample" else ""
+    last = ".for_the_test()" if getattr(data, "tests", False) else ""
     on = "" if config.device == "cpu" else f'.to("{config.device}")'
     falls = config.lr_schedule == "cosine"
     lines = ["import math"] if falls else []
@@ -74,7 +73,7 @@ def as_code(run_or_config):
     lines += ["from helpers import load_fashion_mnist", ""]
     if callable(config.init):
         lines += [*_definitions(config.init), ""]
-    lines += [f"data = load_fashion_mnist({root}){on}"]
+    lines += [f"data = load_fashion_mnist({root}){last}{on}"]
     lines += ["X, y = data.train.images, data.train.labels"]
     lines += [f"torch.manual_seed({config.seed})"]
     if config.dropout:
@@ -88,8 +87,8 @@ def as_code(run_or_config):
     if lr_changes:
         lines += [f"lr_changes = {lr_changes}  # after so many steps: lr"]
     if falls:
-        batches = math.ceil(num_train / config.batch_size)
-        lines += [f"lr, num_steps = {config.lr}, {batches * config.num_epochs}"]
+        steps = f"{config.num_epochs} * math.ceil(len(X) / {config.batch_size})"
+        lines += [f"lr, num_steps = {config.lr}, {steps}"]
     lines += [f"for epoch in range({config.num_epochs}):"]
     shuffled = f"torch.randperm(len(X), generator=order){on}"
     lines += [f"    for batch in {shuffled}.split({config.batch_size}):"]

@@ -5,7 +5,9 @@ whether the next one is worth it, so a bad setting costs an epoch or two, not al
 """
 
 import gzip
+import json
 import math
+import os
 import re
 import tempfile
 import time
@@ -24,12 +26,15 @@ from optuna.trial import TrialState
 
 from helpers import jobs, records
 from helpers.data import check_data
+from helpers.model import is_count, is_number
 from helpers.plots import plot_study
-from helpers.sweeps import RECORDED, SHUT_DOWN, check_executor, duration, submit
+from helpers.sweeps import RECORDED, check_executor, duration, submit
 from helpers.training import Config
 
 # A rung is at 1, 3 and 9 epochs: of the trials that came there, the best third go on.
 REDUCTION_FACTOR = 3
+REPLAYED = 100  # trials that show whether a space is still the same
+PLAIN = re.compile(r"[\w-]{1,60}", re.ASCII)  # a name
 ATTEMPTS = 3  # how often an epoch is started whose process has died
 
 BEGIN = "Starting: {wanted:,} trials to run, {done:,} known already."
@@ -50,6 +55,10 @@ STOPPED_UNNAMED = (
 TIME_IS_UP = (
     "The {minutes:g} minutes are over after {done:,} of {count:,} trials. Run it again "
     "to go on."
+)
+TIME_IS_UP_UNNAMED = (
+    "The {minutes:g} minutes are over after {done:,} of {count:,} trials. Give the "
+    "search a name, such as name='mine', to keep it and go on later."
 )
 RECORDED_HERE = (
     "These {count:,} trials were recorded with the course on all of Fashion-MNIST; "
@@ -75,8 +84,16 @@ OWN_INIT = (
 BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found!r}."
 BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found!r}."
 BAD_NAME = (
-    "name must be made of letters, digits, - and _, such as 'mine', or None; you gave "
-    "{found!r}."
+    "name must be made of at most 60 letters, digits, - and _, such as 'mine', or None; "
+    "you gave {found!r}."
+)
+TEST_PICTURES = (
+    "search chooses by the validation pictures, and data.for_the_test() has the test "
+    "pictures in their place. Give it the data as they were loaded."
+)
+NOT_KEPT = (
+    "The search can't be kept in {path} ({text}). Set COURSE_HOME to a folder that you "
+    "may write to, or leave the name out."
 )
 UNREADABLE = (
     "The file {path} cannot be read as a search that was kept ({text}). It is left as "
@@ -91,8 +108,15 @@ OTHER_DATA = (
     "accuracies do not compare. Give this search another name."
 )
 OTHER_SPACE = (
-    "The search named {name!r} was begun with another space ({difference}). Give this "
-    "search another name."
+    "The search named {name!r} was begun with another space ({difference}), and their "
+    "trials do not compare. Give this search another name."
+)
+OTHER_PARAMETER = "{field} was {before} and is {now}"
+NOT_ASKED = "not asked for"
+OTHER_CONFIG = "what was '{before}' is now '{now}'"
+DIED = (
+    "A worker of your executor has died ({text}). What is done is kept; make a new "
+    "executor and run it again."
 )
 IN_USE = (
     "The search named {name!r} is being run by another notebook; stop it there, or "
@@ -135,6 +159,11 @@ class Search:
         """The epochs trained by all trials together."""
         return sum(len(trial.intermediate_values) for trial in self.trials())
 
+    @property
+    def minutes(self):
+        """How long it has run, all times that it was gone on with together."""
+        return self.study.user_attrs.get("seconds", 0) / 60
+
     def _best_trial(self):
         complete = self.trials(TrialState.COMPLETE)
         return max(complete, key=lambda trial: trial.value, default=None)
@@ -143,6 +172,7 @@ class Search:
         lines = [self.note] if self.note else []
         lines.append("val accuracy  epochs  trial  setting")
         trials = self.trials(TrialState.COMPLETE)
+        failed = self.trials(TrialState.FAIL)
         for trial in sorted(trials, key=lambda trial: -trial.value)[:5]:
             epochs = len(trial.intermediate_values)
             config = _short(trial.user_attrs["config"])
@@ -150,11 +180,12 @@ class Search:
                 f"{trial.value:12.4f}  {epochs:6}  {trial.number:5}  {config}"
             )
         pruned = len(self.trials(TrialState.PRUNED))
-        failed = len(self.trials(TrialState.FAIL))
         lines.append(
-            f"{len(trials)} trials to the end, {pruned} given up early, {failed} "
+            f"{len(trials)} trials to the end, {pruned} given up early, {len(failed)} "
             f"failed; {self.num_epochs} epochs in all"
         )
+        reasons = {trial.user_attrs["reason"]: trial.number for trial in failed}
+        lines += [f"trial {number}: {reason}" for reason, number in reasons.items()]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -206,7 +237,8 @@ def search(space, data, num_trials=20, name=None, minutes=None, executor=None):
         else:
             done = len(found.trials())
             if done < num_trials:
-                found.note = TIME_IS_UP.format(
+                sentence = TIME_IS_UP if name else TIME_IS_UP_UNNAMED
+                found.note = sentence.format(
                     minutes=minutes, done=done, count=num_trials
                 )
         panel.show(runner, last=True)
@@ -217,16 +249,13 @@ def _check(space, data, num_trials, name, minutes, executor):
     if not callable(space):
         raise TypeError(NOT_A_SPACE.format(found=type(space).__name__))
     check_data(data, "search(space, data)")
-    is_count = isinstance(num_trials, int) and not isinstance(num_trials, bool)
-    if not (is_count and 1 <= num_trials <= 100_000):
+    if data.tests:
+        raise ValueError(TEST_PICTURES)
+    if not is_count(num_trials, 100_000):
         raise ValueError(BAD_COUNT.format(found=num_trials))
-    if name is not None:
-        plain = isinstance(name, str) and name.replace("-", "").replace("_", "")
-        if not (plain and plain.isalnum() and plain.isascii()):
-            raise ValueError(BAD_NAME.format(found=name))
-    if minutes is not None and not (
-        isinstance(minutes, (int, float)) and 0 < minutes < math.inf
-    ):
+    if name is not None and not (isinstance(name, str) and PLAIN.fullmatch(name)):
+        raise ValueError(BAD_NAME.format(found=name))
+    if minutes is not None and not (is_number(minutes, 0, math.inf) and minutes > 0):
         raise ValueError(BAD_MINUTES.format(found=minutes))
     check_executor(executor)
 
@@ -261,41 +290,67 @@ def _open(name, shared, num_trials, stack):
     if name is None:
         return _study(optuna.storages.InMemoryStorage(), "search", shared), False
     path, recorded = location(name), RECORDED / f"{name}.journal.gz"
-    if recorded.exists() and not path.exists():
-        # Where the record has all that is asked, nothing is written.
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        copy = Path(folder, f"{name}.journal")
-        copy.write_bytes(gzip.decompress(recorded.read_bytes()))
-        storage = _storage(copy, name)
-        study = _study(storage, name, shared, any_data=shared.source != "full")
-        if len(Search(study).trials()) >= num_trials:
-            memory = optuna.storages.InMemoryStorage()
-            optuna.copy_study(
-                from_study_name=name, from_storage=storage, to_storage=memory
-            )
-            return optuna.load_study(study_name=name, storage=memory), True
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(copy.read_bytes())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{path}.running")
     try:
+        if recorded.exists() and not path.exists():
+            study = _recorded(recorded, name, shared, num_trials, path, stack)
+            if study:
+                return study, True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(f"{path}.running")
         stack.enter_context(lock.acquire(timeout=0))
+        _mend(path)
     except filelock.Timeout:
         raise ValueError(IN_USE.format(name=name)) from None
-    _mend(path)
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise ValueError(NOT_KEPT.format(path=path, text=text)) from None
     study = _study(_storage(path, name), name, shared)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         _put_back(study, trial)  # the kernel died, or the machine
     return study, False
 
 
+def _recorded(recorded, name, shared, num_trials, path, stack):
+    """The study that came with the course; None where more trials are asked for.
+
+    Then a copy of it is at `path`, to go on from. Where the record has all that is
+    asked, nothing is written.
+    """
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    copy = Path(folder, f"{name}.journal")
+    copy.write_bytes(gzip.decompress(recorded.read_bytes()))
+    storage = _storage(copy, name)
+    # On the sample, what was recorded on the full data stands in.
+    study = _study(storage, name, shared, any_data=shared.source != "full")
+    if len(Search(study).trials()) >= num_trials:
+        memory = optuna.storages.InMemoryStorage()
+        optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=memory)
+        return optuna.load_study(study_name=name, storage=memory)
+    _study(storage, name, shared)  # to go on, the data must be the same
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(copy.read_bytes())
+    return None
+
+
 def _mend(path):
-    """Take off a last line that was cut short; Optuna reads no file with one."""
-    if path.exists() and (content := path.read_bytes()):
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole and whole != content:
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
+    """Take off a last line that was cut short; Optuna reads no file with one.
+
+    ValueError where the file is no journal: then it is not touched.
+    """
+    if not path.exists():
+        return
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+        entries = [json.loads(line) for line in lines]
+        if not all("op_code" in entry for entry in entries):
+            raise ValueError("a line is not one of Optuna's")
+        if last and not last.startswith(b'{"op_code"'):
+            raise ValueError("its last line is not one of Optuna's")
+    except (ValueError, TypeError, IsADirectoryError) as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(UNREADABLE.format(path=path, text=text)) from None
+    if last:
+        os.truncate(path, path.stat().st_size - len(last))
 
 
 def _storage(path, name):
@@ -341,22 +396,31 @@ def _study(storage, name, shared, any_data=False):
 
 
 def _same_space(study, space, name):
-    """Raise ValueError where `space` is not what the study was begun with."""
-    kept = {}
-    for trial in study.get_trials(deepcopy=False):
-        kept |= trial.distributions
-    if not kept:
-        return
+    """Raise ValueError where `space` is not what the study was begun with.
+
+    The space is asked again for what it made of the last trials.
+    """
+    begun = [t for t in study.get_trials(deepcopy=False) if "config" in t.user_attrs]
+    for trial in begun[-REPLAYED:]:
+        if difference := _difference(space, trial):
+            raise ValueError(OTHER_SPACE.format(name=name, difference=difference))
+
+
+def _difference(space, trial):
+    """In which way `space` makes something else of a trial's values, or ""."""
     probe = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(20):  # some hyper-parameters are asked for only now and then
-        trial = probe.ask()
-        _setting(space, trial)
-        for field, distribution in trial.distributions.items():
-            if kept.setdefault(field, distribution) != distribution:
-                difference = f"{field} was {kept[field]} and is {distribution}"
-                raise ValueError(
-                    OTHER_SPACE.format(name=name, difference=difference)
-                )
+    probe.enqueue_trial(trial.params)
+    replay, now = probe.ask(), None
+    with warnings.catch_warnings(), suppress(ValueError, TypeError):
+        warnings.simplefilter("ignore")  # that a value is out of a changed range
+        now = space(replay)
+    before, asked = trial.distributions, replay.distributions
+    for field in before | asked:
+        if before.get(field) != asked.get(field):
+            texts = [str(found.get(field, NOT_ASKED)) for found in (before, asked)]
+            return OTHER_PARAMETER.format(field=field, before=texts[0], now=texts[1])
+    config = trial.user_attrs["config"]
+    return "" if str(now) == config else OTHER_CONFIG.format(before=config, now=now)
 
 
 def _put_back(study, trial):
@@ -387,7 +451,8 @@ class _Runner:
                 try:
                     yield from self._run_in(self._executor)
                 except BrokenExecutor as error:
-                    raise RuntimeError(SHUT_DOWN.format(text=error)) from None
+                    text = " ".join(str(error).split()) or type(error).__name__
+                    raise RuntimeError(DIED.format(text=text)) from None
                 return
             while self._more() or self._unfinished():
                 with suppress(BrokenExecutor), jobs.Processes() as executor:
@@ -395,6 +460,9 @@ class _Runner:
         finally:
             for trial, _, _ in self._running.values():
                 _put_back(self._study, trial)
+            earlier = self._study.user_attrs.get("seconds", 0)
+            spent = round(earlier + time.monotonic() - self.began)
+            self._study.set_user_attr("seconds", spent)
 
     def _more(self):
         begun = len(self._found.trials()) + len(self._running)
@@ -446,8 +514,8 @@ class _Runner:
     def _result(self, future):
         try:
             return future.result()
-        except (BrokenExecutor, CancelledError):
-            raise BrokenExecutor from None
+        except (BrokenExecutor, CancelledError) as error:
+            raise BrokenExecutor(str(error)) from None
         except Exception as error:  # of the executor's own
             return jobs.Epoch(0, reason=str(error), ok=False)
 

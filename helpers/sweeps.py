@@ -48,10 +48,18 @@ RECORDED_FULL = (
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
     "your bundled sample would give other figures."
 )
+MIXED = (
+    "{count:,} of the {total:,} runs were recorded on all of Fashion-MNIST, which isn't "
+    "here; the others were trained on your bundled sample. The two do not compare."
+)
 RECORDED_HERE = "{count:,} of the {total:,} runs were recorded with the course."
 LOST = (
     "the process that trained it died {attempts} times or more, perhaps for want of "
     "memory; try fewer at once or a smaller model"
+)
+LOST_WITH_EXECUTOR = (
+    "not trained: a worker of your executor died, and with it the executor; make a new "
+    "one and run it again"
 )
 NOT_CONFIGS = (
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
@@ -72,18 +80,36 @@ NO_FIELD = "Results can be grouped by a field of Config, such as 'lr', not {name
 class Results(Sequence):
     """What `sweep` returns: a sequence of `Result`, in the order of the configs.
 
-    note: a sentence on where they come from, or "". A run that was not trained,
-    after Stop, is left out.
+    A run that was not trained, after Stop, is left out.
     """
 
-    def __init__(self, rows, note=""):
-        self.rows, self.note = list(rows), note
+    def __init__(self, rows, here="", stopped=""):
+        """here: the data that were asked for. stopped: a sentence after Stop."""
+        self.rows, self._here, self._stopped = list(rows), here, stopped
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, index):
-        return self.rows[index]
+        rows = self.rows[index]
+        return Results(rows, self._here) if isinstance(index, slice) else rows
+
+    @property
+    def note(self):
+        """Where they come from, if not from here alone, and whether some are missing;
+        sentences, or ""."""
+        recorded, total = sum(row.recorded for row in self.rows), len(self.rows)
+        sentence = RECORDED_HERE if recorded else ""
+        if self.stand_in:
+            sentence = RECORDED_FULL if recorded == total else MIXED
+        origin = sentence.format(count=recorded, total=total)
+        return " ".join(filter(None, [self._stopped, origin]))
+
+    @property
+    def stand_in(self):
+        """Whether there are runs of other data than were asked for among them."""
+        recorded = any(row.recorded for row in self.rows)
+        return recorded and self._here.startswith("sample")
 
     def group(self, *names):
         """{value: Results} for the values of a field of Config; tuples for several."""
@@ -94,7 +120,7 @@ class Results(Sequence):
         for row in self.rows:
             values = tuple(getattr(row.config, name) for name in names)
             key = values if len(names) > 1 else values[0]
-            groups.setdefault(key, Results([])).rows.append(row)
+            groups.setdefault(key, Results([], self._here)).rows.append(row)
         return groups
 
     @property
@@ -163,8 +189,7 @@ def sweep(configs, data, executor=None, progress=True):
             note = STOPPED.format(missing=left, count=len(configs))
         bar.end(note)
     rows = [found[config] for config in configs if config in found]
-    note = " ".join(filter(None, [note, _origin(rows, data.source)]))
-    return Results(rows, note)
+    return Results(rows, data.source, note)
 
 
 def _checked(configs, data, executor):
@@ -187,15 +212,6 @@ def check_executor(executor):
         raise TypeError(NOT_EXECUTOR.format(found=type(executor).__name__))
 
 
-def _origin(rows, source):
-    recorded = [row for row in rows if row.recorded]
-    if recorded and source == "sample":
-        return RECORDED_FULL.format(count=len(recorded))
-    if recorded:
-        return RECORDED_HERE.format(count=len(recorded), total=len(rows))
-    return ""
-
-
 # --- training, here and elsewhere
 
 
@@ -216,8 +232,8 @@ def _train_all(configs, shared, executor):
             for result in _over(pool, alone, shared):
                 left.remove(config)
                 yield result
+    reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
     for config in left:
-        reason = LOST.format(attempts=ATTEMPTS)
         yield config, Result(config, shared.source, 0, 0, reason=reason, ok=False)
     for config in own:
         yield config, jobs.train_one(config, shared)
@@ -229,8 +245,9 @@ def submit(executor, function, *values):
         return executor.submit(function, *values)
     except BrokenExecutor:
         raise
-    except RuntimeError as error:
-        raise RuntimeError(SHUT_DOWN.format(text=error)) from None
+    except Exception as error:  # each kind of executor has its own
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise RuntimeError(SHUT_DOWN.format(text=text)) from None
 
 
 def _over(executor, left, shared):

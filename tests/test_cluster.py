@@ -123,6 +123,17 @@ def test_a_search_on_a_cluster_survives_a_killed_worker(client, data):
     assert len(search(space, data, num_trials=6, name="mine").trials()) == 6
 
 
+def test_the_executor_of_a_closed_client_is_named(data):
+    with LocalCluster(n_workers=1, dashboard_address=None) as one, Client(one) as gone:
+        executor = gone.get_executor()
+    for call in (
+        lambda: sweep([small()], data, executor=executor),
+        lambda: search(space, data, 1, executor=executor),
+    ):
+        with pytest.raises(RuntimeError, match="takes no more work"):
+            call()
+
+
 def test_the_two_lines_of_the_notebook_run(data):
     cells = nbformat.read(NOTEBOOK, 4).cells
     text = next(c.source for c in cells if "from distributed" in c.source)

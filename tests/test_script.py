@@ -105,6 +105,19 @@ def test_a_run_on_the_sample_says_so(monkeypatch):
     assert run_script(as_code(run)) == losses
 
 
+def test_a_run_for_the_test_says_so():
+    data = load_fashion_mnist().for_the_test()
+    run = train(Config(num_hiddens=8, num_epochs=1, lr_schedule="cosine"), data)
+    losses = [progress.loss for progress in run]
+    assert run_script(as_code(run)) == losses
+
+
+def test_a_falling_rate_falls_to_the_end_of_the_data_that_are_here():
+    config = Config(num_hiddens=8, num_epochs=2, lr_schedule="cosine")
+    losses = [progress.loss for progress in train(config, load_fashion_mnist())]
+    assert run_script(as_code(config)) == losses
+
+
 def test_the_line_of_the_course_stands_in_the_script():
     assert "W1 = nn.Parameter(torch.randn(784, 256) * 0.01)" in as_code(Config())
 

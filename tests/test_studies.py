@@ -2,9 +2,16 @@
 
 import gzip
 import os
+import re
 import signal
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import filelock
 import optuna
@@ -12,6 +19,8 @@ import pytest
 from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, search, studies, train
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +139,19 @@ def test_a_setting_that_always_kills_its_process_is_given_up(data, monkeypatch):
     monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
     found = search(space, data, num_trials=1)
     assert found.best is None and "1 failed" in str(found)
+    assert "trial 0: the process that trained it died" in str(found)
     assert "died 3 times" in found.trials()[0].user_attrs["reason"]
 
 
 def _always_dies(config, shared, last):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_executor_whose_worker_has_died_is_named(data, monkeypatch):
+    monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
+    with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
+        search(space, data, 1, name="mine", executor=own)
+    assert "A worker of your executor has died" in str(raised.value)
 
 
 def test_a_run_that_diverges_is_given_up_with_its_reason(data, threads):
@@ -150,6 +167,8 @@ def test_a_run_that_diverges_is_given_up_with_its_reason(data, threads):
 def test_when_the_time_is_up_it_says_so(data, threads):
     found = search(space, data, 5, name="mine", minutes=1e-9, executor=threads)
     assert found.note.startswith("The 1e-09 minutes are over after 0 of 5 trials")
+    nameless = search(space, data, 5, minutes=1e-9, executor=threads)
+    assert nameless.note.endswith("to keep it and go on later.")
     assert len(search(space, data, 1, name="mine", executor=threads).trials()) == 1
 
 
@@ -204,7 +223,11 @@ def test_bad_arguments_are_named(data):
     assert "returns; you gave list" in complaint(TypeError, space, [])
     assert "num_trials must be" in complaint(ValueError, space, data, 0)
     assert "minutes must be" in complaint(ValueError, space, data, minutes=-1)
+    assert "minutes must be" in complaint(ValueError, space, data, minutes=True)
     assert "name must be" in complaint(ValueError, space, data, name="../mine")
+    assert "name must be" in complaint(ValueError, space, data, name="m" * 300)
+    last = data.for_the_test()
+    assert "test pictures in their place" in complaint(ValueError, space, last)
     assert "executor must be" in complaint(TypeError, space, data, executor=2)
     with ThreadPoolExecutor(1) as ended:
         pass
@@ -214,24 +237,122 @@ def test_bad_arguments_are_named(data):
 def test_a_file_that_is_not_this_search_is_named_and_left_alone(data, threads):
     path = studies.location("mine")
     path.parent.mkdir(parents=True)
-    path.write_text("my thesis\nmy only copy\n")
-    assert "cannot be read" in complaint(ValueError, space, data, name="mine")
-    assert path.read_text() == "my thesis\nmy only copy\n"
-
     other = studies.location("other")
     search(space, data, num_trials=1, name="other", executor=threads)
-    path.write_bytes(kept := other.read_bytes())
+    kept = other.read_bytes()
+    foreign = (b"my thesis\nmy only copy\n", b"my thesis", b"my thesis\ncut", b"\0\xff")
+    for content in (*foreign, b"[1, 2]\n", kept + b"####\n", kept + b"####"):
+        path.write_bytes(content)
+        assert "cannot be read" in complaint(ValueError, space, data, name="mine")
+        assert path.read_bytes() == content
+
+    path.write_bytes(kept)
     assert "named 'other'" in complaint(ValueError, space, data, name="mine")
     assert path.read_bytes() == kept
 
-    last = data.for_the_test()
-    assert "other data" in complaint(ValueError, space, last, name="other")
-
-    def narrower(trial):
-        return Config(lr=trial.suggest_float("lr", 0.01, 1, log=True))
-
-    assert "lr was Float" in complaint(ValueError, narrower, data, name="other")
+    less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
+    assert "other data" in complaint(ValueError, space, less, name="other")
     assert other.read_bytes() == kept
+
+
+def longer(trial):
+    lr = trial.suggest_float("lr", 0.001, 1, log=True)
+    return Config(num_hiddens=8, num_epochs=4, lr=lr)
+
+
+def narrower(trial):
+    return Config(lr=trial.suggest_float("lr", 0.01, 0.02, log=True))
+
+
+def wider(trial):
+    config = space(trial)
+    return replace(config, num_layers=trial.suggest_int("num_layers", 1, 2))
+
+
+def nothing_of_it(trial):
+    return Config(batch_size=trial.suggest_int("batch_size", 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (longer, "what was 'num_hiddens=8 .* is now '.* num_epochs=4'"),
+        (narrower, r"lr was FloatDistribution\(.* and is "),
+        (wider, "num_layers was not asked for and is IntDistribution"),
+        (nothing_of_it, "lr was FloatDistribution.* and is not asked for"),
+    ],
+)
+def test_another_space_under_the_same_name_is_refused(data, threads, other, said):
+    search(space, data, num_trials=2, name="mine", executor=threads)
+    kept = studies.location("mine").read_bytes()
+    for count in (2, 3):
+        complained = complaint(ValueError, other, data, count, name="mine")
+        assert re.search(said, complained), complained
+    assert studies.location("mine").read_bytes() == kept
+    assert len(search(space, data, 3, name="mine", executor=threads).trials()) == 3
+
+
+def test_a_record_of_other_data_leaves_no_file_behind(data, home, threads):
+    search(space, data, num_trials=2, name="mine", executor=threads)
+    path = studies.location("mine")
+    (home / "recorded").mkdir()
+    packed = gzip.compress(path.read_bytes())
+    (home / "recorded" / "mine.journal.gz").write_bytes(packed)
+    path.unlink()
+    less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
+    assert len(search(space, less, 2, name="mine").trials()) == 2  # stands in
+    assert "other data" in complaint(ValueError, space, less, 3, name="mine")
+    assert not path.exists()
+    assert len(search(space, less, 2, name="mine").trials()) == 2
+
+
+def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file"))
+    assert "Set COURSE_HOME" in complaint(ValueError, space, data, 1, name="mine")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    studies.location("mine").mkdir(parents=True)
+    assert "cannot be read" in complaint(ValueError, space, data, 1, name="mine")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_kernel_that_is_killed_leaves_no_process_behind(tmp_path):
+    script = (
+        "from helpers import Config, load_fashion_mnist, search\n"
+        "def space(trial):\n"
+        "    return Config(lr=trial.suggest_float('lr', 0.1, 1), num_epochs=900)\n"
+        "search(space, load_fashion_mnist('sample'), 1)\n"
+    )
+    mark = f"COURSE_HOME={tmp_path}"
+    kernel = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    wait_until(lambda: len(marked(mark)) >= 4)  # itself, a server, and two workers
+    kernel.kill()
+    kernel.wait()
+    wait_until(lambda: not marked(mark))
+
+
+def marked(mark):
+    """The processes with this in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
+
+
+def wait_until(true):
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come about in a minute")
+
+
+def test_how_long_it_ran_is_kept(data, threads):
+    assert search(space, data, 2, name="mine", executor=threads).minutes > 0
+    again = search(space, data, 2, name="mine", executor=_NoExecutor())
+    assert again.minutes > 0
 
 
 def test_two_notebooks_do_not_run_one_search_at_once(data, threads):

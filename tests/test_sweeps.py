@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers import Config, jobs, load_fashion_mnist, sweep, sweeps, train
+from helpers import Config, jobs, load_fashion_mnist, plot_sweep, sweep, sweeps, train
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,10 @@ def own(num_inputs, num_outputs):
     return torch.randn(num_inputs, num_outputs) * 0.01
 
 
+def quits(num_inputs, num_outputs):
+    sys.exit(2)
+
+
 def broken(num_inputs, num_outputs):
     raise KeyError("mine")
 
@@ -172,9 +176,11 @@ def _dies_when_wide(config, shared):
 def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(
     data, home, threads
 ):
-    results = sweep([small(init=own), small(init=broken), small()], data, threads)
-    assert [row.ok for row in results] == [True, False, True]
+    inits = [small(init=init) for init in (own, broken, quits)]
+    results = sweep([*inits, small()], data, threads)
+    assert [row.ok for row in results] == [True, False, False, True]
     assert results[1].reason == "failed with KeyError: 'mine'"
+    assert results[2].reason == "failed with SystemExit: 2"
     assert len(lines_kept(home)) == 1
 
 
@@ -189,6 +195,10 @@ def test_recorded_results_stand_in_on_the_sample_and_say_so(data, tmp_path, thre
     assert results[0].accuracy == 0.99 and results[0].data == "full"
     assert "recorded on all of Fashion-MNIST" in results.note
     assert str(results).startswith(results.note)
+    assert results.group("lr")[0.1].note == results[:1].note == results.note
+    both = sweep([small(), small(seed=7)], data, threads)
+    assert both.note.startswith("1 of the 2 runs were recorded on all")
+    assert both.note in plot_sweep(both, "seed").text
     # What was measured on the test pictures is of another data set.
     assert sweep([small()], data.for_the_test(), threads)[0].data == "sample, test"
 
@@ -295,7 +305,7 @@ def test_a_process_that_dies_costs_no_other_run(data):
     with Killer(2, mp_context=spawn) as processes:
         results = sweep([small(seed=seed) for seed in range(4)], data, processes)
     assert len(results) == 4
-    assert all("died 2 times" in row.reason for row in results if not row.ok)
+    assert all("worker of your exec" in row.reason for row in results if not row.ok)
     assert not all(row.ok for row in results)
     again = sweep([small(seed=seed) for seed in range(4)], data)
     assert all(row.ok for row in again)
