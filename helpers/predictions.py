@@ -67,7 +67,8 @@ def reveal(id, measured):
     if id in _asked:
         return _asked[id].reveal(str(measured))
     question, choice, votes = _kept(id)
-    return Revealed(question or NOT_ASKED.format(id=id), choice, votes, str(measured))
+    question = question or NOT_ASKED.format(id=id)
+    return Revealed(question, choice, votes, str(measured), records.notice())
 
 
 def _check_id(id, call):
@@ -187,17 +188,21 @@ def _votes_box(count):
 
 
 class Revealed:
-    """What `reveal` returns: a table in a notebook, sentences under str()."""
+    """What `reveal` returns: a table in a notebook, sentences under str().
 
-    def __init__(self, question, choice, votes, measured):
+    notice: what went wrong with the learner's file, or "".
+    """
+
+    def __init__(self, question, choice, votes, measured, notice=""):
         self.question, self.choice = question, choice
         self.votes, self.measured = votes, measured
+        self.notice = notice
 
     def __str__(self):
         said = self._sentences()
         if any(self.votes.values()):
             said.insert(-1, VOTED.format(tally=_tally(self.votes)))
-        return "\n".join([self.question, *said])
+        return "\n".join(filter(None, [self.question, *said, self.notice]))
 
     __repr__ = __str__
 
@@ -227,7 +232,8 @@ class Revealed:
                 "◆" if answer == self.measured else "",
             )
             rows.append(table_row(self._shown(cells, by_class)))
-        said = "<br>".join(map(html.escape, self._sentences()))
+        sentences = filter(None, [*self._sentences(), self.notice])
+        said = "<br>".join(map(html.escape, sentences))
         table = f"<table>{''.join(rows)}</table>"
         return f"<b>{html.escape(self.question)}</b>{table}<p>{said}</p>"
 

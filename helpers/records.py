@@ -38,8 +38,13 @@ def location():
 def read(section):
     """What is known in a section, such as "predictions": {id: {field: value}}."""
     with _threads:
-        kept = _read(location()).get(section, {})
-        return kept | _here.get(section, {})
+        path = location()
+        try:
+            records = _load_mended(path)
+        except OSError as error:
+            _notice(NOT_KEPT.format(path=path, error=error.strerror or error))
+            records = {}
+        return records.get(section, {}) | _here.get(section, {})
 
 
 def change(section, id, **values):
@@ -52,18 +57,17 @@ def change(section, id, **values):
         path = location()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-                records = _read(path, strict=True)
+            with _lock(path):
+                records = _load_or_set_aside(path)
                 for name, of_section in (*_here.items(), (section, {})):
                     records.setdefault(name, {}).update(of_section)
                 records[section].setdefault(id, {}).update(values)
                 _write(path, records)
                 _here.clear()
-        except (OSError, filelock.Timeout) as error:
+        except OSError as error:  # a lock that others keep among them
             unsaved = read(section).get(id, {}) | values
             _here.setdefault(section, {})[id] = unsaved
-            why = error.strerror if isinstance(error, OSError) else error
-            _notice(NOT_KEPT.format(path=path, error=why))
+            _notice(NOT_KEPT.format(path=path, error=error.strerror or error))
 
 
 def notice():
@@ -78,22 +82,39 @@ def _notice(sentence):
         _notices.append(sentence)
 
 
-def _read(path, strict=False):
+def _lock(path):
+    return filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
+
+
+def _load(path):
+    """All records; raises OSError, or ValueError where the file is none of ours."""
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(r, dict) for s in records.values() for r in s.values()):
             return records
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        if strict:  # what can't be read now must not be written over
-            raise
-        _notice(NOT_KEPT.format(path=path, error=error.strerror))
+    except (AttributeError, RecursionError) as error:
+        raise ValueError from error
+    raise ValueError
+
+
+def _load_mended(path):
+    """As `_load`, but a file that is none of ours is moved away. Raises OSError."""
+    try:
+        return _load(path)
+    except ValueError:
+        with _lock(path):  # another kernel may have put a good one there meanwhile
+            return _load_or_set_aside(path)
+
+
+def _load_or_set_aside(path):
+    """All records, or {} after a bad file was moved away. The caller has the lock."""
+    try:
+        return _load(path)
+    except ValueError:
+        _set_aside(path)
         return {}
-    except (ValueError, AttributeError, RecursionError):  # not JSON, or not ours
-        pass
-    _set_aside(path)
-    return {}
 
 
 def _set_aside(path):

@@ -1,9 +1,11 @@
 """predict and reveal, and the file that keeps what a learner chose."""
 
+import contextlib
 import json
 import subprocess
 import sys
 
+import filelock
 import pytest
 import torch
 
@@ -218,6 +220,48 @@ def test_an_unreadable_file_is_set_aside_with_a_notice(path, content):
     assert records.read("predictions")["dropout"]["choice"] == "about 1 point"
 
 
+def test_an_answer_without_its_question_tells_of_an_unreadable_file(path):
+    path.parent.mkdir()
+    path.write_text("{broken")
+    shown = reveal("dropout", "about 1 point")
+    aside = str(path.with_name("records.json.unreadable-1"))
+    assert str(shown).splitlines()[-2:] == [
+        "Measured: about 1 point",
+        f"{path} could not be read. It is now {aside}, and a new file has been "
+        "started.",
+    ]
+    assert aside in shown._repr_html_()
+    assert aside not in str(reveal("dropout", "about 1 point"))  # said once
+
+
+def test_a_good_file_that_another_kernel_has_just_written_stays(path, monkeypatch):
+    path.parent.mkdir()
+    path.write_text("{broken")
+
+    @contextlib.contextmanager
+    def lock_after_the_other(*_, **__):
+        keep_by_hand(path)
+        yield
+
+    monkeypatch.setattr(filelock, "FileLock", lock_after_the_other)
+    assert records.read("predictions") == {"dropout": GOOD}
+    assert list(path.parent.glob("*unreadable*")) == []
+    assert records.notice() == ""
+
+
+def test_while_another_kernel_has_the_lock_no_file_is_moved(path, monkeypatch):
+    monkeypatch.setattr(records, "LOCK_SECONDS", 0)
+    path.parent.mkdir()
+    path.write_text("{broken")
+    with filelock.FileLock(f"{path}.lock"):
+        assert records.read("predictions") == {}
+        records.change("predictions", "a", choice="x")
+    assert path.read_text() == "{broken"
+    assert "could not be acquired" in records.notice()
+    assert records.read("predictions") == {"a": {"choice": "x"}}
+    assert "It is now" in records.notice()
+
+
 GOOD = {
     "question": "How much lower?",
     "options": OPTIONS,
@@ -227,7 +271,7 @@ GOOD = {
 
 
 def keep_by_hand(path, **changes):
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"predictions": {"dropout": GOOD | changes}}))
 
 

@@ -2,16 +2,18 @@
 
 import copy
 import functools
+import gc
 import warnings
-from collections import namedtuple
+from collections import OrderedDict, deque, namedtuple
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import MappingProxyType, MethodType, SimpleNamespace
 
 import pytest
 import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations, prune
 
 from helpers import MLP, load_fashion_mnist, registration, registration_lab
 
@@ -51,7 +53,24 @@ def slotted(tensor):
 
 
 def in_closure(tensor):
-    return lambda X: X @ tensor
+    return lambda X, *rest: X @ tensor
+
+
+def in_default(tensor):
+    return lambda module, inputs, mask=tensor: None
+
+
+class Scaling:
+    """A hook that is an object."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, module, inputs, output=None):
+        return None
+
+
+CLOSURE = "__closure__[0].cell_contents"
 
 
 # --- what it finds
@@ -64,7 +83,37 @@ def in_closure(tensor):
         ((1, weight()), "x[1]", "Parameter in a tuple", "nn.ParameterList"),
         ({weight()}, "x{0}", "Parameter in a set", "nn.ParameterList"),
         ({"cls": weight()}, "x['cls']", "Parameter in a dict", "nn.ParameterDict"),
-        ({3: [weight()]}, "x[3][0]", "Parameter in a dict", "nn.ParameterDict"),
+        ({3: [weight()]}, "x[3][0]", "Parameter in a dict", "nn.ParameterList"),
+        (
+            MappingProxyType({"a": weight()}),
+            "x['a']",
+            "Parameter in a dict",
+            "nn.ParameterDict",
+        ),
+        (
+            OrderedDict(a=1, b=weight()).values(),
+            "list(x)[1]",
+            "Parameter in a view of a dict",
+            "nn.ParameterList",
+        ),
+        (
+            {"a": weight()}.items(),
+            "list(x)[0][1]",
+            "Parameter in a view of a dict",
+            "nn.ParameterList",
+        ),
+        (
+            {"W": weight()}.get,
+            "x.__self__['W']",
+            "Parameter in a function",
+            "self",
+        ),
+        (
+            MethodType(in_closure(weight()), 1),
+            f"x.__func__.{CLOSURE}",
+            "Parameter in a function",
+            "self",
+        ),
         (Pair(1, weight()), "x.right", "Parameter in a tuple", "nn.ParameterList"),
         (SimpleNamespace(W=weight()), "x.W", "Parameter in a plain object", "Module"),
         (Store(weight()), "x.W", "Parameter in a plain object", "Module"),
@@ -77,7 +126,7 @@ def in_closure(tensor):
         ),
         (
             in_closure(weight()),
-            "x.__closure__[0].cell_contents",
+            f"x.{CLOSURE}",
             "Parameter in a function",
             "self",
         ),
@@ -98,7 +147,7 @@ def test_a_parameter_that_is_hidden_is_found_and_named(value, name, kind, fix):
     [
         ([nn.Linear(3, 2)], "x[0].weight", "nn.ModuleList"),
         ({"a": nn.Linear(3, 2)}, "x['a'].weight", "nn.ModuleDict"),
-        (SimpleNamespace(deep=[nn.Linear(3, 2)]), "x.deep[0].weight", "nn.Module."),
+        (SimpleNamespace(deep=[nn.Linear(3, 2)]), "x.deep[0].weight", "nn.Module, "),
         ([nn.Sequential(nn.ReLU(), nn.Linear(3, 2))], "x[0][1].weight", "ModuleList"),
     ],
 )
@@ -106,6 +155,88 @@ def test_modules_in_containers_are_opened(value, name, fix):
     row = rows(Empty(fine=weight(), x=value))[name]
     assert not row.registered and row.kind.startswith("Parameter of a module in a")
     assert fix in row.verdict
+
+
+@pytest.mark.parametrize(
+    ("method", "hooks"),
+    [
+        ("register_forward_hook", "_forward_hooks"),
+        ("register_forward_pre_hook", "_forward_pre_hooks"),
+        ("register_full_backward_hook", "_backward_hooks"),
+        ("register_full_backward_pre_hook", "_backward_pre_hooks"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("make", "inside"),
+    [
+        (in_closure, CLOSURE),
+        (in_default, "__defaults__[0]"),
+        (Scaling, "scale"),
+    ],
+)
+def test_a_tensor_in_a_hook_is_found(method, hooks, make, inside):
+    net = Empty(layer=nn.Linear(2, 2))
+    handle = getattr(net.layer, method)(make(weight()))
+    row = rows(net)[f"layer.{hooks}[{handle.id}].{inside}"]
+    assert row.kind == "Parameter in a hook" and not row.registered
+    assert "Set it on self" in row.verdict
+
+
+def test_a_tensor_in_a_hook_that_is_an_attribute_too_is_named_as_one():
+    mask = torch.ones(2)
+    net = nn.Sequential(nn.Linear(2, 2), Empty(mask=mask))
+    net[0].register_forward_hook(in_closure(mask))
+    assert set(rows(net)) == {"0.weight", "0.bias", "[1].mask"}
+
+
+def test_what_a_method_holds_is_found():
+    scale, shift, W = torch.ones(1), torch.ones(2), weight(3)
+
+    class Net(nn.Module):
+        def forward(self, X, scale=scale, *, shift=shift):
+            return X * scale + shift
+
+        @property
+        def odd(self, W=W):
+            raise AssertionError("a property was run")
+
+        @staticmethod
+        def helper(X):
+            return X @ W4
+
+    W4 = weight(4)
+    assert {name: row.shape for name, row in rows(Net()).items()} == {
+        "forward.__defaults__[0]": (1,),
+        "forward.__kwdefaults__['shift']": (2,),
+        "odd.fget.__defaults__[0]": (3,),
+        f"helper.{CLOSURE}": (4,),
+    }
+    assert eval("net.forward.__kwdefaults__['shift']", {"net": Net()}) is shift
+
+
+def test_what_stands_in_the_class_is_found():
+    class Mixin:
+        late = (weight(4),)
+
+    class Net(nn.Module, Mixin):
+        __slots__ = ("slot",)
+        store = SimpleNamespace(W=weight())
+        lookup = MappingProxyType({"a": [weight(3)]})
+
+    net = Net()
+    net.slot = torch.ones(5)
+    found = rows(net)
+    assert set(found) == {"store.W", "lookup['a'][0]", "late[0]", "slot"}
+    assert found["store.W"].kind == "Parameter in a plain object"
+    assert "Set it on self in __init__, not on the class." in found["store.W"].verdict
+
+
+def test_two_keys_without_a_short_name_are_two_rows():
+    net = Empty(x={(0, 1): weight(), (1, 0): weight()})
+    before = registration(net)
+    net.x[0, 1].data += 1
+    changed = {row.name: row.changed for row in registration(net, before=before).rows}
+    assert changed == {"list(x.values())[0]": True, "list(x.values())[1]": False}
 
 
 def test_what_is_registered_has_pytorchs_own_name():
@@ -137,11 +268,16 @@ def test_what_is_registered_has_pytorchs_own_name():
         lambda: torchvision.models.swin_t(),
         lambda: nn.LSTM(4, 5, num_layers=2, bidirectional=True),
         lambda: Empty(cell=nn.RNNCell(4, 5), out=nn.Linear(5, 2)),
-        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)),
+        lambda: parametrizations.weight_norm(nn.Linear(3, 2)),
+        lambda: parametrizations.spectral_norm(nn.Linear(3, 2)),
+        lambda: parametrizations.orthogonal(nn.Linear(3, 2)),
         lambda: nn.TransformerDecoderLayer(8, 2, 16),
         lambda: MLP(784, 256, 10),
     ],
-    ids=["resnet18", "vit", "swin", "lstm", "rnn", "weight_norm", "transformer", "mlp"],
+    ids=[
+        *["resnet18", "vit", "swin", "lstm", "rnn", "weight_norm", "spectral_norm"],
+        *["orthogonal", "transformer", "mlp"],
+    ],
 )
 def test_no_false_surprise_in_networks_of_others(make):
     net = make()
@@ -211,8 +347,30 @@ def test_a_container_with_its_own_methods_is_looked_into_and_not_run():
         def __repr__(self):
             raise AssertionError("__repr__ was run")
 
-    net = Empty(x=Ensemble([weight()]), y={Named("a"): weight()})
-    assert set(rows(net)) == {"x[0]", "y[<Named>]"}
+    class Group(set):
+        def __iter__(self):
+            raise AssertionError("__iter__ was run")
+
+    class Lookup(dict):
+        def __iter__(self):
+            raise AssertionError("__iter__ was run")
+
+        items = keys = values = __iter__
+
+    net = Empty(
+        w=MappingProxyType(Lookup(a=weight())),
+        x=Ensemble([weight()]),
+        y={Named("a"): weight()},
+        z=Group([weight()]),
+    )
+    assert set(rows(net)) == {"w['a']", "x[0]", "list(y.values())[0]", "z{0}"}
+
+
+def test_a_named_tuple_with_odd_fields_is_numbered():
+    class Odd(list):
+        _fields = ("a",)
+
+    assert set(rows(Empty(x=Odd([weight(), weight()])))) == {"x[0]", "x[1]"}
 
 
 def test_cycles_end():
@@ -241,9 +399,9 @@ def test_nothing_of_the_learners_is_run():
         def hidden(self):
             raise AssertionError("a property was run")
 
-        def __getattr__(self, name):
+        def __getattribute__(self, name):
             assert not watched, f"{name} was asked for"
-            return super().__getattr__(name)
+            return super().__getattribute__(name)
 
         def forward(self, X):
             raise AssertionError("forward was run")
@@ -256,8 +414,9 @@ def test_nothing_of_the_learners_is_run():
         def hidden(self):
             raise AssertionError("a property was run")
 
-        def __getattr__(self, name):
-            raise AssertionError(f"{name} was asked for")
+        def __getattribute__(self, name):
+            assert not watched, f"{name} was asked for"
+            return super().__getattribute__(name)
 
     watched = False
     net = Strict()
@@ -297,22 +456,201 @@ def test_plain_tensors_say_what_becomes_of_them():
     assert "nn.Parameter" not in found["positions"].verdict  # it refuses whole numbers
     assert "gets no gradient" in found["constant"].verdict
     assert "it gets gradients, but isn't in parameters()" in found["with_grad"].verdict
-    assert "its .grad stays None" in found["computed"].verdict
+    assert "it has no .grad, unless" in found["computed"].verdict
     assert not found["computed"].leaf and found["computed"].requires_grad
+
+
+def test_a_computed_tensor_that_keeps_its_gradient_is_not_said_to_have_none():
+    W = torch.ones(2, requires_grad=True) * 0.01
+    W.retain_grad()
+    W.sum().backward()
+    row = rows(Empty(W=W))["W"]
+    assert row.has_gradient and "unless you called retain_grad()" in row.verdict
+
+
+@pytest.mark.parametrize("looked_at", ["new", "after an evaluation"])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda layer: nn.utils.spectral_norm(layer),
+        lambda layer: nn.utils.weight_norm(layer),
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+    ids=["spectral_norm", "weight_norm", "prune"],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_what_a_hook_computes_anew_may_stay_as_it_is(hook, looked_at):
+    net = Empty(layer=nn.Linear(2, 2))
+    hook(net.layer)
+    if looked_at != "new":
+        with torch.no_grad():
+            net.layer(torch.ones(1, 2))
+    verdict = rows(net)["layer.weight"].verdict
+    assert "a hook computes it anew" in verdict or "one of them computes it" in verdict
+
+
+def test_a_constant_without_hooks_hears_nothing_of_hooks():
+    assert "hook" not in rows(Empty(constant=torch.ones(2)))["constant"].verdict
 
 
 def test_a_buffer_with_requires_grad_is_a_surprise():
     net = Empty(W=weight())
     net.register_buffer("b", torch.zeros(2, requires_grad=True))
     assert "isn't in parameters()" in rows(net)["b"].verdict
+    handed_over = torch.optim.SGD([net.W, net.b], lr=0.1)
+    row = rows(net, handed_over)["b"]
+    assert row.in_optimizer and "no optimizer" not in row.verdict
+    assert "an optimizer gets it only if you hand it over by itself" in row.verdict
 
 
-def test_a_parameter_of_the_class_is_found():
+# Each cure, applied: (what hides it, what the verdict says, what that makes of it).
+CURED = [
+    (
+        lambda p: [p],
+        "For Parameters in a list, use nn.ParameterList.",
+        lambda p: nn.ParameterList([p]),
+    ),
+    (
+        lambda p: (1, p),
+        "For Parameters in a tuple, use nn.ParameterList.",
+        lambda p: nn.ParameterList([p]),
+    ),
+    (
+        lambda p: {"W": p, "lr": 0.1},
+        "For Parameters in a dict, use nn.ParameterDict.",
+        lambda p: nn.ParameterDict({"W": p}),
+    ),
+    (
+        lambda p: MappingProxyType({"W": p}),
+        "For Parameters in a dict, use nn.ParameterDict.",
+        lambda p: nn.ParameterDict(MappingProxyType({"W": p})),
+    ),
+    (
+        lambda p: {"W": p}.values(),
+        "For Parameters in a view of a dict, use nn.ParameterList.",
+        lambda p: nn.ParameterList({"W": p}.values()),
+    ),
+    (
+        lambda p: [holding(p), torch.relu],
+        "For modules in a list, use nn.ModuleList.",
+        lambda p: nn.ModuleList([holding(p)]),
+    ),
+    (
+        lambda p: {"enc": holding(p)},
+        "For modules in a dict, use nn.ModuleDict.",
+        lambda p: nn.ModuleDict({"enc": holding(p)}),
+    ),
+    (
+        lambda p: {"enc": [holding(p)]},
+        "from the outside in: nn.ModuleDict, nn.ModuleList.",
+        lambda p: nn.ModuleDict({"enc": nn.ModuleList([holding(p)])}),
+    ),
+    (
+        lambda p: [{"w": p}],
+        "from the outside in: nn.ModuleList, nn.ParameterDict.",
+        lambda p: nn.ModuleList([nn.ParameterDict({"w": p})]),
+    ),
+    (
+        lambda p: [({"w": deque([p])}, 1)],
+        "from the outside in: nn.ModuleList, nn.ModuleList, nn.ModuleDict, "
+        "nn.ParameterList.",
+        lambda p: nn.ModuleList(
+            [nn.ModuleList([nn.ModuleDict({"w": nn.ParameterList([p])})])]
+        ),
+    ),
+    (
+        lambda p: [holding([p])],  # the module in between is one already
+        "from the outside in: nn.ModuleList, nn.ParameterList.",
+        lambda p: nn.ModuleList([holding(nn.ParameterList([p]))]),
+    ),
+    (
+        lambda p: SimpleNamespace(W=p),
+        "Make that object an nn.Module.",
+        lambda p: holding(p),
+    ),
+    (
+        lambda p: SimpleNamespace(Ws=[p]),
+        "from the outside in: nn.Module, nn.ParameterList.",
+        lambda p: holding(nn.ParameterList([p])),
+    ),
+    (
+        lambda p: [SimpleNamespace(W=p)],
+        "from the outside in: nn.ModuleList, nn.Module.",
+        lambda p: nn.ModuleList([holding(p)]),
+    ),
+    (
+        lambda p: {3: p},
+        "use nn.ParameterDict. Its keys must then be texts without a dot",
+        lambda p: nn.ParameterDict({"3": p}),
+    ),
+    (
+        lambda p: {"a.b": holding(p)},
+        "use nn.ModuleDict. Its keys must then be texts without a dot",
+        lambda p: nn.ModuleDict({"a_b": holding(p)}),
+    ),
+    (
+        lambda p: {"keys": p},
+        "no names that nn.ModuleDict has itself, such as 'keys'.",
+        lambda p: nn.ParameterDict({"my_keys": p}),
+    ),
+    (
+        lambda p: [{(0, 1): p}],
+        "nn.ModuleList, nn.ParameterDict. Its keys must then be texts",
+        lambda p: nn.ModuleList([nn.ParameterDict({"0-1": p})]),
+    ),
+    (
+        lambda p: [in_closure(p)],
+        "Set it on self in __init__.",
+        lambda p: p,
+    ),
+    (
+        lambda p: functools.partial(torch.matmul, other=p),
+        "Set it on self in __init__.",
+        lambda p: p,
+    ),
+    (
+        lambda p: [torch.ones(2, requires_grad=True)],
+        "Register it as an nn.Parameter.",
+        lambda p: p,
+    ),
+]
+
+
+def holding(value):
+    return Empty(value=value)
+
+
+@pytest.mark.parametrize(("hide", "words", "mend"), CURED)
+def test_each_cure_cures(hide, words, mend):
+    net = Empty(x=hide(weight()))
+    (row,) = registration(net).surprises
+    assert words in row.verdict and not list(net.parameters())
+    assert ("keys must" in row.verdict) == ("keys" in words)
+    net.x = mend(weight())
+    assert len(list(net.parameters())) == 1 and not registration(net).surprises
+
+
+def test_a_chain_of_many_levels_gets_a_short_verdict():
+    deep = weight()
+    for _ in range(50):
+        deep = [deep]
+    (row,) = registration(Empty(x=deep)).surprises
+    assert "in: nn.ModuleList, ..., nn.ParameterList." in row.verdict
+
+
+@pytest.mark.parametrize("name", ["W", "Ws[0]", "layer.weight"])
+def test_what_belongs_to_the_class_moves_to_self(name):
     class Net(nn.Module):
-        W = nn.Parameter(torch.ones(2))
+        W = weight()
+        Ws = [weight()]
+        layer = nn.Linear(3, 2)
 
-    row = rows(Net())["W"]
-    assert not row.registered and "Set it on self" in row.verdict
+    row = rows(Net())[name]
+    assert not row.registered
+    assert "Set it on self in __init__, not on the class." in row.verdict
+    # "not on the class": with both, PyTorch refuses.
+    with pytest.raises(KeyError, match="already exists"):
+        Net().W = weight()
 
 
 def test_frozen_and_frozen_with_a_gradient_left():
@@ -356,8 +694,34 @@ def test_a_parameter_that_the_loss_does_not_use():
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     net[0](torch.ones(1, 2)).sum().backward()
     found = rows(net)
-    assert "did not depend on it" in found["1.weight"].verdict
+    assert "the loss does not depend on it" in found["1.weight"].verdict
     assert found["0.weight"].verdict == ""
+
+
+def test_cleared_gradients_are_no_surprise():
+    net = Empty(W2=weight(3, 2), hidden=[weight(3, 3)])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    (torch.ones(4, 3) @ net.hidden[0] @ net.W2).sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    assert net.hidden[0].grad is not None  # nobody cleared this one
+    assert rows(net, optimizer)["W2"].verdict == ""
+
+
+@pytest.mark.parametrize("change", ["replaced", "unfrozen", "cleared"])
+def test_a_parameter_whose_backward_is_still_to_come_is_not_called_unused(change):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[1].requires_grad_(change != "unfrozen")
+    net(torch.ones(1, 2)).sum().backward()
+    net[1].requires_grad_(True)
+    net[1].zero_grad()
+    if change == "replaced":
+        net[1] = nn.Linear(2, 2)
+    verdict = rows(net)["1.weight"].verdict
+    assert "since it was made, unfrozen or last cleared" in verdict
+    assert "If that stays so after the next backward" in verdict
+    net(torch.ones(1, 2)).sum().backward()
+    assert rows(net)["1.weight"].verdict == ""
 
 
 def test_lazy_and_meta_parameters():
@@ -410,7 +774,7 @@ def test_text_is_the_same_every_time_and_names_are_whole():
     report = registration(net)
     assert str(report) == str(registration(net)) == repr(report)
     assert "a_rather_long_name_for_a_weight" * 3 in str(report)
-    assert "Use nn.ParameterList." in report._repr_html_()
+    assert "use nn.ParameterList." in report._repr_html_()
 
 
 def test_names_are_escaped():
@@ -434,6 +798,19 @@ def test_bad_input_gets_one_sentence(arguments, error, words):
     with pytest.raises(error) as caught:
         registration(*arguments)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("earlier", ["another", "a copy", "gone"])
+def test_a_report_on_another_module_is_refused(earlier):
+    net = nn.Linear(2, 2)
+    other = copy.deepcopy(net) if earlier == "a copy" else nn.Linear(2, 2)
+    before = registration(other)
+    if earlier == "gone":
+        del other
+        gc.collect()
+    with pytest.raises(ValueError, match="report on this very Linear") as caught:
+        registration(net, before=before)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_forgotten_super_init_is_named():

@@ -1,6 +1,7 @@
 """The registration X-ray: what becomes of every tensor that a module reaches."""
 
 import html
+import weakref
 import zlib
 from dataclasses import dataclass
 
@@ -8,14 +9,20 @@ import torch
 from torch import nn
 
 from helpers.xray.walk import (
+    CLASS,
+    HOOKED,
+    MODULE,
     NOTHING,
     OBJECT,
+    ODD_DICT,
     PARAMETER,
     TENSOR,
     UNSAVED,
     Found,
     Place,
     find_tensors,
+    is_a,
+    state_of,
     what_is,
 )
 
@@ -43,36 +50,64 @@ ONLY_IN_OPTIMIZER = "(only in the optimizer: {number})"  # in place of its name
 
 # Verdicts. {kind} is the row's own, as above.
 UNKNOWN = "{kind}: the module does not know it. {cure}"
-IN_LIST = ("Use nn.ParameterList.", "Use nn.ModuleList.")
-CURES = {  # holder -> for a Parameter in it, and for one of a module in it
+# What registers it. {name} is one of NAMES, {names} are several.
+PARAMETERS_IN = "For Parameters in {holder}, use {name}."
+MODULES_IN = "For modules in {holder}, use {name}."
+OBJECT_OUTSIDE = "Make that object an nn.Module."
+NESTED = (
+    "To register it, make every level on the way a module; from the outside in: "
+    "{names}."
+)
+KEYS = (
+    "Its keys must then be texts without a dot, and no names that nn.ModuleDict has "
+    "itself, such as 'keys'."
+)
+ON_SELF = "Set it on self in __init__."
+NOT_ON_CLASS = "Set it on self in __init__, not on the class."
+IN_LIST = ("nn.ModuleList", "nn.ParameterList")
+IN_DICT = ("nn.ModuleDict", "nn.ParameterDict")
+NAMES = {  # level -> what takes modules in its place, and what takes Parameters
     "a list": IN_LIST,
     "a tuple": IN_LIST,
     "a set": IN_LIST,
-    "a dict": ("Use nn.ParameterDict.", "Use nn.ModuleDict."),
-    OBJECT: ("Make that object an nn.Module.",) * 2,
+    "a view of a dict": IN_LIST,
+    "a dict": IN_DICT,
+    ODD_DICT: IN_DICT,
+    OBJECT: ("nn.Module", "nn.Module"),
 }
-CURE = "Set it on self in __init__."  # elsewhere
+MANY = 4  # names in a sentence
+BETWEEN = "..."  # stands for all others
 WITH_GRAD = (
     "{kind} with requires_grad: it gets gradients, but isn't in parameters() and is "
-    "neither saved nor moved. Use nn.Parameter."
+    "neither saved nor moved. Register it as an nn.Parameter."
 )
 COMPUTED = (
-    "{kind}, computed from others (non-leaf): its .grad stays None, and it is neither "
-    "saved nor moved. To train it, use nn.Parameter."
+    "{kind}, computed from others (non-leaf): it has no .grad, unless you called "
+    "retain_grad(), and it is neither saved nor moved. Unless forward or a hook "
+    "computes it anew from Parameters each time, register it as an nn.Parameter."
 )
 CONSTANT = (
-    "{kind}: it gets no gradient and is neither saved nor moved. To train it, use "
-    "nn.Parameter; to save and move it, register_buffer."
+    "{kind}: it gets no gradient and is neither saved nor moved. To train it, register "
+    "it as an nn.Parameter; to save and move it, use register_buffer."
 )
 WHOLE_NUMBERS = (
     "{kind}: it is neither saved nor moved. To save and move it, use register_buffer."
 )
+MAY_BE_SET = (
+    "This module has hooks that run before forward: if one of them computes it anew "
+    "each time, as in pruning, leave it as it is."
+)
 BUFFER_WITH_GRAD = (
-    "A buffer with requires_grad: it isn't in parameters(), so no optimizer gets it. "
-    "To train it, use nn.Parameter."
+    "A buffer with requires_grad: it isn't in parameters(), so an optimizer gets it "
+    "only if you hand it over by itself. To train it, use nn.Parameter."
 )
 NOT_HELD = "It requires grad, but the optimizer does not hold it: no step changes it."
-UNUSED = "Others have a gradient and this one has none: the loss did not depend on it."
+UNUSED = (
+    "Others have a gradient and this one has none: no backward has left one in it "
+    "since it was made, unfrozen or last cleared. If that stays so after the next "
+    "backward, the loss does not depend on it, or is cut off from it by detach or "
+    "no_grad."
+)
 FROZEN = "Frozen: it gets no gradient and stays as it is."
 FROZEN_WITH_GRAD = (
     "Frozen, but it still has a gradient, so the next step of an optimizer that holds "
@@ -119,6 +154,10 @@ NOT_OPTIMIZER = (
 NOT_BEFORE = (
     "before= needs what an earlier registration(module) returned; you gave {found}."
 )
+NOT_SAME = (
+    "before= needs an earlier report on this very {found}; you gave one on another "
+    "module, or on one that it was copied from."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +196,9 @@ class Row:
 class Registration:
     """What `registration` returns: `rows`, `surprises`, `totals`, and a table."""
 
-    def __init__(self, rows):
+    def __init__(self, rows, module):
         self.rows = rows
+        self._module = weakref.ref(module)
         self.surprises = [row for row in rows if row.verdict]
 
     @property
@@ -212,20 +252,27 @@ def registration(module, optimizer=None, before=None):
     tensors.
     """
     found = type(module).__name__
-    if isinstance(module, type) and issubclass(module, nn.Module):
+    if is_a(module, type) and issubclass(module, nn.Module):
         raise TypeError(A_CLASS.format(found=module.__name__))
-    if not isinstance(module, nn.Module):
+    if not is_a(module, nn.Module):
         raise TypeError(NOT_MODULE.format(found=found))
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(NOT_OPTIMIZER.format(found=type(optimizer).__name__))
     if before is not None and not isinstance(before, Registration):
         raise TypeError(NOT_BEFORE.format(found=type(before).__name__))
-    if "_parameters" not in vars(module):
+    if before is not None and before._module() is not module:
+        raise ValueError(NOT_SAME.format(found=found))
+    if "_parameters" not in state_of(module):
         raise ValueError(NO_SUPER.format(found=found))
     tensors = find_tensors(module)
     if not tensors:
         raise ValueError(NO_TENSORS.format(found=found))
-    after_backward = any(_has_gradient(one.tensor) for one in tensors)
+    after_backward = any(
+        one.places[0].what == PARAMETER
+        and one.places[0].holder is None
+        and _has_gradient(one.tensor)
+        for one in tensors
+    )
     groups = optimizer.param_groups if optimizer else ()
     held = [tensor for group in groups for tensor in group["params"]]
     ids = None if optimizer is None else set(map(id, held))
@@ -236,7 +283,8 @@ def registration(module, optimizer=None, before=None):
             place = Place(name, what_is(tensor), OPTIMIZER)
             tensors.append(Found(tensor, [place]))
     then = {row.name: row.checksum for row in before.rows} if before else {}
-    return Registration([_row(one, ids, after_backward, then) for one in tensors])
+    rows = [_row(one, ids, after_backward, then) for one in tensors]
+    return Registration(rows, module)
 
 
 def _has_gradient(tensor):
@@ -280,8 +328,31 @@ def _checksum(tensor):
 def _kind(place):
     if place.holder in (None, NOTHING, OPTIMIZER):
         return place.what
-    template = KIND_OF_MODULE_IN if place.in_module else KIND_IN
+    template = KIND_OF_MODULE_IN if MODULE in place.levels else KIND_IN
     return template.format(kind=place.what, holder=place.holder)
+
+
+def _cure(place):
+    """What registers a Parameter, or the module it belongs to, that is hidden there."""
+    if CLASS in place.levels:
+        return NOT_ON_CLASS
+    way = [level for level in place.levels if level not in (MODULE, HOOKED)]
+    if not way or not all(level in NAMES for level in way):
+        return ON_SELF
+    of_module = place.levels[-1] == MODULE
+    names = [NAMES[level][0] for level in way]
+    if not of_module:
+        names[-1] = NAMES[way[-1]][1]
+    if len(names) > MANY:
+        names[1:-1] = [BETWEEN]
+    if way == [OBJECT]:
+        cure = OBJECT_OUTSIDE
+    elif len(way) > 1:
+        cure = NESTED.format(names=", ".join(names))
+    else:
+        cure = MODULES_IN if of_module else PARAMETERS_IN
+        cure = cure.format(holder=place.holder, name=names[0])
+    return f"{cure} {KEYS}" if ODD_DICT in way else cure
 
 
 def _verdict(one, in_optimizer, after_backward):
@@ -298,8 +369,7 @@ def _verdict(one, in_optimizer, after_backward):
     elif place.holder is None:
         yield from _verdict_registered(one, in_optimizer, after_backward)
     elif place.what != TENSOR:
-        cure = CURES.get(place.holder, (CURE, CURE))[place.in_module]
-        yield UNKNOWN.format(kind=kind, cure=cure)
+        yield UNKNOWN.format(kind=kind, cure=_cure(place))
     elif not tensor.is_leaf:
         yield COMPUTED.format(kind=kind)
     elif tensor.requires_grad:
@@ -307,6 +377,8 @@ def _verdict(one, in_optimizer, after_backward):
     else:
         can_train = tensor.is_floating_point() or tensor.is_complex()
         yield (CONSTANT if can_train else WHOLE_NUMBERS).format(kind=kind)
+        if can_train and place.levels[-1:] == (HOOKED,):
+            yield MAY_BE_SET
 
 
 def _verdict_registered(one, in_optimizer, after_backward):
