@@ -34,6 +34,8 @@ CONTROLS = {
     "seed": "Seed of the first weights.",
 }
 TRAINING_CONTROLS = ("lr", "num_epochs")
+# The headers of the table; the share of dead units has its own, DEAD.
+LAYER, ACTIVATIONS, GRADIENTS, SPREAD = "layer", "activations", "gradients", "spread"
 TRAIN = "train it"
 TRAIN_TOOLTIP = "Train exactly this network, in a lab that opens below."
 
@@ -75,9 +77,9 @@ PAGE = """{style}<div class="w1layers"><p class="status" role="status">{status}<
 <p>{loss}</p><table><colgroup><col style="width:52px"><col style="width:104px">
 <col style="width:136px"><col style="width:70px"><col style="width:88px">
 <col style="width:46px"><col style="width:104px"><col style="width:136px">
-<col style="width:70px"></colgroup><thead><tr><th>layer</th><th>activations</th>
-<th>{axis}</th><th class="right">spread</th><th class="right">{dead}</th><th></th>
-<th>gradients</th><th>{axis}</th><th class="right">spread</th></tr></thead>
+<col style="width:70px"></colgroup><thead><tr><th>{layer}</th><th>{activations}</th>
+<th>{axis}</th><th class="right">{spread}</th><th class="right">{dead}</th><th></th>
+<th>{gradients}</th><th>{axis}</th><th class="right">{spread}</th></tr></thead>
 <tbody>{rows}</tbody></table><p class="note">{legend}</p></div>"""
 SENTENCE = '{style}<div class="w1layers"><p class="status">{text}</p></div>'
 SVG = '<svg aria-hidden="true" width="{width}" height="{height}">{inside}</svg>'
@@ -109,9 +111,7 @@ def init_lab(data, **defaults):
     """
     close_earlier()
     check_data(data, "init_lab(data)")
-    for name in defaults:
-        if name not in Config.__dataclass_fields__:
-            raise ValueError(no_such_field(name))
+    _check_fields(defaults)
     return keep(InitLab(data, Config(**defaults)))
 
 
@@ -141,7 +141,11 @@ class InitLab(widgets.VBox):
             one.observe(self._on_control, "value")
 
     def update(self, **changes):
-        """Measure and show the setting with these changes, on this thread."""
+        """Measure and show the setting with these changes, on this thread.
+
+        changes: fields of `Config`. Raises ValueError with one sentence.
+        """
+        _check_fields(changes)
         config = replace(self.config, **changes)
         run = Run(config, self._data)  # not begun: the network that TRAIN would train
         train = run.data.train
@@ -201,6 +205,12 @@ class InitLab(widgets.VBox):
         self.training.start()
 
 
+def _check_fields(names):
+    for name in names:
+        if name not in Config.__dataclass_fields__:
+            raise ValueError(no_such_field(name))
+
+
 def _page(layers, config):
     rows = []
     for number, layer in enumerate(layers.layers, start=1):
@@ -220,6 +230,10 @@ def _page(layers, config):
         status=layers.status,
         loss=FIRST_LOSS.format(loss=layers.loss),
         axis=AXIS,
+        layer=LAYER,
+        activations=ACTIVATIONS,
+        gradients=GRADIENTS,
+        spread=SPREAD,
         dead=DEAD[layers.activation],
         rows="".join(rows),
         legend=" ".join(legend),

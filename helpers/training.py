@@ -191,7 +191,8 @@ class Config:
 def no_such_field(name):
     """The sentence for a name that is no field of Config."""
     known = [field.name for field in fields(Config)]
-    close = difflib.get_close_matches(name, known, n=1)
+    # 0.7: 'epochs' and 'sigmas' are close to a field, 'scheme' is not close to 'seed'.
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
         return NO_SUCH_FIELD_CLOSE.format(name=name, close=close[0])
     return NO_SUCH_FIELD.format(name=name, known=", ".join(known))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from helpers import (
     MLP,
+    Config,
     init_lab,
     load_fashion_mnist,
     measure_layers,
@@ -112,6 +113,8 @@ def test_dead_and_saturated_units_are_counted(batch):
         ({}, "The signal dies out: "),
         ({"activation": "sigmoid", "init": "xavier"}, "The gradient dies out on its"),
         ({"num_layers": 1, "sigma": 0.001}, "The signal is weak: "),
+        ({"num_layers": 1, "sigma": 1e-4}, "The signal is weak: "),
+        ({"num_layers": 1, "sigma": 1e-30}, "The signal is next to nothing: "),
         ({"num_layers": 1}, "The signal gets through: "),
         ({"init": "kaiming"}, "The signal gets through: "),
         ({"num_layers": 1, "sigma": 0.5}, "The signal gets through, but the first "),
@@ -127,6 +130,15 @@ def test_a_sentence_says_what_becomes_of_the_signal(batch, options, sentence):
     options = {"num_hiddens": 64, "num_layers": 5, "seed": 0} | options
     net = MLP(784, num_outputs=10, **options)
     assert measure_layers(net, *batch).status.startswith(sentence)
+
+
+def test_a_late_start_is_for_a_network_that_is_small_all_through(batch):
+    def small_first(num_inputs, num_outputs):
+        size = 1e-30 if num_inputs == 784 else 0.1
+        return torch.randn(num_inputs, num_outputs) * size
+
+    net = deep(num_layers=1, init=small_first)  # learns at once: W2 passes much back
+    assert measure_layers(net, *batch).status.startswith("The signal gets through: ")
 
 
 def test_a_signal_of_1e30_has_not_become_0(batch):
@@ -246,12 +258,16 @@ def test_widths_that_disagree_with_the_slider_get_a_sentence(make_lab):
         ({"num_layers": 0}, "num_layers counts the hidden layers and must be"),
         ({"activation": "gelu"}, "activation must be"),
         ({"sigmas": 1}, "did you mean 'sigma'?"),
+        ({"scheme": "xavier"}, "no 'scheme'; its fields are: "),
     ],
 )
-def test_bad_settings_get_one_sentence(data, options, said):
-    with pytest.raises(ValueError, match=said.replace("?", r"\?")) as error:
-        init_lab(data, **options)
-    assert "\n" not in str(error.value)
+def test_bad_settings_get_one_sentence(make_lab, options, said):
+    shown = make_lab()
+    for use in (shown.update, make_lab):
+        with pytest.raises(ValueError, match=said.replace("?", r"\?")) as error:
+            use(**options)
+        assert "\n" not in str(error.value)
+    assert shown.config == Config()
 
 
 def test_wrong_things_get_one_sentence(data, batch):
@@ -262,6 +278,18 @@ def test_wrong_things_get_one_sentence(data, batch):
     for odd in (batch[0].view(-1, 28, 28), batch[0][:0]):
         with pytest.raises(ValueError, match="needs X of shape .N, 784."):
             measure_layers(deep(), odd, batch[1][: len(odd)])
+    for odd in ([1], batch[0].double(), None):
+        with pytest.raises(TypeError, match="needs an X of type torch.float32"):
+            measure_layers(deep(), odd, batch[1])
+    for odd in (3, batch[1].tolist(), batch[1].float(), batch[1].int()):
+        with pytest.raises(TypeError, match="needs a y of type torch.int64 and shape"):
+            measure_layers(deep(), batch[0], odd)
+    for odd in (batch[1][:9], batch[1][:, None]):
+        with pytest.raises(ValueError, match=r"shape \(256,\), with one label for"):
+            measure_layers(deep(), batch[0], odd)
+    for odd, range_ in ((batch[1] + 1, "1 to 10"), (batch[1] - 1, "-1 to 8")):
+        with pytest.raises(ValueError, match=f"labels from 0 to 9 .* from {range_}"):
+            measure_layers(deep(), batch[0], odd)
     for plot in (plot_layers, plot_histograms):
         with pytest.raises(TypeError, match="needs a dict .* you gave list"):
             plot([deep()], "")

@@ -7,6 +7,7 @@ several times; the figure is the median.
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,6 @@ from torchvision.transforms import ToTensor
 
 from helpers import MLP, Config, jobs, load_fashion_mnist, search, sweep, train
 
-SEARCH_MINUTES = 6  # then three seeds of the winner are trained
 ROOT = Path(__file__).resolve().parent.parent
 # figure: (what is wanted, how it reads)
 TARGETS = {
@@ -298,9 +298,11 @@ def search_figures(data):
     names = {"Config": Config}
     for wanted in ("def shape(", "def optimizer(", "def joint_space("):
         exec(next(c.source for c in cells if c.source.startswith(wanted)), names)
+    cell = next(c.source for c in cells if c.source.startswith("joint = search("))
+    num_trials = int(re.search(r"num_trials=(\d+)", cell)[1])
     began = time.perf_counter()
     with nothing_known():
-        found = search(names["joint_space"], data, 10_000, minutes=SEARCH_MINUTES)
+        found = search(names["joint_space"], data, num_trials)
         # Seeds of no run that is recorded.
         configs = [replace(found.best, seed=seed) for seed in (101, 102, 103)]
         runs = sweep(configs, data.for_the_test())

@@ -117,8 +117,8 @@ SHARED = "Shared: the same Parameter as {names}, counted once."
 LAZY = "Lazy: it gets its shape from the first batch."
 META = "On the meta device: it has a shape, but no numbers."
 STALE = (
-    "Stale: the optimizer holds it, but the module no longer has it. Make the "
-    "optimizer after the last change of the module."
+    "Stale: the optimizer holds it, but this module does not have it, or no longer. If "
+    "it was replaced, make the optimizer after the last change of the module."
 )
 
 TOTALS = (
