@@ -227,9 +227,9 @@ def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):
     return Picture(figure, _with_note(text, results))
 
 
-def _with_note(text, results):
+def _with_note(text, *results):
     """On the sample, a picture of what was recorded on the full data says so."""
-    return f"{text} {results.note}" if results.stand_in else text
+    return " ".join([text, *(one.note for one in results if one.stand_in)][:2])
 
 
 def plot_losses(groups, text):
@@ -255,7 +255,7 @@ def plot_losses(groups, text):
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
-    return Picture(figure, text)
+    return Picture(figure, _with_note(text, *groups.values()))
 
 
 def plot_grid(results, x, y, panels, text):
