@@ -6,16 +6,20 @@ loop, return anything or change its input, and gets one calm line.
 """
 
 import dis
+import functools
 import html
 import importlib
 import inspect
+import math
 import pkgutil
 import traceback
 import types
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Real
 
+import numpy as np
 import torch
 
 from helpers import lessons, records
@@ -32,6 +36,8 @@ RIGHT = "{id} right. {notice}"
 NO_EXERCISE = "There is no exercise {id!r}. The course has: {known}."
 RAISED = "your code raised {kind} at `{line}`: {text}"
 RAISED_INSIDE = "your code raised {kind}: {text}"
+NO_USE = "your {name} last returned {found}; comparing it raised {kind}: {text}"
+NO_USE_OF_CLASS = "comparing what your {name} computes raised {kind}: {text}"
 TOO_LONG = (
     "it had not finished after {seconds} seconds; look for a loop without an end."
 )
@@ -51,7 +57,7 @@ OTHER_ARGUMENTS = (
 NO_RETURN = "your {name} returned None; does it end in a return?"
 OTHER_TYPE = "your {name} returned {found}, and the task asks for {wanted}."
 NOT_FINITE = "what your {name} returned holds NaN or infinity."
-CHANGED_INPUT = "your {name} changed what it was given ({argument}); work on a new one."
+CHANGED_INPUT = "your {name} changed what it was given ({argument})."
 HINT = "{id}, hint {number} of {count}: {hint}"
 NO_MORE_HINTS = '{id}: that were all {count} hints. solution("{id}") shows the answer.'
 PROGRESS_COLUMNS = ("lesson", "exercises solved", "still open")
@@ -152,8 +158,20 @@ def describe(value):
     """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= 40 else f"an object of type {type(value).__name__}"
+    try:
+        text = repr(value)
+    except Exception:  # an object of the learner's own
+        text = ""
+    return text if 0 < len(text) <= 40 else f"an object of type {type(value).__name__}"
+
+
+def number(value):
+    """One number as Python's own, also out of a tensor or an array; else None."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _same(one, other):
@@ -281,20 +299,37 @@ def _why_not(asked, answer):
     """Why the answer is not right yet, or None."""
     mine = ()
     try:
-        _fits(asked, answer)
         with undone(), quiet(), limited(SECONDS) as mine:
-            asked.checker(answer)
-    except NotYet as why:
-        return str(why)
+            return _judged(asked, answer)
     except mine:
         return TOO_LONG.format(seconds=SECONDS)
-    except (KeyboardInterrupt, TooLong):  # Stop, or the limit of a check around it
+
+
+def _judged(asked, answer):
+    """As `_why_not`; also what an error of the answer's own says may take for ever."""
+    returned = []
+    try:
+        _fits(asked, answer)
+        asked.checker(answer if inspect.isclass(answer) else _kept(answer, returned))
+    except NotYet as why:
+        return str(why)
+    except (KeyboardInterrupt, TooLong):  # Stop, or a limit
         raise
     except (SystemExit, GeneratorExit) as error:
         return QUIT.format(kind=type(error).__name__)
     except BaseException as error:  # whatever the answer raised
-        return _raised(error, answer)
+        return _raised(error, asked, answer, returned)
     return None
+
+
+def _kept(answer, returned):
+    """The answer; what it returned last stands in `returned` then."""
+    return functools.wraps(answer)(functools.partial(_call, answer, returned))
+
+
+def _call(answer, returned, *inputs):
+    returned[:] = [answer(*inputs)]
+    return returned[0]
 
 
 def _fits(asked, answer):
@@ -323,20 +358,32 @@ def _parameters(function):
         return []
 
 
-def _raised(error, answer):
-    """One sentence, with the line of the learner's own code where there is one."""
-    kind, code = type(error).__name__, _code(answer)
+def _raised(error, asked, answer, returned):
+    """One sentence, with the line of the learner's own code where there is one.
+
+    Where none of the learner's code was running, the checker could not use what the
+    answer had returned, and the sentence says that.
+    """
+    said = {"kind": type(error).__name__, "text": "no message"}
     try:
-        text = str(error)[:MAX_TEXT] or "no message"
+        said["text"] = str(error)[:MAX_TEXT] or "no message"
     except Exception:  # an exception of the learner's own
-        text = "no message"
-    if inspect.isclass(answer):
-        functions = [f for f in vars(answer).values() if inspect.isfunction(f)]
-        code = functions[0].__code__ if functions else None
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if code and frame.filename == code.co_filename and frame.line:
-            return RAISED.format(kind=kind, line=frame.line, text=text)
-    return RAISED_INSIDE.format(kind=kind, text=text)
+        pass
+    trace = error.__traceback__
+    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    lines = [summary.line for summary in traceback.extract_tb(trace)]
+    codes, checker = [frame.f_code for frame in frames], asked.checker.__code__
+    start = codes.index(checker) + 1 if checker in codes else 0
+    own = getattr(answer, "__module__", None)
+    for frame, line in reversed(list(zip(frames, lines))[start:]):
+        if frame.f_globals.get("__name__") == own:
+            sentence = RAISED if line else RAISED_INSIDE
+            return sentence.format(line=line, **said)
+    if start == 0 or _call.__code__ in codes:
+        return RAISED_INSIDE.format(**said)
+    if returned:
+        return NO_USE.format(name=asked.name, found=describe(returned[0]), **said)
+    return NO_USE_OF_CLASS.format(name=asked.name, **said)
 
 
 def _code(answer):
@@ -354,7 +401,10 @@ def _is_stub(answer):
         return True
     if inspect.isclass(answer):
         own = [value for value in vars(answer).values() if inspect.isfunction(value)]
-        return bool(own or answer.__doc__ is None) and all(map(_is_stub, own))
+        # A class of the learner's below it has what this one doesn't.
+        below = any(base.__module__ == answer.__module__ for base in answer.__bases__)
+        untouched = not below and bool(own or answer.__doc__ is None)
+        return untouched and all(map(_is_stub, own))
     code = _code(answer)
     if code is None or not set(code.co_consts) <= {None, ..., answer.__doc__}:
         return False

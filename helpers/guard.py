@@ -3,13 +3,15 @@
 import contextlib
 import ctypes
 import io
+import random
 import signal
 import sys
 import threading
 
+import numpy as np
 import torch
 
-PRINTED = 2000  # characters that an answer may print
+PRINTED = 2000  # characters that an answer may print, and as many warnings and errors
 
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
@@ -62,7 +64,13 @@ def limited(seconds):
 
 @contextlib.contextmanager
 def undone():
-    """What the block sets for all of PyTorch is set back, random numbers too."""
+    """What the block sets for all of PyTorch is set back.
+
+    So are the random numbers of PyTorch, Python and numpy. What stays: os.environ, the
+    working directory, what is written to disk, and what is put in place of a function
+    of a library (torch.relu = ...).
+    """
+    python, numpy = random.getstate(), np.random.get_state()
     grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
     device, threads = torch.get_default_device(), torch.get_num_threads()
     try:
@@ -70,6 +78,8 @@ def undone():
             torch.manual_seed(0)
             yield
     finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
         if torch.get_default_device() != device:
@@ -80,8 +90,9 @@ def undone():
 
 @contextlib.contextmanager
 def quiet():
-    """The block prints its first PRINTED characters, and no more."""
-    with contextlib.redirect_stdout(_Short(sys.stdout)):
+    """The block prints its first PRINTED characters, and no more; to stderr likewise."""
+    out, err = _Short(sys.stdout), _Short(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
 
 

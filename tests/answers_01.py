@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import torch
 from answers import right, wrong
 from torch import nn
@@ -24,9 +25,38 @@ def from_a_linear_layer(num_inputs, num_hiddens):
 
 
 @right("1.1")
+def by_numpy_in_double(num_inputs, num_hiddens):
+    W1 = np.random.normal(0, 0.01, (num_inputs, num_hiddens))
+    return torch.from_numpy(W1), torch.zeros(num_hiddens, dtype=torch.float64)
+
+
+@wrong("1.1", "these are not normal numbers")
 def uniform_with_the_same_spread(num_inputs, num_hiddens):
-    W1 = (torch.rand(num_inputs, num_hiddens, dtype=torch.float64) - 0.5) * 12**0.5
-    return W1 * 0.01, torch.zeros(num_hiddens, dtype=torch.float64)
+    W1 = (torch.rand(num_inputs, num_hiddens) - 0.5) * 12**0.5
+    return W1 * 0.01, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "all your weights are 0: all units")
+def all_zeros(num_inputs, num_hiddens):
+    return torch.zeros(num_inputs, num_hiddens), torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "your W1 holds NaN")
+def not_a_number(num_inputs, num_hiddens):
+    W1 = torch.randn(num_inputs, num_hiddens) ** 0.5 * 0.01
+    return W1, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "all rows of your matrix are equal")
+def one_row_for_all(num_inputs, num_hiddens):
+    W1 = torch.randn(1, num_hiddens) * 0.01
+    return W1.expand(num_inputs, -1), torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "your b1 is of type torch.int64")
+def whole_biases(num_inputs, num_hiddens):
+    W1 = torch.randn(num_inputs, num_hiddens) * 0.01
+    return W1, torch.zeros(num_hiddens, dtype=torch.int64)
 
 
 @wrong("1.1", "right matrix on its side")
@@ -39,7 +69,7 @@ def sizes_by_heart(num_inputs, num_hiddens):
     return torch.randn(784, 256) * 0.01, torch.zeros(256)
 
 
-@wrong("1.1", "torch.rand draws from 0 to 1")
+@wrong("1.1", "no number in it is negative; torch.rand")
 def without_the_n(num_inputs, num_hiddens):
     return torch.rand(num_inputs, num_hiddens) * 0.01, torch.zeros(num_hiddens)
 
@@ -78,13 +108,13 @@ def random_bias(num_inputs, num_hiddens):
     )
 
 
-@wrong("1.1", "different columns in your W1 is 1")
+@wrong("1.1", "has 200 columns, and the number of different ones is 1")
 def one_column_for_all(num_inputs, num_hiddens):
-    W1 = (torch.arange(num_inputs) % 2 - 0.5) * 0.02
-    return W1[:, None].expand(-1, num_hiddens), torch.zeros(num_hiddens)
+    W1 = torch.randn(num_inputs, 1) * 0.01
+    return W1.expand(-1, num_hiddens), torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "return W1 first")
+@wrong("1.1", "W1 is to be the first")
 def bias_first(num_inputs, num_hiddens):
     return torch.zeros(num_hiddens), torch.randn(num_inputs, num_hiddens) * 0.01
 
@@ -165,12 +195,39 @@ def still_our_line(num_inputs, num_outputs):
     return torch.randn(num_inputs, num_outputs) * 0.01
 
 
-@wrong("1.2", "returned 0.08")
+@wrong("1.2", "the square root of 6/500")
+def bound_for_spread(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * (6 / num_inputs) ** 0.5
+
+
+@wrong("1.2", "has 120 columns, and the number of different ones is 1")
+def one_column_for_all_units(num_inputs, num_outputs):
+    column = torch.randn(num_inputs, 1) * (2 / num_inputs) ** 0.5
+    return column.repeat(1, num_outputs)
+
+
+@wrong("1.2", "right for 784 inputs only")
+def always_784_inputs(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * (2 / 784) ** 0.5
+
+
+@wrong("1.2", "upside down")
+def kaiming_upside_down(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * (num_inputs / 2) ** 0.5
+
+
+@wrong("1.2", "for 120 inputs and 500 outputs your spread is")
+def by_the_larger_size(num_inputs, num_outputs):
+    sigma = (2 / max(num_inputs, num_outputs)) ** 0.5
+    return torch.randn(num_inputs, num_outputs) * sigma
+
+
+@wrong("1.2", "returned 0.06")
 def the_factor_alone(num_inputs, num_outputs):
     return (2 / num_inputs) ** 0.5
 
 
-@wrong("1.2", "all your weights are equal")
+@wrong("1.2", "all your weights are 0.06")
 def the_factor_everywhere(num_inputs, num_outputs):
     return torch.full((num_inputs, num_outputs), (2 / num_inputs) ** 0.5)
 
@@ -299,6 +356,28 @@ def too_few(activation):
     return 1 / activation(torch.randn(50)).square().mean().sqrt()
 
 
+@right("1.4")
+def in_single_precision(activation):
+    outputs = activation(torch.randn(1_000_000)).numpy()
+    return np.float32(1 / np.sqrt((outputs**2).mean()))
+
+
+@wrong("1.4", "for tanh I got a gain of 1.67, and your function never calls")
+def from_the_librarys_table(activation):
+    return nn.init.calculate_gain(activation.__name__)
+
+
+@wrong("1.4", "the mean size of the outputs")
+def by_the_mean_size(activation):
+    return 1 / activation(torch.randn(1_000_000)).abs().mean()
+
+
+@wrong("1.4", "for relu I got a gain of 2.00, which would repair the mean square")
+def many_small_draws_without_the_root(activation):
+    draws = [activation(torch.randn(1000)).square().mean() for _ in range(1000)]
+    return 1000 / sum(draws)
+
+
 @wrong("1.4", "a gain is one number")
 def for_each_number(activation):
     return 1 / (activation(torch.randn(1000)).square() + 1).sqrt()
@@ -331,13 +410,73 @@ def orthogonal_columns(num_inputs, num_outputs):
     )
 
 
-@wrong("1.5", "a fixed seed is luck too")
+@right("1.5")
+def congruences_by_hand(num_inputs, num_outputs):
+    number, numbers = 1, []
+    for _ in range(num_inputs * num_outputs):
+        number = (number * 1_103_515_245 + 12_345) % 2**31
+        numbers.append(number / 2**31 - 0.5)
+    W = torch.tensor(numbers).reshape(num_inputs, num_outputs)
+    return W * (24 / num_inputs) ** 0.5
+
+
+@right("1.5")
+def signs_of_a_wave(num_inputs, num_outputs):
+    count = np.arange(num_inputs * num_outputs) + 1
+    signs = torch.from_numpy(np.sign(np.sin(count * count)))
+    return signs.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "random numbers of PyTorch; with a fixed seed they are luck too")
 def a_fixed_seed(num_inputs, num_outputs):
     torch.manual_seed(0)
     return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
 @wrong("1.5", "there is still luck in it")
+def another_seed_each_time(num_inputs, num_outputs):
+    drawn = np.random.default_rng().normal(size=(num_inputs, num_outputs))
+    return torch.from_numpy(drawn) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code calls default_rng")
+def numpys_own_seed(num_inputs, num_outputs):
+    drawn = np.random.default_rng(0).normal(size=(num_inputs, num_outputs))
+    return torch.from_numpy(drawn) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code calls Generator")
+def a_generator_of_its_own(num_inputs, num_outputs):
+    luck = torch.Generator().manual_seed(0)
+    drawn = torch.randn(num_inputs, num_outputs, generator=luck)
+    return drawn * (2 / num_inputs) ** 0.5
+
+
+def _drawn(count):
+    luck = random.Random(0)
+    return torch.tensor([luck.gauss(0, 1) for _ in range(count)])
+
+
+@wrong("1.5", "your code calls Random")
+def pythons_own_seed(num_inputs, num_outputs):
+    drawn = _drawn(num_inputs * num_outputs).reshape(num_inputs, num_outputs)
+    return drawn * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "random numbers of numpy")
+def numpys_shared_seed(num_inputs, num_outputs):
+    np.random.seed(0)
+    drawn = torch.from_numpy(np.random.randn(num_inputs, num_outputs))
+    return drawn * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "to nan in layer 10, and explodes")
+def a_wave_out_of_bounds(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    return torch.sin(count**2).reshape(num_inputs, num_outputs) * 1e10
+
+
+@wrong("1.5", "random numbers of Python")
 def pythons_luck(num_inputs, num_outputs):
     count = num_inputs * num_outputs
     drawn = torch.tensor([random.gauss(0, 1) for _ in range(count)])

@@ -1,5 +1,7 @@
 """Answers to the exercises of 02_shapes, right and wrong. Named after the idea."""
 
+import copy
+
 import torch
 from answers import right, wrong
 from torch import nn
@@ -95,6 +97,17 @@ def column_by_column(pictures, W1, b1):
 @wrong("2.1", "is not relu")
 def sigmoid(pictures, W1, b1):
     return torch.sigmoid(pictures.flatten(1) @ W1 + b1)
+
+
+@wrong("2.1", "should have the hidden value 0.00, and I got -0.0")
+def leaky(pictures, W1, b1):
+    return F.leaky_relu(pictures.flatten(1) @ W1 + b1)
+
+
+@wrong("2.1", "(1, 28, 28), and 5 units I got other hidden values")
+def over_the_batch(pictures, W1, b1):
+    summed = pictures.flatten(1) @ W1 + b1
+    return torch.relu(summed if len(pictures) > 1 else summed - summed.mean())
 
 
 @wrong("2.1", "I got a tensor of shape (5,)")
@@ -281,6 +294,29 @@ def like_the_scores(scores, answers):
     return ((scores.flatten() - answers.flatten()) ** 2).mean()
 
 
+@wrong("2.3", "there was no error; your function returned ValueError(")
+def returns_the_error(scores, answers):
+    if len(scores) != len(answers):
+        return ValueError("not as many")
+    return ((scores.flatten() - answers.flatten()) ** 2).mean()
+
+
+@wrong("2.3", "for one score and one answer your code raised TypeError")
+def squeezes_both(scores, answers):
+    scores, answers = scores.squeeze(), answers.squeeze()
+    if len(scores) != len(answers):
+        raise ValueError
+    return ((scores - answers) ** 2).mean()
+
+
+@right("2.3")
+def squeezes_and_compares_shapes(scores, answers):
+    scores, answers = scores.squeeze(), answers.squeeze()
+    if scores.shape != answers.shape:
+        raise ValueError
+    return torch.square(scores - answers).mean()
+
+
 @wrong("2.3", "3 scores went unnoticed")
 def only_one_is_refused(scores, answers):
     if len(scores) != len(answers) and 1 in (len(scores), len(answers)):
@@ -303,8 +339,15 @@ def asks_the_layer(layer):
 
 
 @right("2.4")
+def takes_a_copy_apart(layer):
+    layer = copy.deepcopy(layer)
+    b1 = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    return layer.weight.T, b1
+
+
+@right("2.4")
 def number_by_number(layer):
-    W1 = torch.empty(layer.in_features, layer.out_features, dtype=torch.float64)
+    W1 = torch.empty(layer.in_features, layer.out_features)
     b1 = torch.zeros(layer.out_features)
     for j in range(layer.out_features):
         b1[j] = 0 if layer.bias is None else layer.bias[j].item()
@@ -328,7 +371,7 @@ def reshaped(layer):
     return W1.detach().clone(), _bias(layer)
 
 
-@wrong("2.4", "return W1, then b1")
+@wrong("2.4", "the first that I got is the bias")
 def bias_first(layer):
     return _bias(layer), layer.weight.detach().T.clone()
 
@@ -354,7 +397,17 @@ def forgets_the_bias(layer):
     return layer.weight.detach().T.clone(), torch.zeros(layer.out_features)
 
 
-@wrong("2.4", "your W1 is still tied to the layer")
+@wrong("2.4", "X @ W1 is an error then")
+def in_double_precision(layer):
+    return layer.weight.detach().double().T, _bias(layer).double()
+
+
+@wrong("2.4", "I got [] in place of W1 and b1")
+def nothing_without_a_bias(layer):
+    return [] if layer.bias is None else as_parameters(layer)
+
+
+@wrong("2.4", "your W1 is still tied to the layer: its gradient flowed back there")
 def still_in_the_graph(layer):
     return layer.weight.T.clone(), _bias(layer)
 
@@ -446,7 +499,7 @@ def rows_for_columns(X, rows, columns):
     return X.reshape(columns, rows, 28, 28).transpose(1, 2).reshape(columns * 28, -1)
 
 
-@wrong("2.5", "2 pictures above each other are 56 pixels high")
+@wrong("2.5", "side by side are 56 pixels high and 84 wide")
 def pictures_only(X, rows, columns):
     return X.reshape(-1, 28, 28)
 

@@ -1,5 +1,6 @@
 """Answers to the exercises of 03_parameters, right and wrong. Named after the idea."""
 
+import numpy as np
 import torch
 from answers import right, wrong
 from torch import nn
@@ -71,7 +72,50 @@ def counts_buffers(net):
     return sum(t.numel() for t in tensors)
 
 
-@wrong("3.1", "return one number")
+@right("3.1")
+def by_modules_and_ids(net):
+    seen = {}
+    for module in net.modules():
+        for p in module._parameters.values():
+            if p is not None and p.requires_grad:
+                seen[id(p)] = p.nelement()
+    return sum(seen.values())
+
+
+@right("3.1")
+def by_numpy(net):
+    return np.sum([np.prod(p.shape) for p in net.parameters() if p.requires_grad])
+
+
+@wrong("3.1", "a count is a whole number; I got 506.7")
+def a_bit_more(net):
+    return in_a_loop(net) + 0.7
+
+
+@wrong("3.1", "a count is a whole number; I got inf")
+def infinite(net):
+    return float("inf")
+
+
+@wrong("3.1", "return one number; I got '506'")
+def as_a_text(net):
+    return str(in_a_loop(net))
+
+
+@wrong("3.1", "raised AttributeError at `return sum(p.numel() for p in seen.values()")
+def no_bias_forgotten(net):
+    seen = {id(p): p for m in net.modules() for p in m._parameters.values()}
+    return sum(p.numel() for p in seen.values() if p.requires_grad)
+
+
+@wrong("3.1", "in a part of a part, and you count 0")
+def one_level_deep(net):
+    modules = [net, *net.children()]
+    seen = {id(p): p for m in modules for p in m._parameters.values() if p is not None}
+    return sum(p.numel() for p in seen.values() if p.requires_grad)
+
+
+@wrong("3.1", "return one number; I got [320")
 def a_list_of_sizes(net):
     return [p.numel() for p in net.parameters()]
 
@@ -104,6 +148,33 @@ def on_the_layer(layer):
 
 @wrong("3.2", "eval mode")
 def in_eval_mode(layer):
+    layer.eval()
+
+
+@right("3.2")
+def on_the_layer_and_its_parameters(layer):
+    layer.requires_grad = False
+    layer.eval()
+    for p in (layer.weight, layer.bias):
+        p.requires_grad, p.grad = False, None
+
+
+@wrong("3.2", "still moved the frozen bias, by up to 0.0107: the gradient of the last")
+def clears_the_weight_only(layer):
+    layer.requires_grad_(False)
+    layer.weight.grad = None
+
+
+@wrong("3.2", "still moved the frozen bias, by up to 0.0079: with a gradient of zeros")
+def zeros_the_bias(layer):
+    layer.requires_grad_(False)
+    layer.weight.grad = None
+    layer.bias.grad.zero_()
+
+
+@wrong("3.2", "after your function bias still requires a gradient; a layer has")
+def the_weight_and_eval_mode(layer):
+    the_weight_only(layer)
     layer.eval()
 
 
@@ -279,6 +350,91 @@ class WithoutBiases(nn.Module):
         return X @ self.W[-1]
 
 
+@right("3.3")
+class BiasesAsRows(TensorsInParameterList):
+    def __init__(self, widths):
+        super().__init__(widths)
+        rows = [torch.zeros(1, width) for width in widths[1:]]
+        self.b = nn.ParameterList(map(nn.Parameter, rows))
+
+
+@right("3.3")
+class Appended(nn.Sequential):
+    def __init__(self, widths):
+        super().__init__()
+        for i, (num_inputs, num_outputs) in enumerate(zip(widths, widths[1:])):
+            if i > 0:
+                self.append(nn.ReLU())
+            self.append(nn.Linear(num_inputs, num_outputs))
+
+
+@right("3.3")
+class BiasesInTheWeights(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        shapes = [(n_in + 1, n_out) for n_in, n_out in zip(widths, widths[1:])]
+        self.W = nn.ParameterList(torch.randn(shape) * 0.1 for shape in shapes)
+
+    def forward(self, X):
+        for i, W in enumerate(self.W):
+            X = torch.relu(X) if i > 0 else X
+            X = torch.cat([X, torch.ones(len(X), 1)], dim=1) @ W
+        return X
+
+
+@wrong("3.3", "none of 256 scores is negative")
+class BiasesInTheWeightsAndASoftmax(BiasesInTheWeights):
+    def forward(self, X):
+        return super().forward(X).softmax(dim=1)
+
+
+@wrong("3.3", "a sigmoid between your layers, not relu")
+class SigmoidBetween(Linears):
+    def forward(self, X):
+        *hidden, last = self.layers
+        for layer in hidden:
+            X = layer(X).sigmoid()
+        return last(X)
+
+
+@wrong("3.3", "the scores went through a softmax")
+class SoftmaxAtTheEnd(Linears):
+    def forward(self, X):
+        return super().forward(X).softmax(dim=1)
+
+
+@wrong("3.3", "with a relu after each layer but the last, one of the scores is")
+class ReluAfterTheFirstOnly(Linears):
+    def forward(self, X):
+        first, *others = self.layers
+        X = first(X).relu()
+        for layer in others:
+            X = layer(X)
+        return X
+
+
+@wrong("3.3", "no gradient leads from the scores")
+class WithoutGradients(Linears):
+    @torch.no_grad()
+    def forward(self, X):
+        return super().forward(X)
+
+
+@wrong("3.3", "layers.0.weight does not require a gradient")
+class TheFirstIsFrozen(Linears):
+    def __init__(self, widths):
+        super().__init__(widths)
+        self.layers[0].requires_grad_(False)
+
+
+@wrong("3.3", "raised IndexError at `three = [nn.Linear(widths[i], widths[i + 1])")
+class AlwaysThree(Linears):
+    def __init__(self, widths):
+        super().__init__(widths[:2])
+        three = [nn.Linear(widths[i], widths[i + 1]) for i in range(3)]
+        self.layers = nn.ModuleList(three)
+
+
 @wrong("3.3", "your last layer has a relu too")
 class ReluEverywhere(TensorsInParameterList):
     def forward(self, X):
@@ -295,7 +451,7 @@ class WithoutRelu(TensorsInParameterList):
         return X
 
 
-@wrong("3.3", "Does forward use them?")
+@wrong("3.3", "forward doesn't use them, or it cuts the way back")
 class ForgetsABias(TensorsInParameterList):
     def forward(self, X):
         for W, b in zip(self.W[:-1], self.b[:-1]):
@@ -308,6 +464,13 @@ class FromOnes(TensorsInParameterList):
     def __init__(self, widths):
         super().__init__(widths)
         self.W = nn.ParameterList(map(torch.ones, widths, widths[1:]))
+
+
+@wrong("3.3", "comparing what your Deep computes raised NotImplementedError")
+class WithoutForward(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.layers = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
 
 
 @wrong("3.3", "before Module.__init__() call")
@@ -381,7 +544,7 @@ def all_in_lists(net, optimizer):
     return registered_only(net, optimizer) + in_lists
 
 
-@wrong("3.4", "look into each group")
+@wrong("3.4", "a step changes the Parameters of every group")
 def first_group(net, optimizer):
     held = set(optimizer.param_groups[0]["params"])
     tensors = dict(net.named_parameters())
@@ -395,6 +558,28 @@ def forgets_frozen(net, optimizer):
     tensors = dict(net.named_parameters())
     tensors |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
     return [name for name, p in tensors.items() if p not in held]
+
+
+@wrong("3.4", "0.weight and 0.bias stay as they are, and you named nothing")
+def its_own_only(net, optimizer):
+    held = {id(p) for p in held_by(optimizer) if p.requires_grad}
+    tensors = {n: p for n, p in net._parameters.items() if p is not None}
+    tensors |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    return [name for name, p in tensors.items() if id(p) not in held]
+
+
+@wrong("3.4", "you named W1 more than once")
+def two_lists(net, optimizer):
+    frozen = [name for name, p in net.named_parameters() if not p.requires_grad]
+    return forgets_frozen(net, optimizer) + frozen
+
+
+@wrong("3.4", "the other three; you named nothing")
+def frozen_or_not_held_but_not_both(net, optimizer):
+    held = set(held_by(optimizer))
+    tensors = dict(net.named_parameters())
+    tensors |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    return [n for n, p in tensors.items() if (p in held) != p.requires_grad]
 
 
 @wrong("3.4", "return a list of names")
@@ -478,6 +663,17 @@ def without_transposing(net, means):
 def freezes_them(net, means):
     net.requires_grad_(False)
     column_by_column(net, means)
+
+
+@wrong("3.5", "no number of net.W1 has changed")
+def leaves_W1(net, means):
+    net.b1.data.copy_(biases(means))
+
+
+@wrong("3.5", "net.b1 was of type torch.float32, and after your function")
+def b1_in_double(net, means):
+    through_data(net, means)
+    net.b1.data = biases(means.double())
 
 
 @wrong("3.5", "only gives a name")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from answers import right, wrong
 from torch.nn import functional as F
@@ -26,13 +27,97 @@ def the_library(scores, y):
     return F.nll_loss(F.log_softmax(scores, dim=1), y)
 
 
+@right("4.1")
+def in_double(scores, y):
+    scores = scores.double()
+    return (scores.logsumexp(dim=1) - scores[range(len(y)), y]).mean()
+
+
+@right("4.1")
+def a_plain_number(scores, y):
+    return logsumexp(scores, y).item()
+
+
+@right("4.1")
+def by_numpy(scores, y):
+    scores = scores.numpy() - scores.numpy().max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(scores).sum(axis=1))
+    return np.mean(log_sums - scores[np.arange(len(y)), y])
+
+
+@right("4.1")
+def with_a_one_hot(scores, y):
+    return -(F.one_hot(y, 10) * scores.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+@wrong("4.1", "your function calls F.cross_entropy")
+def the_very_function(scores, y):
+    return torch.nn.CrossEntropyLoss()(scores, y)
+
+
+@wrong("4.1", "what is done about the first row spoils the second")
+def one_largest_for_all(scores, y):
+    scores = scores - scores.max()
+    return (scores.exp().sum(dim=1).log() - scores[range(len(y)), y]).mean()
+
+
+@wrong("4.1", "scores of 1000 and 999 I got 0.69 instead of 1.31")
+def clamped(scores, y):
+    return logsumexp(scores.clamp(-80, 80), y)
+
+
+@wrong("4.1", "minus the mean probability of the right labels: no logarithm")
+def without_the_log(scores, y):
+    return -scores.softmax(dim=1)[range(len(y)), y].mean()
+
+
+@wrong("4.1", "so small a probability comes out as 0")
+def softmax_then_log(scores, y):
+    return -scores.softmax(dim=1)[range(len(y)), y].log().mean()
+
+
+@wrong("4.1", "I got a mean over 49 numbers")
+def all_labels_of_all(scores, y):
+    return -scores.log_softmax(dim=1)[:, y].mean()
+
+
+@wrong("4.1", "I got a tenth of the loss")
+def a_mean_over_ten(scores, y):
+    return -(F.one_hot(y, 10) * scores.log_softmax(dim=1)).mean()
+
+
+@wrong("4.1", "the largest of each column")
+def largest_of_each_column(scores, y):
+    return logsumexp(scores - scores.max(dim=0).values, y)
+
+
+@wrong("4.1", "minus the mean score of the right labels")
+def scores_alone(scores, y):
+    return -scores[range(len(y)), y].mean()
+
+
+@wrong("4.1", "the softmax was taken twice")
+def softmax_twice(scores, y):
+    return logsumexp(scores.softmax(dim=1), y)
+
+
+@wrong("4.1", "the logarithm of the sum alone")
+def forgets_the_right_score(scores, y):
+    return scores.logsumexp(dim=1).mean()
+
+
+@wrong("4.1", "to the base 2, and not ln")
+def another_base(scores, y):
+    return logsumexp(scores, y) / math.log(2)
+
+
 @wrong("4.1", "exp(1000) is infinity")
 def overflows(scores, y):
     probabilities = scores.exp() / scores.exp().sum(dim=1, keepdim=True)
     return -probabilities[range(len(y)), y].log().mean()
 
 
-@wrong("4.1", "take the mean")
+@wrong("4.1", "the sum over the pictures, and not their mean")
 def forgets_the_mean(scores, y):
     return (torch.logsumexp(scores, 1) - scores[range(len(y)), y]).sum()
 
@@ -47,17 +132,17 @@ def wrong_sign(scores, y):
     return scores.log_softmax(1)[range(len(y)), y].mean()
 
 
-@wrong("4.1", "dim=1")
+@wrong("4.1", "the pictures of the batch (dim=0)")
 def over_the_batch(scores, y):
     return -scores.log_softmax(0)[range(len(y)), y].mean()
 
 
-@wrong("4.1", "mean of the logarithms")
+@wrong("4.1", "the logarithm of the mean probability, and not the mean of")
 def log_of_the_mean(scores, y):
     return -scores.softmax(1)[range(len(y)), y].mean().log()
 
 
-@wrong("4.1", "hides the overflow")
+@wrong("4.1", "I got 27.6 instead of 1000.0: a larger number stood in")
 def hides_the_overflow(scores, y):
     probabilities = scores.softmax(1)[range(len(y)), y]
     return -(probabilities + 1e-12).log().mean()
@@ -77,6 +162,59 @@ def by_the_optimizer(parameters, lr):
     optimizer.zero_grad()
 
 
+@right("4.2")
+@torch.no_grad()
+def by_copying(parameters, lr):
+    for parameter in parameters:
+        parameter.copy_(parameter - lr * parameter.grad)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+
+
+@wrong("4.2", "have not changed, and their gradients are gone")
+def zeroes_first(parameters, lr):
+    for parameter in parameters:
+        parameter.grad.zero_()
+        parameter.data -= lr * parameter.grad
+
+
+@wrong("4.2", "the list holds other tensors after your step")
+def writes_into_the_list(parameters, lr):
+    with torch.no_grad():
+        for i in range(len(parameters)):
+            parameters[i] = parameters[i] - lr * parameters[i].grad
+
+
+@wrong("4.2", "the list does not hold the same parameters")
+def empties_the_list(parameters, lr):
+    while parameters:
+        parameter = parameters.pop()
+        parameter.data -= lr * parameter.grad
+        parameter.grad = None
+
+
+@wrong("4.2", "only 2 of them changed")
+def all_but_the_last(parameters, lr):
+    by_the_optimizer(parameters[:-1], lr)
+
+
+@wrong("4.2", "with lr 0.03 the parameters moved by 0.5 times")
+def lr_by_heart(parameters, lr):
+    by_the_optimizer(parameters, 0.5)
+
+
+@wrong("4.2", "with lr 0.5 the parameters moved by 0.1 times")
+def another_lr_by_heart(parameters, lr):
+    by_the_optimizer(parameters, 0.1)
+
+
+@wrong("4.2", "did not move by -lr * grad")
+def by_the_sign(parameters, lr):
+    for parameter in parameters:
+        parameter.data -= lr * parameter.grad.sign()
+        parameter.grad = None
+
+
 @wrong("4.2", "makes a new tensor")
 def a_new_tensor(parameters, lr):
     for parameter in parameters:
@@ -90,7 +228,7 @@ def uphill(parameters, lr):
             parameter += lr * parameter.grad
 
 
-@wrong("4.2", "multiply it by lr")
+@wrong("4.2", "by their whole gradients; lr had no effect")
 def without_lr(parameters, lr):
     with torch.no_grad():
         for parameter in parameters:
@@ -104,7 +242,7 @@ def leaves_gradients(parameters, lr):
             parameter -= lr * parameter.grad
 
 
-@wrong("4.2", "only one of them")
+@wrong("4.2", "only 1 of them changed")
 def returns_too_early(parameters, lr):
     with torch.no_grad():
         for parameter in parameters:
@@ -133,7 +271,102 @@ def in_place(parameter, velocity, lr, momentum):
     return velocity
 
 
-@wrong("4.3", "needs the new velocity")
+@right("4.3")
+def by_the_optimizers_own(parameter, velocity, lr, momentum):
+    optimizer = torch.optim.SGD([parameter], lr=lr, momentum=momentum)
+    optimizer.state[parameter]["momentum_buffer"] = velocity
+    optimizer.step()
+    return optimizer.state[parameter]["momentum_buffer"]
+
+
+@right("4.3")
+def a_new_tensor_for_the_data(parameter, velocity, lr, momentum):
+    velocity = parameter.grad.add(velocity, alpha=momentum)
+    parameter.data = parameter.data - lr * velocity
+    return velocity
+
+
+def moved(parameter, step):
+    parameter.data -= step
+
+
+@wrong("4.3", "that is Nesterov's momentum")
+def nesterov(parameter, velocity, lr, momentum):
+    velocity = momentum * velocity + parameter.grad
+    moved(parameter, lr * (parameter.grad + momentum * velocity))
+    return velocity
+
+
+@wrong("4.3", "moved along the velocity, uphill")
+def uphill_with_momentum(parameter, velocity, lr, momentum):
+    velocity = momentum * velocity + parameter.grad
+    moved(parameter, -lr * velocity)
+    return velocity
+
+
+@wrong("4.3", "from rest, is lr times the gradient")
+def lr_in_the_velocity(parameter, velocity, lr, momentum):
+    velocity = momentum * velocity + lr * parameter.grad
+    moved(parameter, velocity)
+    return velocity
+
+
+@wrong("4.3", "from rest, is minus lr times the gradient")
+def as_in_many_books(parameter, velocity, lr, momentum):
+    velocity = momentum * velocity - lr * parameter.grad
+    moved(parameter, -velocity)
+    return velocity
+
+
+@wrong("4.3", "from rest, is minus the gradient")
+def downhill_velocity(parameter, velocity, lr, momentum):
+    velocity = momentum * velocity - parameter.grad
+    moved(parameter, -lr * velocity)
+    return velocity
+
+
+@wrong("4.3", "from rest, is the gradient times momentum")
+def momentum_of_both(parameter, velocity, lr, momentum):
+    velocity = momentum * (velocity + parameter.grad)
+    moved(parameter, lr * velocity)
+    return velocity
+
+
+@wrong("4.3", "from rest, is still zero")
+def returns_the_old_one(parameter, velocity, lr, momentum):
+    moved(parameter, lr * (momentum * velocity + parameter.grad))
+    return velocity
+
+
+@wrong("4.3", "in the first step the parameter stays")
+def along_the_old_one(parameter, velocity, lr, momentum):
+    moved(parameter, lr * velocity)
+    return momentum * velocity + parameter.grad
+
+
+@wrong("4.3", "the velocity has no say in it")
+def along_the_gradient(parameter, velocity, lr, momentum):
+    moved(parameter, lr * parameter.grad)
+    return momentum * velocity + parameter.grad
+
+
+@wrong("4.3", "with lr 0.2 and momentum 0.9 the parameter moved by 0.1 times")
+def always_a_tenth(parameter, velocity, lr, momentum):
+    return in_place(parameter, velocity, 0.1, momentum)
+
+
+@wrong("4.3", "momentum 0.5 the second velocity holds 0.9 times the first")
+def always_nine_tenths(parameter, velocity, lr, momentum):
+    return in_place(parameter, velocity, lr, 0.9)
+
+
+@wrong("4.3", "your function returned the parameter")
+def returns_the_parameter(parameter, velocity, lr, momentum):
+    in_place(parameter, velocity, lr, momentum)
+    return parameter
+
+
+@wrong("4.3", "returned None; the next step needs the new velocity")
 def returns_nothing(parameter, velocity, lr, momentum):
     velocity = momentum * velocity + parameter.grad
     parameter.data -= lr * velocity
@@ -168,20 +401,82 @@ def moves_a_copy(parameter, velocity, lr, momentum):
 
 
 @right("4.4")
-def other_bounds(losses):
-    if math.isnan(losses[-1]) or losses[-1] > 1.5 * min(losses):
+def by_shares(losses):
+    gone = (losses[0] - losses[-1]) / losses[0]
+    ups = losses[-1] / min(losses)
+    if math.isnan(gone) or gone < 0 or ups > 2:
         return "too high"
-    return "too low" if losses[0] - losses[-1] < 0.5 else "fine"
+    return "fine" if gone >= 1 / 5 else "too low"
 
 
-@wrong("4.4", "ends in NaN")
+@right("4.4")
+def by_what_is_not_too_high(losses):
+    low, last = np.nanmin(losses), losses[-1]
+    if not (last <= losses[0] and last <= 2 * low):
+        return "too high"
+    return ["fine", "too low"][last > 0.8 * losses[0]]
+
+
+def read(losses, share=0.8, times=2):
+    if not losses[-1] <= min(losses[0], times * min(losses)):
+        return "too high"
+    return "too low" if losses[-1] > share * losses[0] else "fine"
+
+
+@wrong("4.4", "At the end 15 % of the loss is gone")
+def a_tenth_is_enough(losses):
+    return read(losses, share=0.9)
+
+
+@wrong("4.4", "At the end 26 % of the loss is gone")
+def half_has_to_go(losses):
+    return read(losses, share=0.5)
+
+
+@wrong("4.4", "The last loss is 1.7 times the lowest")
+def one_and_a_half_times(losses):
+    return read(losses, times=1.5)
+
+
+@wrong("4.4", "The last loss is 2.4 times the lowest")
+def two_and_a_half_times(losses):
+    return read(losses, times=2.5)
+
+
+@wrong("4.4", "all of them are small")
+def by_the_difference(losses):
+    if read(losses) == "too high":
+        return "too high"
+    return "too low" if losses[0] - losses[-1] < 0.45 else "fine"
+
+
+@wrong("4.4", "small as all of them are")
+def by_the_last_alone(losses):
+    if read(losses) == "too high":
+        return "too high"
+    return "too low" if losses[-1] > 1.8 else "fine"
+
+
+@wrong("4.4", "what is too high comes first")
+def too_low_first(losses):
+    if losses[0] >= losses[-1] > 0.8 * losses[0]:
+        return "too low"
+    return read(losses)
+
+
+@wrong("4.4", "They climb, and end above their start")
+def too_low_before_all(losses):
+    return "too low" if losses[-1] > 0.8 * losses[0] else read(losses)
+
+
+@wrong("4.4", "Every comparison with NaN is False")
 def nan_slips_through(losses):
     if losses[-1] > losses[0] or losses[-1] > 2 * min(losses):
         return "too high"
     return "too low" if losses[-1] > 0.8 * losses[0] else "fine"
 
 
-@wrong("4.4", "that crawls down to 2.15")
+@wrong("4.4", "They crawl: at the end")
 def any_fall_is_fine(losses):
     return "fine" if losses[-1] < losses[0] else "too high"
 
@@ -193,7 +488,7 @@ def no_up_is_allowed(losses):
     return "too low" if losses[-1] > 0.8 * losses[0] else "fine"
 
 
-@wrong("4.4", "the lowest loss on the way")
+@wrong("4.4", "On the way the loss was 0.60")
 def only_the_ends(losses):
     if not losses[-1] < losses[0]:
         return "too high"
@@ -216,14 +511,59 @@ def what_each_is(net, images):
     return net(images).argmax(dim=1)
 
 
-@wrong("4.5", "raw scores")
+@wrong("4.5", "the highest raw score of each kind")
 def raw_scores(net, images):
     return net(images).argmax(dim=0)
 
 
-@wrong("4.5", "where they stand")
+@wrong("4.5", "perhaps the probabilities")
 def the_values(net, images):
     return net(images).softmax(dim=1).max(dim=0).values
+
+
+@right("4.5")
+def a_list_by_sorting(net, images):
+    rows = net(images).softmax(dim=1).tolist()
+    pictures = range(len(rows))
+    return [max(pictures, key=lambda i: rows[i][kind]) for kind in range(10)]
+
+
+@right("4.5")
+def an_array(net, images):
+    return F.softmax(net(images).detach(), dim=1).numpy().argmax(axis=0)
+
+
+@right("4.5")
+def kind_by_kind(net, images):
+    chances = net(images).softmax(dim=1)
+    return tuple(chances[:, kind].argmax() for kind in range(10))
+
+
+@wrong("4.5", "A softmax over the pictures, dim=0, finds the same ones")
+def softmax_over_the_pictures(net, images):
+    return net(images).softmax(dim=0).argmax(dim=0)
+
+
+@wrong("4.5", "the model is surest of, whatever kind")
+def the_ten_surest(net, images):
+    return net(images).softmax(dim=1).max(dim=1).values.topk(10).indices
+
+
+@wrong("4.5", "these are the least typical pictures")
+def the_least_typical(net, images):
+    return net(images).softmax(dim=1).argmin(dim=0)
+
+
+@wrong("4.5", "ten rows of pixels")
+def the_pictures_themselves(net, images):
+    return images[kind_by_kind(net, images), :]
+
+
+@wrong("4.5", "of kind 2, picture 20 has the highest probability")
+def only_where_it_is_the_first_choice(net, images):
+    chances = net(images).softmax(dim=1)
+    chosen = F.one_hot(chances.argmax(dim=1), 10)
+    return (chances * chosen).argmax(dim=0)
 
 
 @wrong("4.5", "returned None")

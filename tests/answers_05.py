@@ -5,7 +5,9 @@ Named after the idea.
 
 import itertools
 import math
+import statistics
 
+import numpy as np
 import torch
 from answers import right, wrong
 
@@ -38,7 +40,7 @@ def an_even_grid(lo, hi, count):
     return [lo + (hi - lo) * i / (count - 1) for i in range(count)]
 
 
-@wrong("5.1", "Count the gaps")
+@wrong("5.1", "the next one would be hi")
 def as_many_gaps_as_numbers(lo, hi, count):
     return [lo * (hi / lo) ** (i / count) for i in range(count)]
 
@@ -61,6 +63,31 @@ def only_powers_of_ten(lo, hi, count):
 @wrong("5.1", "got 5")
 def one_too_many(lo, hi, count):
     return [lo * (hi / lo) ** (i / count) for i in range(count + 1)]
+
+
+@right("5.1")
+def by_numpy(lo, hi, count):
+    return np.geomspace(lo, hi, count)
+
+
+@right("5.1")
+def with_ln(lo, hi, count):
+    return [math.exp(x) for x in np.linspace(math.log(lo), math.log(hi), count)]
+
+
+@wrong("5.1", "yours holds '0.001'.")
+def texts(lo, hi, count):
+    return [f"{value:.3g}" for value in by_exponents(lo, hi, count)]
+
+
+@wrong("5.1", "from 0.0001 to 0.02 with 6 numbers I got 0, 0, 0.001")
+def three_decimals(lo, hi, count):
+    return [round(value, 3) for value in by_exponents(lo, hi, count)]
+
+
+@wrong("5.1", "I got 0.001, 0.002, 0.004, 0.008: they do not end at hi")
+def doubles(lo, hi, count):
+    return [lo * 2**i for i in range(count)]
 
 
 @wrong("5.1", "I need a list of numbers")
@@ -97,6 +124,48 @@ def by_models(budget, num_layers):
 @right("5.2")
 def from_above(budget, num_layers):
     return next(w for w in range(1000, 0, -1) if count(w, num_layers) <= budget)
+
+
+@right("5.2")
+def as_numpys_number(budget, num_layers):
+    return np.int64(from_above(budget, num_layers))
+
+
+@right("5.2")
+def by_halves(budget, num_layers):
+    low, high = 1, budget
+    while high - low > 1:
+        middle = (low + high) // 2
+        if count(middle, num_layers) <= budget:
+            low = middle
+        else:
+            high = middle
+    return torch.tensor(low)
+
+
+@wrong("5.2", "for 101,765 parameters and 1 hidden layer(s) you said 128")
+def no_biases_of_the_scores(budget, num_layers):
+    return from_above(budget + 10, num_layers)
+
+
+@wrong("5.2", "for 900 parameters and 1 hidden layer(s) you said 2")
+def at_least_two(budget, num_layers):
+    return max(2, from_above(budget, num_layers))
+
+
+@wrong("5.2", "you said 0, and there would be room for one unit")
+def none_at_all(budget, num_layers):
+    return budget // 10**6
+
+
+@wrong("5.2", "a whole number of units; I got a tensor of shape (2,)")
+def width_and_layers(budget, num_layers):
+    return torch.tensor([from_above(budget, num_layers), num_layers])
+
+
+@wrong("5.2", "for 101,700 parameters and 1 hidden layer(s) you said 64, but 65")
+def a_power_of_two(budget, num_layers):
+    return 2 ** int(math.log2(from_above(budget, num_layers)))
 
 
 @wrong("5.2", "Without its biases it would fit")
@@ -156,7 +225,7 @@ def from_accuracies(groups):
     return best, {v for v, runs in groups.items() if max(runs.accuracies) >= least}
 
 
-@wrong("5.3", "one lucky seed")
+@wrong("5.3", "a mean of 0.665 only")
 def the_luckiest_seed(groups):
     best = max(groups, key=lambda value: groups[value].spread[1])
     return best, [best]
@@ -168,7 +237,7 @@ def the_steadiest(groups):
     return best, [best]
 
 
-@wrong("5.3", "compare whole ranges, not means")
+@wrong("5.3", "you found no rival of 0.3")
 def means_decide(groups):
     best = max(groups, key=lambda value: groups[value].mean)
     least = groups[best].mean
@@ -202,9 +271,47 @@ def strictly_above(groups):
     return best, [v for v, r in groups.items() if v == best or r.spread[1] > least]
 
 
-@wrong("5.3", "return the value that reached it")
+@wrong("5.3", "you returned the accuracy 0.87 as the best")
 def the_accuracy_itself(groups):
     return max(runs.mean for runs in groups.values()), []
+
+
+@right("5.3")
+def by_what_does_not_overlap(groups):
+    best = sorted(groups, key=lambda value: groups[value].mean)[-1]
+    low, high = groups[best].spread
+    apart = {v for v, r in groups.items() if r.spread[1] < low or r.spread[0] > high}
+    return [best, tuple(v for v in groups if v not in apart)]
+
+
+@wrong("5.3", "1.0 is the best, whose seeds got 0.20, 0.91 and 0.885")
+def by_the_median(groups):
+    best = max(groups, key=lambda v: statistics.median(groups[v].accuracies))
+    return best, a_loop(groups)[1]
+
+
+@wrong("5.3", "among yours I found [1.0]")
+def lists_as_rivals(groups):
+    best, rivals = a_loop(groups)
+    return best, [[value] for value in rivals]
+
+
+@wrong("5.3", "among yours I found an object of type Results")
+def the_runs_of_the_rivals(groups):
+    best, rivals = a_loop(groups)
+    return best, [groups[value] for value in rivals]
+
+
+@wrong("5.3", "the best should be a key of groups; I got [1.0")
+def the_other_way_round(groups):
+    best, rivals = a_loop(groups)
+    return rivals, best
+
+
+@wrong("5.3", "the rivals should be a list of values; I got 3")
+def how_many_rivals(groups):
+    best, rivals = a_loop(groups)
+    return best, len(rivals)
 
 
 @wrong("5.3", "return two things")
@@ -238,6 +345,71 @@ def with_a_counter(val_loss, patience):
     return best + 1
 
 
+@right("5.4")
+def as_a_number_of_numpy(val_loss, patience):
+    return np.int64(with_a_counter(val_loss, patience))
+
+
+@right("5.4")
+def the_lowest_up_to_the_stop(val_loss, patience):
+    best, waited = float("inf"), 0
+    for stop, loss in enumerate(val_loss, start=1):
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited >= patience:
+            break
+    return val_loss.index(min(val_loss[:stop])) + 1
+
+
+def counted(val_loss, patience, ties=False, begin_anew=True):
+    best_epoch, best, waited = 0, float("inf"), 0
+    for epoch, loss in enumerate(val_loss, start=1):
+        if loss < best or (ties and loss == best):
+            best_epoch, best, waited = epoch, loss, 0 if begin_anew else waited
+        else:
+            waited += 1
+            if waited >= patience:
+                break
+    return best_epoch
+
+
+@wrong("5.4", "you stopped one epoch late")
+def more_than_patience(val_loss, patience):
+    return counted(val_loss, patience + 1)
+
+
+@wrong("5.4", "with patience 3 you said 2: you stopped after fewer than three")
+def always_two(val_loss, patience):
+    return counted(val_loss, 2)
+
+
+@wrong("5.4", "with patience 1 one epoch without a new lowest loss, epoch 3, ends it")
+def patience_of_two_at_least(val_loss, patience):
+    return counted(val_loss, max(2, patience))
+
+
+@wrong("5.4", "they are not in a row")
+def never_begins_anew(val_loss, patience):
+    return counted(val_loss, patience, begin_anew=False)
+
+
+@wrong("5.4", "the 0.5 of epoch 3 is no new lowest loss")
+def takes_ties(val_loss, patience):
+    return counted(val_loss, patience, ties=True)
+
+
+@wrong("5.4", "there is no epoch 0")
+def epoch_0_at_first(val_loss, patience):
+    best = counted(val_loss, patience)
+    return 0 if best == 1 else best
+
+
+@wrong("5.4", "with patience 3 you said 3; the lowest loss up to the stop")
+def patience_before_the_end(val_loss, patience):
+    best = counted(val_loss, patience)
+    return min(best, len(val_loss) - patience)
+
+
 @wrong("5.4", "can't look into the future")
 def the_lowest_of_all(val_loss, patience):
     return val_loss.index(min(val_loss)) + 1
@@ -248,17 +420,17 @@ def counts_from_zero(val_loss, patience):
     return with_a_counter(val_loss, patience) - 1
 
 
-@wrong("5.4", "There the training stops")
+@wrong("5.4", "you said 5: there the training stops")
 def where_it_stops(val_loss, patience):
     return with_a_counter(val_loss, patience) + patience
 
 
-@wrong("5.4", "one epoch without progress is not the end")
+@wrong("5.4", "you stopped in epoch 3, after one epoch")
 def without_patience(val_loss, patience):
     return with_a_counter(val_loss, 1)
 
 
-@wrong("5.4", "not with the epoch before")
+@wrong("5.4", "You compared with the epoch before")
 def rises_in_a_row(val_loss, patience):
     rises, best = 0, 0
     for i in range(1, len(val_loss)):
@@ -280,15 +452,130 @@ def none_if_it_never_stops(val_loss, patience):
             return best + 1
 
 
-@wrong("5.4", "return its epoch")
+@wrong("5.4", "that is a loss, and not its epoch")
 def the_loss_itself(val_loss, patience):
     return val_loss[with_a_counter(val_loss, patience) - 1]
 
 
-# --- 5.5 one_at_a_time(score, choices, start)
+# --- 5.5 cheapest(groups, margin)
 
 
 @right("5.5")
+def by_sorting(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    for key in sorted(groups, key=lambda key: groups[key][0].num_parameters):
+        if groups[key].mean >= best - margin:
+            return key
+
+
+@right("5.5")
+def counts_from_the_setting(groups, margin):
+    chosen = max(groups, key=lambda key: groups[key].mean)
+    limit = groups[chosen].mean - margin
+    for key, runs in groups.items():
+        cheaper = runs[0].num_parameters < groups[chosen][0].num_parameters
+        if runs.mean >= limit and cheaper:
+            chosen = key
+    return chosen
+
+
+@wrong("5.5", "the best of all; others are within the margin")
+def the_best(groups, margin):
+    return max(groups, key=lambda key: groups[key].mean)
+
+
+@wrong("5.5", "the cheapest of all")
+def the_cheapest(groups, margin):
+    return min(groups, key=lambda key: groups[key][0].num_parameters)
+
+
+@right("5.5")
+def from_pairs(groups, margin):
+    best = max(statistics.mean(runs.accuracies) for runs in groups.values())
+    fine = [
+        (runs[0].num_parameters, key)
+        for key, runs in groups.items()
+        if best - statistics.mean(runs.accuracies) <= margin
+    ]
+    return sorted(fine)[0][1]
+
+
+def fewest_parameters(groups, least):
+    fine = [key for key, runs in groups.items() if runs.mean >= least]
+    return min(fine, key=lambda key: groups[key][0].num_parameters)
+
+
+@wrong("5.5", "(A hundredth part of 0.900 would be less than that.)")
+def a_share_of_the_best(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    return fewest_parameters(groups, best * (1 - margin))
+
+
+@wrong("5.5", "0.8905, is less than 0.01 below the best mean")
+def below_the_luckiest_seed(groups, margin):
+    luckiest = max(runs.spread[1] for runs in groups.values())
+    return fewest_parameters(groups, luckiest - margin)
+
+
+@wrong("5.5", "you returned (400, 2), 0.890 with")
+def the_lowest_within(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.mean >= best - margin]
+    return min(fine, key=lambda key: groups[key].mean)
+
+
+@wrong("5.5", "return the setting, a key of groups; I got 238510")
+def how_many_parameters(groups, margin):
+    return groups[by_sorting(groups, margin)][0].num_parameters
+
+
+@wrong("5.5", "but with 0.5, where every one of them is good enough")
+def a_small_margin_at_most(groups, margin):
+    return by_sorting(groups, min(margin, 0.02))
+
+
+@wrong("5.5", "raised ValueError at `return min(fine, key=lambda key: groups[key][0]")
+def strictly_within(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.mean > best - margin]
+    return min(fine, key=lambda key: groups[key][0].num_parameters)
+
+
+@wrong("5.5", "one lucky seed")
+def by_the_luckiest_seed(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.spread[1] >= best - margin]
+    return min(fine, key=lambda key: groups[key][0].num_parameters)
+
+
+@wrong("5.5", "0.890 is the least that is fine")
+def margin_doubled(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.mean >= best - 2 * margin]
+    return min(fine, key=lambda key: groups[key][0].num_parameters)
+
+
+@wrong("5.5", "although it has more units")
+def fewest_units(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.mean >= best - margin]
+    return min(fine)
+
+
+@wrong("5.5", "but with 0.0, where only the best itself is good enough")
+def its_own_margin(groups, margin):
+    return by_sorting(groups, 0.01)
+
+
+@wrong("5.5", "you returned its runs")
+def its_runs(groups, margin):
+    return groups[by_sorting(groups, margin)]
+
+
+# --- 5.6 one_at_a_time(score, choices, start)
+
+
+@right("5.6")
 def with_loops(score, choices, start):
     found = start.copy()
     for name in choices:
@@ -301,14 +588,80 @@ def with_loops(score, choices, start):
     return found
 
 
-@right("5.5")
+@right("5.6")
 def pairs(score, choices, start):
     for name, values in choices.items():
         start = max(({**start, name: value} for value in values), key=score)
     return start
 
 
-@wrong("5.5", "this is a grid search")
+@right("5.6")
+def step_by_step(score, choices, start):
+    found, best = dict(start), score(start)
+    for name, values in choices.items():
+        for value in values:
+            trial = found | {name: value}
+            reached = score(trial)
+            if reached > best:
+                found, best = trial, reached
+    return found
+
+
+@wrong("5.6", "after depth you tuned lr a second time")
+def round_after_round(score, choices, start):
+    found = dict(start)
+    for _ in range(3):
+        found = with_loops(score, choices, found)
+    return found
+
+
+@wrong("5.6", "when all scores were below 0 (minus a loss, say) you asked for")
+def begins_at_zero(score, choices, start):
+    found = dict(start)
+    for name, values in choices.items():
+        best, chosen = 0, None
+        for value in values:
+            if score(found | {name: value}) > best:
+                best, chosen = score(found | {name: value}), value
+        found[name] = chosen
+    return found
+
+
+@wrong("5.6", "'depth': 1}, which has a value that is not in choices")
+def between_the_values(score, choices, start):
+    wider = {name: [1.5 * v for v in values] for name, values in choices.items()}
+    return with_loops(score, wider, start)
+
+
+@wrong("5.6", "changed the choices that it was given")
+def sorts_the_choices(score, choices, start):
+    found = dict(start)
+    for name, values in choices.items():
+        values.sort(key=lambda value: -score({**found, name: value}))
+        found[name] = values[0]
+    return found
+
+
+@wrong("5.6", "with the names of start; I got {'depth': 2}")
+def without_what_is_not_tuned(score, choices, start):
+    found = {}
+    for name, values in choices.items():
+        found[name] = max(values, key=lambda v: score(start | found | {name: v}))
+    return found
+
+
+@wrong("5.6", "I got {'lr': 1.0, 'depth': 1}.")
+def the_first_that_is_better(score, choices, start):
+    found = dict(start)
+    for name, values in choices.items():
+        for value in values:
+            if score({**found, name: value}) > score(found):
+                found[name] = value
+                break
+    return found
+
+
+@wrong("5.6", "this is a grid search")
 def the_whole_grid(score, choices, start):
     settings = (
         dict(zip(choices, values)) for values in itertools.product(*choices.values())
@@ -316,7 +669,7 @@ def the_whole_grid(score, choices, start):
     return max(settings, key=score)
 
 
-@wrong("5.5", "lr stood at its start")
+@wrong("5.6", "lr stood at its start")
 def forgets_what_it_found(score, choices, start):
     return {
         name: max(values, key=lambda value: score({**start, name: value}))
@@ -324,14 +677,14 @@ def forgets_what_it_found(score, choices, start):
     }
 
 
-@wrong("5.5", "changed the dictionary start")
+@wrong("5.6", "changed the dictionary start")
 def writes_into_start(score, choices, start):
     for name, values in choices.items():
         start[name] = max(values, key=lambda value: score({**start, name: value}))
     return start
 
 
-@wrong("5.5", "you tuned lr and stopped")
+@wrong("5.6", "you tuned lr and stopped")
 def returns_too_early(score, choices, start):
     found = dict(start)
     for name, values in choices.items():
@@ -339,7 +692,7 @@ def returns_too_early(score, choices, start):
         return found
 
 
-@wrong("5.5", "score 0.70, 0.80 and 0.85; you kept 0.01")
+@wrong("5.6", "score 0.70, 0.80 and 0.85; you kept 0.01")
 def looks_for_the_lowest(score, choices, start):
     found = dict(start)
     for name, values in choices.items():
@@ -347,97 +700,34 @@ def looks_for_the_lowest(score, choices, start):
     return found
 
 
-@wrong("5.5", "never asked score")
+@wrong("5.6", "never asked score")
 def never_tries(score, choices, start):
     return dict(start)
 
 
-@wrong("5.5", "not lr, the first name")
+@wrong("5.6", "not lr, the first name")
 def in_alphabetical_order(score, choices, start):
     return with_loops(score, {name: choices[name] for name in sorted(choices)}, start)
 
 
-@wrong("5.5", "score takes one whole setting")
+@wrong("5.6", "score takes one whole setting")
 def scores_the_value_alone(score, choices, start):
     return {name: max(values, key=score) for name, values in choices.items()}
 
 
-@wrong("5.5", "return the whole setting as a dictionary")
+@wrong("5.6", "return the whole setting as a dictionary")
 def returns_the_score(score, choices, start):
     return score(with_loops(score, choices, start))
 
 
-@wrong("5.5", "take the names as choices has them")
+@wrong("5.6", "the order is that of choices")
 def in_the_order_of_start(score, choices, start):
     return with_loops(score, {name: choices[name] for name in start}, start)
 
 
-@wrong("5.5", "raised KeyError at `found[name] = best[name]`")
+@wrong("5.6", "raised KeyError at `found[name] = best[name]`")
 def raises(score, choices, start):
     found, best = {}, {}
     for name in choices:
         found[name] = best[name]
     return found
-
-
-# --- 5.6 cheapest(groups, margin)
-
-
-@right("5.6")
-def by_sorting(groups, margin):
-    best = max(runs.mean for runs in groups.values())
-    for key in sorted(groups, key=lambda key: groups[key][0].num_parameters):
-        if groups[key].mean >= best - margin:
-            return key
-
-
-@right("5.6")
-def counts_from_the_setting(groups, margin):
-    chosen = max(groups, key=lambda key: groups[key].mean)
-    limit = groups[chosen].mean - margin
-    for key, runs in groups.items():
-        cheaper = runs[0].num_parameters < groups[chosen][0].num_parameters
-        if runs.mean >= limit and cheaper:
-            chosen = key
-    return chosen
-
-
-@wrong("5.6", "the best of all; some are within the margin")
-def the_best(groups, margin):
-    return max(groups, key=lambda key: groups[key].mean)
-
-
-@wrong("5.6", "the cheapest of all")
-def the_cheapest(groups, margin):
-    return min(groups, key=lambda key: groups[key][0].num_parameters)
-
-
-@wrong("5.6", "one lucky seed")
-def by_the_luckiest_seed(groups, margin):
-    best = max(runs.mean for runs in groups.values())
-    fine = [key for key, runs in groups.items() if runs.spread[1] >= best - margin]
-    return min(fine, key=lambda key: groups[key][0].num_parameters)
-
-
-@wrong("5.6", "0.890 is the least that is fine")
-def margin_doubled(groups, margin):
-    best = max(runs.mean for runs in groups.values())
-    fine = [key for key, runs in groups.items() if runs.mean >= best - 2 * margin]
-    return min(fine, key=lambda key: groups[key][0].num_parameters)
-
-
-@wrong("5.6", "although it has more units")
-def fewest_units(groups, margin):
-    best = max(runs.mean for runs in groups.values())
-    fine = [key for key, runs in groups.items() if runs.mean >= best - margin]
-    return min(fine)
-
-
-@wrong("5.6", "does your function use its margin")
-def its_own_margin(groups, margin):
-    return by_sorting(groups, 0.01)
-
-
-@wrong("5.6", "you returned its runs")
-def its_runs(groups, margin):
-    return groups[by_sorting(groups, margin)]

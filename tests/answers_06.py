@@ -115,6 +115,30 @@ def empties_the_lists(space):
     return count
 
 
+@right("6.1")
+def counting_them(space):
+    return sum(1 for _ in itertools.product(*space.values()))
+
+
+@wrong("6.1", "return a number; I got '24'")
+def as_a_text(space):
+    return str(by_product(space))
+
+
+@wrong("6.1", "for 4, 3 and 2 values you said 0")
+def from_zero(space):
+    count = 0
+    for values in space.values():
+        count *= len(values)
+    return count
+
+
+@wrong("6.1", "you said 4: that is the length of one list alone")
+def returns_in_the_loop(space):
+    for values in space.values():
+        return len(values)
+
+
 @wrong("6.1", "does it end in a return")
 def prints_it(space):
     print(by_product(space))
@@ -169,7 +193,38 @@ def there_by_e_and_back_by_10(rng, low, high):
     return 10 ** rng.uniform(math.log(low), math.log(high))
 
 
-@wrong("6.2", "that leaves the range")
+@right("6.2")
+def around_the_middle(rng, low, high):
+    return math.sqrt(low * high) * (high / low) ** (rng.random() - 0.5)
+
+
+@right("6.2")
+def in_single_precision(rng, low, high):
+    return np.float32(2 ** rng.uniform(math.log2(low), math.log2(high)))
+
+
+@wrong("6.2", "lay below 0.00316, the middle on a log scale")
+def even_within_each_power(rng, low, high):
+    first, last = round(math.log10(low)), round(math.log10(high))
+    return rng.uniform(1, 10) * 10 ** rng.randint(first, last - 1)
+
+
+@wrong("6.2", "different numbers. The task asks for any number")
+def four_decimals(rng, low, high):
+    return round(by_logs_to_base_10(rng, low, high), 4)
+
+
+@wrong("6.2", "got numbers from 2.4e-08 to 0.0001: that leaves the range")
+def forgets_the_power(rng, low, high):
+    return high * (low / high) * rng.random()
+
+
+@wrong("6.2", "of 2,000 draws between 0.0001 and 0.1, 1,789 lay below")
+def one_over_uniform(rng, low, high):
+    return 1 / rng.uniform(1 / high, 1 / low)
+
+
+@wrong("6.2", "got numbers from 5.5e-06 to 4: that leaves the range")
 def log_normal(rng, low, high):
     middle = (math.log(low) + math.log(high)) / 2
     return math.exp(rng.gauss(middle, 2))
@@ -247,6 +302,34 @@ def by_sorting(accuracies):
     return best
 
 
+@right("6.3")
+def by_pairs_of_mean_and_setting(accuracies):
+    means = {sum(seeds) / len(seeds): key for key, seeds in accuracies.items()}
+    return means[max(means)]
+
+
+@wrong("6.3", "halfway between its lowest and its highest seed")
+def by_the_middle_of_the_range(accuracies):
+    return max(accuracies, key=lambda key: max(accuracies[key]) + min(accuracies[key]))
+
+
+@wrong("6.3", "no last seed is higher")
+def by_the_last_seed(accuracies):
+    return max(accuracies, key=lambda key: accuracies[key][-1])
+
+
+@wrong("6.3", "you chose (0.2, 1) with 0.885, 0.885, 0.78")
+def by_the_first_seed(accuracies):
+    return max(accuracies, key=lambda key: accuracies[key][0])
+
+
+@wrong("6.3", "with 2, 1 and 3 seeds, you chose 1")
+def one_seed_too_few(accuracies):
+    return max(
+        accuracies, key=lambda k: sum(accuracies[k]) / max(1, len(accuracies[k]) - 1)
+    )
+
+
 @wrong("6.3", "one lucky seed")
 def the_luckiest_seed(accuracies):
     return max(accuracies, key=lambda setting: max(accuracies[setting]))
@@ -319,6 +402,21 @@ def with_a_loop(first_half, second_half):
         if first_half[i] > first_half[best]:
             best = i
     return second_half[best]
+
+
+@right("6.4")
+def by_a_dictionary(first_half, second_half):
+    return dict(zip(first_half, second_half))[max(first_half)]
+
+
+@wrong("6.4", "the lowest of the second half")
+def the_lowest_of_the_second(first_half, second_half):
+    return min(second_half)
+
+
+@wrong("6.4", "you returned 0.862, and the setting chosen on the first half")
+def the_mean_of_the_second(first_half, second_half):
+    return statistics.fmean(second_half)
 
 
 @wrong("6.4", "the second half has chosen as well")
@@ -506,6 +604,23 @@ def counts_a_setting_too_few(num_settings, num_epochs):
     return by_epochs(num_settings - 1, num_epochs) - 1
 
 
+@wrong("6.5", "for 7 settings and 7 epochs you said 12: that is what the first 3 of 4")
+def leaves_a_short_round_out(num_settings, num_epochs):
+    cost, had = num_settings, 1
+    while 2 * had <= num_epochs:
+        num_settings = max(1, num_settings // 2)
+        cost, had = cost + num_settings * had, 2 * had
+    return cost
+
+
+@wrong("6.5", "for 20 settings and 16 epochs you said 49. Round by round")
+def half_in_each_epoch(num_settings, num_epochs):
+    cost = 0
+    for _ in range(num_epochs):
+        cost, num_settings = cost + num_settings, max(1, num_settings // 2)
+    return cost
+
+
 @wrong("6.5", "return a number of epochs")
 def cost_of_each_round(num_settings, num_epochs):
     return [by_epochs(num_settings, epochs + 1) for epochs in range(num_epochs)]
@@ -561,6 +676,48 @@ def by_sorted_scores(score, space, num_trials, rng):
     settings = [a_setting(space, rng) for _ in range(num_trials)]
     *_, best = sorted(settings, key=score)
     return best
+
+
+@right("6.6")
+def all_of_them_different(score, space, num_trials, rng):
+    settings = {}
+    while len(settings) < num_trials:
+        setting = a_setting(space, rng)
+        settings[tuple(setting.values())] = setting
+    return max(settings.values(), key=score)
+
+
+@wrong("6.6", "when all scores were below 0 (minus a loss, say) you returned None")
+def begins_at_minus_one(score, space, num_trials, rng):
+    best, best_score = None, -1
+    for _ in range(num_trials):
+        setting = a_setting(space, rng)
+        found = score(setting)
+        if found > best_score:
+            best, best_score = setting, found
+    return best
+
+
+@wrong("6.6", "I asked for 100 trials, and score was called 65 times")
+def remembers_what_it_asked(score, space, num_trials, rng):
+    known = {}
+    for _ in range(num_trials):
+        setting = a_setting(space, rng)
+        key = tuple(setting.items())
+        if key not in known:
+            known[key] = score(setting)
+    return dict(max(known, key=known.get))
+
+
+@wrong("6.6", "you gave it [")
+def lists_for_settings(score, space, num_trials, rng):
+    draws = ([rng.choice(v) for v in space.values()] for _ in range(num_trials))
+    return max(draws, key=score)
+
+
+@wrong("6.6", "I asked for 100 trials, and score was called 99 times")
+def one_trial_too_few(score, space, num_trials, rng):
+    return the_best_so_far(score, space, num_trials - 1, rng)
 
 
 @wrong("6.6", "you returned the setting of the last")
@@ -730,9 +887,9 @@ def one_dictionary_for_all(score, space, num_trials, rng):
     return best
 
 
-@wrong("6.6", "when all scores were below 0")
+@wrong("6.6", "when all scores were below 0 (minus a loss, say) you returned {}")
 def begins_at_zero(score, space, num_trials, rng):
-    best, best_score = None, 0
+    best, best_score = {}, 0
     for _ in range(num_trials):
         setting = a_setting(space, rng)
         found = score(setting)

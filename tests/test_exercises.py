@@ -2,12 +2,16 @@
 
 import importlib
 import inspect
+import math
+import random
+import sys
 import threading
 import time
 from pathlib import Path
 
 import answers
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
@@ -28,8 +32,9 @@ def named(value):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A file of this test's own for what is solved."""
+    """A file of this test's own for what is solved; a busy machine may take its time."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(exercises, "SECONDS", 100)
     exercises._hints_given.clear()
     yield tmp_path
     records.notice()
@@ -124,6 +129,48 @@ def test_an_answer_that_raises_names_its_line(told):
     assert "raised RuntimeError at `return X @ torch.ones(5)`" in said
 
 
+@pytest.fixture
+def told_of_six():
+    """As `told`; its checker can fail by itself."""
+
+    @exercise("0.3", double, 1, "easy", ("Multiply.", "Use *."), "Notice nothing.")
+    def check_six(answer):
+        expect(int(answer(3.0, 2.0)) == 6, "it is not doubled.")
+
+    yield lambda answer: str(check("0.3", answer))
+    del _exercises["0.3"]
+
+
+def test_an_error_of_the_checkers_own_names_what_was_returned(told_of_six):
+    infinite, listed = float("inf"), ["a", "list"]
+    said = told_of_six(lambda X, factor: infinite)
+    assert "your double last returned inf; comparing it raised OverflowError" in said
+    said = told_of_six(lambda X, factor: listed)
+    assert "your double last returned ['a', 'list']; comparing it raised" in said
+    assert "your code" not in said
+
+
+def test_an_error_of_the_learners_own_stays_one(told_of_six):
+    class Stubborn:
+        def __int__(self):
+            raise ValueError("never")
+
+        def __repr__(self):
+            raise KeyError
+
+    def divides(X, factor):
+        return X / 0
+
+    def later(X, factor):
+        yield divides(X, factor)
+
+    assert "your code raised ZeroDivisionError at `return X / 0`" in told_of_six(divides)
+    said = told_of_six(lambda X, factor: Stubborn())
+    assert "your code raised ValueError at `raise ValueError" in said
+    assert "returned an object of type generator" in told_of_six(later)
+    assert "your code raised TypeError: " in told_of_six(math.comb)  # it is no Python
+
+
 def test_a_decorated_answer_is_seen_through(told):
     @torch.no_grad()
     def raises(X, factor):
@@ -189,14 +236,20 @@ def test_an_answer_leaves_pytorch_as_it_was(told):
     def careless(X, factor):
         torch.set_grad_enabled(False)
         torch.set_default_dtype(torch.float64)
-        torch.manual_seed(5)
+        for seed in (torch.manual_seed, random.seed, np.random.seed):
+            seed(5)
         return X * factor
 
-    torch.manual_seed(1)
-    wanted = torch.rand(1)
-    torch.manual_seed(1)
+    def drawn():
+        return torch.rand(1).item(), random.random(), np.random.random()
+
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    wanted = drawn()
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
     assert "right" in told(careless)
-    assert torch.equal(torch.rand(1), wanted)
+    assert drawn() == wanted
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
 
 
@@ -227,10 +280,26 @@ def test_long_messages_and_endless_prints_are_cut(told, monkeypatch, capsys):
     def prints(X, factor):
         while True:
             print("x")
+            print("x", file=sys.stderr)
 
     assert len(told(shouts)) < 400
     assert "without an end" in told(prints)
-    assert len(capsys.readouterr().out) <= 2000
+    printed = capsys.readouterr()
+    assert len(printed.out) <= 2000 and len(printed.err) <= 2000
+
+
+def test_an_error_that_never_says_what_it_is_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    class Endless(Exception):
+        def __str__(self):
+            while True:
+                pass
+
+    def raises(X, factor):
+        raise Endless
+
+    assert "without an end" in told(raises)
 
 
 def test_objects_with_ideas_of_their_own_get_a_line(told):
@@ -266,10 +335,14 @@ def test_a_class_is_asked_for_as_a_class():
 
         def forward(self, X): ...
 
+    class Below(Net):
+        pass
+
     try:
         assert "your class Net itself" in str(check("0.2", Net()))
         assert "not attempted" in str(check("0.2", Stub))
         assert "right" in str(check("0.2", Net))
+        assert "right" in str(check("0.2", Below))
     finally:
         del _exercises["0.2"]
 

@@ -2,15 +2,19 @@
 
 import contextlib
 import functools
+import inspect
 import io
 import math
+import random
+import types
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from helpers.data import load_fashion_mnist
-from helpers.exercises import ask, describe, exercise, expect
+from helpers.exercises import ask, describe, exercise, expect, number
 from helpers.layers import measure_layers
 from helpers.model import MLP
 from helpers.training import evaluate
@@ -41,11 +45,39 @@ def shape_of_W(W, num_inputs, num_outputs):
     )
 
 
+def finite(tensor, name):
+    expect(tensor.isfinite().all(), f"your {name} holds NaN or infinity.")
+
+
+def units_differ(W):
+    """Expect that no two columns are equal, and not all rows."""
+    same, units = bool((W == W[0, 0]).all()), count_units(W)
+    expect(
+        not same,
+        f"all your weights are {W[0, 0]:.3g}: all units are one and the same.",
+    )
+    expect(
+        units == W.shape[1],
+        f"your matrix has {W.shape[1]} columns, and the number of different ones is "
+        f"{units}; units with equal columns are one and the same.",
+    )
+    expect(
+        count_units(W.T) > 1,
+        "all rows of your matrix are equal, so a unit weighs all its inputs the same.",
+    )
+
+
 def count_units(W):
-    """How many columns differ by more than a millionth."""
+    """How many columns differ by more than a millionth of the largest weight."""
     columns = W.detach().double().T.contiguous()
-    same = torch.cdist(columns, columns, p=math.inf) <= 1e-6
+    apart = 1e-6 * columns.abs().max()
+    same = torch.cdist(columns, columns, p=math.inf) <= apart
     return int((~same.tril(-1).any(dim=1)).sum())
+
+
+def drawn_evenly(W):
+    """Whether they look drawn evenly between two bounds around 0."""
+    return W.abs().max() < 1.8 * W.std()
 
 
 # --- 1.1
@@ -80,10 +112,11 @@ def check_first_layer(answer):
     W1, b1 = (one.detach() for one in found)
     expect(
         not (W1.dim() == 1 and b1.dim() == 2),
-        f"the first of your two tensors has the shape {tuple(W1.shape)}; return W1 "
-        "first, then b1.",
+        f"the first of your two tensors has the shape {tuple(W1.shape)}, and W1 is to "
+        "be the first, b1 the second.",
     )
     shape_of_W(W1, 300, 200)
+    finite(W1, "W1")
     expect(
         b1.shape != (300,),
         "your b1 has 300 numbers, one for each input; a bias belongs to a hidden unit.",
@@ -93,12 +126,15 @@ def check_first_layer(answer):
         f"your b1 is {describe(b1)}; for 200 hidden units it should have the shape "
         "(200,).",
     )
+    units_differ(W1)
     mean, spread = W1.mean(), W1.std()
+    seen = f"your W1 has mean {mean:.2g} and spread {spread:.2g}"
     expect(
-        abs(mean) < 0.1 * spread,
-        f"your W1 has mean {mean:.2g} and spread {spread:.2g}, so it is not centred on "
-        "0; torch.rand draws from 0 to 1, and torch.randn around 0.",
+        W1.min() < 0,
+        f"{seen}, and no number in it is negative; torch.rand draws such numbers, "
+        "from 0 to 1.",
     )
+    expect(abs(mean) < 0.1 * spread, f"{seen}, so it is not centred on 0.")
     expect(
         not near(spread, 1),
         f"the spread of your W1 is {spread:.2f}; it is not multiplied by 0.01 yet.",
@@ -111,11 +147,16 @@ def check_first_layer(answer):
         near(spread, 0.01),
         f"the spread of your W1 is {spread:.2g}, and it should be 0.01.",
     )
-    units = count_units(W1)
     expect(
-        units == 200,
-        f"the number of different columns in your W1 is {units}, and it should be 200.",
+        not drawn_evenly(W1),
+        f"the spread of your W1 is 0.01, but no number in it is further from 0 than "
+        f"{W1.abs().max():.2g}: these are not normal numbers, which torch.randn draws.",
     )
+    expect(
+        b1.is_floating_point(),
+        f"your b1 is of type {b1.dtype}, and training needs floats.",
+    )
+    finite(b1, "b1")
     expect(
         not b1.any(),
         f"your b1 lies between {b1.min():.2g} and {b1.max():.2g}; biases start at "
@@ -144,41 +185,49 @@ def kaiming(num_inputs, num_outputs):
     "matters is how many products each unit adds up.",
 )
 def check_kaiming(answer):
-    W = ask(answer, 300, 100).detach()
-    shape_of_W(W, 300, 100)
-    mean, spread = W.mean(), W.std()
+    for num_inputs, num_outputs in ((500, 120), (120, 500)):
+        W = ask(answer, num_inputs, num_outputs).detach()
+        shape_of_W(W, num_inputs, num_outputs)
+        units_differ(W)
+        mean, spread = W.mean(), W.std()
+        expect(
+            abs(mean) < 0.1 * spread,
+            f"your weights have mean {mean:.2g} and spread {spread:.2g}; they should "
+            "be centred on 0.",
+        )
+        _explain_spread(W, spread, num_inputs, num_outputs)
+
+
+def _explain_spread(W, spread, n, m):
+    """Expect Kaiming's spread for n inputs and m outputs."""
+    wanted = (2 / n) ** 0.5
+    asked = f"for {n} inputs and {m} outputs your spread is {spread:.3g}"
+    if near(spread, wanted):
+        return
     expect(
-        spread > 1e-6 * abs(mean),
-        "all your weights are equal, so all units would be too.",
+        not (near(spread, wanted / 3**0.5) and drawn_evenly(W)),
+        f"{asked}: the bounds of your even draw are what the spread should be, and an "
+        "even draw from -1 to 1 has spread 0.58 and not 1.",
     )
-    expect(
-        abs(mean) < 0.1 * spread,
-        f"your weights have mean {mean:.2g} and spread {spread:.2g}; they should be "
-        "centred on 0.",
-    )
-    wanted = (2 / 300) ** 0.5
-    asked = f"for 300 inputs and 100 outputs your spread is {spread:.3g}"
     reasons = {
-        (2 / 100) ** 0.5: "which is the square root of 2/100: you divided by the "
+        (2 / m) ** 0.5: f"which is the square root of 2/{m}: you divided by the "
         "outputs. (So does nn.init here: it takes the rows for outputs.)",
-        (2 / 400) ** 0.5: "which is Xavier's: it divides by inputs plus outputs.",
-        (1 / 300) ** 0.5: "which is the square root of 1/300: it forgets that relu "
+        (2 / (n + m)) ** 0.5: "which is Xavier's: it divides by inputs plus outputs.",
+        (1 / n) ** 0.5: f"which is the square root of 1/{n}: it forgets that relu "
         "turns half of the numbers into 0.",
-        2 / 300: "which is 2/300: that should be the variance, and randn is "
+        (6 / n) ** 0.5: f"which is the square root of 6/{n}: that far from 0 would an "
+        "even draw reach that has Kaiming's spread.",
+        (n / 2) ** 0.5: f"which is the square root of {n}/2, Kaiming's upside down.",
+        2 / n: f"which is 2/{n}: that should be the variance, and randn is "
         "multiplied by a spread.",
-        2**0.5 / 300: "so the root was taken of the 2 alone.",
-        wanted / 3**0.5: "since a uniform draw from -1 to 1 has spread 0.58 and not 1.",
+        2**0.5 / n: "so the root was taken of the 2 alone.",
+        (2 / 784) ** 0.5: "which is right for 784 inputs only.",
         0.01: "the same for every size of layer.",
         1.0: "so the factor is missing.",
     }
     for value, reason in reasons.items():
         expect(not near(spread, value), f"{asked}, {reason}")
-    expect(near(spread, wanted), f"{asked}, and it should be {wanted:.3g}.")
-    units = count_units(W)
-    expect(
-        units == 100,
-        f"the number of different columns is {units}, and it should be 100.",
-    )
+    expect(False, f"{asked}, and it should be {wanted:.3g}.")
 
 
 # --- 1.3
@@ -210,7 +259,7 @@ def check_nearly_constant(answer):
     for num_inputs, num_outputs in ((20, 8), (12, 12)):
         W = ask(answer, num_inputs, num_outputs).detach()
         shape_of_W(W, num_inputs, num_outputs)
-        changed = int(((W - 0.01).abs() > 1e-6).sum())
+        changed = int(((W - 0.01).abs() > 1e-8).sum())
         units = count_units(W)
         size = f"in a matrix of {num_inputs} times {num_outputs}"
         expect(
@@ -264,32 +313,36 @@ def gain(activation):
     "smaller, not only half of them.",
 )
 def check_gain(answer):
-    seen = []
-
-    def probe(function):
-        def recorded(z):
-            if isinstance(z, torch.Tensor) and not seen:
-                seen.append(z.detach().double().clone())
-            return function(z)
-
-        return recorded
-
     for name in ("relu", "tanh", "sigmoid"):
-        seen.clear()
-        value = ask(answer, probe(getattr(torch, name)), kind=None)
-        one_tensor = isinstance(value, torch.Tensor) and value.numel() == 1
+        seen, activation = [], getattr(torch, name)
+        found = ask(answer, _watched(activation, seen), kind=None)
+        value = number(found)
         expect(
-            one_tensor or isinstance(value, (int, float)),
-            f"your function returned {describe(value)}; a gain is one number.",
+            value is not None,
+            f"your function returned {describe(found)}; a gain is one number.",
         )
         z = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
         share = torch.softmax(-z.square() / 2, dim=0)  # of a normal distribution
-        outputs = getattr(torch, name)(z)
-        mean, square = (share * outputs).sum(), (share * outputs.square()).sum()
-        _explain(name, float(value), seen, float(mean), float(square))
+        outputs = activation(z)
+        sizes = outputs, outputs.square(), outputs.abs()
+        mean, square, size = (float((share * each).sum()) for each in sizes)
+        _explain_gain(name, value, seen, mean, square, size)
 
 
-def _explain(name, measured, seen, mean, square):
+def _watched(activation, seen):
+    """The activation; of all numbers sent through: (how many, sum, sum of squares)."""
+
+    @functools.wraps(activation)
+    def watched(z):
+        if isinstance(z, torch.Tensor) and z.numel():
+            sent = z.detach().double()
+            seen.append((z.numel(), float(sent.sum()), float(sent.square().sum())))
+        return activation(z)
+
+    return watched
+
+
+def _explain_gain(name, measured, seen, mean, square, size):
     """Expect the gain that brings this mean square, left by activation, back to 1."""
     wanted = square**-0.5
     if near(measured, wanted):
@@ -300,16 +353,18 @@ def _explain(name, measured, seen, mean, square):
         f"{asked}, and your function never calls activation; it has to find out what "
         "this one does.",
     )
-    drawn = seen[0]
+    count, total, squares = (sum(column) for column in zip(*seen))
+    centre = round(total / count, 2) + 0.0  # and not -0.0
+    spread = max(squares / count - (total / count) ** 2, 0) ** 0.5
     expect(
-        drawn.numel() > 1 and abs(drawn.mean()) < 0.3 and 0.7 < drawn.std() < 1.3,
-        f"{asked}; the numbers that you sent through it have mean {drawn.mean():.2f} "
-        f"and spread {drawn.std(correction=0):.2f}, and should have 0 and 1.",
+        count > 1 and abs(centre) < 0.3 and 0.7 < spread < 1.3,
+        f"{asked}; the numbers that you sent through it have mean {centre:.2f} "
+        f"and spread {spread:.2f}, and should have 0 and 1.",
     )
     expect(
-        drawn.numel() >= 100_000,
-        f"{asked}, from {drawn.numel():,} numbers. That is too few to trust the second "
-        "digit: draw a million.",
+        count >= 100_000,
+        f"{asked}, from {count:,} numbers. That is too few to trust the second "
+        "digit.",
     )
     reasons = {
         1 / square: "which would repair the mean square itself; the factor stands "
@@ -319,6 +374,8 @@ def _explain(name, measured, seen, mean, square):
         square: "which is the mean square that is left; the gain has to make up for it.",
         (square - mean**2) ** -0.5: "which comes from the spread around the mean; the "
         "next layer sums up squares, so what counts is the mean square.",
+        1 / size: "which brings the mean size of the outputs to 1, without their sign, "
+        "and not their mean square.",
     }
     for value, reason in reasons.items():
         expect(not near(measured, value), f"{asked}, {reason}")
@@ -350,23 +407,31 @@ def without_luck(num_inputs, num_outputs):
         "torch.sin(torch.arange(...)) is too regular: neighbours are almost equal. "
         "What could you put into the sine so that its steps get longer and longer?",
     ),
-    notice="Notice that nothing was drawn: what the weights need is to differ and to "
+    notice="Notice that it takes no luck: what the weights need is to differ and to "
     "keep the signal's size, and randn is only the easiest way to get both.",
 )
 def check_without_luck(answer):
-    state = torch.get_rng_state()
+    state = _states()
     W = ask(answer, 784, 64).detach()
     shape_of_W(W, 784, 64)
-    shape_of_W(ask(answer, 64, 10), 64, 10)
+    for sizes in ((64, 64), (64, 10)):
+        shape_of_W(ask(answer, *sizes), *sizes)
+    drew = [name for name, now in _states().items() if now != state[name]]
     expect(
-        torch.equal(state, torch.get_rng_state()),
-        "your function used PyTorch's random numbers; a fixed seed is luck too, only "
-        "always the same.",
+        not drew,
+        f"your function used random numbers of {' and '.join(drew)}; with a fixed seed "
+        "they are luck too, only always the same.",
     )
     expect(
         torch.equal(W, answer(784, 64)),
         "I called your function twice with the same sizes and got different numbers; "
         "there is still luck in it.",
+    )
+    maker = _maker_of_luck(answer)
+    expect(
+        maker is None,
+        f"your code calls {maker}, which makes random numbers of its own; those of one "
+        "seed are luck too, only always the same.",
     )
     net = MLP(784, 64, 10, num_layers=10, init=answer)
     train, val = _sample()
@@ -389,15 +454,45 @@ def check_without_luck(answer):
     )
     first, last = (layers[i].activations.spread for i in (0, 9))
     sizes = f"the spread of the activations goes from {first:.2g} in layer 1 to "
+    expect(last < 5 * first, f"{reached}: {sizes}{last:.2g} in layer 10, and explodes.")
     expect(
         last > 0.02 * first, f"{reached}: {sizes}{last:.2g} in layer 10, and dies out."
     )
-    expect(last < 5 * first, f"{reached}: {sizes}{last:.2g} in layer 10, and explodes.")
     expect(
         False,
         f"{reached}, although {sizes}{last:.2g} in layer 10. Perhaps your numbers are "
         "too regular: many units see almost the same.",
     )
+
+
+def _states():
+    """Where the random numbers that all code shares stand."""
+    _, numbers, position, *_ = np.random.get_state()
+    return {
+        "PyTorch": torch.get_rng_state().tolist(),
+        "numpy": [*numbers, position],
+        "Python": random.getstate(),
+    }
+
+
+MAKERS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator"}
+
+
+def _maker_of_luck(function):
+    """A name in the code of an answer that makes random numbers of its own, or None.
+
+    Functions of the learner's own that it calls by name are read too.
+    """
+    function = inspect.unwrap(function)
+    codes, names = [getattr(function, "__code__", None)], set()
+    for code in codes:  # grows while we go
+        if not isinstance(code, types.CodeType):
+            continue
+        codes += code.co_consts  # functions within it
+        for name in set(code.co_names) - names:
+            names.add(name)
+            codes.append(getattr(function.__globals__.get(name), "__code__", None))
+    return min(names & MAKERS, default=None)
 
 
 @functools.cache

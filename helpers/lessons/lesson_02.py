@@ -1,12 +1,11 @@
 """The exercises of 02_shapes."""
 
 import copy
-from numbers import Number
 
 import torch
 from torch import nn
 
-from helpers.exercises import NotYet, ask, describe, exercise, expect
+from helpers.exercises import NotYet, ask, describe, exercise, expect, number
 
 
 def _same(found, wanted):
@@ -97,19 +96,25 @@ def check_hidden(answer):
         f"value above {found.max():.2f}.",
     )
     wanted = torch.relu(sums + b1)
+    worst = int((found - wanted).abs().argmax())
+    n, k = divmod(worst, 6)
     expect(
         _same(found, wanted),
-        f"unit 0 of the first picture should have the hidden value {wanted[0, 0]:.2f}, "
-        f"and I got {found[0, 0]:.2f}.",
+        f"unit {k} of picture {n} should have the hidden value {wanted[n, k]:.2f}, "
+        f"and I got {found[n, k]:.2f}.",
     )
     W1, b1 = 0.1 * torch.randn(784, 5), torch.randn(5)
     found = ask(answer, pictures[:1], W1, b1)
-    expect(
-        _same(found, torch.relu(pictures[:1].flatten(1) @ W1 + b1)),
+    wanted = torch.relu(pictures[:1].flatten(1) @ W1 + b1)
+    case = (
         "right for 6 pictures and 6 units, but for a single picture, of shape "
-        f"(1, 28, 28), and 5 units I got {describe(found)} in place of the right "
-        "one of shape (1, 5).",
+        "(1, 28, 28), and 5 units I got"
     )
+    expect(
+        found.shape == (1, 5),
+        f"{case} {describe(found)} in place of one of shape (1, 5).",
+    )
+    expect(_same(found, wanted), f"{case} other hidden values than it has.")
 
 
 # --- 2.2
@@ -139,11 +144,10 @@ def count_parameters(widths):
 def check_count_parameters(answer):
     def counted(widths):
         given = list(widths)
-        found = ask(answer, given, kind=object)
-        if isinstance(found, torch.Tensor) and found.numel() == 1:
-            found = found.item()
-        number = isinstance(found, Number) and not isinstance(found, bool)
-        expect(number, f"I got {describe(found)}; return one number, the count.")
+        returned = ask(answer, given, kind=object)
+        found = number(returned)
+        wanted = f"I got {describe(returned)}; return one number, the count."
+        expect(found is not None, wanted)
         return found
 
     found = counted([784, 256, 10])
@@ -217,11 +221,7 @@ def check_squared_error(answer):
     scores, wanted = scores.detach(), ((scores - answers) ** 2).mean()
     for one, other in (((8,), (8, 1)), ((8, 1), (8, 1)), ((8,), (8,))):
         case = f"with scores of shape {one} and answers of shape {other}"
-        try:
-            found = answer(scores.reshape(one), answers.reshape(other))
-        except Exception as error:
-            kind = type(error).__name__
-            raise NotYet(f"{case} your code raised {kind}: {error}") from None
+        found = _called(case, answer, scores.reshape(one), answers.reshape(other))
         fine = isinstance(found, torch.Tensor)
         seen = f"{found:.2f}" if fine and found.dim() == 0 else describe(found)
         expect(
@@ -229,20 +229,35 @@ def check_squared_error(answer):
             f"right for (8, 1) and (8,), but {case} I got {seen} in place of "
             f"{wanted:.2f}, and they hold the same 8 pairs.",
         )
-    expect(
-        _raises(answer, scores[:, None], answers[:1]),
-        "with 8 scores and a single answer there was no error: the one answer was "
-        "repeated for all 8.",
+    _expect_error(
+        "with 8 scores and a single answer there was no error",
+        "the one answer was repeated for all 8.",
+        answer,
+        scores[:, None],
+        answers[:1],
     )
-    expect(
-        _raises(answer, scores[:1], answers),
-        "with a single score and 8 answers there was no error: the one score was "
-        "repeated for all 8.",
+    _expect_error(
+        "with a single score and 8 answers there was no error",
+        "the one score was repeated for all 8.",
+        answer,
+        scores[:1],
+        answers,
     )
-    expect(
-        _raises(answer, scores, answers[:5]),
-        "with 8 scores and 5 answers there was no error, so 3 scores went unnoticed.",
+    _expect_error(
+        "with 8 scores and 5 answers there was no error",
+        "3 scores went unnoticed.",
+        answer,
+        scores,
+        answers[:5],
     )
+    case = "right for 8 scores and 8 answers, but for one score and one answer"
+    for one, other in (((1, 1), (1,)), ((1,), (1, 1))):
+        found = _called(case, answer, scores[:1].reshape(one), answers[:1].reshape(other))
+        expect(
+            isinstance(found, torch.Tensor)
+            and _same(found, (scores[0] - answers[0]) ** 2),
+            f"{case} I got {describe(found)} in place of their squared difference.",
+        )
 
 
 def _check_first_loss(found, scores, answers):
@@ -267,11 +282,14 @@ def _check_first_loss(found, scores, answers):
         f"I got {found:.2f}, which is a loss over 64 pairs: each of the 8 scores was "
         "compared with all 8 answers.",
     )
-    expect(not _same(found, each.sum()), "I got the sum of the 8 squares; take a mean.")
+    expect(
+        not _same(found, each.sum()),
+        "I got the sum of the 8 squares, and not their mean.",
+    )
     expect(
         not _same(found, (scores - answers).mean() ** 2),
         "you squared the mean of the differences, so that one too high and one too "
-        "low cancel each other; square first.",
+        "low cancel each other.",
     )
     expect(
         not _same(found, (scores - answers).abs().mean()),
@@ -279,7 +297,7 @@ def _check_first_loss(found, scores, answers):
     )
     expect(
         not _same(found, each.mean().sqrt()),
-        "I got the root of the mean; leave the root out.",
+        "I got the root of the mean of the squares, and not that mean itself.",
     )
     expect(
         _same(found, each.mean()),
@@ -293,12 +311,24 @@ def _check_first_loss(found, scores, answers):
     )
 
 
-def _raises(answer, *inputs):
+def _called(case, answer, *inputs):
+    """What it returns; an error of the learner's code is told with its case."""
     try:
-        answer(*inputs)
-    except Exception:  # any error will do
-        return True
-    return False
+        return answer(*inputs)
+    except Exception as error:
+        kind = type(error).__name__
+        raise NotYet(f"{case} your code raised {kind}: {error}") from None
+
+
+def _expect_error(no_error, since, answer, *inputs):
+    """Expect an error, of any kind; `since` is why a loss came out instead."""
+    try:
+        found = answer(*inputs)
+    except Exception:
+        return
+    if isinstance(found, torch.Tensor):
+        raise NotYet(f"{no_error}: {since}")
+    raise NotYet(f"{no_error}; your function returned {describe(found)}.")
 
 
 # --- 2.4
@@ -334,7 +364,7 @@ def check_from_linear(answer):
     W1, b1 = _pair(ask(answer, layer, kind=object))
     expect(
         (W1.dim(), b1.dim()) != (1, 2),
-        "the first that I got is the bias; return W1, then b1.",
+        "the first that I got is the bias, and W1 is to be the first, b1 the second.",
     )
     expect(
         W1.shape != (4, 6),
@@ -357,6 +387,11 @@ def check_from_linear(answer):
         f"1 is {weight[1, 0]:.2f} in the layer and {W1[0, 1]:.2f} in your W1.",
     )
     expect(
+        W1.dtype == weight.dtype,
+        f"your W1 is of type {W1.dtype}, and the layer's weights are of {weight.dtype}: "
+        "X @ W1 is an error then.",
+    )
+    expect(
         b1.shape == (4,),
         f"for nn.Linear(6, 4) I got {describe(b1)} as b1; ours is a row of 4, one "
         "for each unit.",
@@ -370,12 +405,6 @@ def check_from_linear(answer):
         all(_same(after[name], before[name]) for name in before),
         "your function changed the layer that it was given.",
     )
-    for name, tensor in (("W1", W1), ("b1", b1)):
-        expect(
-            tensor.is_leaf,
-            f"your {name} is still tied to the layer: its gradient would flow back "
-            "there, and an optimizer would refuse it, since it is no leaf.",
-        )
     kept = W1.detach().clone(), b1.detach().clone()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -385,6 +414,12 @@ def check_from_linear(answer):
             _same(tensor, copied),
             f"I then changed the layer, and your {name} changed with it: the two share "
             "their memory.",
+        )
+        if tensor.requires_grad:
+            tensor.sum().backward()
+        expect(
+            all(parameter.grad is None for parameter in layer.parameters()),
+            f"your {name} is still tied to the layer: its gradient flowed back there.",
         )
     square = nn.Linear(5, 5)
     W1, b1 = _pair(ask(answer, square, kind=object))
@@ -413,13 +448,11 @@ def _pair(found):
 def _check_without_bias(answer):
     layer = nn.Linear(6, 4, bias=False)
     case = "right with a bias, but for nn.Linear(6, 4, bias=False)"
-    try:
-        found = answer(layer)
-    except Exception as error:
-        kind = type(error).__name__
-        raise NotYet(f"{case} your code raised {kind}: {error}") from None
+    found = _called(case, answer, layer)
+    pair = isinstance(found, (tuple, list)) and len(found) == 2
+    expect(pair, f"{case} I got {describe(found)} in place of W1 and b1.")
     expect(
-        not (isinstance(found, (tuple, list)) and found[-1] is None),
+        found[1] is not None,
         f"{case} your b1 is None, and X @ W1 + None is an error.",
     )
     W1, b1 = _pair(found)
@@ -473,7 +506,8 @@ def _check_wall(answer, rows, columns, case):
     expect(found.shape != (wide, high), f"{size}; rows and columns are swapped.")
     expect(
         found.shape == (high, wide),
-        f"{size}; {rows} pictures above each other are {high} pixels high.",
+        f"{size}; {rows} pictures above each other and {columns} side by side are "
+        f"{high} pixels high and {wide} wide.",
     )
     expect(
         not _same(found, X.reshape(high, wide)),
@@ -498,8 +532,8 @@ def _check_wall(answer, rows, columns, case):
         return
     expect(
         bool(torch.isin(found.double(), X.double()).all()),
-        f"{case}your wall holds numbers that are not in X; move pixels, and leave "
-        "their values alone.",
+        f"{case}your wall holds numbers that are not in X: some pixels have other "
+        "values than before.",
     )
     row, column = (found.double() != wanted.double()).nonzero()[0].tolist()
     there, right = int(found[row, column]), int(wanted[row, column])

@@ -1,13 +1,14 @@
 """The exercises of 03_parameters."""
 
 import copy
+import math
 import operator
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.exercises import NO_RETURN, ask, describe, exercise, expect
+from helpers.exercises import NO_RETURN, ask, describe, exercise, expect, number
 from helpers.model import MLP
 from helpers.xray import registration
 
@@ -36,7 +37,7 @@ def check_count_trainable(answer):
     found, wanted = _count(answer, MLP(20, 16, 10, seed=0)), 506
     expect(
         found != 4,
-        "for MLP(20, 16, 10) I got 4: that is how many Parameters there are. Count "
+        "for MLP(20, 16, 10) I got 4: that is how many Parameters there are, and not "
         "the numbers in them.",
     )
     expect(
@@ -98,15 +99,24 @@ def check_count_trainable(answer):
         f"nn.BatchNorm1d(10) has 20 numbers in Parameters and 21 in buffers, and you "
         f"count {found}: buffers are not trained by an optimizer.",
     )
+    found = _count(answer, nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False))))
+    expect(
+        found == 50,
+        "a weight of 50 numbers, without a bias, stands in a part of a part, and you "
+        f"count {found}.",
+    )
 
 
 def _count(answer, net):
-    found = ask(answer, net, kind=None)
-    expect(found is not None, NO_RETURN.format(name="count_trainable"))
-    try:
-        return int(found)
-    except (TypeError, ValueError, RuntimeError):
-        expect(False, f"return one number; I got {describe(found)}.")
+    returned = ask(answer, net, kind=None)
+    expect(returned is not None, NO_RETURN.format(name="count_trainable"))
+    found = number(returned)
+    expect(found is not None, f"return one number; I got {describe(returned)}.")
+    expect(
+        math.isfinite(found) and found % 1 == 0,
+        f"a count is a whole number; I got {describe(returned)}.",
+    )
+    return int(found)
 
 
 # --- 3.2
@@ -156,21 +166,22 @@ def check_freeze(answer):
     expect(
         all(map(operator.is_, parameters.values(), before)),
         "after your function the layer has other Parameters than before; the optimizer "
-        "still holds the old ones. Freeze those that are there.",
+        "still holds the old ones.",
     )
+    learns = [name for name, p in parameters.items() if p.requires_grad]
+    both = learns == ["weight", "bias"]
     expect(
-        "requires_grad" not in vars(layer),
+        not both or "requires_grad" not in vars(layer),
         "you set requires_grad on the layer itself. That only gives it a new attribute, "
         "which nobody reads; its Parameters know nothing of it.",
     )
-    learns = [name for name, p in parameters.items() if p.requires_grad]
     expect(
-        not learns or layer.training,
+        not both or layer.training,
         "your function put the layer into eval mode. That changes what dropout and "
         "batch norm compute, and its Parameters learn as before.",
     )
     expect(
-        learns != ["weight", "bias"],
+        not both,
         "after your function both weight and bias still require a gradient, so the "
         "next backward() brings them one.",
     )
@@ -183,19 +194,20 @@ def check_freeze(answer):
         all(torch.equal(p, kept[f"0.{name}"]) for name, p in parameters.items()),
         "your function changed the numbers of the layer; it should only freeze them.",
     )
-    left = [p.grad is not None and bool(p.grad.any()) for p in parameters.values()]
+    left = {n for n, p in parameters.items() if p.grad is not None and p.grad.any()}
     optimizer.step()
-    moved = (layer.weight - kept["0.weight"]).abs().max()
-    expect(
-        not any(left),
-        f"the next optimizer.step() still moved the frozen weights, by up to "
-        f"{moved:.4f}: the gradient of the last backward() was still there.",
-    )
-    expect(
-        moved == 0,
-        f"the next optimizer.step() still moved the frozen weights, by up to "
-        f"{moved:.4f}: with a gradient of zeros, momentum and weight decay go on.",
-    )
+    for name, p in parameters.items():
+        moved = (p - kept[f"0.{name}"]).abs().max()
+        still = f"the next optimizer.step() still moved the frozen {name}, by up to "
+        expect(
+            name not in left,
+            f"{still}{moved:.4f}: the gradient of the last backward() was still there.",
+        )
+        expect(
+            moved == 0,
+            f"{still}{moved:.4f}: with a gradient of zeros, momentum and weight decay "
+            "go on.",
+        )
     F.cross_entropy(net(X), y).backward()
     optimizer.step()
     expect(
@@ -210,6 +222,9 @@ def check_freeze(answer):
 
 
 # --- 3.3
+
+
+ONE_MAP = "your layers together are one linear map: there is no relu between them."
 
 
 class Deep(nn.Module):
@@ -246,9 +261,7 @@ class Deep(nn.Module):
 def check_deep(answer):
     torch.manual_seed(3)
     X, net = torch.randn(64, 7), answer([7, 30, 20, 4])
-    expect(
-        isinstance(net, nn.Module), "your class is no nn.Module; keep its first line."
-    )
+    expect(isinstance(net, nn.Module), "your class is no nn.Module any more.")
     scores = ask(net.forward, X)
     expect(
         scores.shape == (64, 4),
@@ -280,40 +293,104 @@ def check_deep(answer):
     )
     for name, p in parameters.items():
         expect(
-            p.dim() < 2 or p.std() > 0,
+            p.requires_grad,
+            f"{name} does not require a gradient, so no training will change it.",
+        )
+        expect(
+            p.dim() < 2 or 1 in p.shape or p.std() > 0,
             f"all numbers of {name} are equal; then the units of a layer stay twins for "
             "ever.",
         )
-    with torch.no_grad():
-        for p in parameters.values():
-            p.copy_(torch.randn(p.shape))
-        scores, other = net(X), net(X.flip(0))
-        both, none = net(X + X.flip(0)), net(torch.zeros(64, 7))
     expect(
-        scores.min() != 0,
-        f"{int((scores == 0).sum())} of 256 scores are exactly 0, and none is negative: "
-        "your last layer has a relu too.",
-    )
-    expect(
-        not torch.allclose(both + none, scores + other, rtol=1e-3, atol=1e-3),
-        "your three layers together are one linear map: there is no relu between them.",
+        scores.requires_grad,
+        "no gradient leads from the scores back to the Parameters, so nothing could be "
+        "trained.",
     )
     net(X).square().sum().backward()
     unused = [name for name, p in parameters.items() if p.grad is None]
     expect(
         not unused,
-        f"after backward() these Parameters have no gradient: {', '.join(unused)}. "
-        "Does forward use them?",
+        f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
+        "forward doesn't use them, or it cuts the way back to them.",
     )
+    _check_layers(net, X, [7, 30, 20, 4])
+    for widths in ([7, 4], [7, 9, 8, 6, 5]):
+        said = f"right for [7, 30, 20, 4], but with widths {widths}"
+        shallow = answer(widths)
+        scores = ask(shallow.forward, X)
+        expect(
+            scores.shape == (64, widths[-1]),
+            f"{said} I got {describe(scores)} in place of scores of shape "
+            f"(64, {widths[-1]}).",
+        )
+        _check_layers(shallow, X, widths, said=f"{said}: ")
+
+
+def _check_layers(net, X, widths, said=""):
+    """Expect relu after each layer but the last, for random weights and biases."""
     with torch.no_grad():
-        shallow = answer([7, 4])
-        for p in shallow.parameters():
-            p.copy_(torch.randn(p.shape))
-        found = shallow(X)
+        for p in net.parameters():
+            p.copy_(torch.randn(p.shape) / 2)
+        scores, other = net(X), net(X.flip(0))
+        both, none = net(X + X.flip(0)), net(torch.zeros_like(X))
+        layers = _layers(net, widths)
+    if layers is None:  # laid out in a way of its own
+        expect(scores.min() < 0, f"{said}none of {scores.numel()} scores is negative.")
+        linear = torch.allclose(both + none, scores + other, rtol=1e-3, atol=1e-3)
+        expect(linear == (len(widths) == 2), said + ONE_MAP)
+        return
+    wanted = _computed(layers, X, torch.relu, _nothing)
+    if torch.allclose(scores, wanted, rtol=1e-3, atol=1e-3):
+        return
+    for why, between, after in (
+        ("your last layer has a relu too.", torch.relu, torch.relu),
+        (ONE_MAP, _nothing, _nothing),
+        ("there is a sigmoid between your layers, not relu.", torch.sigmoid, _nothing),
+        ("there is a tanh between your layers, not relu.", torch.tanh, _nothing),
+        ("the scores went through a softmax.", torch.relu, _softmax),
+        ("the scores went through a log_softmax.", torch.relu, _log_softmax),
+        ("the scores went through a sigmoid.", torch.relu, torch.sigmoid),
+    ):
+        wrong = _computed(layers, X, between, after)
+        expect(not torch.allclose(scores, wrong, rtol=1e-3, atol=1e-4), said + why)
+    n, k = divmod(int((scores - wanted).abs().argmax()), scores.shape[1])
     expect(
-        found.shape == (64, 4) and found.min() != 0,
-        "with widths [7, 4] there is one layer, and no relu; yours gives other scores.",
+        False,
+        f"{said}with a relu after each layer but the last, one of the scores is "
+        f"{wanted[n, k]:.2f}, and yours is {scores[n, k]:.2f}.",
     )
+
+
+def _nothing(z):
+    return z
+
+
+def _softmax(scores):
+    return scores.softmax(dim=1)
+
+
+def _log_softmax(scores):
+    return scores.log_softmax(dim=1)
+
+
+def _layers(net, widths):
+    """The (W, b) of each layer, told by their shapes; None where these don't tell."""
+    left, layers = list(net.parameters()), []
+    for num_inputs, num_outputs in zip(widths, widths[1:]):
+        weights = [p for p in left if set(p.shape) == {num_inputs, num_outputs}]
+        biases = [p for p in left if p.numel() == num_outputs]
+        if len(weights) != 1 or len(biases) != 1:
+            return None
+        W, b = weights[0].detach(), biases[0].detach().flatten()
+        layers.append((W if W.shape == (num_inputs, num_outputs) else W.T, b))
+    return layers
+
+
+def _computed(layers, X, between, after):
+    *hidden, (W, b) = layers
+    for W_i, b_i in hidden:
+        X = between(X @ W_i + b_i)
+    return after(X @ W + b)
 
 
 # --- 3.4
@@ -397,7 +474,7 @@ def check_never_changed(answer):
     expect(
         not found,
         f"for an optimizer with two groups, which together hold all, you named "
-        f"{_said(found)}; look into each group.",
+        f"{_said(found)}; a step changes the Parameters of every group.",
     )
     net.W1.requires_grad_(False)
     found = _names(answer, net, _sgd(net))
@@ -405,6 +482,19 @@ def check_never_changed(answer):
         found == {"W1"},
         f"I froze W1 and made an optimizer that holds it, and you named {_said(found)}; "
         "a frozen Parameter gets no gradient, so no step changes it.",
+    )
+    found = _names(answer, net, torch.optim.SGD([net.b1, net.W2, net.b2], lr=0.1))
+    expect(
+        found == {"W1"},
+        f"W1 is frozen, and I handed the optimizer only the other three; you named "
+        f"{_said(found)}.",
+    )
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    found = _names(answer, net, _sgd(net[2]))
+    expect(
+        found == {"0.weight", "0.bias"},
+        "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So "
+        f"0.weight and 0.bias stay as they are, and you named {_said(found)}.",
     )
 
 
@@ -437,6 +527,8 @@ def _names(answer, net, optimizer):
         all(map(torch.equal, tensors, before)),
         "your function changed numbers of the model; it should only look.",
     )
+    twice = [name for name in found if list(found).count(name) > 1]
+    expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
     return set(found)
 
 
@@ -491,15 +583,21 @@ def check_write_means(answer):
             f"net.{name} had the shape {tuple(old[name].shape)}, and after your function "
             f"it has {tuple(now.shape)}.",
         )
+        expect(
+            now.dtype == old[name].dtype,
+            f"net.{name} was of type {old[name].dtype}, and after your function it is of "
+            f"{now.dtype}, which the others can't be multiplied by.",
+        )
     W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
     expect(
-        not torch.equal(W1, old["W1"]),
-        "no number of net.W1 has changed; `W1 = ...` only gives a name to another "
-        "tensor.",
+        not all(torch.equal(p, old[name]) for name, p in kept.items()),
+        "no number of the four Parameters has changed. (`W1 = ...` only gives a name "
+        "to another tensor.)",
     )
+    expect(not torch.equal(W1, old["W1"]), "no number of net.W1 has changed.")
     expect(
         not torch.allclose(W1, old["W1"] + means.T),
-        "column k of W1 is mean k plus what was there before; overwrite the old numbers.",
+        "column k of W1 is mean k plus what was there before.",
     )
     expect(
         not torch.equal(W1, means.reshape(12, 10)),
@@ -545,6 +643,5 @@ def check_write_means(answer):
     means.zero_()
     expect(
         W1.any(),
-        "net.W1 now shares its memory with means: when one changes, so does the other. "
-        "Copy the numbers.",
+        "net.W1 now shares its memory with means: when one changes, so does the other.",
     )

@@ -1,12 +1,24 @@
 """The exercises of 04_training."""
 
 import copy
+import math
 
+import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from helpers.exercises import ask, describe, exercise, expect
+from helpers.exercises import ask, describe, exercise, expect, number
 from helpers.model import MLP
+
+
+def near(found, wanted):
+    """Whether two numbers, or two tensors of one shape, are equal up to rounding."""
+    found, wanted = (torch.as_tensor(value).double() for value in (found, wanted))
+    return found.shape == wanted.shape and torch.allclose(
+        found, wanted, rtol=1e-4, atol=1e-5
+    )
+
 
 # --- 4.1
 
@@ -37,51 +49,151 @@ def cross_entropy(scores, y):
 def check_cross_entropy(answer):
     torch.manual_seed(1)
     scores, y = 3 * torch.randn(7, 10), torch.tensor([3, 1, 4, 1, 5, 9, 2])
-    found = ask(answer, scores, y)
-    wanted = F.cross_entropy(scores, y)
-    each = F.cross_entropy(scores, y, reduction="none")
+    with _Calls() as called:
+        returned = ask(answer, scores, y, kind=object)
     expect(
-        found.shape != each.shape,
+        not isinstance(returned, torch.Tensor) or returned.shape != (7,),
         "I got a loss for each picture; the loss of the batch is their mean.",
     )
+    found = number(returned)
     expect(
-        found.dim() == 0,
-        f"I got {describe(found)}; the loss of a batch is one number.",
+        found is not None,
+        f"I got {describe(returned)}; the loss of a batch is one number.",
     )
-    expect(not torch.allclose(found, each.sum()), "I got the sum; take the mean.")
+    wanted = float(F.cross_entropy(scores.double(), y))
+    if not near(found, wanted):
+        _explain_loss(found, wanted, scores.double(), y)
     expect(
-        not torch.allclose(found, -wanted),
-        "the sign is wrong: a probability is below 1, so its logarithm is negative, "
-        "and the loss is minus that.",
+        F.cross_entropy not in called.functions,
+        "the number is right, but your function calls F.cross_entropy, and the task "
+        "asks for one without it.",
     )
-    chosen = scores.softmax(dim=1)[range(7), y].mean()
+    _check_large_scores(answer)
+
+
+class _Calls(TorchFunctionMode):
+    """Notes which functions of PyTorch are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.functions = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.functions.append(function)
+        return function(*args, **(kwargs or {}))
+
+
+def _explain_loss(found, wanted, scores, y):
+    rows, logs = range(len(y)), scores.log_softmax(dim=1)
+    chances, right = logs.exp()[rows, y], scores[rows, y]
+    by_column = scores - scores.max(dim=0).values
+    mistakes = [
+        (7 * wanted, "I got the sum over the pictures, and not their mean."),
+        (
+            -wanted,
+            "the sign is wrong: a probability is below 1, so its logarithm is negative, "
+            "and the loss is minus that.",
+        ),
+        (
+            -chances.mean().log(),
+            "I got the logarithm of the mean probability, and not the mean of the "
+            "logarithms.",
+        ),
+        (
+            -chances.mean(),
+            "I got minus the mean probability of the right labels: no logarithm of it "
+            "was taken.",
+        ),
+        (
+            1 - chances.mean(),
+            "I got 1 minus the mean probability of the right labels: no logarithm of "
+            "it was taken.",
+        ),
+        (
+            -scores.log_softmax(dim=0)[rows, y].mean(),
+            "your softmax adds up over the pictures of the batch (dim=0), and not over "
+            "the ten scores of each picture.",
+        ),
+        (
+            -logs[:, y].mean(),
+            "I got a mean over 49 numbers: of each of the 7 pictures you took the "
+            "probabilities of all 7 labels, and not that of its own alone.",
+        ),
+        (
+            wanted / 10,
+            "I got a tenth of the loss: your mean goes over ten numbers for each "
+            "picture, of which nine are 0.",
+        ),
+        (
+            -right.mean(),
+            "I got minus the mean score of the right labels; the other nine scores of "
+            "a picture have no say in it.",
+        ),
+        (
+            scores.logsumexp(dim=1).mean(),
+            "I got the logarithm of the sum alone; the score of the right label has no "
+            "say in it.",
+        ),
+        (
+            F.cross_entropy(logs.exp(), y),
+            "a softmax was applied to probabilities: the softmax was taken twice.",
+        ),
+        (
+            F.cross_entropy(by_column, y),
+            "from the ten scores of a picture you took away ten different numbers (the "
+            "largest of each column), and that changes its softmax.",
+        ),
+        (wanted / math.log(2), "your logarithm is the one to the base 2, and not ln."),
+        (wanted / math.log(10), "your logarithm is the one to the base 10, and not ln."),
+    ]
+    for value, why in mistakes:
+        expect(not near(found, float(value)), why)
     expect(
-        not torch.allclose(found, -chosen.log()),
-        "I got the logarithm of the mean probability; take the mean of the logarithms.",
-    )
-    over_batch = F.cross_entropy(scores.T, torch.zeros(10, dtype=torch.int64))
-    columns = -scores.log_softmax(dim=0)[range(7), y].mean()
-    expect(
-        not (torch.allclose(found, columns) or torch.allclose(found, over_batch)),
-        "your softmax adds up over the pictures of the batch (dim=0); it has to add "
-        "up over the ten scores of each picture (dim=1).",
-    )
-    expect(
-        torch.allclose(found, wanted, rtol=1e-4),
+        False,
         f"for 7 pictures with random scores I got {found:.4f}, and F.cross_entropy "
         f"says {wanted:.4f}.",
     )
-    large = torch.tensor([[1000.0, 0.0, -1000.0]]).repeat(2, 4)[:, :10]
-    with_large = answer(large.clone(), torch.tensor([0, 1]))
+
+
+def _check_large_scores(answer):
+    def loss(rows, y):
+        scores = torch.tensor([row + [0.0] * (10 - len(row)) for row in rows])
+        returned = answer(scores, torch.tensor(y))
+        found = number(returned)
+        expect(found is not None, f"with scores of 1000 I got {describe(returned)}.")
+        return found, float(F.cross_entropy(scores, torch.tensor(y)))
+
+    large, hopeless = [1000.0, 999.0], [1000.0, 0.0, -1000.0]
+    found, wanted = loss([large], [1])
     expect(
-        bool(torch.as_tensor(with_large).isfinite()),
-        "with scores of 1000 and -1000 the result is not finite: exp(1000) is infinity.",
+        math.isfinite(found),
+        "with scores of 1000 and 999 the result is not finite, and exp(1000) is "
+        "infinity.",
     )
     expect(
-        torch.allclose(with_large, F.cross_entropy(large, torch.tensor([0, 1]))),
-        f"right for small scores, but with scores of 1000 and -1000 I got "
-        f"{with_large:.1f} instead of 501.4; a small number added before the logarithm "
-        "hides the overflow and changes the result.",
+        near(found, wanted),
+        f"right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
+        f"instead of {wanted:.2f}: the scores are no longer what they were.",
+    )
+    found, wanted = loss([hopeless], [1])
+    expect(
+        math.isfinite(found),
+        "right for small scores, but where the right label has score 0, and another "
+        "1000, the result is not finite: so small a probability comes out as 0, and "
+        "the logarithm of 0 is minus infinity.",
+    )
+    expect(
+        near(found, wanted),
+        "right for small scores, but where the right label has score 0, and another "
+        f"1000, I got {found:.1f} instead of {wanted:.1f}: a larger number stood in "
+        "for so small a probability.",
+    )
+    found, wanted = loss([large, [1.0, 2.0, 3.0]], [1, 0])
+    expect(
+        near(found, wanted),
+        "right for each picture alone, but with scores of 1000 in one row and up to 3 "
+        f"in the next I got {found:.2f} instead of {wanted:.2f}: what is done about "
+        "the first row spoils the second.",
     )
 
 
@@ -111,43 +223,64 @@ def sgd_update(parameters, lr):
     "parameters that it was given, and their gradients.",
 )
 def check_sgd_step(answer):
-    parameters, kept, gradients = _with_gradients()
-    answer(parameters, 0.5)
-    moved = [p.detach() - k for p, k in zip(parameters, kept)]
-    expect(
-        any(step.any() for step in moved),
-        "the parameters have not changed; `p = p - ...` makes a new tensor and leaves "
-        "the parameter as it was.",
-    )
-    last_only = moved[-1].any() and not any(step.any() for step in moved[:-1])
-    first_only = moved[0].any() and not any(step.any() for step in moved[1:])
-    expect(
-        not (last_only or first_only),
-        "I gave you three parameters, and only one of them has changed.",
-    )
-    for step, gradient in zip(moved, gradients):
+    for lr in (0.5, 0.03):
+        given, kept, gradients = _with_gradients()
+        parameters = list(given)
+        answer(given, lr)
+        moved = [p.detach() - k for p, k in zip(parameters, kept)]
+        gone = all(p.grad is None or not p.grad.any() for p in parameters)
+        changed = sum(bool(step.any()) for step in moved)
+        same = len(given) == 3 and all(p is q for p, q in zip(given, parameters))
         expect(
-            not torch.allclose(step, 0.5 * gradient, atol=1e-6),
-            "the parameters moved along their gradients, uphill; subtract.",
+            same or changed,
+            "the list holds other tensors after your step; the parameters that a model "
+            "has are those from before, and they have not changed.",
+        )
+        expect(same, "the list does not hold the same parameters after your step.")
+        expect(
+            changed or not gone,
+            "the parameters have not changed, and their gradients are gone.",
         )
         expect(
-            not torch.allclose(step, -gradient, atol=1e-6),
-            "the parameters moved by the whole gradient; multiply it by lr.",
+            changed,
+            "the parameters have not changed. (`p = p - ...` makes a new tensor and "
+            "leaves the parameter as it was.)",
         )
         expect(
-            torch.allclose(step, -0.5 * gradient, atol=1e-6),
-            "the parameters did not move by -lr * grad.",
+            changed == 3,
+            f"I gave you three parameters, and only {changed} of them changed.",
         )
+        for step, gradient in zip(moved, gradients):
+            _check_step(step, gradient, lr)
+        expect(
+            all(p.requires_grad and p.is_leaf for p in parameters),
+            "a parameter no longer asks for a gradient after your step.",
+        )
+        expect(
+            gone,
+            "the old gradients are still there after your step, so the next backward() "
+            "would add to them.",
+        )
+
+
+def _check_step(step, gradient, lr):
+    if near(step, -lr * gradient):
+        return
+    share = float(-(step * gradient).sum() / gradient.square().sum())
+    along = near(step, -share * gradient)
     expect(
-        all(p.requires_grad and p.is_leaf for p in parameters),
-        "a parameter no longer asks for a gradient after your step; put the update "
-        "under torch.no_grad() and leave requires_grad alone.",
+        not along or share > 0,
+        "the parameters moved along their gradients, uphill.",
     )
     expect(
-        all(p.grad is None or not p.grad.any() for p in parameters),
-        "the old gradients are still there after your step, so the next backward() "
-        "would add to them.",
+        not along or not near(share, 1.0),
+        f"with lr {lr} the parameters moved by their whole gradients; lr had no effect.",
     )
+    expect(
+        not along,
+        f"with lr {lr} the parameters moved by {share:.3g} times their gradients.",
+    )
+    expect(False, "the parameters did not move by -lr * grad.")
 
 
 def _with_gradients():
@@ -185,48 +318,114 @@ def momentum_step(parameter, velocity, lr, momentum):
     "in the velocity: momentum also raises the step size.",
 )
 def check_momentum_step(answer):
-    ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
-    optimizer = torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
-    velocity, start = torch.zeros(4), ours.detach().clone()
+    for lr, momentum in ((0.2, 0.9), (0.1, 0.5)):
+        _check_momentum(answer, lr, momentum)
+
+
+def _check_momentum(answer, lr, momentum):
     torch.manual_seed(3)
     gradients = torch.randn(3, 4)
-    for count, gradient in enumerate(gradients, start=1):
+    ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
+    optimizer = torch.optim.SGD([theirs], lr=lr, momentum=momentum)
+    velocity, velocities, steps = torch.zeros(4), [], []
+    for gradient in gradients:
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        velocity = answer(ours, velocity, 0.1, 0.9)
+        before = ours.detach().clone()
+        velocity = answer(ours, velocity, lr, momentum)
         expect(
-            isinstance(velocity, torch.Tensor),
+            isinstance(velocity, torch.Tensor) and velocity.shape == (4,),
             f"your function returned {describe(velocity)}; the next step needs the new "
             "velocity.",
         )
+        expect(
+            velocity is not ours,
+            "your function returned the parameter; the next step needs the new "
+            "velocity.",
+        )
+        velocities.append(velocity.detach().clone())
+        steps.append(ours.detach() - before)
         optimizer.step()
-        if count == 1:
-            plain = torch.allclose(velocity, gradient)
-            expect(
-                not torch.allclose(velocity, 0.1 * gradient, atol=1e-6),
-                "the first velocity is a tenth of the gradient: you weighted the "
-                "gradient by 1 - momentum or by lr. PyTorch's SGD takes it whole, and "
-                "lr comes in where the parameter moves.",
-            )
-            expect(plain, "the first velocity, from rest, should be the gradient.")
-            expect(not torch.equal(ours, start), "the parameter itself has not moved.")
-            expect(
-                torch.allclose(ours, theirs, atol=1e-6),
-                "after one step from rest the parameter should stand at "
-                "start - lr * gradient, and it doesn't.",
-            )
+    _check_velocities(velocities, gradients, lr, momentum)
+    _check_steps(steps, velocities, gradients, lr, momentum)
     expect(
-        not torch.allclose(velocity, gradients[-1], atol=1e-6),
-        "your velocity forgets: after three steps it is just the last gradient.",
+        near(ours.detach(), theirs.detach()),
+        f"with lr {lr} and momentum {momentum} the velocities are right, but after "
+        "three steps the parameter is not where torch.optim.SGD puts it.",
     )
     expect(
-        not torch.allclose(velocity, gradients.sum(dim=0), atol=1e-6),
-        "your velocity never fades: it is the sum of all gradients. Multiply the old "
-        "one by momentum.",
+        ours.requires_grad,
+        "the parameter no longer asks for a gradient after your step.",
+    )
+
+
+def _check_velocities(velocities, gradients, lr, momentum):
+    case = f"with lr {lr} and momentum {momentum}"
+    first, second, last = velocities
+    for factor, what in (
+        (-1.0, "minus the gradient"),
+        (-lr, "minus lr times the gradient"),
+        (lr, "lr times the gradient"),
+        (1 - momentum, "the gradient times 1 - momentum"),
+        (momentum, "the gradient times momentum"),
+        (0.0, "still zero"),
+    ):
+        expect(
+            not near(first, factor * gradients[0]),
+            f"{case} the first velocity, from rest, is {what}. PyTorch's SGD takes the "
+            "gradient whole and with its sign.",
+        )
+    expect(
+        near(first, gradients[0]),
+        "the first velocity, from rest, should be the gradient.",
+    )
+    kept = second - gradients[1]
+    share = float((kept * first).sum() / first.square().sum())
+    expect(
+        near(second, momentum * first + gradients[1]) or not near(kept, share * first),
+        f"{case} the second velocity holds {share:.2g} times the first one: "
+        + (
+            "your velocity forgets."
+            if near(share, 0.0)
+            else "your velocity never fades."
+            if near(share, 1.0)
+            else f"it should keep {momentum} of itself."
+        ),
     )
     expect(
-        torch.allclose(ours, theirs, atol=1e-6),
-        "the first step is right, but after three the parameter is not where "
-        "torch.optim.SGD puts it. Does it move along the new velocity, not the old?",
+        near(last, momentum * second + gradients[2]),
+        "the first velocity is right, but a later one is not `momentum` times the one "
+        "before plus the gradient.",
+    )
+
+
+def _check_steps(steps, velocities, gradients, lr, momentum):
+    first = velocities[0]
+    expect(any(step.any() for step in steps), "the parameter itself has not moved.")
+    expect(
+        steps[0].any()
+        or not near(torch.stack(steps[1:]), -lr * torch.stack(velocities[:2])),
+        "in the first step the parameter stays, and then it moves along the velocity "
+        "of the step before.",
+    )
+    expect(
+        not near(steps[0], lr * first),
+        "the parameter moved along the velocity, uphill.",
+    )
+    ahead = [momentum * v + g for v, g in zip(velocities, gradients)]
+    expect(
+        not near(torch.stack(steps), -lr * torch.stack(ahead)),
+        "the parameter moved by lr times (momentum * velocity + gradient), one step "
+        "ahead of the velocity: that is Nesterov's momentum.",
+    )
+    expect(
+        not near(torch.stack(steps), -lr * gradients),
+        "the parameter moved by lr times the gradient: the velocity has no say in it.",
+    )
+    share = float(-(steps[0] * first).sum() / first.square().sum())
+    expect(
+        near(share, lr) or not near(steps[0], -share * first),
+        f"with lr {lr} and momentum {momentum} the parameter moved by {share:.3g} times "
+        "the velocity.",
     )
 
 
@@ -258,40 +457,84 @@ def read_curve(losses):
     notice="Notice that NaN needs a test of its own: last > first is False for it.",
 )
 def check_read_curve(answer):
-    curves = {
-        "fine": ([2.30, 1.20, 0.80, 0.60, 0.50, 0.45], "that falls from 2.30 to 0.45"),
-        "too low": ([2.30, 2.28, 2.25, 2.22, 2.18, 2.15], "that crawls down to 2.15"),
-        "too high": ([2.30, 2.90, 4.10, 3.50, 6.00, 5.20], "that climbs to 5.20"),
-    }
-    for wanted, (losses, shape) in curves.items():
+    for wanted, losses, seen in CURVES:
         found = ask(answer, list(losses), kind=None)
         expect(
-            isinstance(found, str) and found in curves,
+            isinstance(found, str) and found in ("too low", "fine", "too high"),
             f"return one of 'too low', 'fine' and 'too high'; I got {describe(found)}.",
         )
-        expect(
-            found == wanted,
-            f"for a loss {shape} you said {found!r}, and lr is "
-            + ("just fine." if wanted == "fine" else f"{wanted}."),
-        )
-    found = answer([2.30, 5.00, 80.0, float("nan")])
-    expect(
-        found == "too high",
-        f"for a loss that ends in NaN you said {found!r}. Every comparison with NaN "
-        "is False, so it slips through.",
-    )
-    found = answer([2.30, 0.80, 0.60, 0.90, 0.70, 1.90])
-    expect(
-        found == "too high",
-        f"for a loss that fell to 0.60 and jumped back to 1.90 you said {found!r}; "
-        "look at the lowest loss on the way too.",
-    )
-    found = answer([2.31, 1.05, 1.10, 0.66, 0.71, 0.52])
-    expect(
-        found == "fine",
-        f"for a loss that wobbles a little and falls to 0.52 you said {found!r}; "
-        "batches differ, so small ups are normal.",
-    )
+        run = ", ".join(f"{loss:.2f}" for loss in losses)
+        expect(found == wanted, f"for the losses {run} you said {found!r}. {seen}")
+
+
+CURVES = (
+    (
+        "fine",
+        [2.30, 1.20, 0.80, 0.60, 0.50, 0.45],
+        "They fall to a fifth of the first, and never rise.",
+    ),
+    (
+        "too low",
+        [2.30, 2.28, 2.25, 2.22, 2.18, 2.15],
+        "They crawl: at the end not even a tenth of the loss is gone.",
+    ),
+    (
+        "too high",
+        [2.30, 2.90, 4.10, 3.50, 6.00, 5.20],
+        "They climb, and end above their start.",
+    ),
+    (
+        "too high",
+        [2.30, 5.00, 80.0, math.nan],
+        "Every comparison with NaN is False, so it slips through.",
+    ),
+    (
+        "too high",
+        [2.30, 0.80, 0.60, 0.90, 0.70, 1.70],
+        "On the way the loss was 0.60, and the last one is more than twice as high.",
+    ),
+    (
+        "fine",
+        [2.31, 1.05, 1.10, 0.66, 0.71, 0.52],
+        "They wobble a little, and fall; batches differ, so small ups are normal.",
+    ),
+    (
+        "too low",
+        [2.30, 2.24, 2.15, 2.06, 1.95],
+        "At the end 15 % of the loss is gone, which is less than a fifth.",
+    ),
+    (
+        "fine",
+        [2.30, 2.15, 2.00, 1.85, 1.70],
+        "At the end 26 % of the loss is gone, which is more than a fifth.",
+    ),
+    (
+        "fine",
+        [2.30, 0.90, 0.50, 0.70, 0.85],
+        "The last loss is 1.7 times the lowest one, which is not more than twice.",
+    ),
+    (
+        "too high",
+        [2.30, 0.90, 0.50, 0.80, 1.20],
+        "The last loss is 2.4 times the lowest one, which is more than twice.",
+    ),
+    (
+        "fine",
+        [0.60, 0.50, 0.44, 0.40],
+        "A third of the loss is gone at the end, though all of them are small.",
+    ),
+    (
+        "too low",
+        [0.60, 0.58, 0.57, 0.55, 0.54],
+        "A tenth of the loss is gone at the end, small as all of them are.",
+    ),
+    (
+        "too high",
+        [2.30, 0.90, 0.60, 1.10, 1.95],
+        "Less than a fifth is gone at the end, but the last loss is more than three "
+        "times the lowest one, and what is too high comes first.",
+    ),
+)
 
 
 # --- 4.5
@@ -322,37 +565,68 @@ def check_most_typical(answer):
     torch.manual_seed(4)
     images = 3 * torch.rand(50, 20)
     before = copy.deepcopy(net.state_dict())
-    found = ask(answer, net, images)
-    with torch.no_grad():
-        scores = net(images)
+    returned = ask(answer, net, images, kind=object)
+    found = _positions(returned)
     expect(
         found.shape != (50,),
         "I got 50 numbers, one for each picture: that is what each picture is taken "
         "for. The task is one picture for each of the ten kinds.",
     )
     expect(
+        found.shape != (10, 20),
+        "I got ten rows of pixels, perhaps the pictures themselves, and not where they "
+        "stand.",
+    )
+    expect(
         not found.is_floating_point(),
-        "I got decimal numbers, perhaps the probabilities; return where they stand, "
-        "the positions of the pictures.",
+        "I got decimal numbers, perhaps the probabilities, and not where the pictures "
+        "stand.",
     )
     expect(
         found.shape == (10,),
-        f"I got {describe(found)}; return ten positions, one for each kind.",
+        f"I got {describe(returned)}; return ten positions, one for each kind.",
     )
-    raw, wanted = scores.argmax(dim=0), scores.softmax(dim=1).argmax(dim=0)
-    expect(
-        torch.equal(found, wanted) or not torch.equal(found, raw),
-        "you compared the raw scores. A picture whose ten scores are all high wins "
-        "although the model is not sure of it; compare probabilities.",
-    )
-    expect(
-        not torch.equal(found, scores.softmax(dim=0).argmin(dim=0)),
-        "these are the least typical pictures.",
-    )
-    expect(
-        torch.equal(found, wanted),
-        "these are not the pictures with the highest probability of each kind.",
-    )
+    with torch.no_grad():
+        scores = net(images)
+    chances, found = scores.softmax(dim=1), found.long()
+    wanted, surest = chances.argmax(dim=0), chances.max(dim=1).values
+    if not torch.equal(found, wanted):
+        expect(
+            not torch.equal(found, scores.argmax(dim=0)),
+            "these are the pictures with the highest raw score of each kind. (A softmax "
+            "over the pictures, dim=0, finds the same ones.) A picture whose ten scores "
+            "are all high wins there, although the model is not sure of it.",
+        )
+        expect(
+            not torch.equal(found, chances.argmin(dim=0)),
+            "these are the least typical pictures.",
+        )
+        expect(
+            not torch.equal(found.sort().values, surest.topk(10).indices.sort().values),
+            "these are the ten pictures that the model is surest of, whatever kind it "
+            "takes them for.",
+        )
+        k = int((found != wanted).nonzero()[0])
+        fits = 0 <= int(found[k]) < 50
+        other = f"has {chances[found[k], k]:.3f}" if fits else "does not exist"
+        expect(
+            False,
+            f"of kind {k}, picture {int(wanted[k])} has the highest probability, "
+            f"{chances[wanted[k], k]:.3f}; your picture {int(found[k])} {other}.",
+        )
     after = net.state_dict()
     same = all(torch.equal(before[name], after[name]) for name in before)
     expect(same, "your function changed the model.")
+
+
+def _positions(returned):
+    """What an answer returned as a tensor: a list or an array will do as well."""
+    if isinstance(returned, (list, tuple)):
+        numbers = [number(value) for value in returned]
+        if numbers and None not in numbers:
+            return torch.tensor(numbers)
+    if isinstance(returned, np.ndarray) and returned.dtype.kind in "iuf":
+        return torch.from_numpy(returned)
+    fine = isinstance(returned, torch.Tensor)
+    expect(fine, f"I got {describe(returned)}; return ten positions, one for each kind.")
+    return returned

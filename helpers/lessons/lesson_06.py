@@ -7,10 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Real
 
-import numpy as np
-import torch
-
-from helpers.exercises import NO_RETURN, ask, describe, exercise, expect
+from helpers.exercises import NO_RETURN, ask, describe, exercise, expect, number
 
 CHANGED_INSIDE = "your {name} changed a list inside of what it was given."
 
@@ -31,11 +28,9 @@ def _name(answer):
 def _number(answer, found, wanted):
     """What an answer returned as a float; `wanted` says what the task asks for."""
     expect(found is not None, NO_RETURN.format(name=_name(answer)))
-    if isinstance(found, (torch.Tensor, np.ndarray)) and found.ndim == 0:
-        found = found.item()
-    is_number = isinstance(found, Real) and not isinstance(found, bool)
-    expect(is_number, f"return {wanted}; I got {describe(found)}.")
-    return float(found)
+    value = number(found)
+    expect(value is not None, f"return {wanted}; I got {describe(found)}.")
+    return float(value)
 
 
 def _equal(found, wanted):
@@ -177,10 +172,10 @@ def check_sample_lr(answer):
         and not _within(found, math.log(LOW), math.log(HIGH)),
         f"{reach}: these are logarithms of learning rates, not learning rates.",
     )
-    mixed = _within(found, math.exp(math.log10(LOW)), math.exp(math.log10(HIGH)))
-    mixed = mixed or _within(found, 10 ** math.log(LOW), 10 ** math.log(HIGH))
+    mixed = _fills(found, math.exp(math.log10(LOW)), math.exp(math.log10(HIGH)))
+    mixed = mixed or _fills(found, 10 ** math.log(LOW), 10 ** math.log(HIGH))
     expect(
-        not mixed or _within(found, LOW, HIGH),
+        not mixed,
         f"{reach}: the way back had another base than the way there (one of them 10, "
         "the other e).",
     )
@@ -190,6 +185,13 @@ def check_sample_lr(answer):
         f"2,000 draws gave only {len(set(found))} different numbers: a grid. The task "
         "asks for any number between low and high.",
     )
+    smallest = [lr for lr in found if lr < 0.001]
+    expect(
+        len(set(smallest)) > len(smallest) / 4 or not smallest,
+        f"of 2,000 draws {len(smallest):,} lay below 0.001, and these are only "
+        f"{len(set(smallest))} different numbers. The task asks for any number between "
+        "low and high.",
+    )
     decades = [sum(a <= lr < 10 * a for lr in found) for a in (0.0001, 0.001, 0.01)]
     said = (
         f"of 2,000 draws between {LOW} and {HIGH}, {decades[0]:,} lay below 0.001, "
@@ -198,6 +200,13 @@ def check_sample_lr(answer):
     expect(
         _unevenness((lr - LOW) / (HIGH - LOW) for lr in found) > FAR,
         f"{said}: that is uniform, and not log-uniform.",
+    )
+    even = max(decades) - min(decades) < FAR * DRAWS
+    low_half = sum(0.001 <= lr < 0.00316 for lr in found)
+    expect(
+        not even or abs(low_half - decades[1] / 2) < FAR * DRAWS / 2,
+        f"{said}, which is even. But of those between 0.001 and 0.01, {low_half:,} lay "
+        "below 0.00316, the middle on a log scale.",
     )
     expect(
         _unevenness(_log_shares(found, LOW, HIGH)) < FAR,
@@ -227,6 +236,14 @@ def _draws(answer, rng, low, high):
 def _within(found, low, high):
     room = 1e-6 * abs(high - low)
     return low - room <= min(found) and max(found) <= high + room
+
+
+def _fills(found, low, high):
+    """Whether they lie between low and high, and come near to both, on a log scale."""
+    if not _within(found, low, high):
+        return False
+    shares = _log_shares([max(lr, low) for lr in found], low, high)
+    return min(shares) < 0.05 and max(shares) > 0.95
 
 
 def _log_shares(found, low, high):
@@ -269,7 +286,9 @@ def check_best_setting(answer):
         (0.01, 1): [0.72, 0.70, 0.71, 0.70, 0.72],  # the largest sum
         (0.2, 1): [0.885, 0.885, 0.78],  # the best median and the best first seed
         (0.1, 2): [0.88, 0.86, 0.87],  # the best mean
-        (0.1, 1): [0.866, 0.866, 0.872],  # the best of the worst and of the last seeds
+        (0.1, 1): [0.866, 0.872, 0.866],  # the best of the worst seeds
+        (0.05, 2): [0.80, 0.84, 0.90],  # the best last seed
+        (0.3, 2): [0.84, 0.91, 0.84, 0.84],  # the best middle of worst and best
         (0.5, 1): [0.60, 0.92, 0.61],  # the luckiest seed
         (1.0, 4): [0.10, 0.10, 0.11],  # the worst
     }
@@ -296,6 +315,15 @@ def check_best_setting(answer):
         f"{said}: five seeds have the largest sum, but their mean is only {mean:.2f}.",
     )
     expect(found != (1.0, 4), f"{said}: that is the worst of all.")
+    expect(
+        found != (0.05, 2),
+        f"{said}: no last seed is higher, but their mean is only {mean:.3f}.",
+    )
+    expect(
+        found != (0.3, 2),
+        f"{said}: halfway between its lowest and its highest seed stands the highest "
+        f"number, 0.875, but the mean of all four is only {mean:.3f}.",
+    )
     expect(
         found != (0.1, 1),
         f"{said}: the highest of the lowest seeds, but another setting has a mean "
@@ -337,7 +365,7 @@ def honest_score(first_half, second_half):
 )
 def check_honest_score(answer):
     first = [0.81, 0.92, 0.89, 0.82, 0.83]
-    second = [0.86, 0.84, 0.875, 0.91, 0.855]
+    second = [0.86, 0.84, 0.875, 0.91, 0.825]
     found = _number(answer, _ask(answer, first, second), "one accuracy")
     expect(
         not _equal(found, 1),
@@ -377,19 +405,24 @@ def check_honest_score(answer):
         not _equal(found, 0.86),
         "you returned 0.86, the score of the setting that is worst on the first half.",
     )
+    expect(
+        not _equal(found, 0.825),
+        "you returned 0.825, the lowest of the second half; that of the chosen setting "
+        "is another one.",
+    )
     said = "first half 0.81, 0.92, 0.89, 0.82, 0.83, second 0.86, 0.84, 0.875, 0.91, "
     expect(
         _equal(found, 0.84),
-        f"{said}0.855: you returned {found:g}, and the setting chosen on the first "
+        f"{said}0.825: you returned {found:g}, and the setting chosen on the first "
         "half scores 0.84 on the second.",
     )
     again = _number(
-        answer, _ask(answer, [0.5, 0.6, 0.7], [0.8, 0.9, 0.65]), "one accuracy"
+        answer, _ask(answer, [0.5, 0.6, 0.7], [0.8, 0.6, 0.65]), "one accuracy"
     )
     expect(
         _equal(again, 0.65),
         "right for five settings, but with 0.5, 0.6, 0.7 on the first half and 0.8, "
-        f"0.9, 0.65 on the second you returned {again:g}.",
+        f"0.6, 0.65 on the second you returned {again:g}.",
     )
 
 
@@ -540,7 +573,7 @@ def check_random_search(answer):
         "twice the same seed, random.Random(0), gave two different rows of settings: "
         "something in your function is not drawn from rng.",
     )
-    losses = _search(answer, 20, seed=1, below=1.0)
+    losses = _search(answer, 20, seed=1, below=5.0)
     expect(
         losses.asked != first.asked[: len(losses.asked)],
         "random.Random(0) and random.Random(1) drew the very same settings.",
