@@ -1,22 +1,32 @@
 """The doctor: why does this model not learn?
 
-The checks in `STATIC` come first, causes before their consequences. Only where they
-find nothing does the doctor train, for a few steps, to judge the learning rate.
+The checks stand in `checks.py`, causes before their consequences. Only where all those
+that look find nothing does the doctor train, for a few steps, to see whether it learns.
 """
 
-import math
+import contextlib
+import io
+import time
+import warnings
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from helpers.diagnosis.case import TRIAL, Case
-from helpers.diagnosis.checks import STATIC, one_line, raises, wrong_output_width
+from helpers.diagnosis.case import Case
+from helpers.diagnosis.checks import FIRST, STATIC, TRIALS
 from helpers.diagnosis.examples import read_data
-from helpers.diagnosis.findings import Report, finding
+from helpers.diagnosis.findings import (
+    LEFT_OUT,
+    NO_LOSS,
+    NOTHING,
+    NOTHING_SHORT,
+    NOTHING_YET,
+    Report,
+    finding,
+)
+from helpers.diagnosis.inputs import one_line
 from helpers.diagnosis.patient import Patient
 from helpers.diagnosis.untouched import Snapshot, same_random_numbers
-from helpers.layers import NO_START
 from helpers.xray.walk import find_tensors
 
 NOT_MODULE = (
@@ -52,27 +62,44 @@ def doctor(net, data, optimizer=None, loss=None, train_step=None):
 
     `report.findings` has a `code`, the `evidence` and a `fix` for each finding, most
     likely first; str(report) begins with the first one or says "nothing found". The
-    model, the optimizer, the gradients and the random numbers stay as they are. It
+    model, the optimizer, the gradients and the random numbers stay as they are, and so
+    does what train_step and loss reach: counters, lists, schedulers. (What a step
+    prints is not shown; files and iterators that it moves can't be put back.) It
     takes a few seconds. Raises TypeError or ValueError with one sentence for
     arguments of another kind.
     """
+    started = time.thread_time()
     _check_arguments(net, optimizer, loss, train_step)
-    draws = (getattr(data, "generator", None), getattr(data, "sampler", None))
-    draws += (getattr(draws[1], "generator", None),)
-    threads = torch.get_num_threads()
-    loader = Snapshot(*(d for d in draws if isinstance(d, torch.Generator)))
-    with torch.enable_grad(), same_random_numbers():
+    is_loader = isinstance(data, torch.utils.data.DataLoader)
+    loader = Snapshot(*[data] * is_loader)
+    with torch.enable_grad(), same_random_numbers(), _one_thread(), _quiet():
         try:
-            torch.set_num_threads(1)  # as fast for small batches, and more even
-            pictures = read_data(data)
-            patient = Patient(net, optimizer, loss, train_step, pictures)
+            patient = Patient(net, optimizer, loss, train_step, read_data(data))
             try:
-                return _examine(patient)
+                return _examine(patient, started)
             finally:
                 patient.restore_originals()
         finally:
-            torch.set_num_threads(threads)
             loader.restore()
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """As fast for small batches, and more even."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Hundreds of steps print and warn as often."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _check_arguments(net, optimizer, loss, train_step):
@@ -92,105 +119,46 @@ def _check_arguments(net, optimizer, loss, train_step):
         raise ValueError(NO_TENSORS.format(found=type(net).__name__))
 
 
-def _examine(patient):
-    case = Case(patient)
-    count = 1 + len(STATIC) + len(TRIALS)
-    stopped = raises(case) or wrong_output_width(case)
-    if stopped:
-        return Report([stopped], count)
-    findings = []
+def _examine(patient, started):
+    case = Case(patient, started)
+    count = len(FIRST) + len(STATIC) + len(TRIALS)
+    notes = [NO_LOSS.format(returned=case.step.returned)] if case.step.returned else []
+    for check in FIRST:
+        if found := check(case):
+            return Report([found], "", notes)
+    findings, left_out = [], []
     for check in STATIC:
-        before = {one.code for one in findings}
-        findings += _ask(check, case, before)
+        _ask(check, case, findings, left_out)
     if not findings and case.step.error is not None:
         error = case.step.error
         facts = {"kind": type(error).__name__, "message": one_line(error)}
         findings.append(finding("raises", "step", **facts))
     for check in TRIALS:
-        findings += _ask(check, case) if not findings else []
-    return Report(findings, count, tried_lr=not case.out_of_time)
+        if not findings:
+            _ask(check, case, findings, left_out)
+    if left_out:
+        notes.append(LEFT_OUT.format(names=", ".join(left_out)))
+    return Report(findings, _nothing(case, count, left_out), notes)
 
 
-def _ask(check, *arguments):
-    """Its finding in a list, or none where the net does not take what it asks."""
-    try:
-        found = check(*arguments)
-    except Exception:  # noqa: BLE001  such as a net made for one batch size only
-        found = None
-    return [found] if found else []
+def _ask(check, case, findings, left_out):
+    """Adds what it finds: nothing where the net does not take what it asks."""
+    if case.time_left < 0:
+        left_out.append(check.__name__)
+        return
+    before = [{one.code for one in findings}] if check in STATIC else []
+    with contextlib.suppress(Exception):
+        found = check(case, *before)
+        findings += [found] if found else []
 
 
-# --- What a short training shows
-
-
-def exploding(case):
-    """Scores so large that the first loss is far above guessing."""
-    loss = F.cross_entropy(case.out.detach(), case.labels).item()
-    chance = math.log(case.classes)
-    if loss <= 5 * chance or case.trained:
-        return None
-    spread = case.out.std().item()
-    return finding("exploding", loss=loss, chance=chance, spread=spread)
-
-
-def vanishing(case):
-    """The gradient of the first weights is next to nothing, and training stands."""
-    weights = [product.weight for product in case.tape.products]
-    slopes = [case.slopes.get(id(weight)) for weight in weights]
-    slope = slopes[0].std().item() if slopes and slopes[0] is not None else math.inf
-    if case.layers < 3 or slope > NO_START or case.trained:
-        return None
-    trial = case.trial()
-    if trial is None or trial[2] > case.chance + 0.05:
-        return None
-    facts = {"steps": TRIAL, "accuracy": trial[2], "layers": case.layers}
-    names = case.named(weights[:1])
-    return finding("vanishing", slope=slope, names=names, **facts)
-
-
-def lr_too_low(case):
-    """The loss stands still, and with a usual lr, 20 times as large, it falls."""
-    lr, trial = case.patient.lr, case.trial()
-    if lr is None or trial is None or case.trained:
-        return None
-    start, end, _ = trial
-    if not 0.97 * start < end < 1.05 * start:
-        return None
-    is_sgd = isinstance(case.patient.optimizer, torch.optim.SGD)
-    for usual in (0.1, 0.01) if is_sgd else (0.001, 0.01):
-        other = case.trial(usual) if usual >= 20 * lr else None
-        if other and other[1] < 0.6 * start:
-            facts = {"lr": lr, "other": usual, "better": other[1]}
-            return finding("lr_too_low", start=start, end=end, steps=TRIAL, **facts)
-    return None
-
-
-def lr_too_high(case):
-    """A much smaller lr comes much further in the same number of steps."""
-    lr, trial = case.patient.lr, case.trial()
-    if lr is None or trial is None:
-        return None
-    start, end, accuracy = trial
-    if end <= 0.4 * start or (case.trained and accuracy > case.chance + 0.2):
-        return None
-    good = min(0.5 * end, 1.5 * start if case.trained else 0.6 * start)
-    for factor in (10, 100, 1e3, 1e4, 1e5) if end > 0.9 * start else (10,):
-        other = case.trial(lr / factor)
-        if other and other[1] < good:
-            if end <= 0.9 * start and not _still_high(case, start, lr / factor):
-                return None
-            facts = {"lr": lr, "other": lr / factor, "better": other[1]}
-            return finding("lr_too_high", start=start, end=end, steps=TRIAL, **facts)
-    return None
-
-
-def _still_high(case, start, lower):
-    """Whether more steps do not help: some nets only take a while to settle."""
-    own = case.trial(steps=4 * TRIAL)
-    if own is None or own[1] > 0.4 * start:
-        return own is not None
-    other = case.trial(lower, 4 * TRIAL)
-    return other is not None and own[1] > 4 * other[1]
-
-
-TRIALS = [exploding, vanishing, lr_too_low, lr_too_high]
+def _nothing(case, count, left_out):
+    """The sentence for where nothing has been found."""
+    trial = case.longest
+    if trial and not trial.learns:
+        facts = {"start": trial.start, "end": trial.end, "accuracy": trial.accuracy}
+        facts |= {"steps": trial.steps, "chance": case.chance}
+        return NOTHING_YET.format(count=count - len(left_out), **facts)
+    if left_out or trial is None:
+        return NOTHING_SHORT.format(count=count - len(left_out))
+    return NOTHING.format(count=count)

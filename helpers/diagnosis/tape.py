@@ -1,5 +1,7 @@
 """Writes down the operations of a pass, and which of them multiply by weights."""
 
+import contextlib
+
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +18,20 @@ def tensors_in(value):
     elif isinstance(value, (tuple, list, dict)):
         for child in value.values() if isinstance(value, dict) else value:
             yield from tensors_in(child)
+
+
+class Backwards(TorchFunctionMode):
+    """Notes each number that backward() is called on: the loss, whatever its name."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") == "backward":
+            with contextlib.suppress(Exception):
+                self.losses.append(next(tensors_in((args, kwargs or {}))).item())
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(eq=False)
@@ -78,6 +94,10 @@ class Tape(TorchFunctionMode):
     def made(self, tensor):
         """Whether the tensor came up during the pass, or is X."""
         return tensor is self._X or id(tensor) in self._made
+
+    def computed(self, tensor):
+        """Whether it was made from X, such as an activation."""
+        return id(tensor) in self._depth
 
 
 def _features_last(name, tensor):

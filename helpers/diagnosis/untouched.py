@@ -1,46 +1,44 @@
-"""Notes what an examination may change, and puts it back to the bit."""
+"""Notes what an examination may change, and puts it back to the bit.
+
+What a step does outside of the kernel's memory stays done, such as a line in a file,
+and so does what Python can't turn back: an iterator that it has advanced.
+"""
 
 import contextlib
-import copy
-import inspect
 import random
+from collections import deque
+from types import CellType, FunctionType, MemberDescriptorType
 
 import numpy as np
 import torch
 from torch import nn
 
-from helpers.xray.walk import find_tensors
+from helpers.diagnosis.reach import (
+    attributes,
+    contents,
+    global_names,
+    is_own,
+    slots,
+    within_reach,
+)
 
-DATA_SIZED = 10_000_000  # a plain tensor above that is data, and is not noted
+DATA_SIZED = 10_000_000  # a plain tensor or array above that is data, and is not noted
+MISSING = object()
 
 
 class Snapshot:
-    """Notes tensors, gradients, attributes and random numbers; `restore` puts back.
+    """Notes all that the roots can reach and change; `restore` puts it back.
 
-    reach: modules, optimizers, tensors, generators and whatever holds tensors.
+    roots: nets, optimizers, functions and whatever else. leave: objects that are not
+    noted, nor what only they reach.
     """
 
-    def __init__(self, *reach):
-        self.tensors = []
-        self._undo = []
-        holder = nn.Module()
-        vars(holder)["reach"] = list(reach)
-        tensors = [found.tensor for found in find_tensors(holder)]
-        for value in reach:
-            if isinstance(value, nn.Module):
-                for module in value.modules():
-                    self._keep_attributes(vars(module))
-            elif isinstance(value, torch.optim.Optimizer):
-                tensors += self._keep_optimizer(value)
-            elif isinstance(value, (list, dict)):
-                self._keep_attributes({"value": value})
-            elif isinstance(value, torch.Generator):
-                state = value.get_state()
-                self._undo.append(lambda g=value, state=state: g.set_state(state))
-        for tensor in {id(tensor): tensor for tensor in tensors}.values():
-            self._keep_tensor(tensor)
+    def __init__(self, *roots, leave=()):
+        self.tensors, self._undo = [], []
+        for value in within_reach(*roots, leave=leave):
+            self._keep(value)
 
-    def restore(self, gradients=True):
+    def restore(self):
         for undo in self._undo:
             undo()
         for tensor, data, kept, flag, grad, slope in self.tensors:
@@ -50,7 +48,7 @@ class Snapshot:
                 tensor.data = data
             if tensor.is_leaf and tensor.requires_grad != flag:
                 tensor.requires_grad_(flag)
-            if gradients and tensor.is_leaf:
+            if tensor.is_leaf:
                 if grad is not None and not same_bits(grad.detach(), slope):
                     grad.detach().copy_(slope)
                 if tensor.grad is not grad:
@@ -65,9 +63,40 @@ class Snapshot:
             for tensor, _, kept, _, grad, slope in self.tensors
         )
 
+    def _keep(self, value):
+        if isinstance(value, torch.Tensor):
+            self._keep_tensor(value)
+        elif isinstance(value, torch.Generator):
+            self._keep_state(value.get_state, value.set_state)
+        elif isinstance(value, random.Random):
+            self._keep_state(value.getstate, value.setstate)
+        elif isinstance(value, np.random.RandomState):
+            self._keep_state(value.get_state, value.set_state)
+        elif isinstance(value, np.random.Generator):
+            bits = value.bit_generator
+            self._keep_state(lambda: bits.state, lambda s: setattr(bits, "state", s))
+        elif isinstance(value, np.ndarray):
+            self._keep_array(value)
+        elif isinstance(value, dict):
+            self._keep_dict(value)
+        elif isinstance(value, (list, set, deque, bytearray)):
+            self._keep_items(value)
+        elif isinstance(value, CellType):
+            self._keep_cell(value)
+        elif isinstance(value, type) and is_own(value):
+            self._keep_class(value)
+        if isinstance(value, FunctionType) and is_own(value):
+            self._keep_globals(value)
+        if not isinstance(value, type):
+            self._keep_dict(attributes(value))
+            for member, kept in slots(value):
+                self._undo.append(lambda m=member, kept=kept: m.__set__(value, kept))
+
     def _keep_tensor(self, tensor):
         if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
             return  # no numbers yet
+        if tensor.layout != torch.strided or tensor.is_meta:
+            return
         if tensor.numel() > DATA_SIZED and not tensor.requires_grad:
             return
         grad = tensor.grad if tensor.is_leaf else None
@@ -76,46 +105,83 @@ class Snapshot:
         kept = (tensor, data, data.clone(), tensor.requires_grad, grad, slope)
         self.tensors.append(kept)
 
-    def _keep_attributes(self, attributes):
-        inner = {
-            id(value): (value, copy.copy(value))
-            for value in attributes.values()
-            if isinstance(value, (dict, list))
-        }
-        outer = dict(attributes)
+    def _keep_state(self, get, set_back):
+        state = get()
+        self._undo.append(lambda: set_back(state))
+
+    def _keep_array(self, array):
+        if array.size <= DATA_SIZED and array.flags.writeable:
+            kept = array.copy()
+            self._undo.append(lambda: np.copyto(array, kept))
+
+    def _keep_dict(self, value):
+        kept = dict(value)
 
         def undo():
-            attributes.clear()
-            attributes.update(outer)
-            for value, kept in inner.values():
+            if not _same(value, kept) or not _same(value.values(), kept.values()):
                 value.clear()
-                value.update(kept) if isinstance(value, dict) else value.extend(kept)
+                value.update(kept)
 
         self._undo.append(undo)
 
-    def _keep_optimizer(self, optimizer):
-        """Notes its settings and its state; returns the tensors in them."""
-        groups = [(group, dict(group)) for group in optimizer.param_groups]
-        states = {key: dict(value) for key, value in optimizer.state.items()}
+    def _keep_items(self, value):
+        kept = list(value)
 
         def undo():
-            for group, kept in groups:
-                group.clear()
-                group.update(kept)
-            optimizer.state.clear()
-            for key, kept in states.items():
-                optimizer.state[key] = dict(kept)
+            if not _same(value, kept):
+                value.clear()
+                (value.update if isinstance(value, set) else value.extend)(kept)
 
         self._undo.append(undo)
-        values = [v for state in states.values() for v in state.values()]
-        values += [p for group, _ in groups for p in group["params"]]
-        values += [v for group, _ in groups for v in group.values()]
-        return [value for value in values if isinstance(value, torch.Tensor)]
+
+    def _keep_cell(self, cell):
+        for kept in contents(cell):
+            self._undo.append(lambda: setattr(cell, "cell_contents", kept))
+
+    def _keep_globals(self, function):
+        namespace = function.__globals__
+        kept = {name: namespace.get(name, MISSING) for name in global_names(function)}
+
+        def undo():
+            for name, value in kept.items():
+                if value is MISSING:
+                    namespace.pop(name, None)
+                elif namespace.get(name, MISSING) is not value:
+                    namespace[name] = value
+
+        self._undo.append(undo)
+
+    def _keep_class(self, cls):
+        """Its own attributes, such as a counter that its methods raise."""
+        kept = _plain(cls)
+
+        def undo():
+            for name, value in kept.items():
+                if vars(cls).get(name, MISSING) is not value:
+                    setattr(cls, name, value)
+            for name in _plain(cls).keys() - kept.keys():
+                delattr(cls, name)
+
+        self._undo.append(undo)
+
+
+def _plain(cls):
+    """What is stored in a class, without its methods and Python's own attributes."""
+    return {
+        name: value
+        for name, value in vars(cls).items()
+        if not name.startswith("__") and not isinstance(value, MemberDescriptorType)
+    }
+
+
+def _same(ones, others):
+    """Whether the two hold the very same objects in the same order."""
+    return len(ones) == len(others) and all(a is b for a, b in zip(ones, others))
 
 
 def same_bits(a, b):
     """Equal to the bit: nan equals nan, and -0 is not 0."""
-    if a.shape != b.shape:
+    if a.shape != b.shape or a.dtype != b.dtype:
         return False
     a, b = (t.flatten().contiguous().view(torch.uint8) for t in (a, b))
     return torch.equal(a, b)
@@ -139,17 +205,3 @@ def seed():
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
-
-
-def within_reach(function):
-    """What a learner's own function can reach beyond its arguments."""
-    if isinstance(function, nn.Module):
-        return [function]
-    found = [getattr(function, "__self__", None)]
-    with contextlib.suppress(TypeError):
-        reached = inspect.getclosurevars(getattr(function, "__func__", function))
-        found += [*reached.nonlocals.values(), *reached.globals.values()]
-    for value in list(found):  # a trainer's model and optimizer
-        if not isinstance(value, (nn.Module, type)) and not inspect.ismodule(value):
-            found += getattr(value, "__dict__", {}).values()
-    return [v for v in found if v is not None and not inspect.ismodule(v)]
