@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from helpers.diagnosis.case import Case
-from helpers.diagnosis.checks import FIRST, STATIC, TRIALS
+from helpers.diagnosis.checks import FIRST, NEED_STEPS, STATIC, TRIALS
 from helpers.diagnosis.examples import read_data
 from helpers.diagnosis.findings import (
     LEFT_OUT,
@@ -136,6 +136,9 @@ def _examine(patient, started):
     for check in TRIALS:
         if not findings:
             _ask(check, case, findings, left_out)
+    if not findings and case.longest is None:
+        left_out = [*left_out, *(one.__name__ for one in NEED_STEPS)]
+    left_out = list(dict.fromkeys(left_out))
     if left_out:
         notes.append(LEFT_OUT.format(names=", ".join(left_out)))
     return Report(findings, _nothing(case, count, left_out), notes)
@@ -159,6 +162,6 @@ def _nothing(case, count, left_out):
         facts = {"start": trial.start, "end": trial.end, "accuracy": trial.accuracy}
         facts |= {"steps": trial.steps, "chance": case.chance}
         return NOTHING_YET.format(count=count - len(left_out), **facts)
-    if left_out or trial is None:
+    if left_out:
         return NOTHING_SHORT.format(count=count - len(left_out))
     return NOTHING.format(count=count)

@@ -23,7 +23,7 @@ LONG = 1024  # steps after which a net that learns is not at chance any more,
 SMALL = 32  # with so many pictures in each;
 LOOK = 256  # after so many it is looked whether it learns by now
 LAST = 16  # of these, whose mean loss counts
-SHARE = 0.5  # of the time left that one training may take
+SHARE_OF_FIRST, SHARE = 0.7, 0.5  # of the time left that one training may take
 MANY = 3  # names in a sentence
 AND_MORE = "{names} and {count} more"
 UNNAMED = "a tensor of shape {shape}"
@@ -244,11 +244,16 @@ class Case:
         first, leaves = self._cross_entropy(), patient.leaves
         middle = patient.lr
         begun = [t.detach().clone() for t in leaves]
-        until = time.thread_time() + SHARE * self.time_left
-        size = min(patient.data.batch_size, SMALL if steps == LONG else BATCH)
+        begin = time.thread_time()
+        is_first = (lr, factor, steps, plain) == (None, 1, TRIAL, False)
+        until = begin + (SHARE_OF_FIRST if is_first else SHARE) * self.time_left
+        few = steps == LONG or len(self.given[0]) < PROBE
+        size = min(patient.data.batch_size, SMALL if few else BATCH)
         for step, (X, y) in zip(range(steps), patient.batches(size)):
             early = step and step % LOOK == 0 and self._learns_by_now()
-            if early or time.thread_time() > until:
+            now = time.thread_time()
+            ahead = (now - begin) / step * max(LAST - step, 0) if step else 0
+            if early or now + ahead > until:
                 break
             try:
                 if plain:

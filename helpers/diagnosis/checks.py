@@ -23,10 +23,10 @@ STATIC = [  # causes before their consequences
     units.dead_units,
     units.no_nonlinearity,
 ]
-TRIALS = [  # each only where nothing has been found
-    trials.exploding,
+NEED_STEPS = [
     trials.vanishing,
     trials.lr_too_low,
     trials.lr_too_high,
     trials.unexplained,
 ]
+TRIALS = [trials.exploding, *NEED_STEPS]  # each only where nothing has been found

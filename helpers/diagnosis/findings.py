@@ -13,7 +13,7 @@ NOTHING_YET = (
     "class gives {chance:.0%}). {count} checks see no cause, and more steps take too "
     "long here."
 )
-LEFT_OUT = "Left out, since the steps of this net take too long: {names}."
+LEFT_OUT = "Left out, since the steps of this net take too long or stop: {names}."
 NO_LOSS = (
     "Your train_step returns no loss ({returned}); the doctor took what backward() was "
     "called on, or measured it. End it with: return loss."
