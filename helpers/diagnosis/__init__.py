@@ -137,8 +137,9 @@ def _examine(patient, started):
         if not findings:
             _ask(check, case, findings, left_out)
     if not findings and case.longest is None:
-        left_out = [*left_out, *(one.__name__ for one in NEED_STEPS)]
-    left_out = list(dict.fromkeys(left_out))
+        left_out += [one.__name__ for one in NEED_STEPS]
+    names = [one.__name__ for one in [*STATIC, *TRIALS]]
+    left_out = [name for name in names if name in left_out]
     if left_out:
         notes.append(LEFT_OUT.format(names=", ".join(left_out)))
     return Report(findings, _nothing(case, count, left_out), notes)

@@ -175,13 +175,14 @@ def _left_in_place(case):
     shortened, as by clipping."""
     patient = case.patient
     left = [p for p in case.parameters.values() if id(p) in case.step.got]
+    generator = torch.Generator().manual_seed(8191)  # as nobody draws weights with
     with patient.experiment():
         for _ in range(COUNT):
             found = {}
             for p in left:
-                slope, way = case.slopes.get(id(p)), torch.randn_like(p)
+                slope, way = case.slopes.get(id(p)), torch.randn(p.shape, generator=generator)
                 size = 1 if slope is None else slope.norm().item() or 1
-                found[id(p)] = way * (OLD * size / way.norm())
+                found[id(p)] = way.to(p) * (OLD * size / way.norm().item())
                 p.grad = found[id(p)].clone()
             if not left or not _moves(case):
                 return []

@@ -22,7 +22,7 @@ from helpers.diagnosis.tape import Backwards, Tape
 from helpers.diagnosis.untouched import Snapshot, same_bits, seed
 from helpers.xray.walk import find_tensors
 
-PROBE = 128  # pictures in one examined pass
+PROBE, FEW = 128, 32  # pictures in one examined pass, and where it is slow
 CALLS = 64  # of a step that may change the weights in only some of its calls
 PATIENCE = 1.5  # seconds of this thread for them
 END_OF_SCHEDULE = "lr_scheduler.py"
@@ -276,7 +276,7 @@ class Patient:
 
     def _way(self, lr):
         """How far the second of two steps goes."""
-        X, y = self.X[:PROBE], self.y[:PROBE]
+        X, y = self.X[:FEW], self.y[:FEW]
         with self.experiment():
             self.set_lr(lr)
             self.step(X, y)

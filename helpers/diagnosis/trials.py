@@ -8,8 +8,8 @@ import math
 import torch
 from torch.nn import functional as F
 
-from helpers.diagnosis.case import LONG, TRIAL
 from helpers.diagnosis.findings import finding
+from helpers.diagnosis.training import LONG, TRIAL, measure
 from helpers.layers import NO_START, SLOW_START
 
 ENOUGH = 512  # steps after which a net that is at chance does not learn
@@ -27,16 +27,16 @@ def exploding(case):
 
 def vanishing(case):
     """The gradient of the first weights is next to nothing, and training stands."""
-    return _vanishing(case, NO_START, case.trial())
+    return _vanishing(case, NO_START, case.trial(), TRIAL // 2)
 
 
-def _vanishing(case, limit, trial):
+def _vanishing(case, limit, trial, enough):
     weights = [product.weight for product in case.tape.products]
     slopes = [case.slopes.get(id(weight)) for weight in weights]
     slope = slopes[0].std().item() if slopes and slopes[0] is not None else math.inf
     if case.layers < 3 or slope > limit or case.trained:
         return None
-    if trial is None or trial.learns:
+    if trial is None or trial.learns or trial.steps < enough:
         return None
     facts = {"steps": trial.steps, "accuracy": trial.accuracy, "layers": case.layers}
     names = case.named(weights[:1])
@@ -45,17 +45,17 @@ def _vanishing(case, limit, trial):
 
 def lr_too_low(case):
     """The loss stands still, and with a usual lr, 20 times as large, it falls."""
-    trial, lr, obeys = case.trial(), case.patient.lr, case.patient.obeys_lr
+    trial, lr = case.trial(), case.patient.lr
     if trial is None or lr is None or case.trained:
         return None
-    if max(trial.lrs) < lr / 1000 and trial.end > 0.5 * trial.start:
+    if trial.steps == TRIAL and max(trial.lrs) < lr / 1000 and not _falls(trial, trial):
         facts = {"lr": lr, "last": trial.lrs[0], "start": trial.start, "end": trial.end}
-        steps = {"half": trial.steps // 2, "steps": trial.steps}
+        steps = {"half": TRIAL // 2, "steps": TRIAL}
         return finding("lr_too_low", "schedule", **steps, **facts)
     if not _stands(trial) or trial.lrs[1] > 1.05 * lr:  # it is still rising
         return None
-    for other in _usual(case) if obeys else ():
-        found = case.trial(other, steps=trial.steps) if other >= 20 * lr else None
+    for other in _usual(case) if case.patient.obeys_lr else ():
+        found = case.trial(lr=other, steps=trial.steps) if other >= 20 * lr else None
         if _falls(found, trial):
             return _lr("lr_too_low", trial, found.end, lr, other)
     return None
@@ -78,7 +78,7 @@ def _other(case, factor, steps):
     """A trial with another lr, or where the optimizer's does not count, with steps
     that go `factor` times as far."""
     if case.patient.obeys_lr:
-        return case.trial(case.patient.lr * factor, steps=steps)
+        return case.trial(lr=case.patient.lr * factor, steps=steps)
     return case.trial(factor=factor, steps=steps)
 
 
@@ -95,13 +95,15 @@ def _lr(code, trial, better, lr, other=None, factor=1, obeys=True):
 def lr_too_high(case):
     """A much smaller lr comes much further in the same number of steps."""
     patient, trial = case.patient, case.trial()
-    if trial is None or not (patient.obeys_lr or patient.train_step):
+    if trial is None or (patient.lr is None and patient.train_step is None):
         return None
     start, end = trial.start, trial.end
     if end <= 0.4 * start or (case.trained and trial.accuracy > case.chance + 0.2):
         return None
-    if trial.way < 0.01:
+    if trial.moved < 0.01:
         return None
+    if 1.15 * trial.low < end <= 0.9 * start and (found := _turns_up(case, start)):
+        return found
     good = min(0.5 * end, 1.5 * start if case.trained else 0.6 * start)
     for factor in (10, 100, 1e3, 1e4, 1e5) if end > 0.9 * start else (10,):
         other = _other(case, 1 / factor, trial.steps)
@@ -110,6 +112,19 @@ def lr_too_high(case):
                 return None
             lr, obeys = patient.lr, patient.obeys_lr
             return _lr("lr_too_high", trial, other.end, lr, None, 1 / factor, obeys)
+    return None
+
+
+def _turns_up(case, start):
+    """The loss fell for a while, and in more steps it is lost again."""
+    own = case.trial(steps=4 * TRIAL)
+    if own is None or own.steps < 4 * TRIAL or own.end < 0.6 * start:
+        return None
+    for factor in (10, 100):
+        other = _other(case, 1 / factor, own.steps)
+        if other and other.end < 0.5 * own.end:
+            lr, obeys = case.patient.lr, case.patient.obeys_lr
+            return _lr("lr_too_high", own, other.end, lr, None, 1 / factor, obeys)
     return None
 
 
@@ -131,15 +146,16 @@ def unexplained(case):
     """It stays at chance for long: for a reason that shows only then, or for none."""
     if case.long_trial is None:
         return None
-    found = _vanishing(case, SLOW_START, case.long_trial)
+    found = _vanishing(case, SLOW_START, case.long_trial, ENOUGH)
     return found or _steps_too_short(case) or _dying(case) or _no_cause(case)
 
 
 def _steps_too_short(case):
     """The loss stands still, and with much longer steps it falls."""
-    trial, lr, obeys = case.trial(), case.patient.lr, case.patient.obeys_lr
+    trial, lr = case.trial(), case.patient.lr
     if case.trained or not _stands(trial):
         return None
+    obeys = case.patient.obeys_lr
     if lr and trial.lrs[1] > 1.05 * lr or obeys and lr < min(_usual(case)):
         return None
     for factor in (10, 100, 1_000, 1e4, 1e5):
@@ -163,7 +179,7 @@ def _no_cause(case):
     if trial.steps < ENOUGH and math.isfinite(trial.end):
         return None
     with case.patient.experiment():
-        before, _ = case.measure()
+        before, _ = measure(case)
     facts = {"start": trial.start, "end": trial.end, "steps": trial.steps}
     facts |= {"before": before, "accuracy": trial.accuracy, "chance": case.chance}
     plain = case.trial(plain=True, steps=LONG)
