@@ -461,8 +461,8 @@ class _Runner:
             for trial, _, _ in self._running.values():
                 _put_back(self._study, trial)
             earlier = self._study.user_attrs.get("seconds", 0)
-            spent = round(earlier + time.monotonic() - self.began)
-            self._study.set_user_attr("seconds", spent)
+            spent = earlier + time.monotonic() - self.began
+            self._study.set_user_attr("seconds", round(spent, 3))
 
     def _more(self):
         begun = len(self._found.trials()) + len(self._running)

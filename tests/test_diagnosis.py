@@ -1,8 +1,10 @@
 """The doctor: every illness is named first, the healthy are sent home, all is as before."""
 
 import copy
+import inspect
 import math
 import random
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -383,6 +385,10 @@ HEALTHY |= {
     "L-BFGS": lambda d: {
         "net": (net := mlp(init="kaiming")),
         "optimizer": torch.optim.LBFGS(net.parameters(), 0.5, max_iter=4),
+    },
+    "Rprop, whose loss grows while it is right": lambda d: {
+        "net": (net := classic(nn.ReLU())),
+        "optimizer": torch.optim.Rprop(net.parameters(), 1e-3),
     },
     "a scaler of gradients": lambda d: (
         with_sgd(mlp()) | {"train_step": scaled(torch.amp.GradScaler("cpu"))}
@@ -1443,8 +1449,7 @@ SICK = {
             with_adam(mlp())
             | {"train_step": plain,
                "data": DataLoader(TensorDataset(
-                   d.train.images.repeat_interleave(5, 0)[:9000],
-                   torch.arange(9).repeat_interleave(1000)), 64)}
+                   d.train.images, torch.arange(2).repeat_interleave(3000)), 64)}
         ),
     ),
     "divided by 255 twice": (
@@ -1740,6 +1745,130 @@ def test_pictures_and_labels_are_left_untouched(data):
     assert torch.equal(X, data.train.images) and torch.equal(y, data.train.labels)
 
 
+def counting_by_hand(done):
+    """A step that counts and keeps in each of the ways that learners use."""
+
+    def step(net, optimizer, X, y):
+        nonlocal count
+        global steps_done
+        order = torch.from_numpy(draws.permutation(len(X)))
+        loss = plain(net, optimizer, X[order], y[order])
+        count += 1
+        steps_done += 1
+        step.calls += 1
+        done["losses"].append(loss.item())
+        done["best"] = min(done["best"], loss.item())
+        torch.rand(1, generator=generator)
+        mean.mul_(0.9)
+        return loss
+
+    count, step.calls = 0, 0
+    draws, generator = np.random.default_rng(3), torch.Generator().manual_seed(3)
+    mean = torch.ones(2)
+
+    def all_of_it():
+        seen = count, steps_done, step.calls, repr(done), mean.tolist()
+        return seen, str(draws.bit_generator.state), generator.get_state().tolist()
+
+    return step, all_of_it
+
+
+steps_done = 0
+
+
+def test_what_a_step_counts_and_keeps_is_left_untouched(data):
+    step, all_of_it = counting_by_hand({"losses": [], "best": 9.0})
+    case = with_sgd(mlp())
+    step(case["net"], case["optimizer"], *(part[:64] for part in pair(data)))
+    before = all_of_it()
+    assert before[0][:3] == (1, 1, 1)
+    assert doctor(data=data, train_step=step, **case).findings == []
+    assert all_of_it() == before
+
+
+class Trainer:
+    """Holds all that it trains with."""
+
+    made = 0
+
+    def __init__(self, net):
+        self.net, self.losses, self.count = net, [], 0
+        self.optimizer = SGD(net.parameters(), 0.1, momentum=0.9)
+        self.scheduler = schedulers.StepLR(self.optimizer, 100, 0.1)
+        self.scaler = torch.amp.GradScaler("cpu")
+        self.average = torch.optim.swa_utils.AveragedModel(net)
+
+    def step(self, net, optimizer, X, y):
+        self.optimizer.zero_grad()
+        loss = F.cross_entropy(self.net(X), y)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.scheduler.step()
+        self.average.update_parameters(self.net)
+        self.losses.append(loss.item())
+        self.count += 1
+        type(self).made += 1
+        return loss
+
+    def seen(self):
+        parts = self.optimizer, self.scheduler, self.scaler, self.average
+        return repr([one.state_dict() for one in parts]), vars(self).copy(), self.made
+
+
+@pytest.mark.parametrize("by", ["a method", "a function"])
+def test_a_trainer_and_all_that_it_holds_is_left_untouched(by, data):
+    trainer = Trainer(mlp())
+    trainer.step(None, None, *(part[:64] for part in pair(data)))
+
+    def step(*given):
+        return trainer.step(*given)
+
+    before, losses = trainer.seen(), list(trainer.losses)
+    way = trainer.step if by == "a method" else step
+    report = doctor(trainer.net, data, trainer.optimizer, train_step=way)
+    assert report.findings == []
+    assert trainer.seen() == before and trainer.losses == losses
+
+
+@pytest.mark.parametrize(
+    "kind, arguments",
+    [
+        (schedulers.StepLR, (100, 0.1)),
+        (schedulers.OneCycleLR, (0.1, 400)),
+        (schedulers.CosineAnnealingLR, (100,)),
+        (schedulers.LambdaLR, (lambda n: 0.999**n,)),
+    ],
+)
+def test_a_scheduler_goes_on_where_it_was_and_nothing_is_warned_of(
+    kind, arguments, data
+):
+    case = scheduled(0.1, kind, *arguments)
+    scheduler = inspect.getclosurevars(case["train_step"]).nonlocals["scheduler"]
+    before = repr(scheduler.state_dict()), case["optimizer"].param_groups[0]["lr"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert doctor(data=data, **case).findings == []
+    after = repr(scheduler.state_dict()), case["optimizer"].param_groups[0]["lr"]
+    assert after == before
+
+
+def test_the_counter_of_a_hook_is_left_untouched(data):
+    net, seen = classic(nn.ReLU()), []
+    net[0].register_forward_hook(lambda module, args, out: seen.append(out.mean()))
+    assert doctor(net, data).findings == []
+    assert seen == []
+
+
+def test_what_a_step_prints_is_not_shown(data, capsys):
+    def talkative(net, optimizer, X, y):
+        print("one more step")
+        return plain(net, optimizer, X, y)
+
+    assert doctor(**with_sgd(mlp()), data=data, train_step=talkative).findings == []
+    assert capsys.readouterr().out == ""
+
+
 def test_inside_no_grad_it_works_as_well(data):
     with torch.no_grad():
         assert doctor(**with_sgd(mlp()), data=data).findings == []
@@ -1780,6 +1909,46 @@ def test_two_illnesses_are_both_named(data):
     ]
     page = report._repr_html_()
     assert page.index("softmax_twice") < page.index("gradients_accumulate")
+
+
+@pytest.mark.parametrize("lr, begins", [(0.1, "nothing found"), (10, "lr_too_high")])
+def test_a_step_that_returns_nothing_is_told_so(lr, begins, data):
+    report = doctor(**with_sgd(mlp(), lr), data=data, train_step=silent(plain))
+    assert str(report).startswith(begins)
+    assert "Your train_step returns no loss (NoneType)" in str(report)
+    assert "returns no loss (NoneType)" in report._repr_html_()
+
+
+def test_a_net_at_chance_never_gets_a_clean_bill(data, monkeypatch):
+    """Here more steps than a few take too long, and no check knows why."""
+    monkeypatch.setattr("helpers.diagnosis.trials.ENOUGH", 10**6)
+    report = examine(SICK["scores a million times too small"][1](data), data)
+    assert report.findings == []
+    assert "nothing found, and yet it has not begun to learn: in 1024" in str(report)
+
+
+def test_where_the_time_is_up_the_report_says_what_was_left_out(data, monkeypatch):
+    monkeypatch.setattr("helpers.diagnosis.case.SECONDS", 0)
+    report = doctor(**with_sgd(mlp(), 10.0), data=data)
+    assert report.findings == []
+    assert str(report).startswith("nothing found") and "not all" in str(report)
+    for name in ("unregistered", "lr_too_high", "unexplained"):
+        assert name in report.notes[-1] and name in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "name", ["the course's MLP, lr 0.1", "with the step of the lessons", "convolutions"]
+)
+def test_a_slow_net_is_examined_with_fewer_pictures(name, data, monkeypatch):
+    monkeypatch.setattr("helpers.diagnosis.case.SLOW", 0)
+    assert examine(HEALTHY[name](data), data).findings == []
+
+
+@pytest.mark.parametrize("name", ["no zero_grad", "SGD at 10", "W1 frozen"])
+def test_an_illness_of_a_slow_net_is_found(name, data, monkeypatch):
+    monkeypatch.setattr("helpers.diagnosis.case.SLOW", 0)
+    code, make = SICK[name]
+    assert examine(make(data), data).findings[0].code == code
 
 
 LOOKALIKE = SimpleNamespace(train=[1, 2], class_names=["a", "b"])

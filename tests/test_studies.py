@@ -350,9 +350,12 @@ def wait_until(true):
 
 
 def test_how_long_it_ran_is_kept(data, threads):
-    assert search(space, data, 2, name="mine", executor=threads).minutes > 0
-    again = search(space, data, 2, name="mine", executor=_NoExecutor())
-    assert again.minutes > 0
+    first = search(space, data, 1, name="mine", executor=threads).minutes
+    assert first > 0
+    more = search(space, data, 3, name="mine", executor=threads).minutes
+    assert more > first
+    again = search(space, data, 3, name="mine", executor=_NoExecutor())
+    assert again.minutes == more
 
 
 def test_two_notebooks_do_not_run_one_search_at_once(data, threads):

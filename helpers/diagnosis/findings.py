@@ -91,8 +91,7 @@ EVIDENCE = {
     ("unscaled_inputs", ""): "The first weights meet numbers from {low:.3g} to "
     "{high:.3g}, and nothing normalizes them.",
     ("unscaled_inputs", "small"): "The first weights meet numbers from {low:.3g} to "
-    "{high:.3g}, too small to tell one picture from another, and nothing normalizes "
-    "them.",
+    "{high:.3g}, nothing normalizes them, and in {steps} steps the net does not learn.",
     ("unscaled_inputs", "equal"): "All {rows} pictures that reach the first weights are "
     "the same, with numbers from {low:.3g} to {high:.3g}.",
     ("unscaled_inputs", "type"): "The pictures are whole numbers ({dtype}) up to "
@@ -107,8 +106,8 @@ EVIDENCE = {
     ("softmax_twice", "batch"): "{operation} gets columns that add up to 1 over the "
     "{rows} pictures of the batch: a softmax runs along dim 0, from picture to picture.",
     ("softmax_missing", ""): "nll_loss needs logarithms of probabilities, and gets scores "
-    "(for the first picture their exp adds up to {total:.3g}, not 1): the loss falls "
-    "without end and teaches nothing.",
+    "(for the first picture their exp adds up to {total:.3g}, not 1), so the loss can "
+    "fall without end.",
     ("softmax_missing", "log"): "nll_loss needs logarithms of probabilities, and gets the "
     "probabilities themselves (each row adds up to 1).",
     ("wrong_mode", "step"): "Your training step runs in eval mode, where these layers "
@@ -130,14 +129,15 @@ EVIDENCE = {
     ("identical_units", ""): "All {count} units of a layer give the same number, and "
     "after a few steps they still do. Its weights: {names}.",
     ("identical_units", "biases"): "All {count} units of a layer give the same number but "
-    "for their biases, and training does not make them different. Its weights: {names}.",
+    "for their biases, and in {steps} steps the net does not learn. Its weights: "
+    "{names}.",
     ("dead_units", ""): "Of {count} units {dead} are 0 for each of {rows} pictures, and "
     "units that are always 0 do not learn. They stand in front of {names}.",
     ("dead_units", "scores"): "Of {count} scores {dead} are exactly 0 for each of {rows} "
     "pictures, and some steps do not change that: an activation behind the last layer "
     "cuts them off.",
-    ("dead_units", "dying"): "After {steps} steps all {count} units of a layer are 0 for "
-    "each of {rows} pictures, and units that are always 0 do not learn. They stand in "
+    ("dead_units", "dying"): "After {steps} steps all units of a layer ({count}) are 0 "
+    "for each of {rows} pictures, and units that are always 0 do not learn. They stand in "
     "front of {names}.",
     ("dead_units", "dropout"): "In training {dead} of {count} units are 0 for each of "
     "{rows} pictures, and after net.eval() they are not: dropout leaves nothing. They "
@@ -158,6 +158,8 @@ EVIDENCE = {
     "{better:.3g}.",
     ("lr_too_low", ""): "With lr={lr:g} the loss goes from {start:.3g} to {end:.3g} in "
     "{steps} steps, and with lr={other:g} to {better:.3g}.",
+    ("lr_too_low", "short"): "With lr={lr:g} the loss goes from {start:.3g} to {end:.3g} "
+    "in {steps} steps, and with lr={other:g} to {better:.3g}.",
     ("lr_too_low", "factor"): "With your steps the loss goes from {start:.3g} to "
     "{end:.3g} in {steps} steps, and with steps {factor:,.0f} times as long to "
     "{better:.3g}.",
@@ -241,6 +243,9 @@ FIXES = {
     "lr_too_high": "Use a smaller lr, such as {other:g}.",
     ("lr_too_high", "part"): "Use a smaller lr, such as 1/{factor:,.0f} of it.",
     "lr_too_low": "Use a larger lr, such as {other:g}.",
+    ("lr_too_low", "short"): "Look for what makes the steps so short, such as a clip "
+    "of the gradients or a division of the loss; or use a larger lr, such as "
+    "{other:g}.",
     ("lr_too_low", "factor"): "Use a larger lr, such as {factor:,.0f} times as much.",
     ("lr_too_low", "schedule"): "Call scheduler.step() once in an epoch and not in each "
     "step, or give it a slower schedule.",

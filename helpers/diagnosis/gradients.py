@@ -180,7 +180,8 @@ def _left_in_place(case):
         for _ in range(COUNT):
             found = {}
             for p in left:
-                slope, way = case.slopes.get(id(p)), torch.randn(p.shape, generator=generator)
+                slope = case.slopes.get(id(p))
+                way = torch.randn(p.shape, generator=generator)
                 size = 1 if slope is None else slope.norm().item() or 1
                 found[id(p)] = way.to(p) * (OLD * size / way.norm().item())
                 p.grad = found[id(p)].clone()

@@ -169,7 +169,8 @@ def unscaled_inputs(case, before):
     if size > LARGE and not normalized:
         return finding("unscaled_inputs", **facts)
     if size < SMALL and not normalized and case.stands:
-        return finding("unscaled_inputs", "small", **facts)
+        steps = case.long_trial.steps
+        return finding("unscaled_inputs", "small", steps=steps, **facts)
     return None
 
 

@@ -35,12 +35,13 @@ MODE_LAYERS = (
 @dataclass
 class Step:
     """What one training step did. X: what reached the net, y: what cross_entropy or
-    nll_loss compared it with; each None where that was not seen. loss: None where it had none. returned: what train_step gave back
-    in place of a loss, or "". error: what it raised. got: ids of parameters that a
-    gradient reached. moved: id -> change, for those whose numbers changed. calls: how many it
-    took until something moved. updates: for each optimizer.step(), whether there was
-    a gradient. modes: (name, training, with gradients) of the layers in which the
-    mode matters. operations: of the first call, as on a `Tape`."""
+    nll_loss compared it with; each None where that was not seen. loss: None where it
+    had none. returned: what train_step gave back in place of a loss, or "". error:
+    what it raised. got: ids of parameters that a gradient reached. moved: id ->
+    change, for those whose numbers changed. calls: how many it took until something
+    moved. updates: for each optimizer.step(), whether there was a gradient. modes:
+    (name, training, with gradients) of the layers in which the mode matters.
+    operations: of the first call, as on a `Tape`."""
 
     X: torch.Tensor | None = None
     y: torch.Tensor | None = None

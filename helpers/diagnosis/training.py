@@ -37,10 +37,10 @@ class Way:
 @dataclass
 class Trial:
     """What came of it. start: the first loss; end: the mean of the last ones; low: the
-    lowest such mean on the way. accuracy, learns: whether it is better than guessing. steps: how many there were. lrs: those
-    of the optimizer's first group in the middle and at the end. moved: how far the
-    weights went, of their own size. dead: a `Product` in front of which all units have
-    become 0 for each picture, or None."""
+    lowest such mean on the way. accuracy, learns: whether it is better than guessing.
+    steps: how many there were. lrs: those of the optimizer's first group in the middle
+    and at the end. moved: how far the weights went, of their own size. dead: a
+    `Product` in front of which all units have become 0 for each picture, or None."""
 
     start: float
     end: float
@@ -75,7 +75,7 @@ def train(case, way):
     rest = lrs, moved / max(size, 1e-30)
     if not math.isfinite(losses[-1]):  # and so it stays
         end = math.inf if math.isnan(losses[-1]) else losses[-1]
-        return Trial(losses[0], end, end, 0.0, False, way.steps, *rest)
+        return Trial(losses[0], end, end, measure(case)[0], False, way.steps, *rest)
     size = min(LAST, max(len(losses) // 2, 1))
     means = [sum(losses[i - size : i]) / size for i in range(len(losses), 0, -size)]
     found = means[0], min(means[: len(losses) // size]), *measure(case), len(returned)

@@ -57,7 +57,7 @@ def lr_too_low(case):
     for other in _usual(case) if case.patient.obeys_lr else ():
         found = case.trial(lr=other, steps=trial.steps) if other >= 20 * lr else None
         if _falls(found, trial):
-            return _lr("lr_too_low", trial, found.end, lr, other)
+            return _lr("lr_too_low", trial, found, case, other=other)
     return None
 
 
@@ -82,14 +82,9 @@ def _other(case, factor, steps):
     return case.trial(factor=factor, steps=steps)
 
 
-def _lr(code, trial, better, lr, other=None, factor=1, obeys=True):
-    facts = {"start": trial.start, "end": trial.end, "steps": trial.steps}
-    if obeys:
-        other = lr * factor if other is None else other
-        return finding(code, lr=lr, other=other, better=better, **facts)
-    variant = "factor" if factor > 1 else "part"
-    size = factor if factor > 1 else 1 / factor
-    return finding(code, variant, factor=size, better=better, **facts)
+def _lr(code, trial, better, case, variant="", **facts):
+    facts |= {"start": trial.start, "end": trial.end, "steps": trial.steps}
+    return finding(code, variant, lr=case.patient.lr, better=better.end, **facts)
 
 
 def lr_too_high(case):
@@ -100,8 +95,8 @@ def lr_too_high(case):
     start, end = trial.start, trial.end
     if end <= 0.4 * start or (case.trained and trial.accuracy > case.chance + 0.2):
         return None
-    if trial.moved < 0.01:
-        return None
+    if trial.moved < 0.01 or isinstance(patient.optimizer, torch.optim.Rprop):
+        return None  # Rprop's lr is only the length of its first step
     if 1.15 * trial.low < end <= 0.9 * start and (found := _turns_up(case, start)):
         return found
     good = min(0.5 * end, 1.5 * start if case.trained else 0.6 * start)
@@ -110,9 +105,15 @@ def lr_too_high(case):
         if other and other.end < good:
             if end <= 0.9 * start and not _still_high(case, start, 1 / factor):
                 return None
-            lr, obeys = patient.lr, patient.obeys_lr
-            return _lr("lr_too_high", trial, other.end, lr, None, 1 / factor, obeys)
+            return _too_high(case, trial, other, factor)
     return None
+
+
+def _too_high(case, trial, better, factor):
+    if case.patient.obeys_lr:
+        lower = case.patient.lr / factor
+        return _lr("lr_too_high", trial, better, case, other=lower)
+    return _lr("lr_too_high", trial, better, case, "part", factor=factor)
 
 
 def _turns_up(case, start):
@@ -123,8 +124,7 @@ def _turns_up(case, start):
     for factor in (10, 100):
         other = _other(case, 1 / factor, own.steps)
         if other and other.end < 0.5 * own.end:
-            lr, obeys = case.patient.lr, case.patient.obeys_lr
-            return _lr("lr_too_high", own, other.end, lr, None, 1 / factor, obeys)
+            return _too_high(case, own, other, factor)
     return None
 
 
@@ -161,7 +161,9 @@ def _steps_too_short(case):
     for factor in (10, 100, 1_000, 1e4, 1e5):
         found = _other(case, factor, trial.steps)
         if _falls(found, trial) and found.learns:
-            return _lr("lr_too_low", trial, found.end, lr, None, factor, obeys)
+            if obeys:
+                return _lr("lr_too_low", trial, found, case, "short", other=lr * factor)
+            return _lr("lr_too_low", trial, found, case, "factor", factor=factor)
     return None
 
 

@@ -108,8 +108,8 @@ def identical_units(case, before):
             return finding("identical_units", names=names, count=count)
     suspect = _layer_of(case.tape, _equal_but_for_biases)
     if suspect and case.stands:
-        names, count = case.named([suspect.weight]), suspect.out.shape[-1]
-        return finding("identical_units", "biases", names=names, count=count)
+        facts = {"names": case.named([suspect.weight]), "count": suspect.out.shape[-1]}
+        return finding("identical_units", "biases", steps=case.long_trial.steps, **facts)
     return None
 
 
