@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +33,8 @@ OTHER_DATA = (
 # Forks of this process and OpenMP can deadlock. On Linux a server that has PyTorch
 # loaded and has computed nothing forks at once; elsewhere each process loads it anew.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+LISTEN = 0.1  # seconds from one look for a Stop to the next
+PATIENCE = 2  # seconds after which a second Stop no longer waits
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,55 @@ def num_workers(executor):
     return num_cores()
 
 
+class DeferredStop:
+    """Stop (Ctrl-C) is heard at any time, and obeyed between two steps.
+
+    An exception in the middle of one can leave a process half started, or get lost in
+    a callback of a library. Who stops again, for a step hangs, is obeyed at once.
+    """
+
+    def __enter__(self):
+        self._heard = None
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.getsignal(signal.SIGINT)
+        self._ours = main and before is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *error):
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _hear(self, *_):
+        now = time.monotonic()
+        if self._heard is None:
+            self._heard = now
+        elif now > self._heard + PATIENCE:
+            raise KeyboardInterrupt
+
+    def obey(self):
+        """Raises KeyboardInterrupt if there was a Stop."""
+        if self._heard is not None:
+            raise KeyboardInterrupt
+
+    def wait(self, futures):
+        """The futures that are done, at least one of them; obeys in between."""
+        while True:
+            self.obey()
+            done, _ = wait(futures, LISTEN, FIRST_COMPLETED)
+            if done:
+                return done
+
+
 class Processes:
     """One process for each core, which end when this ends, whatever they do."""
 
     def __enter__(self):
         context = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
-            context.set_forkserver_preload([__name__])
+            # The second is what the first optimizer of a process loads.
+            context.set_forkserver_preload([__name__, "torch._dynamo"])
         self._stop = context.Event()
         self._pool = ProcessPoolExecutor(
             min(61, num_cores()),  # Windows has no more

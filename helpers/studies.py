@@ -12,7 +12,7 @@ import re
 import tempfile
 import time
 import warnings
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -225,7 +225,8 @@ def search(space, data, num_trials=20, name=None, minutes=None, executor=None):
             count = len(found.trials())
             found.note = RECORDED_HERE.format(count=count) if recorded else ""
             return found
-        runner = _Runner(found, space, shared, num_trials, minutes, executor)
+        stop = stack.enter_context(jobs.DeferredStop())
+        runner = _Runner(found, space, shared, num_trials, minutes, executor, stop)
         panel = _Panel(found, num_trials, wanted)
         try:
             with closing(runner.run()) as trials:
@@ -435,12 +436,13 @@ def _put_back(study, trial):
 class _Runner:
     """Runs trials, as many at a time as there are workers, epoch by epoch."""
 
-    def __init__(self, found, space, shared, num_trials, minutes, executor):
+    def __init__(self, found, space, shared, num_trials, minutes, executor, stop):
         self.epochs = 0
         self.began = time.monotonic()
         self._ends = self.began + (60 * minutes if minutes else math.inf)
         self._found, self._study, self._space = found, found.study, space
         self._shared, self._num_trials, self._executor = shared, num_trials, executor
+        self._stop = stop
         self._running = {}  # trial number -> (trial, config, the last Epoch)
         self._attempts = {}
 
@@ -478,14 +480,14 @@ class _Runner:
                 futures[self._submit(executor, number)] = number
             while True:
                 while self._more() and len(futures) < jobs.num_workers(executor):
+                    self._stop.obey()
                     trial = self._study.ask()
                     config = self._begin(trial)
                     self._running[trial.number] = trial, config, None
                     futures[self._submit(executor, trial.number)] = trial.number
                 if not futures:
                     return
-                done, _ = wait(futures, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in self._stop.wait(futures):
                     number = futures.pop(future)
                     if self._after(number, self._result(future)):
                         yield

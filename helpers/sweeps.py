@@ -7,12 +7,8 @@ import statistics
 import time
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    as_completed,
-)
-from contextlib import nullcontext, suppress
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -180,10 +176,11 @@ def sweep(configs, data, executor=None, progress=True):
     if missing:
         bar = _Bar(missing, len(found), progress)
         try:
-            for config, result in _train_all(missing, shared, executor):
-                found[config] = result
-                _remember(result, shared.fingerprint)
-                bar.add(result)
+            with closing(_train_all(missing, shared, executor)) as trained:
+                for config, result in trained:
+                    found[config] = result
+                    _remember(result, shared.fingerprint)
+                    bar.add(result)
         except KeyboardInterrupt:
             left = len([config for config in configs if config not in found])
             note = STOPPED.format(missing=left, count=len(configs))
@@ -222,16 +219,17 @@ def _train_all(configs, shared, executor):
     # A function of the notebook's can't travel to another process.
     own = [config for config in configs if callable(config.init)]
     left = [config for config in configs if not callable(config.init)]
-    for _ in range(ATTEMPTS if left else 0):
-        with jobs.Processes() if executor is None else nullcontext(executor) as pool:
-            yield from _over(pool, left, shared)
-    for config in list(left) if executor is None else ():
-        # Who takes the processes down, does so alone: the others still train.
-        with jobs.Processes() as pool:
-            alone = [config]
-            for result in _over(pool, alone, shared):
-                left.remove(config)
-                yield result
+    with jobs.DeferredStop() as stop:
+        for _ in range(ATTEMPTS if left else 0):
+            with jobs.Processes() if executor is None else nullcontext(executor) as pool:
+                yield from _over(pool, left, shared, stop)
+        for config in list(left) if executor is None else ():
+            # Who takes the processes down, does so alone: the others still train.
+            with jobs.Processes() as pool:
+                alone = [config]
+                for result in _over(pool, alone, shared, stop):
+                    left.remove(config)
+                    yield result
     reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
     for config in left:
         yield config, Result(config, shared.source, 0, 0, reason=reason, ok=False)
@@ -250,23 +248,26 @@ def submit(executor, function, *values):
         raise RuntimeError(SHUT_DOWN.format(text=text)) from None
 
 
-def _over(executor, left, shared):
+def _over(executor, left, shared, stop):
     """Yields as `_train_all`, and takes what is done out of `left`."""
     futures = {}
     try:
         with suppress(BrokenExecutor):
             for config in left:
+                stop.obey()
                 futures[submit(executor, jobs.train_one, config, shared)] = config
-        for future in as_completed(futures):
-            try:
-                result = future.result()
-            except (BrokenExecutor, CancelledError):
-                continue
-            except Exception as error:  # of the executor's own
-                result = jobs.failure(futures[future], shared, error)
-            if result is not None:
-                left.remove(futures[future])
-                yield futures[future], result
+        while futures:
+            for future in stop.wait(futures):
+                config = futures.pop(future)
+                try:
+                    result = future.result()
+                except (BrokenExecutor, CancelledError):
+                    continue
+                except Exception as error:  # of the executor's own
+                    result = jobs.failure(config, shared, error)
+                if result is not None:
+                    left.remove(config)
+                    yield config, result
     finally:
         for future in futures:
             future.cancel()

@@ -106,6 +106,31 @@ def test_stop_keeps_what_is_done_and_what_was_begun_is_tried_again(data, threads
     assert settings(again)[:3] == asked and len(settings(again)) == 4
 
 
+def test_a_stop_that_a_library_swallows_is_not_lost(data, threads):
+    def swallowing(trial):
+        if trial.number == 2:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        return space(trial)
+
+    found = search(swallowing, data, num_trials=400, executor=threads)
+    assert found.note.startswith("Stopped after")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_stop_ends_a_space_that_hangs(data, threads, monkeypatch):
+    monkeypatch.setattr(studies.jobs, "PATIENCE", 0)
+
+    def hanging(trial):
+        while trial.number == 1:
+            time.sleep(0.05)
+            signal.raise_signal(signal.SIGINT)
+        return space(trial)
+
+    found = search(hanging, data, num_trials=4, executor=threads)
+    assert found.note.startswith("Stopped after")
+
+
 def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
     path = studies.location("mine")
