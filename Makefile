@@ -16,8 +16,10 @@ help: ## List what make can do here.
 lab: setup ## Open the course in JupyterLab: start here.
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --LabApp.default_url=$(FIRST_PAGE)
 
+# Two files at a time, with one thread of PyTorch for each kernel: more get in each
+# other's way.
 test: setup ## Run all tests, among them every notebook.
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 setup: ## Make .venv and install the course into it, if that is not done yet.
 	@python3 tools/set_up.py
