@@ -230,6 +230,8 @@ def _train_all(configs, shared, executor):
                 for result in _over(pool, alone, shared, stop):
                     left.remove(config)
                     yield result
+        if own:  # nobody hears a Stop after the last of the others
+            stop.obey()
     reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
     for config in left:
         yield config, Result(config, shared.source, 0, 0, reason=reason, ok=False)

@@ -873,20 +873,15 @@ def lr_by_hand(lr, store=False):
     return step
 
 
-def clipped_without_zero_grad(net, optimizer, X, y):
-    loss = F.cross_entropy(net(X), y)
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimizer.step()
-    return loss
+def clipped_without_zero_grad(clip, limit):
+    def step(net, optimizer, X, y):
+        loss = F.cross_entropy(net(X), y)
+        loss.backward()
+        clip(net.parameters(), limit)
+        optimizer.step()
+        return loss
 
-
-def values_clipped_without_zero_grad(net, optimizer, X, y):
-    loss = F.cross_entropy(net(X), y)
-    loss.backward()
-    nn.utils.clip_grad_value_(net.parameters(), 0.01)
-    optimizer.step()
-    return loss
+    return step
 
 
 def half_zero_grad(net, optimizer, X, y):
@@ -1133,12 +1128,17 @@ SICK = {
         "gradients_accumulate",
         lambda d: (
             with_sgd(classic(nn.ReLU()), 0.5)
-            | {"train_step": clipped_without_zero_grad}
+            | {"train_step": clipped_without_zero_grad(
+                nn.utils.clip_grad_norm_, 1.0)}
         ),
     ),
     "no zero_grad, and values clipped": (
         "gradients_accumulate",
-        lambda d: with_adam(mlp()) | {"train_step": values_clipped_without_zero_grad},
+        lambda d: (
+            with_adam(mlp())
+            | {"train_step": clipped_without_zero_grad(
+                nn.utils.clip_grad_value_, 0.01)}
+        ),
     ),
     "zero_grad for the first layer only": (
         "gradients_accumulate",
