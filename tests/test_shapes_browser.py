@@ -1,6 +1,7 @@
 """The live shape tracer and its drawings, in a real JupyterLab in a real browser."""
 
 import pytest
+from lab_in_browser import box
 
 NET = (
     "import torch\n"
@@ -43,16 +44,17 @@ def choose(page, way):
 
 
 def test_sliders_redraw_the_boxes(shown):
-    def box():
-        return shown.locator(f"{DRAWN} i").first.bounding_box()
+    def drawn():
+        return box(shown.locator(f"{DRAWN} i").first)
 
     until_shown(shown, "X (64, 784)")
-    before = box()
+    before = drawn()
     press(shown, 0, "ArrowRight")
     until_shown(shown, "X (256, 784)")
     press(shown, 1, "ArrowLeft")
     until_shown(shown, "X (256, 196)")
-    assert box()["height"] > before["height"] and box()["width"] < before["width"]
+    after = drawn()
+    assert after["height"] > before["height"] and after["width"] < before["width"]
     press(shown, 2, "ArrowLeft")
     until_shown(shown, "W1 (196, 128)")
     until_shown(shown, "W1 = torch.rand(196, 128)")
@@ -61,7 +63,7 @@ def test_sliders_redraw_the_boxes(shown):
 def test_five_ways_to_break_it_are_explained_and_nothing_jumps(shown):
     until_shown(shown, "X (64, 784)")
     code = shown.locator("pre", has_text="def forward").first
-    top = code.bounding_box()["y"]
+    top = box(code)["y"]
     for way, said in {
         "transposed weight": "use W1.T",
         "missing flatten": "X.flatten(1)",
@@ -72,10 +74,10 @@ def test_five_ways_to_break_it_are_explained_and_nothing_jumps(shown):
         choose(shown, way)
         until_shown(shown, said)
         until_shown(shown, "# broken")
-        assert code.bounding_box()["y"] == top
+        assert box(code)["y"] == top
     press(shown, 0, "ArrowRight")  # 256 pictures, as many as units
     until_shown(shown, "only the warning tells")
-    assert code.bounding_box()["y"] == top
+    assert box(code)["y"] == top
     choose(shown, "nothing")
     until_shown(shown, "Every operation got the shapes that it needs.")
 

@@ -1,6 +1,7 @@
 """The registration X-ray in a real JupyterLab in a real browser."""
 
 import pytest
+from lab_in_browser import box
 from playwright.sync_api import expect
 
 BIG = "from torchvision.models import resnet18\nregistration(resnet18())"
@@ -44,7 +45,7 @@ def press(shown, name, step):
 
 
 def code_top(shown):
-    return shown.locator("pre").bounding_box()["y"]
+    return box(shown.locator("pre"))["y"]
 
 
 def test_a_step_shows_what_a_list_hides(shown):

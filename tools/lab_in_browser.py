@@ -156,6 +156,14 @@ def browser(executable):
             running.close()
 
 
+def box(locator):
+    """Where an element is, in pixels. A redraw may take the node away while asked."""
+    for _ in range(50):
+        if found := locator.bounding_box():
+            return found
+    raise AssertionError(f"not to be seen: {locator}")
+
+
 def write_notebook(path, *cells):
     """A notebook with these code cells."""
     notebook = nbformat.v4.new_notebook()
