@@ -836,12 +836,12 @@ def test_the_lab_shows_what_it_traced():
     lab = shapes_lab()
     controls = lab._controls
     controls["num_hiddens"].value = 64
-    assert lab.wait(20)
+    assert lab.wait(60)
     assert lab.trace.steps[0].inputs == ((64, 784), (784, 64))
     assert "W1 = torch.rand(784, 64)\n" in lab.code
     assert "hidden = torch.relu(X @ W1 + b1)" in lab._code.value
     controls["break it"].value = mismatch.FLATTEN
-    assert lab.wait(20)
+    assert lab.wait(60)
     assert lab.trace.cause == mismatch.FLATTEN
     assert "X = torch.rand(64, 28, 28)  # broken" in lab.code
     assert "A flatten is missing" in lab._drawing.value
@@ -862,12 +862,12 @@ def test_a_mistake_that_no_operation_notices_is_called_one():
     lab = shapes_lab()
     lab._controls["break it"].value = mismatch.BIAS
     lab._controls["batch_size"].value = 256
-    assert lab.wait(20)
+    assert lab.wait(60)
     assert lab.trace.ok and len(lab.trace.warnings) == 1
     assert shapes_live.WARNED in lab._drawing.value
     lab._controls["break it"].value = mismatch.SWAPPED
     lab._controls["batch_size"].value = 784
-    assert lab.wait(20)
+    assert lab.wait(60)
     assert lab.trace.ok and shapes_live.SILENT in lab._drawing.value
     lab.close()
 
@@ -876,7 +876,7 @@ def test_the_lab_draws_no_random_numbers():
     before = torch.random.get_rng_state()
     lab = shapes_lab()
     lab._controls["num_hiddens"].value = 64
-    assert lab.wait(20)
+    assert lab.wait(60)
     assert torch.equal(torch.random.get_rng_state(), before)
     lab.close()
 

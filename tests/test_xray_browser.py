@@ -76,6 +76,7 @@ def test_nothing_jumps_and_nothing_is_cut_off(shown):
     table = shown.locator(".xray").first
     assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
     choose(shown, "W1 is", "requires_grad=True inside randn")
+    expect(shown.get_by_text("Built, not trained yet.")).to_be_visible()
     press(shown, "train one step", 1)
     shown.get_by_role("button", name="train one step").click()
     expect(shown.get_by_text("It failed. RuntimeError")).to_be_visible()

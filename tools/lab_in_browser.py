@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 BROWSER_FLAGS = [
     "--no-sandbox",
@@ -25,6 +25,7 @@ BROWSER_FLAGS = [
     "--disable-sync",
 ]
 PATIENCE = 240  # seconds for a cell, or for a notebook
+PAGE_PATIENCE = 60_000  # milliseconds until a page shows what it must
 COMMANDS = (
     *("chromium", "google-chrome", "google-chrome-stable", "chrome"),
     *("microsoft-edge", "msedge", "chromium-browser"),
@@ -39,6 +40,7 @@ IDLE = """() => {
     const kernel = panel?.sessionContext?.session?.kernel;
     return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
+expect.set_options(timeout=PAGE_PATIENCE)
 
 
 def find_browser():
@@ -180,7 +182,7 @@ class Notebook:
         self.errors = []  # what the browser's console complains about
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._on_console)
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(PAGE_PATIENCE)
         self.page.goto(f"{url}/doc/tree/{name}")
         self.wait_idle()
 
