@@ -9,9 +9,9 @@ import sys
 import tempfile
 
 import pytest
-from run_notebooks import private_jupyter
 
 from helpers import load_fashion_mnist
+from run_notebooks import private_jupyter
 
 MODE = pytest.StashKey[str]()
 

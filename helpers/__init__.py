@@ -8,44 +8,39 @@ from importlib import import_module
 # 15 % at most. It is read when torch is first imported, so import helpers first.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-# Each name is loaded when it is first used, so that `import helpers` is quick
-# and a lesson pays only for what it shows.
+# The map: where each name lives. It is loaded when it is first used, so that
+# `import helpers` is quick and a lesson pays only for what it shows.
 _HOME = {
-    "load_fashion_mnist": "data",
-    "MLP": "model",
-    "Config": "training",
-    "evaluate": "training",
-    "train": "training",
-    "as_code": "script",
-    "plot_columns": "plots",
-    "plot_confusion": "plots",
-    "plot_curves": "plots",
-    "plot_grid": "plots",
-    "plot_losses": "plots",
-    "plot_pictures": "plots",
-    "plot_sweep": "plots",
-    "plot_races": "plots",
-    "plot_study": "plots",
-    "lab": "live",
-    "init_lab": "initlab",
-    "measure_layers": "layers",
-    "plot_histograms": "layers",
-    "plot_layers": "layers",
-    "check_machine": "machine",
-    "sweep": "sweeps",
-    "search": "studies",
-    "race": "races",
-    "trace_shapes": "shapes",
-    "shapes_lab": "shapes.live",
-    "doctor": "diagnosis",
-    "predict": "predictions",
-    "check": "exercises",
-    "hint": "exercises",
-    "progress": "exercises",
-    "solution": "exercises",
-    "reveal": "predictions",
-    "registration": "xray",
-    "registration_lab": "xray.live",
+    name: module
+    for module, names in {
+        # The core: data, model, training, and a run as code, picture and lab.
+        "data": ("load_fashion_mnist",),
+        "model": ("MLP",),
+        "training": ("Config", "evaluate", "train"),
+        "script": ("as_code",),
+        "plots": ("plot_columns", "plot_confusion", "plot_curves", "plot_pictures"),
+        "live": ("lab",),
+        "machine": ("check_machine",),
+        # Instruments: what looks into a model.
+        "instruments.layers": ("measure_layers", "plot_histograms", "plot_layers"),
+        "instruments.init_lab": ("init_lab",),
+        "instruments.trace_shapes": ("trace_shapes",),
+        "instruments.shapes_lab": ("shapes_lab",),
+        "instruments.registration": ("registration",),
+        "instruments.registration_lab": ("registration_lab",),
+        "instruments.doctor": ("doctor",),
+        # Tuning: many trainings.
+        "tuning.sweep": ("sweep",),
+        "tuning.sweep_plots": ("plot_grid", "plot_losses", "plot_sweep"),
+        "tuning.search": ("search",),
+        "tuning.study_plot": ("plot_study",),
+        "tuning.race": ("race",),
+        "tuning.race_plot": ("plot_races",),
+        # Exercises: what the course asks of a learner.
+        "exercises.predict": ("predict", "reveal"),
+        "exercises.check": ("check", "hint", "progress", "solution"),
+    }.items()
+    for name in names
 }
 
 __all__ = list(_HOME)

@@ -20,9 +20,9 @@ from helpers import controls as look
 from helpers import plots
 from helpers.curves import Curves
 from helpers.data import check_data
+from helpers.instrument import Instrument, open_in_cell
 from helpers.script import as_code
 from helpers.training import Config, no_such_field, train
-from helpers.worker import Worker, close_earlier, keep
 
 HERE = Path(__file__).parent
 FRAME_SECONDS = 0.030
@@ -68,7 +68,6 @@ DONE = (
     "validation pictures: {full_val_accuracy:.4f}."
 )
 DIVERGED = "This run {reason}."
-STILL_RUNNING = "The lab is still training after {seconds} s; wait longer or pause it."
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest is gone."
@@ -114,7 +113,6 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     current ones; `close()` stops the worker. Raises ValueError with one
     sentence for an unknown control or a bad setting.
     """
-    close_earlier()
     check_data(data, "lab(data)")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     known = [*look.SLIDERS, *look.MENUS]
@@ -124,22 +122,20 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     for name in defaults:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
-    return keep(Lab(data, controls, Config(**defaults)))
+    config = Config(**defaults)
+    return open_in_cell(lambda: Lab(data, controls, config))
 
 
-class Lab(widgets.VBox):
+class Lab(Instrument):
     """The widget that `lab` returns."""
 
     def __init__(self, data, controls, config):
         self.config = config
         self.run = None
-        self.error = None
         self._data = data.to(config.device)
         self._own_init = config.init if callable(config.init) else None
-        self._everything = []
         self._canvas = _Canvas()
         self._curves = Curves(1)
-        self._worker = Worker(self._work, more=lambda: self._steps_left)
         self._state = "fresh"
         self._quiet = False
         self._restart = False
@@ -170,8 +166,6 @@ class Lab(widgets.VBox):
             [*buttons, self._settings],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
         )
-        self._everything = [controls, row, self._canvas, self._code]
-        self._everything += [*self._controls.values(), *buttons, self._settings]
         super().__init__([controls, row, self._canvas, self._code])
         for control in self._controls.values():
             control.observe(self._on_control, "value")
@@ -182,11 +176,11 @@ class Lab(widgets.VBox):
     def _buttons(self):
         actions = {
             "start": ("play", self.start),
-            "step": ("step-forward", lambda: self._worker.submit(self._step)),
-            "reset": ("undo", lambda: self._worker.submit(self._reset)),
+            "step": ("step-forward", lambda: self._submit(self._step)),
+            "reset": ("undo", lambda: self._submit(self._reset)),
             "new seed": ("random", self._on_new_seed),
-            "pin": ("thumb-tack", lambda: self._worker.submit(self._pin)),
-            "code": ("code", lambda: self._worker.submit(self._show_code)),
+            "pin": ("thumb-tack", lambda: self._submit(self._pin)),
+            "code": ("code", lambda: self._submit(self._show_code)),
         }
         buttons = [
             look.button(name, icon, TOOLTIPS[name], action)
@@ -209,22 +203,19 @@ class Lab(widgets.VBox):
             self._fail(error)
         self._show()
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = dict(super()._repr_mimebundle_(**kwargs))
-        controls = ", ".join(self._controls)
-        text = PLAIN_TEXT.format(controls=controls, config=self.config)
+    def _text(self):
         if self.error:
-            text = self._status()
-        bundle["text/plain"] = text
-        metadata = {}
+            return self._status()
+        controls = ", ".join(self._controls)
+        return PLAIN_TEXT.format(controls=controls, config=self.config)
+
+    def _picture(self):
         # The worker may replace them meanwhile.
         curves, run, newest = self._curves, self.run, self._newest
-        if run and newest and curves.last:
-            alt = ALT.format(step=newest.step, config=run.config)
-            picture = plots.plot_lab(curves, run.net, alt)
-            drawn, metadata = picture._repr_mimebundle_()
-            bundle["image/png"] = drawn["image/png"]
-        return bundle, metadata
+        if not (run and newest and curves.last):
+            return None
+        alt = ALT.format(step=newest.step, config=run.config)
+        return plots.plot_lab(curves, run.net, alt)
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -232,10 +223,10 @@ class Lab(widgets.VBox):
         if self._quiet:
             return
         if change["owner"] is self._controls.get("lr"):
-            self._worker.submit(lambda: self._change_lr(change["new"]))
+            self._submit(lambda: self._change_lr(change["new"]))
         else:
             values = {name: control.value for name, control in self._controls.items()}
-            self._worker.submit(lambda: self._change(values))
+            self._submit(lambda: self._change(values))
 
     def _on_settings(self, change):
         if change["new"] == str(self.config):
@@ -244,11 +235,11 @@ class Lab(widgets.VBox):
             config = Config.from_string(change["new"], self._own_init)
         except ValueError as error:
             sentence = str(error)
-            self._worker.submit(lambda: self._say(sentence))
+            self._submit(lambda: self._say(sentence))
             return
         values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
         self._set_quietly(values)
-        self._worker.submit(lambda: self._change(values))
+        self._submit(lambda: self._change(values))
 
     def _set_quietly(self, values):
         """Set the controls, if there, without their callbacks starting a run each."""
@@ -265,32 +256,16 @@ class Lab(widgets.VBox):
         seed = (slider.value if slider else self.config.seed) + 1
         if slider:
             self._set_quietly({"seed": seed})
-        self._worker.submit(lambda: self._change({"seed": seed}))
-
-    def wait(self, seconds=None):
-        """Wait until the run has ended or is paused; raise what went wrong in it.
-
-        seconds: how long at the most (None: as long as it takes); TimeoutError
-        when it is not over by then.
-        """
-        if not self._worker.wait(seconds):
-            raise TimeoutError(STILL_RUNNING.format(seconds=seconds))
-        if self.error:
-            raise self.error
+        self._submit(lambda: self._change({"seed": seed}))
 
     def start(self):
         """Start, pause or go on, as the button does."""
-        self._worker.submit(self._toggle)
-
-    def close(self):
-        """Stop the worker and remove the lab."""
-        self._worker.close()
-        for widget in self._everything:
-            widget.layout.close()
-            widget.close()
-        super().close()
+        self._submit(self._toggle)
 
     # The worker: all below runs on its thread alone, once it has begun.
+
+    def _more(self):
+        return self._steps_left > 0
 
     def _work(self, commands):
         try:

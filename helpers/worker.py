@@ -1,4 +1,4 @@
-"""A thread that works for one live instrument, and an end to those run before.
+"""A thread that works for one live instrument.
 
 Callbacks of widgets come on more than one thread. They only read values and
 submit a command; the worker takes the newest, and it alone writes what is drawn.
@@ -8,12 +8,9 @@ import atexit
 import threading
 
 import torch
-from IPython import get_ipython
 
 # Asked here and once: a new thread starts with what the last one has set.
 NUM_THREADS = max(1, torch.get_num_threads() - 1)
-
-_kept = {}  # cell -> execution -> its instruments
 
 
 class Worker:
@@ -78,28 +75,3 @@ class Worker:
                 commands, self._commands = self._commands, []
             if not self.closed:
                 self._body(commands)
-
-
-def keep(instrument):
-    """Remember an instrument of this cell, for `close_earlier`; returns it."""
-    cell, execution = _this_cell()
-    _kept.setdefault(cell, {}).setdefault(execution, []).append(instrument)
-    return instrument
-
-
-def close_earlier():
-    """Close the instruments that an earlier execution of this cell has made."""
-    cell, execution = _this_cell()
-    if cell is None:
-        return
-    for earlier in [key for key in _kept.get(cell, {}) if key != execution]:
-        for instrument in _kept[cell].pop(earlier):
-            instrument.close()
-
-
-def _this_cell():
-    """The id of the cell that runs, and of its execution; None outside JupyterLab."""
-    shell = get_ipython()
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    cell = parent.get("metadata", {}).get("cellId")
-    return cell, parent.get("header", {}).get("msg_id")

@@ -7,6 +7,8 @@ hides tests that did not run; elsewhere it is a skip that says so.
 import os
 
 import pytest
+
+from helpers import load_fashion_mnist
 from lab_in_browser import (
     Notebook,
     browser,
@@ -14,8 +16,6 @@ from lab_in_browser import (
     jupyterlab,
     write_notebook,
 )
-
-from helpers import load_fashion_mnist
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,9 @@ def chromium(chromium_path):
         yield running
 
 
-@pytest.fixture(scope="session", params=[True, False], ids=["subshells", "no_subshells"])
+@pytest.fixture(
+    scope="session", params=[True, False], ids=["subshells", "no_subshells"]
+)
 def page(request, tmp_path_factory, chromium, full_data):
     """One notebook with a kernel that has the data, for all tests in the browser."""
     folder = tmp_path_factory.mktemp("lab")

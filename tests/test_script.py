@@ -83,9 +83,7 @@ def test_the_script_repeats_every_loss(config, change_lr):
     assert run_script(script) == losses
     own = callable(config.init)
     assert len(script.splitlines()) <= 35 or own
-    assert "helpers" not in script.replace(
-        "from helpers import load_fashion_mnist", ""
-    )
+    assert "helpers" not in script.replace("from helpers import load_fashion_mnist", "")
 
 
 def test_the_script_runs_by_itself():

@@ -22,6 +22,12 @@ import nbformat
 import torch
 from distributed import Client, LocalCluster
 from jupyter_client.manager import start_new_kernel
+from torch.nn import functional as F
+from torchvision.datasets import FashionMNIST
+from torchvision.transforms import ToTensor
+
+from helpers import MLP, Config, load_fashion_mnist, search, sweep, train
+from helpers.tuning import jobs
 from lab_in_browser import (
     Notebook,
     browser,
@@ -29,11 +35,6 @@ from lab_in_browser import (
     jupyterlab,
     write_notebook,
 )
-from torch.nn import functional as F
-from torchvision.datasets import FashionMNIST
-from torchvision.transforms import ToTensor
-
-from helpers import MLP, Config, jobs, load_fashion_mnist, search, sweep, train
 
 ROOT = Path(__file__).resolve().parent.parent
 # figure: (what is wanted, how it reads)

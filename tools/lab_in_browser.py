@@ -32,9 +32,11 @@ COMMANDS = (
 )
 MAC_APPS = ("Chromium", "Google Chrome", "Microsoft Edge")
 WINDOWS_ROOTS = ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
-WINDOWS_APPS = ("Google/Chrome/Application/chrome.exe",
-                "Microsoft/Edge/Application/msedge.exe",
-                "Chromium/Application/chrome.exe")
+WINDOWS_APPS = (
+    "Google/Chrome/Application/chrome.exe",
+    "Microsoft/Edge/Application/msedge.exe",
+    "Chromium/Application/chrome.exe",
+)
 IDLE = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     const kernel = panel?.sessionContext?.session?.kernel;
@@ -67,9 +69,12 @@ def starts(path):
         return Path(path).is_file()
     try:
         # Ubuntu's chromium-browser may only say that a snap is to be installed.
-        return subprocess.run(
-            [path, "--version"], capture_output=True, timeout=60
-        ).returncode == 0
+        return (
+            subprocess.run(
+                [path, "--version"], capture_output=True, timeout=60
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 

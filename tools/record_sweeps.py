@@ -1,7 +1,7 @@
 """Trains what the notebooks show from records, and ships it: `make recorded`.
 
 It runs a notebook as it stands, with a copy of the course in which nothing of that
-lesson is known. What its sweeps trained becomes helpers/recorded/NAME.jsonl.gz, the
+lesson is known. What its sweeps trained becomes helpers/tuning/recorded/NAME.jsonl.gz, the
 searches named after the lesson become NAME.journal.gz, and lesson 06 has its races.
 Stopped half-way, it goes on from there; what was shipped before stays as it is until
 all of it is done.
@@ -17,10 +17,11 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
 from run_notebooks import NOTEBOOKS, ROOT, private_jupyter
 
 NAMES = ("05_hyperparameters", "06_search")
-RECORDED = ROOT / "helpers" / "recorded"
+RECORDED = ROOT / "helpers" / "tuning" / "recorded"
 
 
 def main():
@@ -30,7 +31,9 @@ def main():
         record(*names)
         return
     for name in names:
-        if status := os.spawnv(os.P_WAIT, sys.executable, [sys.executable, __file__, name]):
+        if status := os.spawnv(
+            os.P_WAIT, sys.executable, [sys.executable, __file__, name]
+        ):
             sys.exit(status)
 
 
@@ -48,12 +51,17 @@ def record(name):
 
 
 def _record(name, copy):
-    from helpers import jobs, load_fashion_mnist, races, sweeps
+    from helpers import load_fashion_mnist
+    from helpers.tuning import jobs
+    from helpers.tuning import race as races
+    from helpers.tuning import sweep as sweeps
 
     data = load_fashion_mnist()
     if data.source != "full":
-        sys.exit("Records come from the full Fashion-MNIST, and here is only the "
-                 "bundled sample: connect to the network and run this again.")
+        sys.exit(
+            "Records come from the full Fashion-MNIST, and here is only the "
+            "bundled sample: connect to the network and run this again."
+        )
     course = ROOT / "build" / "recording" / name
     course.mkdir(parents=True, exist_ok=True)
     os.environ.update(private_jupyter(copy.parent / "jupyter"))
@@ -72,7 +80,7 @@ def _record(name, copy):
     pack(f"{name}.jsonl", "\n".join(sorted(known.values())).encode() + b"\n")
     for journal in sorted((course / "searches").glob(f"{name[:3]}*.journal")):
         pack(journal.name, journal.read_bytes())
-    for path in (copy / "recorded").glob(f"{name[:3]}*races*"):
+    for path in (copy / "tuning" / "recorded").glob(f"{name[:3]}*races*"):
         shutil.copy(path, RECORDED)
     shutil.rmtree(course)
 

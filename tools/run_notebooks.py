@@ -106,8 +106,10 @@ def main():
     from helpers import load_fashion_mnist
 
     if load_fashion_mnist().source != "full":
-        sys.exit("Outputs to commit come from the full Fashion-MNIST, and here is only "
-                 "the bundled sample: connect to the network and run this again.")
+        sys.exit(
+            "Outputs to commit come from the full Fashion-MNIST, and here is only "
+            "the bundled sample: connect to the network and run this again."
+        )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ.update(private_jupyter(home))
         for name in sorted(names):

@@ -51,22 +51,28 @@ def require_new_python():
         # A version manager puts stand-ins on PATH that may have no Python behind them.
         if path and runs(path, "-c", "pass"):
             os.execv(path, [path] + sys.argv)
-    sys.exit("The course needs Python %d.%d or newer, and python3 is %d.%d here:"
-             " install a newer one (https://www.python.org/downloads/) and run the same"
-             " command again." % (oldest + sys.version_info[:2]))
+    sys.exit(
+        "The course needs Python %d.%d or newer, and python3 is %d.%d here:"
+        " install a newer one (https://www.python.org/downloads/) and run the same"
+        " command again." % (oldest + sys.version_info[:2])
+    )
 
 
 def make_venv():
     """Makes .venv from nothing, in place of a broken one."""
     version = "%d.%d" % sys.version_info[:2]
     if importlib.util.find_spec("ensurepip") is None:
-        sys.exit(f"Python {version} lacks a part that a virtual environment needs: run"
-                 f" `sudo apt install python{version}-venv`, or install that package in"
-                 " your system's own way, and run the same command again.")
+        sys.exit(
+            f"Python {version} lacks a part that a virtual environment needs: run"
+            f" `sudo apt install python{version}-venv`, or install that package in"
+            " your system's own way, and run the same command again."
+        )
     say(f"Making the folder .venv with Python {version}.")
     if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]) != 0:
-        sys.exit("Python could not make the folder .venv, and the lines above say why:"
-                 " remove the cause and run the same command again.")
+        sys.exit(
+            "Python could not make the folder .venv, and the lines above say why:"
+            " remove the cause and run the same command again."
+        )
 
 
 def pip(*arguments, brief=False):
@@ -87,9 +93,11 @@ def pip(*arguments, brief=False):
 def require(succeeded):
     """Ends with what to do if pip failed."""
     if not succeeded:
-        sys.exit("pip did not succeed, and its last lines above say why: check the"
-                 " network and the free disk space (up to 8 GB), then run the same"
-                 " command again; finished downloads are kept.")
+        sys.exit(
+            "pip did not succeed, and its last lines above say why: check the"
+            " network and the free disk space (up to 8 GB), then run the same"
+            " command again; finished downloads are kept."
+        )
 
 
 def install_torch(pair):
@@ -110,8 +118,10 @@ def import_pair():
     Two builds that do not belong together install well and fail only here. Returns
     the exit status and the last line printed: the versions, or the error.
     """
-    code = ("import torch, torchvision; print(torch.__version__,"
-            " torchvision.__version__, torch.version.cuda)")
+    code = (
+        "import torch, torchvision; print(torch.__version__,"
+        " torchvision.__version__, torch.version.cuda)"
+    )
     command = [PYTHON, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     printed = done.stderr if done.returncode else done.stdout
@@ -134,8 +144,10 @@ def install():
         require(pip("install", *pair))
         failed, answer = import_pair()
     if failed:
-        sys.exit(f"torch and torchvision are installed but do not import ({answer}):"
-                 " delete the folder .venv and run the same command again.")
+        sys.exit(
+            f"torch and torchvision are installed but do not import ({answer}):"
+            " delete the folder .venv and run the same command again."
+        )
     torch, torchvision, cuda = answer.split()
     if cuda == "None":
         say(f"Ready: PyTorch {torch} without CUDA, and torchvision {torchvision}.")

@@ -1,0 +1,157 @@
+"""What an exercise is, and what the modules `lesson_01`, ... write theirs with.
+
+An exercise is a solution, which is real Python, and a function that checks answers by
+`ask` and `expect`.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import torch
+
+from helpers import exercises
+
+DIFFICULTIES = ("easy", "medium", "hard")
+
+NO_RETURN = "your {name} returned None; does it end in a return?"
+OTHER_TYPE = "your {name} returned {found}, and the task asks for {wanted}."
+NOT_FINITE = "what your {name} returned holds NaN or infinity."
+CHANGED_INPUT = "your {name} changed what it was given ({argument})."
+
+
+class NotYet(Exception):
+    """Why an answer is not right yet: one sentence to the learner."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its solution is `reference`, a function or a class."""
+
+    id: str
+    reference: Callable
+    minutes: int
+    difficulty: str
+    hints: tuple
+    notice: str
+    checker: Callable
+
+    @property
+    def name(self):
+        return self.reference.__name__
+
+    @property
+    def source(self):
+        """The solution as Python."""
+        return inspect.getsource(self.reference)
+
+
+_exercises = {}  # id -> Exercise, filled by the modules in helpers/exercises
+
+
+def exercise(id, reference, minutes, difficulty, hints, notice):
+    """Decorates the function that checks answers to an exercise.
+
+    The function takes the answer and ends, or raises NotYet, by `expect` and `ask`.
+    notice: what to see in a right answer, a sentence.
+    """
+    assert difficulty in DIFFICULTIES and 2 <= len(hints) <= 3, id
+
+    def register(checker):
+        made = Exercise(
+            id, reference, minutes, difficulty, tuple(hints), notice, checker
+        )
+        _exercises[id] = made
+        return checker
+
+    return register
+
+
+def all_exercises():
+    """All exercises of the course by id, in the order of the lessons."""
+    for module in pkgutil.iter_modules(exercises.__path__):
+        if module.name.startswith("lesson_"):
+            importlib.import_module(f"{exercises.__name__}.{module.name}")
+    return dict(sorted(_exercises.items()))
+
+
+def expect(fine, why):
+    """Go on if `fine`; else the answer is not right yet, and `why` says it."""
+    if not fine:
+        raise NotYet(why)
+
+
+def ask(answer, *inputs, kind=torch.Tensor):
+    """Call an answer as a learner would; returns what it returned.
+
+    Raises NotYet where it changes a tensor of its inputs, returns another type than
+    `kind` (None: anything goes) or a tensor with NaN in it.
+    """
+    name = getattr(answer, "__name__", "answer")
+    before, items = deepcopy(inputs), [_items(given) for given in inputs]
+    returned = answer(*inputs)
+    names = parameters(answer)
+    for i, (given, kept) in enumerate(zip(inputs, before)):
+        if not _same(given, kept) or _items(given) != items[i]:
+            argument = names[i] if i < len(names) else f"number {i + 1}"
+            raise NotYet(CHANGED_INPUT.format(name=name, argument=argument))
+    if kind is not None:
+        expect(returned is not None, NO_RETURN.format(name=name))
+        found = describe(returned)
+        wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", "a tensor")
+        fits = isinstance(returned, kind)
+        expect(fits, OTHER_TYPE.format(name=name, found=found, wanted=wanted))
+    if isinstance(returned, torch.Tensor) and returned.is_floating_point():
+        finite = bool(returned.isfinite().all())
+        expect(finite, NOT_FINITE.format(name=name))
+    return returned
+
+
+def describe(value):
+    """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    try:
+        text = repr(value)
+    except Exception:  # an object of the learner's own
+        text = ""
+    return text if 0 < len(text) <= 40 else f"an object of type {type(value).__name__}"
+
+
+def number(value):
+    """One number as Python's own, also out of a tensor or an array; else None."""
+    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _same(one, other):
+    """Whether a tensor is still what it was; True for anything else."""
+    if not isinstance(one, torch.Tensor):
+        return True
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def _items(given):
+    """Which objects a list or a dict holds, None for anything else."""
+    if isinstance(given, dict):
+        return [*given, *map(id, given.values())]
+    return [*map(id, given)] if isinstance(given, list) else None
+
+
+def parameters(function):
+    """The names of its arguments; [] where it has no signature."""
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []

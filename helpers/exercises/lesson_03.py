@@ -1,0 +1,654 @@
+"""The exercises of 03_parameters."""
+
+import copy
+import math
+import operator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.exercises.exercise import (
+    NO_RETURN,
+    ask,
+    describe,
+    exercise,
+    expect,
+    number,
+)
+from helpers.instruments.registration import registration
+from helpers.model import MLP
+
+# --- 3.1
+
+
+def count_trainable(net):
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+@exercise(
+    "3.1",
+    count_trainable,
+    minutes=5,
+    difficulty="easy",
+    hints=(
+        "Which of parameters(), buffers() and state_dict() gives you what an optimizer "
+        "would get? One of them also counts a shared Parameter only once.",
+        "The number of numbers in a tensor is tensor.numel(). How do you recognize a "
+        "frozen Parameter?",
+    ),
+    notice="Notice that parameters() looks into all parts of a module and gives a "
+    "shared Parameter only once; a sum over state_dict() would count it twice.",
+)
+def check_count_trainable(answer):
+    found, wanted = _count(answer, MLP(20, 16, 10, seed=0)), 506
+    expect(
+        found != 4,
+        "for MLP(20, 16, 10) I got 4: that is how many Parameters there are, and not "
+        "the numbers in them.",
+    )
+    expect(
+        found != 62,
+        "for MLP(20, 16, 10) I got 62: len() of a tensor counts its rows only.",
+    )
+    expect(found != 480, "for MLP(20, 16, 10) I got 480: the biases are missing.")
+    expect(
+        found == wanted, f"for MLP(20, 16, 10) I got {found:,}, and it is {wanted:,}."
+    )
+
+    net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
+    found = _count(answer, net)
+    expect(
+        found != 0,
+        "for an nn.Sequential with two nn.Linear I got 0: its Parameters belong to its "
+        "parts, and you looked at the whole only.",
+    )
+    expect(
+        found != 2 * wanted,
+        f"for an nn.Sequential with two nn.Linear I got {found:,}, twice too many: you "
+        "counted each Parameter in the whole, and again in its part.",
+    )
+    expect(
+        found == wanted,
+        f"for an nn.Sequential with two nn.Linear I got {found:,}, and it is {wanted}.",
+    )
+
+    net[0].weight.requires_grad_(False)
+    found = _count(answer, net)
+    expect(
+        found != wanted,
+        f"I froze 320 of the 506 numbers, and you still count {found}: frozen "
+        "Parameters are not trained.",
+    )
+    expect(
+        found == 186,
+        f"I froze the 320 numbers of one weight, which leaves 186, and you count "
+        f"{found}.",
+    )
+
+    net = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10))
+    net[2].weight = net[0].weight
+    found = _count(answer, net)
+    expect(
+        found != 220,
+        "I gave two layers the same weight of 100 numbers, and you count it twice: it "
+        "is one Parameter with two names.",
+    )
+    expect(
+        found == 120,
+        f"two layers share a weight of 100 numbers and have 10 biases each, which is "
+        f"120, and you count {found}.",
+    )
+
+    found = _count(answer, nn.BatchNorm1d(10))
+    expect(
+        found == 20,
+        f"nn.BatchNorm1d(10) has 20 numbers in Parameters and 21 in buffers, and you "
+        f"count {found}: buffers are not trained by an optimizer.",
+    )
+    found = _count(answer, nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False))))
+    expect(
+        found == 50,
+        "a weight of 50 numbers, without a bias, stands in a part of a part, and you "
+        f"count {found}.",
+    )
+
+
+def _count(answer, net):
+    returned = ask(answer, net, kind=None)
+    expect(returned is not None, NO_RETURN.format(name="count_trainable"))
+    found = number(returned)
+    expect(found is not None, f"return one number; I got {describe(returned)}.")
+    expect(
+        math.isfinite(found) and found % 1 == 0,
+        f"a count is a whole number; I got {describe(returned)}.",
+    )
+    return int(found)
+
+
+# --- 3.2
+
+
+def freeze(layer):
+    for parameter in layer.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+
+
+@exercise(
+    "3.2",
+    freeze,
+    minutes=5,
+    difficulty="easy",
+    hints=(
+        "There are two things to do for each Parameter of the layer. One is about the "
+        "gradients to come.",
+        "The other is about the gradient that is already there from the last "
+        "backward(): the next step() would still use it.",
+        "Look again at the two ways of zero_grad: which one makes an optimizer with "
+        "weight decay skip a Parameter?",
+    ),
+    notice="Notice that the optimizer still holds the frozen Parameters and skips them, "
+    "whatever its momentum and its weight decay: their .grad is None.",
+)
+def check_freeze(answer):
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1
+    )
+    X, y = torch.randn(30, 6), torch.arange(30) % 3
+    F.cross_entropy(net(X), y).backward()
+    optimizer.step()
+    layer, kept = net[0], {n: p.detach().clone() for n, p in net.named_parameters()}
+    before = list(layer.parameters())
+    answer(layer)
+
+    parameters = dict(layer.named_parameters())
+    expect(
+        set(parameters) == {"weight", "bias"},
+        "after your function the layer's named_parameters() are no longer weight and "
+        "bias: a frozen Parameter stays registered, so that it is saved and moves.",
+    )
+    expect(
+        all(map(operator.is_, parameters.values(), before)),
+        "after your function the layer has other Parameters than before; the optimizer "
+        "still holds the old ones.",
+    )
+    learns = [name for name, p in parameters.items() if p.requires_grad]
+    both = learns == ["weight", "bias"]
+    expect(
+        not both or "requires_grad" not in vars(layer),
+        "you set requires_grad on the layer itself. That only gives it a new attribute, "
+        "which nobody reads; its Parameters know nothing of it.",
+    )
+    expect(
+        not both or layer.training,
+        "your function put the layer into eval mode. That changes what dropout and "
+        "batch norm compute, and its Parameters learn as before.",
+    )
+    expect(
+        not both,
+        "after your function both weight and bias still require a gradient, so the "
+        "next backward() brings them one.",
+    )
+    expect(
+        not learns,
+        f"after your function {' '.join(learns)} still requires a gradient; a layer "
+        "has more than one Parameter.",
+    )
+    expect(
+        all(torch.equal(p, kept[f"0.{name}"]) for name, p in parameters.items()),
+        "your function changed the numbers of the layer; it should only freeze them.",
+    )
+    left = {n for n, p in parameters.items() if p.grad is not None and p.grad.any()}
+    optimizer.step()
+    for name, p in parameters.items():
+        moved = (p - kept[f"0.{name}"]).abs().max()
+        still = f"the next optimizer.step() still moved the frozen {name}, by up to "
+        expect(
+            name not in left,
+            f"{still}{moved:.4f}: the gradient of the last backward() was still there.",
+        )
+        expect(
+            moved == 0,
+            f"{still}{moved:.4f}: with a gradient of zeros, momentum and weight decay "
+            "go on.",
+        )
+    F.cross_entropy(net(X), y).backward()
+    optimizer.step()
+    expect(
+        torch.equal(layer.weight, kept["0.weight"])
+        and torch.equal(layer.bias, kept["0.bias"]),
+        "after another backward() and step() the layer has changed.",
+    )
+    expect(
+        not torch.equal(net[2].weight, kept["2.weight"]),
+        "the layer after the frozen one no longer learns.",
+    )
+
+
+# --- 3.3
+
+
+ONE_MAP = "your layers together are one linear map: there is no relu between them."
+
+
+class Deep(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for num_inputs, num_outputs in zip(widths, widths[1:]):
+            W = torch.randn(num_inputs, num_outputs) * 0.01
+            self.weights.append(nn.Parameter(W))
+            self.biases.append(nn.Parameter(torch.zeros(num_outputs)))
+
+    def forward(self, X):
+        for W, b in zip(self.weights[:-1], self.biases[:-1]):
+            X = torch.relu(X @ W + b)
+        return X @ self.weights[-1] + self.biases[-1]
+
+
+@exercise(
+    "3.3",
+    Deep,
+    minutes=10,
+    difficulty="medium",
+    hints=(
+        "Layer i leads from widths[i] to widths[i + 1]. zip(widths, widths[1:]) gives "
+        "you these pairs.",
+        "You need a list that is a module itself, so that it is looked into. The lesson "
+        "has counted what such lists register.",
+        "In forward, treat the last layer on its own: it gives the scores, so no relu "
+        "comes after it.",
+    ),
+    notice="Notice that forward looks the same for both kinds of list; which one you "
+    "chose shows only in what is trained, moved and saved.",
+)
+def check_deep(answer):
+    torch.manual_seed(3)
+    X, net = torch.randn(64, 7), answer([7, 30, 20, 4])
+    expect(isinstance(net, nn.Module), "your class is no nn.Module any more.")
+    scores = ask(net.forward, X)
+    expect(
+        scores.shape == (64, 4),
+        f"with widths [7, 30, 20, 4], a batch of shape (64, 7) should give scores of "
+        f"shape (64, 4), and I got {describe(scores)}.",
+    )
+    expect(
+        torch.equal(net(X), net(X)),
+        "two calls with the same batch gave different scores: something is drawn anew "
+        "in forward, where nothing can be learned.",
+    )
+    parameters = dict(net.named_parameters())
+    found, wanted = sum(p.numel() for p in parameters.values()), 944
+    if found < wanted:
+        for row in registration(net).rows:
+            expect(
+                row.registered,
+                f"net.parameters() finds {found} of the {wanted} numbers: {row.name} "
+                f"is a {row.kind}, and the module does not know it.",
+            )
+    expect(
+        found != 890,
+        "net.parameters() finds 890 numbers, all of them weights; the biases are missing.",
+    )
+    expect(
+        found == wanted,
+        f"with widths [7, 30, 20, 4] there are {wanted} weights and biases, and "
+        f"net.parameters() finds {found}.",
+    )
+    for name, p in parameters.items():
+        expect(
+            p.requires_grad,
+            f"{name} does not require a gradient, so no training will change it.",
+        )
+        expect(
+            p.dim() < 2 or 1 in p.shape or p.std() > 0,
+            f"all numbers of {name} are equal; then the units of a layer stay twins for "
+            "ever.",
+        )
+    expect(
+        scores.requires_grad,
+        "no gradient leads from the scores back to the Parameters, so nothing could be "
+        "trained.",
+    )
+    net(X).square().sum().backward()
+    unused = [name for name, p in parameters.items() if p.grad is None]
+    expect(
+        not unused,
+        f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
+        "forward doesn't use them, or it cuts the way back to them.",
+    )
+    _check_layers(net, X, [7, 30, 20, 4])
+    for widths in ([7, 4], [7, 9, 8, 6, 5]):
+        said = f"right for [7, 30, 20, 4], but with widths {widths}"
+        shallow = answer(widths)
+        scores = ask(shallow.forward, X)
+        expect(
+            scores.shape == (64, widths[-1]),
+            f"{said} I got {describe(scores)} in place of scores of shape "
+            f"(64, {widths[-1]}).",
+        )
+        _check_layers(shallow, X, widths, said=f"{said}: ")
+
+
+def _check_layers(net, X, widths, said=""):
+    """Expect relu after each layer but the last, for random weights and biases."""
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_(torch.randn(p.shape) / 2)
+        scores, other = net(X), net(X.flip(0))
+        both, none = net(X + X.flip(0)), net(torch.zeros_like(X))
+        layers = _layers(net, widths)
+    if layers is None:  # laid out in a way of its own
+        expect(scores.min() < 0, f"{said}none of {scores.numel()} scores is negative.")
+        linear = torch.allclose(both + none, scores + other, rtol=1e-3, atol=1e-3)
+        expect(linear == (len(widths) == 2), said + ONE_MAP)
+        return
+    wanted = _computed(layers, X, torch.relu, _nothing)
+    if torch.allclose(scores, wanted, rtol=1e-3, atol=1e-3):
+        return
+    for why, between, after in (
+        ("your last layer has a relu too.", torch.relu, torch.relu),
+        (ONE_MAP, _nothing, _nothing),
+        ("there is a sigmoid between your layers, not relu.", torch.sigmoid, _nothing),
+        ("there is a tanh between your layers, not relu.", torch.tanh, _nothing),
+        ("the scores went through a softmax.", torch.relu, _softmax),
+        ("the scores went through a log_softmax.", torch.relu, _log_softmax),
+        ("the scores went through a sigmoid.", torch.relu, torch.sigmoid),
+    ):
+        wrong = _computed(layers, X, between, after)
+        expect(not torch.allclose(scores, wrong, rtol=1e-3, atol=1e-4), said + why)
+    n, k = divmod(int((scores - wanted).abs().argmax()), scores.shape[1])
+    expect(
+        False,
+        f"{said}with a relu after each layer but the last, one of the scores is "
+        f"{wanted[n, k]:.2f}, and yours is {scores[n, k]:.2f}.",
+    )
+
+
+def _nothing(z):
+    return z
+
+
+def _softmax(scores):
+    return scores.softmax(dim=1)
+
+
+def _log_softmax(scores):
+    return scores.log_softmax(dim=1)
+
+
+def _layers(net, widths):
+    """The (W, b) of each layer, told by their shapes; None where these don't tell."""
+    left, layers = list(net.parameters()), []
+    for num_inputs, num_outputs in zip(widths, widths[1:]):
+        weights = [p for p in left if set(p.shape) == {num_inputs, num_outputs}]
+        biases = [p for p in left if p.numel() == num_outputs]
+        if len(weights) != 1 or len(biases) != 1:
+            return None
+        W, b = weights[0].detach(), biases[0].detach().flatten()
+        layers.append((W if W.shape == (num_inputs, num_outputs) else W.T, b))
+    return layers
+
+
+def _computed(layers, X, between, after):
+    *hidden, (W, b) = layers
+    for W_i, b_i in hidden:
+        X = between(X @ W_i + b_i)
+    return after(X @ W + b)
+
+
+# --- 3.4
+
+
+def never_changed(net, optimizer):
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    named = dict(net.named_parameters())
+    for name, value in vars(net).items():
+        if isinstance(value, list):
+            named |= {f"{name}[{i}]": p for i, p in enumerate(value)}
+    return [n for n, p in named.items() if id(p) not in held or not p.requires_grad]
+
+
+@exercise(
+    "3.4",
+    never_changed,
+    minutes=12,
+    difficulty="medium",
+    hints=(
+        "What an optimizer holds stands in optimizer.param_groups, a list of dicts. "
+        'Each has its Parameters under "params".',
+        "`p in held` compares numbers, which fails for tensors. Python's id(p) says "
+        "which object it is; a set of ids answers quickly.",
+        "vars(net) is a dict of the attributes that aren't registered. Which of its "
+        "values are lists?",
+    ),
+    notice="Notice that it takes no training to know it: which objects the optimizer "
+    "holds says it all. This is the core of the X-ray.",
+)
+def check_never_changed(answer):
+    net = MLP(6, 5, 4, seed=0)
+    found = _names(answer, net, _sgd(net))
+    expect(
+        not found,
+        f"for an MLP whose optimizer holds all four Parameters you named {_said(found)}; "
+        "the optimizer will change them all.",
+    )
+
+    optimizer = _sgd(net)
+    net.W2 = nn.Parameter(torch.ones(5, 4))
+    found = _names(answer, net, optimizer)
+    expect(
+        found == {"W2"},
+        f"I replaced W2 after the optimizer was made, and you named {_said(found)}; the "
+        "optimizer still holds the old W2 only.",
+    )
+    net = MLP(6, 5, 4, seed=0)
+    optimizer = _sgd(net)
+    net.W2 = nn.Parameter(net.W2.detach().clone())
+    found = _names(answer, net, optimizer)
+    expect(
+        found == {"W2"},
+        f"I replaced W2 by a new Parameter with the same numbers, and you named "
+        f"{_said(found)}; equal numbers do not make it the same Parameter.",
+    )
+
+    net = _InList()
+    found = _names(answer, net, _sgd(net))
+    expect(
+        found >= {"hidden[0]", "hidden[1]"} or not any("hidden" in n for n in found),
+        f"you named {_said(found)}; the Parameters in the list hidden are called "
+        "hidden[0] and hidden[1].",
+    )
+    expect(
+        found == {"hidden[0]", "hidden[1]"},
+        f"two Parameters stand in the list net.hidden, where named_parameters() doesn't "
+        f"look, and you named {_said(found)}.",
+    )
+    by_hand = torch.optim.SGD([*net.parameters(), *net.hidden], lr=0.1)
+    found = _names(answer, net, by_hand)
+    expect(
+        not found,
+        f"I handed the Parameters of the list to the optimizer too, and you named "
+        f"{_said(found)}; it changes what it holds, registered or not.",
+    )
+
+    net = MLP(6, 5, 4, seed=0)
+    groups = [{"params": [net.W1, net.b1]}, {"params": [net.W2, net.b2], "lr": 0.01}]
+    found = _names(answer, net, torch.optim.SGD(groups, lr=0.1))
+    expect(
+        not found,
+        f"for an optimizer with two groups, which together hold all, you named "
+        f"{_said(found)}; a step changes the Parameters of every group.",
+    )
+    net.W1.requires_grad_(False)
+    found = _names(answer, net, _sgd(net))
+    expect(
+        found == {"W1"},
+        f"I froze W1 and made an optimizer that holds it, and you named {_said(found)}; "
+        "a frozen Parameter gets no gradient, so no step changes it.",
+    )
+    found = _names(answer, net, torch.optim.SGD([net.b1, net.W2, net.b2], lr=0.1))
+    expect(
+        found == {"W1"},
+        f"W1 is frozen, and I handed the optimizer only the other three; you named "
+        f"{_said(found)}.",
+    )
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    found = _names(answer, net, _sgd(net[2]))
+    expect(
+        found == {"0.weight", "0.bias"},
+        "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So "
+        f"0.weight and 0.bias stay as they are, and you named {_said(found)}.",
+    )
+
+
+class _InList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        W1, b1, self.W2, self.b2 = MLP(6, 5, 4, seed=0).parameters()
+        self.hidden = [W1, b1]
+
+
+def _sgd(net):
+    return torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def _said(names):
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _names(answer, net, optimizer):
+    tensors = [*net.parameters(), *getattr(net, "hidden", [])]
+    before = [tensor.detach().clone() for tensor in tensors]
+    found = answer(net, optimizer)
+    expect(found is not None, NO_RETURN.format(name="never_changed"))
+    expect(
+        isinstance(found, (list, tuple, set))
+        and all(isinstance(name, str) for name in found),
+        f"return a list of names, such as ['W1', 'b1']; I got {describe(found)}.",
+    )
+    expect(
+        all(map(torch.equal, tensors, before)),
+        "your function changed numbers of the model; it should only look.",
+    )
+    twice = [name for name in found if list(found).count(name) > 1]
+    expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
+    return set(found)
+
+
+# --- 3.5
+
+
+def write_means(net, means):
+    with torch.no_grad():
+        net.W1.copy_(means.T)
+        net.b1.copy_(-(means**2).sum(dim=1) / 2)
+        net.W2.copy_(torch.eye(len(means)))
+        net.b2.zero_()
+
+
+@exercise(
+    "3.5",
+    write_means,
+    minutes=10,
+    difficulty="hard",
+    hints=(
+        "All four Parameters of net stay; only their numbers change. The lesson did that "
+        "in place, under torch.no_grad().",
+        "means has a row for each kind, and W1 a column for each hidden unit. What turns "
+        "rows into columns?",
+        "tensor.copy_(other) overwrites the numbers of a tensor with those of another of "
+        "the same shape. torch.eye makes an identity matrix.",
+    ),
+    notice="Notice that you have built a classifier without a single training step. Run "
+    "the next cell: W1 now shows ten clothes.",
+)
+def check_write_means(answer):
+    net = MLP(12, 10, 10, seed=5)
+    torch.manual_seed(5)
+    means = torch.rand(10, 12)
+    net.b2.data.fill_(0.3)  # as in a model that has been trained
+    kept, old = dict(net.named_parameters()), copy.deepcopy(net.state_dict())
+    ask(answer, net, means, kind=None)
+    for name, parameter in kept.items():
+        now = getattr(net, name, None)
+        expect(
+            now is parameter,
+            f"net.{name} is another tensor after your function; an optimizer that was "
+            "made before would go on with the old one.",
+        )
+        expect(
+            now.requires_grad,
+            f"net.{name} no longer requires a gradient after your function, so the "
+            "model could not be trained further.",
+        )
+        expect(
+            now.shape == old[name].shape,
+            f"net.{name} had the shape {tuple(old[name].shape)}, and after your function "
+            f"it has {tuple(now.shape)}.",
+        )
+        expect(
+            now.dtype == old[name].dtype,
+            f"net.{name} was of type {old[name].dtype}, and after your function it is of "
+            f"{now.dtype}, which the others can't be multiplied by.",
+        )
+    W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
+    expect(
+        not all(torch.equal(p, old[name]) for name, p in kept.items()),
+        "no number of the four Parameters has changed. (`W1 = ...` only gives a name "
+        "to another tensor.)",
+    )
+    expect(not torch.equal(W1, old["W1"]), "no number of net.W1 has changed.")
+    expect(
+        not torch.allclose(W1, old["W1"] + means.T),
+        "column k of W1 is mean k plus what was there before.",
+    )
+    expect(
+        not torch.equal(W1, means.reshape(12, 10)),
+        "W1 has the numbers of means, but a column of W1 is not a mean picture: reshape "
+        "and view keep the order of the numbers and do not turn rows into columns.",
+    )
+    k = int((W1 - means.T).abs().amax(dim=0).argmax())  # the worst
+    expect(
+        torch.allclose(W1, means.T),
+        f"column {k} of W1 should be mean {k}, which begins with {means[k, 0]:.2f}, "
+        f"{means[k, 1]:.2f}, and yours begins with {W1[0, k]:.2f}, {W1[1, k]:.2f}.",
+    )
+    half = (means**2).sum(dim=1) / 2
+    expect(
+        b1.any(),
+        "b1 is still zero; then a kind with a bright mean wins for most pictures.",
+    )
+    expect(
+        not torch.allclose(b1, half),
+        "the sign of b1 is wrong: bright kinds get a bonus, and should pay for it.",
+    )
+    expect(
+        not torch.allclose(b1, -2 * half),
+        "b1 is twice too low; it is minus half of the sum of squares.",
+    )
+    k = int((b1 + half).abs().argmax())
+    expect(
+        torch.allclose(b1, -half),
+        f"b1[{k}] should be minus half of the sum of the squares in mean {k}, which is "
+        f"{-half[k]:.2f}, and yours is {b1[k]:.2f}.",
+    )
+    expect(
+        torch.equal(W2, torch.eye(10)),
+        f"W2 should be the identity matrix, so that unit k votes for kind k alone; the "
+        f"sum over your W2 is {W2.sum():.2f} instead of 10, and over its diagonal "
+        f"{W2.diagonal().sum():.2f}.",
+    )
+    expect(
+        not b2.any(),
+        f"b2 should be zero, and b2[0] is {b2[0]:.2f}, as it was when I gave you the "
+        "model.",
+    )
+    means.zero_()
+    expect(
+        W1.any(),
+        "net.W1 now shares its memory with means: when one changes, so does the other.",
+    )

@@ -1,0 +1,1 @@
+"""What looks into a model: its layers, its shapes, its parameters, its faults."""

@@ -1,0 +1,205 @@
+"""The registration X-ray, live: store a weight in another way, train, look."""
+
+import html
+from types import SimpleNamespace
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.controls import button, grid
+from helpers.data import check_data
+from helpers.instrument import Instrument, open_in_cell
+from helpers.instruments.registration import registration
+
+BATCH_SIZE = 256
+STEP = "step"
+NAMES = {"torch": torch, "nn": nn, "F": F, "SimpleNamespace": SimpleNamespace}
+
+DRAWN = "torch.randn(784, 256) * 0.01"
+PARAMETER = f"nn.Parameter({DRAWN})"
+W1_CHOICES = {  # choice -> the line that stores W1
+    "nn.Parameter": f"self.W1 = {PARAMETER}",
+    "plain tensor": f"self.W1 = {DRAWN}",
+    "plain tensor, requires_grad=True": f"self.W1 = ({DRAWN}).requires_grad_()",
+    "requires_grad=True inside randn": (
+        "self.W1 = torch.randn(784, 256, requires_grad=True) * 0.01"
+    ),
+    "Parameter in a list": f"self.Ws = [{PARAMETER}]",
+    "Parameter in a dict": f"self.Ws = {{'first': {PARAMETER}}}",
+    "Parameter in a plain object": f"self.store = SimpleNamespace(W1={PARAMETER})",
+    "nn.ParameterList": f"self.Ws = nn.ParameterList([{PARAMETER}])",
+    "buffer": f"self.register_buffer('W1', {DRAWN})",
+}
+READ = {  # choice -> how forward reads W1, where it is not self.W1
+    "Parameter in a list": "self.Ws[0]",
+    "Parameter in a dict": "self.Ws['first']",
+    "Parameter in a plain object": "self.store.W1",
+    "nn.ParameterList": "self.Ws[0]",
+}
+B1_CHOICES = {
+    "nn.Parameter": "self.b1 = nn.Parameter(torch.zeros(256))",
+    "frozen": "self.b1 = nn.Parameter(torch.zeros(256), requires_grad=False)",
+    "with a second name": "self.b1 = self.shift = nn.Parameter(torch.zeros(256))",
+}
+REPLACED = "\nnet.W2 = nn.Parameter(torch.randn(256, 10) * 0.01)"
+OPTIMIZER_CHOICES = {"made last": "", "made before W2 is replaced": REPLACED}
+CODE = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {W1}
+        {b1}
+        self.W2 = nn.Parameter(torch.randn(256, 10) * 0.01)
+        self.b2 = nn.Parameter(torch.zeros(10))
+
+    def forward(self, X):
+        hidden = torch.relu(X @ {read} + self.b1)
+        return hidden @ self.W2 + self.b2
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1){replaced}
+"""
+TRAIN = """\
+optimizer.zero_grad()
+loss = F.cross_entropy(net(X), y)
+loss.backward()
+optimizer.step()
+"""
+
+TOOLTIPS = {
+    "W1 is": "How the module stores its first weights. A change builds a new module.",
+    "b1 is": "What the first bias is. A change builds a new module.",
+    "optimizer is": "When the optimizer is made. A change builds a new module.",
+}
+STEP_TOOLTIP = "One training step on the next 256 pictures, by the code below."
+BUILD_TOOLTIP = "A new module and a new optimizer, by the code below."
+CODE_HTML = '<pre style="font-size: 12px; line-height: 1.35">{code}</pre>'
+STATUS_HTML = '<div style="line-height: 18px">{said}</div>'
+BUILT = "Built, not trained yet. Press train one step."
+STEPPED = (
+    "Step {step}, loss {loss:.3f} before it. Changed: {changed}. As before: {same}."
+)
+NONE = "none"
+FAILED = "It failed. {kind}: {text}."
+PLAIN_TEXT = (
+    "Live X-ray: W1 is {w1}, b1 is {b1}, the optimizer is {optimizer}. In JupyterLab, "
+    "run this cell, then choose and press train one step."
+)
+
+
+def registration_lab(data):
+    """A live X-ray of a 784-256-10 model that you build and train step by step.
+
+    data: what `load_fashion_mnist` returns. Menus choose how W1 is stored, what b1
+    is, and when the optimizer is made; a button trains one step. Returns a widget:
+    `report` is the table shown, `wait()` returns when all is done, `close()` ends
+    it. Raises TypeError for other data.
+    """
+    check_data(data, "registration_lab(data)")
+    return open_in_cell(lambda: RegistrationLab(data))
+
+
+class RegistrationLab(Instrument):
+    """The widget that `registration_lab` returns."""
+
+    def __init__(self, data):
+        self._train = data.train
+        self._menus = [
+            _menu("W1 is", W1_CHOICES),
+            _menu("b1 is", B1_CHOICES),
+            _menu("optimizer is", OPTIMIZER_CHOICES),
+        ]
+        buttons = [
+            button("train one step", "step-forward", STEP_TOOLTIP, self._on_step),
+            button("build anew", "undo", BUILD_TOOLTIP, self._on_choice),
+        ]
+        # High enough for the longest text, so that nothing below it moves.
+        self._status = widgets.HTML(layout=widgets.Layout(min_height="40px"))
+        self._table = widgets.HTML(layout=widgets.Layout(min_height="266px"))
+        self._code = widgets.HTML()
+        self._build(self._chosen())
+        parts = [grid(self._menus), widgets.HBox(buttons)]
+        super().__init__([*parts, self._status, self._table, self._code])
+        for menu in self._menus:
+            menu.observe(self._on_choice, "value")
+
+    def _chosen(self):
+        return tuple(menu.value for menu in self._menus)
+
+    def _on_choice(self, _=None):
+        self._submit(self._chosen())
+
+    def _on_step(self):
+        self._submit(STEP)
+
+    def _work(self, commands):
+        """On the worker's thread: a new module makes all before it superfluous."""
+        builds = [i for i, command in enumerate(commands) if command != STEP]
+        for command in commands[builds[-1] if builds else 0 :]:
+            try:
+                self._step() if command == STEP else self._build(command)
+            except Exception as error:  # the lesson may be that it fails
+                text = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+                self._say(FAILED.format(kind=type(error).__name__, text=text))
+
+    def _build(self, chosen):
+        w1, b1, optimizer = chosen
+        code = CODE.format(
+            W1=W1_CHOICES[w1],
+            b1=B1_CHOICES[b1],
+            read=READ.get(w1, "self.W1"),
+            replaced=OPTIMIZER_CHOICES[optimizer],
+        )
+        self._names = dict(NAMES)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            exec(code, self._names)  # what is shown is what runs
+        self._steps = 0
+        shown = html.escape(f"{code}\n# train one step\n{TRAIN}")
+        self._code.value = CODE_HTML.format(code=shown)
+        self._show(None)
+        self._say(BUILT)
+
+    def _step(self):
+        first = self._steps * BATCH_SIZE % len(self._train)
+        batch = slice(first, first + BATCH_SIZE)
+        self._names |= {"X": self._train.images[batch], "y": self._train.labels[batch]}
+        exec(TRAIN, self._names)
+        self._steps += 1
+        self._show(self.report)
+        rows = self.report.rows
+        self._say(
+            STEPPED.format(
+                step=self._steps,
+                loss=self._names["loss"].item(),
+                changed=", ".join(row.name for row in rows if row.changed) or NONE,
+                same=", ".join(row.name for row in rows if not row.changed) or NONE,
+            )
+        )
+
+    def _show(self, before):
+        self.report = registration(self._names["net"], self._names["optimizer"], before)
+        self._table.value = self.report._repr_html_()
+
+    def _say(self, sentence):
+        self._status.value = STATUS_HTML.format(said=html.escape(sentence))
+
+    def _text(self):
+        w1, b1, optimizer = self._chosen()
+        text = PLAIN_TEXT.format(w1=w1, b1=b1, optimizer=optimizer)
+        return f"{text}\n\n{self.report}"
+
+    def _html(self):
+        return self.report._repr_html_() + self._code.value
+
+
+def _menu(name, choices):
+    return widgets.Dropdown(
+        options=list(choices),
+        description=name,
+        tooltip=TOOLTIPS[name],
+        style={"description_width": "100px"},
+        layout=widgets.Layout(width="auto"),
+    )

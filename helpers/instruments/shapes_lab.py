@@ -1,0 +1,151 @@
+"""The live shape tracer: sliders and five mistakes, for a forward pass of two layers."""
+
+import inspect
+import math
+from html import escape
+
+import ipywidgets as widgets
+import torch
+
+from helpers import controls
+from helpers.instrument import Instrument, open_in_cell
+from helpers.instruments.trace_shapes import messages, trace_shapes
+from helpers.instruments.trace_shapes.drawing import picture
+
+NOTHING = "nothing"
+WAYS = (
+    *(NOTHING, messages.TRANSPOSED, messages.FLATTEN, messages.SWAPPED),
+    *(messages.WIDTH, messages.BIAS),
+)
+CONTROLS = {  # name -> choices, the first value, tooltip
+    "batch_size": (
+        (1, 4, 16, 64, 256, 784, 1024),
+        64,
+        "Examples in the batch: the rows of X.",
+    ),
+    "num_inputs": (
+        (16, 49, 196, 784),  # squares, as pictures are
+        784,
+        "Numbers of each example, such as 784 for 28 x 28 pixels.",
+    ),
+    "num_hiddens": (
+        (1, 4, 16, 64, 128, 256, 512, 1024),
+        256,
+        "Units in the hidden layer: the columns of W1.",
+    ),
+    "break it": (
+        WAYS,
+        NOTHING,
+        "Make one of the tensors with a wrong shape, in one of five ways.",
+    ),
+}
+SHOWN = (
+    "Boxes for the tensors of a forward pass, orange and dashed what was there before, "
+    "blue what is computed."
+)
+WELL = "Every operation got the shapes that it needs."
+SILENT = (
+    "Broken, and no operation complains: with these sizes the mistake goes unnoticed."
+)
+WARNED = "Broken, and PyTorch is silent: only the warning tells."
+
+
+def shapes_lab():
+    """Sliders for the sizes of a two-layer forward pass, and a menu that breaks it.
+
+    Returns a widget that redraws the trace at each change. `trace` is the current
+    one, `code` what was traced; `wait()` returns when it is drawn; `close()` ends it.
+    """
+    return open_in_cell(ShapesLab)
+
+
+def forward(X, W1, b1, W2, b2):
+    hidden = torch.relu(X @ W1 + b1)
+    return hidden @ W2 + b2
+
+
+def shapes_of(batch_size, num_inputs, num_hiddens, broken=NOTHING):
+    """The shapes of what `forward` takes, by name, and the names of the wrong ones."""
+    shapes = {
+        "X": (batch_size, num_inputs),
+        "W1": (num_inputs, num_hiddens),
+        "b1": (num_hiddens,),
+        "W2": (num_hiddens, 10),
+        "b2": (10,),
+    }
+    side = math.isqrt(num_inputs)
+    wrong = {
+        NOTHING: {},
+        messages.TRANSPOSED: {"W1": (num_hiddens, num_inputs)},
+        messages.FLATTEN: {"X": (batch_size, side, side)},
+        messages.SWAPPED: {"X": (num_inputs, batch_size)},
+        messages.WIDTH: {"W2": (2 * num_hiddens, 10)},
+        messages.BIAS: {"b1": (num_hiddens, 1)},
+    }
+    return shapes | wrong[broken], set(wrong[broken])
+
+
+class ShapesLab(Instrument):
+    """The widget that `shapes_lab` returns."""
+
+    def __init__(self):
+        self._controls = {name: _control(name, *CONTROLS[name]) for name in CONTROLS}
+        # Of fixed heights, so that nothing jumps while a slider moves.
+        self._drawing, self._code = (
+            widgets.HTML(
+                layout=widgets.Layout(height=height, overflow="auto", width="auto")
+            )
+            for height in ("540px", "230px")
+        )
+        self._work([self._values()])
+        grid = controls.grid(self._controls.values())
+        super().__init__([grid, self._drawing, self._code])
+        for control in self._controls.values():
+            control.observe(self._on_change, "value")
+
+    def _values(self):
+        return [control.value for control in self._controls.values()]
+
+    def _on_change(self, _):
+        self._submit(self._values())
+
+    def _work(self, commands):
+        """Trace and draw the newest values; on the worker, once it has begun."""
+        shapes, wrong = shapes_of(*commands[-1])
+        # Zeros, since random numbers would be missing in the learner's own sequence.
+        self.trace = trace_shapes(forward, *map(torch.zeros, shapes.values()))
+        self.code = _as_code(shapes, wrong)
+        said = WELL if not wrong else WARNED if self.trace.warnings else SILENT
+        self._said = said if self.trace.ok else ""
+        drawn = self.trace._repr_mimebundle_()["text/html"]
+        said = f'<div class="w1shapes"><p class="said">{escape(self._said)}</p></div>'
+        self._drawing.value = drawn + said
+        self._code.value = f"<pre>{escape(self.code)}</pre>"
+
+    def _text(self):
+        return f"{self.trace}\n{self._said}\n\n{self.code}"
+
+    def _picture(self):
+        return picture(self.trace, SHOWN)
+
+
+def _as_code(shapes, wrong):
+    """The lines that were traced."""
+    lines = []
+    for name, shape in shapes.items():
+        mark = "  # broken" if name in wrong else ""
+        lines.append(f"{name} = torch.rand({', '.join(map(str, shape))}){mark}")
+    call = f"trace_shapes(forward, {', '.join(shapes)})"
+    return "\n".join([*lines, "", inspect.getsource(forward), call])
+
+
+def _control(name, choices, value, tooltip):
+    kind = widgets.Dropdown if name == "break it" else widgets.SelectionSlider
+    return kind(
+        options=choices,
+        value=value,
+        description=name,
+        tooltip=tooltip,
+        style={"description_width": "100px"},
+        layout=widgets.Layout(width="auto"),
+    )

@@ -1,0 +1,200 @@
+"""The shape tracer: every tensor operation of a function, with its shapes."""
+
+import copy
+import difflib
+
+import numpy as np
+import torch
+from torch import nn
+
+from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
+from helpers.instruments.trace_shapes.mismatch import listed
+from helpers.instruments.trace_shapes.tracer import Block, Tracer, leaves
+
+MAX_ROWS = 32  # of a table, before it folds
+HEAD = 20  # of these, when too many are left: the others are the last ones
+
+NOT_CALLABLE = (
+    "trace_shapes needs a function or a module, and then its tensors, as in "
+    "trace_shapes(net, X); you gave {found}."
+)
+A_CLASS = (
+    "trace_shapes needs a module, not its class: write "
+    "net = {name}(...) and then trace_shapes(net, X)."
+)
+NO_TENSOR = (
+    "trace_shapes needs at least one tensor to call {name} with, as in "
+    "trace_shapes({name}, X)."
+)
+NUMPY = "trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array)."
+NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
+TITLE = "{name}: {inputs} -> {outputs}, operations: {count}"
+NO_OUTPUT = "{name}: {inputs} -> no tensor, operations: {count}"
+STOPPED = "{name}: {inputs} -> stopped, operations: {count}"
+HOW_TO_UNFOLD = (
+    "Folded by module. unfold({path!r}) shows the inside of a part, unfold() all."
+)
+RETURNED_NONE = "{name} returned None. Is a return missing?"
+WARNING = "Warning at {number}: {sentence}"
+ERROR = "Error: {sentence}"
+
+
+def trace_shapes(fn, *tensors):
+    """Run fn(*tensors) and list every tensor operation with its shapes.
+
+    fn: any function or module. tensors: what it is called with; tensors, tuples,
+    lists and dicts of tensors, and plain numbers. Returns a `Trace`, also where fn
+    raises: then the trace ends at the error. It leaves everything as it was: the
+    tensors, the weights, buffers and gradients of the modules that ran, and
+    PyTorch's random numbers. (What stays: attributes that fn sets, such as by
+    net.eval(), what an optimizer notes for itself, the shape that a lazy layer gets,
+    and what fn does outside PyTorch.) Raises TypeError for what can't be traced.
+    """
+    name = getattr(fn, "__name__", type(fn).__name__)
+    _check(fn, name, tensors)
+    tracer = Tracer(fn, name)
+    error = tracer.run(fn, tensors)
+    return Trace(tracer, name, error)
+
+
+class Trace:
+    """What `trace_shapes` returns; `str()` is a table, and a notebook draws boxes.
+
+    ok: whether fn came to its end. steps: the operations, a list of `Step`.
+    error: the exception that ended it (without its traceback, which would keep
+    the tensors alive), or None. explanation: what went wrong, in a sentence.
+    cause: in a few words, or None. warnings: sentences, each of them once.
+    """
+
+    def __init__(self, tracer, name, error):
+        self.name, self.error, self.ok = name, error, error is None
+        self.cause, self.explanation = tracer.said
+        self._returned_none = tracer.returned_none
+        self._root, self._unfolded = tracer.root, False
+        for number, step in enumerate(self._root.steps(), start=1):
+            step.number = number
+
+    @property
+    def steps(self):
+        return list(self._root.steps())
+
+    @property
+    def warnings(self):
+        return list(self._warned())
+
+    def _warned(self):
+        """sentence -> the number of the first step that it is about."""
+        first = {}
+        for step in self.steps:
+            if step.warning:
+                first.setdefault(step.warning, step.number)
+        return first
+
+    def unfold(self, path=None):
+        """The inside of the part at `path`, as a Trace; all of it without a path.
+
+        path: as the table names it, such as "layer1.0". Raises ValueError, with
+        the names that there are, for another one.
+        """
+        other = copy.copy(self)
+        if path is None:
+            other._unfolded = True
+            return other
+        blocks = list(self._root.blocks())
+        found = [block for block in blocks if block.path == path]
+        if not found:  # a module of one operation stands as that operation
+            steps = [step for step in self.steps if step.path == path]
+            ends = [(one.inputs[:1], one.outputs) for one in steps]
+            found = [
+                Block(path, one.name, *end, [one]) for one, end in zip(steps, ends)
+            ]
+        if not found or not path:
+            known = dict.fromkeys(
+                one.path for one in [*blocks, *self.steps] if one.path
+            )
+            known = difflib.get_close_matches(str(path), known, n=5, cutoff=0)
+            known = ", ".join(known) or "-"
+            raise ValueError(NO_SUCH_PART.format(path=path, known=known))
+        parts = [part for block in found for part in block.parts]
+        ends = found[0].inputs, found[-1].outputs
+        other.name, other._root = path, Block(path, found[0].kind, *ends, parts)
+        return other
+
+    def rows(self):
+        """The steps and folded blocks to show, and a sentence if not all fit."""
+        if self._unfolded:
+            return self.steps, ""
+        for depth in range(20, -1, -1):
+            rows = list(_rows(self._root, depth))
+            if len(rows) <= MAX_ROWS:
+                return rows, ""
+        left_out = LEFT_OUT.format(count=len(rows) - MAX_ROWS)
+        return rows[:HEAD] + rows[HEAD - MAX_ROWS :], left_out
+
+    def title(self):
+        title = TITLE if self._root.outputs else NO_OUTPUT if self.ok else STOPPED
+        return title.format(
+            name=self.name,
+            inputs=listed(self._root.inputs),
+            outputs=listed(self._root.outputs),
+            count=len(self.steps),
+        )
+
+    def notes(self):
+        """The sentences below the table: warnings, the error, a forgotten return."""
+        for sentence, number in self._warned().items():
+            yield WARNING.format(number=number, sentence=sentence)
+        if not self.ok:
+            yield ERROR.format(sentence=self.explanation)
+        if self._returned_none and not self._root.path:
+            yield RETURNED_NONE.format(name=self.name)
+
+    def __str__(self):
+        rows, left_out = self.rows()
+        columns = [column for column in zip(*map(_cells, rows)) if any(column)]
+        widths = [max(map(len, column)) for column in columns]
+        lines = ["  ".join(map(str.ljust, row, widths)) for row in zip(*columns)]
+        lines = [f"  {line.rstrip()}" for line in lines]
+        if left_out:
+            lines.insert(HEAD, f"  {left_out}")
+        lines += self.notes()
+        folded = [row.path for row in rows if isinstance(row, Block)]
+        if folded:
+            lines.append(HOW_TO_UNFOLD.format(path=folded[0]))
+        return "\n".join([self.title(), *lines])
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/plain": str(self), "text/html": draw(self)}
+
+
+def _cells(row):
+    """The five texts of a row: number, path, operation, inputs, outputs."""
+    if isinstance(row, Block):
+        shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
+        return row.numbers(), row.path, row.label(), *shapes
+    out = "stops here" if row.failed else listed(row.outputs)
+    inputs = listed(row.inputs, row.names) if row.inputs else ""
+    return str(row.number), row.path, row.name, inputs, f"-> {out}"
+
+
+def _rows(block, depth):
+    """Steps and blocks; opened are `depth` levels, and what needs a look."""
+    for part in block.parts:
+        if isinstance(part, Block) and (depth > 0 or part.needs_a_look()):
+            yield from _rows(part, depth - 1)
+        else:
+            yield part
+
+
+def _check(fn, name, tensors):
+    if isinstance(fn, type) and issubclass(fn, nn.Module):
+        raise TypeError(A_CLASS.format(name=name))
+    if not callable(fn):
+        raise TypeError(NOT_CALLABLE.format(found=type(fn).__name__))
+    found = list(leaves(tensors))
+    if any(isinstance(leaf, np.ndarray) for leaf in found):
+        raise TypeError(NUMPY)
+    if not any(isinstance(leaf, torch.Tensor) for leaf in found):
+        raise TypeError(NO_TENSOR.format(name="fn" if name == "<lambda>" else name))

@@ -1,0 +1,78 @@
+"""A table of rows, as text and as HTML, and any text on one line."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+STYLE = """<style>
+.course {overflow-x: auto; color: var(--jp-ui-font-color1, #222)}
+.course table {border-collapse: collapse; margin: 4px 0;
+  font-variant-numeric: tabular-nums}
+.course tr, .course tr:hover {background: none !important}
+.course th, .course td {text-align: left !important; vertical-align: bottom;
+  padding: 2px 8px !important; white-space: nowrap}
+.course th {font-weight: 600}
+.course p {margin: 2px 0; line-height: 1.4; max-width: 60em}
+</style>"""
+
+
+class Html(str):
+    """A cell that is HTML already; any other text is escaped."""
+
+
+class Row(NamedTuple):
+    """Cells, of which the last spans what is left, and the row's CSS classes."""
+
+    cells: Sequence[str]
+    classes: str = ""
+
+
+def as_text(
+    header: Sequence[str], rows: Iterable[Sequence[str]], align: str = ""
+) -> str:
+    """The table as lines of text, two spaces between columns.
+
+    header: a name for each column; () for none. align: for each column "<" (the
+    default) or ">".
+    """
+    lines = [*([header] if header else []), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    align = align.ljust(len(widths), "<")
+    return "\n".join(
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def as_html(header: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:
+    """The table as a <table>, to stand in an element of the class `course`."""
+    caption = f"<caption>{_inside(caption)}</caption>" if caption else ""
+    head = _row(Row(header), "th", len(header)) if header else ""
+    body = "".join(_row(row, "td", len(header)) for row in rows)
+    return f"<table>{caption}{head}{body}</table>"
+
+
+def _row(row: Row, tag: str, columns: int) -> str:
+    *first, last = row.cells
+    spans = columns - len(first)
+    span = f' colspan="{spans}"' if spans > 1 else ""
+    cells = "".join(f"<{tag}>{_inside(cell)}</{tag}>" for cell in first)
+    cells += f"<{tag}{span}>{_inside(last)}</{tag}>"
+    classes = f' class="{row.classes}"' if row.classes else ""
+    return f"<tr{classes}>{cells}</tr>"
+
+
+def _inside(cell: str) -> str:
+    return cell if isinstance(cell, Html) else escape(cell)
+
+
+def page(*parts: str) -> str:
+    """Parts of HTML as one output: with the style, and an element around them."""
+    return f'{STYLE}<div class="course">{"".join(parts)}</div>'
+
+
+def one_line(value: object) -> str:
+    """A text on one line; of an exception what it says, or its type."""
+    return " ".join(str(value).split()) or type(value).__name__

@@ -1,0 +1,295 @@
+"""The course in a real JupyterLab in a real browser."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from lab_in_browser import Notebook, jupyterlab
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+RUN = ".w1lab"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    with jupyterlab(folder) as url:
+        yield url
+
+
+def shown(notebook, which=0):
+    return notebook.page.locator(RUN).nth(which)
+
+
+def state(notebook, which=0):
+    data = shown(notebook, which).evaluate("node => ({...node.dataset})")
+    return data["state"], int(data["run"]), int(data["step"]), int(data["painted"])
+
+
+def until_state(notebook, wanted, which=0, beyond=-1):
+    notebook.page.wait_for_function(
+        """([selector, which, wanted, beyond]) => {
+            const data = document.querySelectorAll(selector)[which].dataset;
+            return data.state === wanted && Number(data.step) > beyond;
+        }""",
+        arg=[RUN, which, wanted, beyond],
+    )
+
+
+def button(notebook, name, which=0):
+    exactly = re.compile(rf"^\s*{name}\s*$")
+    return notebook.page.locator("button", has_text=exactly).nth(which)
+
+
+def slider(notebook, which=0):
+    return notebook.page.locator(".noUi-handle").nth(which)
+
+
+def test_arrow_keys_retrain_and_the_new_run_is_painted(open_notebook):
+    notebook = open_notebook("lab(data)")
+    assert state(notebook)[0] == "preview"
+    handle = slider(notebook)
+    handle.focus()
+    runs = []
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowRight"):
+        before = state(notebook)[1]
+        notebook.page.keyboard.press(key)
+        notebook.page.wait_for_function(
+            "([selector, run]) => Number(document.querySelector(selector).dataset.run)"
+            " > run",
+            arg=[RUN, before],
+        )
+        runs.append(state(notebook)[1])
+    assert runs == sorted(set(runs))
+    until_state(notebook, "running", beyond=20)
+    settings = notebook.page.get_by_label("settings")
+    assert settings.input_value() == "num_hiddens=128 lr=0.1"
+    first = state(notebook)
+    until_state(notebook, "running", beyond=first[2] + 20)
+    assert state(notebook)[3] > first[3] + 1  # it was painted on the way
+    assert notebook.errors == []
+
+
+def test_keyboard_alone_works_the_whole_lab(open_notebook):
+    notebook = open_notebook("lab(data)")
+    slider(notebook).focus()
+    reached = []
+    for _ in range(11):
+        reached.append(
+            notebook.page.evaluate(
+                "document.activeElement.innerText || document.activeElement.className"
+            ).strip()
+        )
+        notebook.page.keyboard.press("Tab")
+    for name in ("start", "step", "reset", "new seed", "pin", "code"):
+        assert name in reached, reached
+    button(notebook, "start").focus()
+    notebook.page.keyboard.press("Enter")
+    until_state(notebook, "running", beyond=5)
+    notebook.page.keyboard.press("Space")
+    until_state(notebook, "paused")
+    assert notebook.errors == []
+
+
+def test_lr_keeps_the_run_and_pause_holds_it(open_notebook):
+    notebook = open_notebook("lab(data)")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+    run = state(notebook)[1]
+    slider(notebook, 1).focus()
+    notebook.page.keyboard.press("ArrowRight")
+    expect(notebook.page.get_by_label("settings")).to_have_value(
+        "num_hiddens=256 lr=0.2"
+    )
+    until_state(notebook, "running", beyond=state(notebook)[2] + 10)
+    assert state(notebook)[1] == run
+    button(notebook, "pause").click()
+    until_state(notebook, "paused")
+    step = state(notebook)[2]
+    notebook.page.wait_for_timeout(300)
+    assert state(notebook)[2] == step
+    button(notebook, "step").click()
+    until_state(notebook, "paused", beyond=step)
+    assert state(notebook)[2] == step + 1
+
+
+def test_pin_keeps_a_run_in_the_legend(open_notebook):
+    notebook = open_notebook("lab(data)")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=30)
+    button(notebook, "pin").click()
+    legend = shown(notebook).locator(".w1lab-legend")
+    legend.get_by_text("A: num_hiddens=256 lr=0.1").wait_for()
+    slider(notebook).focus()
+    notebook.page.keyboard.press("ArrowLeft")
+    until_state(notebook, "running", beyond=10)
+    assert "A: num_hiddens=256" in legend.inner_text()
+
+
+def test_a_pasted_line_and_a_wrong_one(open_notebook):
+    notebook = open_notebook("lab(data)")
+    settings = notebook.page.get_by_label("settings")
+    settings.fill("num_hidden=3")
+    settings.press("Enter")
+    note = shown(notebook).locator(".w1lab-note")
+    note.get_by_text("did you mean 'num_hiddens'").wait_for()
+    settings.fill("num_hiddens=32 lr=0.3 num_epochs=1")
+    settings.press("Enter")
+    until_state(notebook, "done")
+    assert (
+        "Done after 196 steps" in shown(notebook).locator(".w1lab-status").inner_text()
+    )
+
+
+def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):
+    notebook = open_notebook("lab(data)")
+    height = shown(notebook).bounding_box()["height"]
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=300)
+    assert shown(notebook).bounding_box()["height"] == height
+    button(notebook, "code").click()
+    code = notebook.page.locator("textarea").last
+    notebook.page.wait_for_function(
+        "[...document.querySelectorAll('textarea')].some(t => t.value.includes("
+        "'W1 = nn.Parameter(torch.randn(784, 256) * 0.01)'))"
+    )
+    assert code.is_visible()
+
+
+def test_two_labs_in_one_notebook_train_side_by_side(open_notebook):
+    notebook = open_notebook("lab(data, num_hiddens=32)", "lab(data, num_hiddens=16)")
+    button(notebook, "start", 0).click()
+    until_state(notebook, "running", 0, beyond=5)
+    button(notebook, "start", 0).click()  # the first one's button now says pause
+    until_state(notebook, "running", 1, beyond=5)
+    steps = state(notebook, 0)[2], state(notebook, 1)[2]
+    until_state(notebook, "running", 0, beyond=steps[0] + 5)
+    until_state(notebook, "running", 1, beyond=steps[1] + 5)
+    assert notebook.errors == []
+
+
+def test_another_cell_answers_while_it_trains(open_notebook):
+    notebook = open_notebook("lab(data)", "1 + 1")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=5)
+    notebook.run(2)
+    assert notebook.output(2).strip().endswith("2")
+    until_state(notebook, "running", beyond=state(notebook)[2] + 5)
+
+
+def test_running_the_cell_again_stops_the_old_lab(open_notebook):
+    notebook = open_notebook(
+        "lab(data)",
+        "import threading\n"
+        "print(sum(t.name == 'lab worker' for t in threading.enumerate()))",
+    )
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=5)
+    notebook.run(1)
+    until_state(notebook, "preview")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=5)
+    notebook.run(2)
+    assert notebook.output(2).strip().endswith("1")
+
+
+def test_the_kernel_restarts_while_training(open_notebook):
+    notebook = open_notebook("lab(data)")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+    notebook.restart()
+    notebook.run(0)
+    notebook.run(1)
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+
+
+def test_an_error_in_training_is_one_readable_line(open_notebook):
+    notebook = open_notebook(
+        "def my_line(num_inputs, num_hiddens):\n"
+        "    return data.train.images.T if num_hiddens == 128 else"
+        " data.train.images[:num_inputs, :num_hiddens].clone()",
+        "lab(data, init=my_line)",
+    )
+    slider(notebook).focus()
+    notebook.page.keyboard.press("ArrowLeft")
+    until_state(notebook, "failed")
+    status = shown(notebook).locator(".w1lab-status").inner_text()
+    assert "it must be (784, 128), inputs first" in status
+
+
+def test_no_label_is_cut_off(open_notebook):
+    notebook = open_notebook(
+        "lab(data, ('num_hiddens', 'num_layers', 'activation', 'batch_size',"
+        " 'weight_decay', 'optimizer'))"
+    )
+    cut = notebook.page.evaluate(
+        "[...document.querySelectorAll('.widget-label, .jupyter-button')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+    )
+    assert cut == []
+
+
+def test_a_prediction_and_votes_stand_beside_the_answer(open_notebook):
+    notebook = open_notebook("predict('rise', 'Does it rise?', ['yes', 'no'])")
+    notebook.page.locator("label", has_text="yes").click()
+    notebook.page.get_by_text("Kept: yes").wait_for()
+    button(notebook, "class votes").click()
+    notebook.page.locator("input[type=number]").nth(1).fill("12")
+    notebook.page.keyboard.press("Tab")
+    notebook.page.get_by_text('Kept: "yes" 0, "no" 12').wait_for()
+    notebook.fill(["", "reveal('rise', 'no')"])
+    notebook.run(2)
+    shown = notebook.output(2)
+    assert "You predicted: yes" in shown and "Measured: no" in shown
+    assert re.search(r"█ 12\s+◆", shown)
+    assert notebook.errors == []
+
+
+def test_check_machine_hears_the_page(open_notebook):
+    notebook = open_notebook("from helpers import check_machine\ncheck_machine()")
+    notebook.page.get_by_text("this page draws widgets, and the kernel").wait_for()
+    assert notebook.errors == []
+
+
+def test_an_error_out_of_sight_is_seen(open_notebook):
+    notebook = open_notebook("print('line\\n' * 300)", "1 / 0")
+    assert notebook.unexpected_errors() == ["ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_opens_unexecuted_without_an_error(course, chromium, name):
+    notebook = Notebook(chromium, course, name)
+    text = notebook.page.locator(".jp-Notebook").inner_text()
+    assert re.search(r"\w+", text)
+    for complaint in ("Error displaying widget", "model not found"):
+        assert complaint not in notebook.all_text()
+    assert notebook.unexpected_errors() == []
+    assert notebook.errors == []
+    notebook.close()
+
+
+def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
+    notebook = Notebook(chromium, course, "00_start_here.ipynb")
+    notebook.run_all()
+    assert notebook.unexpected_errors() == []
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=900)
+    button(notebook, "pin").click()
+    slider(notebook).focus()
+    for _ in range(5):  # from 256 to 8 hidden units
+        notebook.page.keyboard.press("ArrowLeft")
+    until_state(notebook, "running", beyond=1400)
+    picture = ROOT / "build" / "lab.png"
+    picture.parent.mkdir(exist_ok=True)
+    notebook.page.locator(".lm-Widget.jp-OutputArea-output").filter(
+        has=notebook.page.locator(RUN)
+    ).first.screenshot(path=picture)
+    assert picture.stat().st_size > 10_000
+    assert notebook.errors == []
+    notebook.close()

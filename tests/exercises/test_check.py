@@ -1,0 +1,416 @@
+"""Exercises: right answers are accepted, and every wrong one is told what is wrong."""
+
+import importlib
+import inspect
+import math
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+import answers
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+from torch import nn
+
+from helpers import check, hint, progress, records, solution
+from helpers.exercises import check as exercises
+from helpers.exercises.exercise import _exercises, all_exercises, ask, exercise, expect
+
+ROOT = Path(__file__).parents[2]
+for path in sorted(Path(__file__).parent.glob("answers_*.py")):
+    importlib.import_module(path.stem)
+EXERCISES = all_exercises()
+
+
+def named(value):
+    return getattr(value, "__name__", None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A file of this test's own for what is solved; a busy machine may take its time."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(exercises, "SECONDS", 100)
+    exercises._hints_given.clear()
+    yield tmp_path
+    records.notice()
+
+
+# --- the course's own exercises
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_solution_is_right(id):
+    assert str(check(id, EXERCISES[id].reference)).startswith(f"{id} right. Notice ")
+    assert records.read("exercises") == {id: {"solved": True}}
+
+
+@pytest.mark.parametrize("id, answer", answers.RIGHT, ids=named)
+def test_a_right_answer_written_another_way_is_accepted(id, answer):
+    assert str(check(id, answer)).startswith(f"{id} right. ")
+
+
+@pytest.mark.parametrize("id, answer, told", answers.WRONG, ids=named)
+def test_a_wrong_answer_gets_its_own_diagnosis(id, answer, told):
+    said = str(check(id, answer))
+    assert said.startswith(f"{id} not yet: ")
+    assert told in said
+    assert "\n" not in said and "Traceback" not in said
+    assert records.read("exercises") == {}
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_there_are_enough_answers_and_their_diagnoses_differ(id):
+    told = [told for wrong_id, _, told in answers.WRONG if wrong_id == id]
+    assert len(told) >= 3 and len(set(told)) == len(told)
+    assert any(right_id == id for right_id, _ in answers.RIGHT)
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_hints_never_give_the_answer(id):
+    lines = EXERCISES[id].source.splitlines()
+    code = [line.strip() for line in lines[1:] if len(line.strip()) > 12]
+    for text in EXERCISES[id].hints:
+        assert text.count(".") + text.count("?") >= 1
+    for number in range(len(EXERCISES[id].hints)):
+        said = str(hint(id))
+        assert said.startswith(f"{id}, hint {number + 1} of ")
+        assert not all(line in said for line in code)
+    assert "were all" in str(hint(id))
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_solution_is_shown_as_python(id):
+    source = str(solution(id))
+    assert EXERCISES[id].name in source.splitlines()[0]
+    compile(source, id, "exec")
+
+
+# --- what any answer may do
+
+
+def double(X, factor):
+    return X * factor
+
+
+@pytest.fixture
+def told():
+    """What an answer to an exercise of this test's own is told."""
+
+    @exercise("0.1", double, 1, "easy", ("Multiply.", "Use *."), "Notice nothing.")
+    def check_double(answer):
+        given = torch.ones(2, 2)
+        expect(torch.equal(ask(answer, given, 2.0), 2 * given), "it is not doubled.")
+
+    yield lambda answer: str(check("0.1", answer))
+    del _exercises["0.1"]
+
+
+def test_what_is_not_attempted_is_not_wrong(told):
+    def stub(X, factor): ...
+
+    def with_text(X, factor):
+        """Double it."""
+        ...
+
+    for answer in (stub, with_text, ...):
+        assert told(answer).startswith("0.1 not attempted yet: replace the ...")
+
+
+def test_an_answer_that_raises_names_its_line(told):
+    def raises(X, factor):
+        return X @ torch.ones(5)
+
+    said = told(raises)
+    assert "raised RuntimeError at `return X @ torch.ones(5)`" in said
+
+
+@pytest.fixture
+def told_of_six():
+    """As `told`; its checker can fail by itself."""
+
+    @exercise("0.3", double, 1, "easy", ("Multiply.", "Use *."), "Notice nothing.")
+    def check_six(answer):
+        expect(int(answer(3.0, 2.0)) == 6, "it is not doubled.")
+
+    yield lambda answer: str(check("0.3", answer))
+    del _exercises["0.3"]
+
+
+def test_an_error_of_the_checkers_own_names_what_was_returned(told_of_six):
+    infinite, listed = float("inf"), ["a", "list"]
+    said = told_of_six(lambda X, factor: infinite)
+    assert "your double last returned inf; comparing it raised OverflowError" in said
+    said = told_of_six(lambda X, factor: listed)
+    assert "your double last returned ['a', 'list']; comparing it raised" in said
+    assert "your code" not in said
+
+
+def test_an_error_of_the_learners_own_stays_one(told_of_six):
+    class Stubborn:
+        def __int__(self):
+            raise ValueError("never")
+
+        def __repr__(self):
+            raise KeyError
+
+    def divides(X, factor):
+        return X / 0
+
+    def later(X, factor):
+        yield divides(X, factor)
+
+    assert "your code raised ZeroDivisionError at `return X / 0`" in told_of_six(
+        divides
+    )
+    said = told_of_six(lambda X, factor: Stubborn())
+    assert "your code raised ValueError at `raise ValueError" in said
+    assert "returned an object of type generator" in told_of_six(later)
+    assert "your code raised TypeError: " in told_of_six(math.comb)  # it is no Python
+
+
+def test_a_decorated_answer_is_seen_through(told):
+    @torch.no_grad()
+    def raises(X, factor):
+        return X @ torch.ones(5)
+
+    @torch.no_grad()
+    def stub(X, factor): ...
+
+    assert "at `return X @ torch.ones(5)`" in told(raises)
+    assert "not attempted" in told(stub)
+
+
+def test_an_answer_that_loops_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    def loops(X, factor):
+        while True:
+            pass
+
+    assert "look for a loop without an end" in told(loops)
+    time.sleep(0.7)  # nothing arrives late
+    assert told(double) == "0.1 right. Notice nothing."
+
+
+def test_an_answer_that_loops_and_catches_everything_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    def stubborn(X, factor):
+        try:
+            while True:
+                pass
+        except BaseException:
+            while True:
+                pass
+
+    assert "without an end" in told(stubborn)
+
+
+def test_wrong_types_nan_and_changed_inputs_have_their_lines(told):
+    def in_place(X, factor):
+        return X.mul_(factor)
+
+    assert "returned None" in told(lambda X, factor: print(end=""))
+    assert "returned 'x', and the task asks for a tensor" in told(lambda X, f: "x")
+    assert "NaN" in told(lambda X, factor: X * float("nan"))
+    assert "changed what it was given (X)" in told(in_place)
+
+
+def test_calling_the_function_first_and_other_arguments_have_their_lines(told):
+    assert "without parentheses" in told(torch.ones(2))
+    assert "takes (X), and the task gives it (X, factor)" in told(lambda X: X)
+    assert "function double itself, and got 5" in told(5)
+
+
+def test_an_answer_that_quits_python_does_not(told):
+    def quits(X, factor):
+        raise SystemExit
+
+    assert "ended Python" in told(quits)
+
+
+def test_an_answer_leaves_pytorch_as_it_was(told):
+    def careless(X, factor):
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        for seed in (torch.manual_seed, random.seed, np.random.seed):
+            seed(5)
+        return X * factor
+
+    def drawn():
+        return torch.rand(1).item(), random.random(), np.random.random()
+
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    wanted = drawn()
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
+    assert "right" in told(careless)
+    assert drawn() == wanted
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_a_check_within_a_check_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    def checks(X, factor):
+        while True:
+            check("0.1", double)
+
+    assert "without an end" in told(checks)
+
+
+def test_an_answer_that_waits_for_ever_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+    closed = threading.Lock()
+    closed.acquire()
+    assert "without an end" in told(lambda X, factor: closed.acquire())
+    assert "without an end" in told(lambda X, factor: time.sleep(100))
+
+
+def test_long_messages_and_endless_prints_are_cut(told, monkeypatch, capsys):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    def shouts(X, factor):
+        raise ValueError("x" * 100_000)
+
+    def prints(X, factor):
+        while True:
+            print("x")
+            print("x", file=sys.stderr)
+
+    assert len(told(shouts)) < 400
+    assert "without an end" in told(prints)
+    printed = capsys.readouterr()
+    assert len(printed.out) <= 2000 and len(printed.err) <= 2000
+
+
+def test_an_error_that_never_says_what_it_is_is_stopped(told, monkeypatch):
+    monkeypatch.setattr(exercises, "SECONDS", 0.2)
+
+    class Endless(Exception):
+        def __str__(self):
+            while True:
+                pass
+
+    def raises(X, factor):
+        raise Endless
+
+    assert "without an end" in told(raises)
+
+
+def test_objects_with_ideas_of_their_own_get_a_line(told):
+    class Odd:
+        def __getattr__(self, name):
+            raise KeyError(name)
+
+        def __call__(self, X, factor):
+            return X
+
+    class Unspeakable(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def raises(X, factor):
+        raise Unspeakable
+
+    assert told(Odd()).startswith("0.1 not yet")
+    assert "raised Unspeakable" in told(raises) and "no message" in told(raises)
+
+
+def test_a_class_is_asked_for_as_a_class():
+    class Net(nn.Module):
+        def forward(self, X):
+            return X
+
+    @exercise("0.2", Net, 1, "easy", ("One.", "Two."), "Notice nothing.")
+    def check_net(answer):
+        expect(isinstance(answer(), nn.Module), "it is no module.")
+
+    class Stub(nn.Module):
+        def __init__(self): ...
+
+        def forward(self, X): ...
+
+    class Below(Net):
+        pass
+
+    try:
+        assert "your class Net itself" in str(check("0.2", Net()))
+        assert "not attempted" in str(check("0.2", Stub))
+        assert "right" in str(check("0.2", Net))
+        assert "right" in str(check("0.2", Below))
+    finally:
+        del _exercises["0.2"]
+
+
+@pytest.mark.parametrize("ask_for", [check, hint, solution])
+@pytest.mark.parametrize("id", ["9.9", None, 4.1, []])
+def test_an_unknown_exercise_is_one_line(ask_for, id):
+    arguments = [id, double][: len(inspect.signature(ask_for).parameters)]
+    said = str(ask_for(*arguments))
+    assert f"There is no exercise {id!r}" in said and "4.1" in said
+
+
+def test_progress_counts_what_is_solved_and_predicted():
+    assert f"0 of {len(EXERCISES)} exercises solved. 0 predictions" in str(progress())
+    check("4.1", EXERCISES["4.1"].reference)
+    check("4.1", double)  # later mistakes take nothing away
+    records.change("predictions", "a", choice="x", measured="x")
+    records.change("predictions", "b", choice="x", measured="y")
+    said = str(progress())
+    assert "1 of" in said and "2 predictions made, 1 of them as it was" in said
+    row = next(line for line in said.splitlines() if line.startswith("04"))
+    assert row.split()[1] == "4.1" and "4.2" in row
+    assert "4.1" in progress()._repr_html_()
+
+
+# --- the notebooks
+
+STUBS = [
+    (path.stem, cell.source)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for cell in nbformat.read(path, 4).cells
+    if "exercise" in cell.metadata.get("tags", [])
+]
+
+
+@pytest.mark.parametrize("notebook, source", STUBS)
+def test_a_stub_has_the_first_line_of_its_solution(notebook, source):
+    heads = {
+        exercise.source.splitlines()[0]
+        for id, exercise in EXERCISES.items()
+        if notebook.startswith(f"{int(id.split('.')[0]):02}")
+    }
+    lines = source.splitlines()
+    assert lines[0] in heads and lines[-1].strip() == "..."
+
+
+def test_every_exercise_stands_in_its_notebook():
+    found = {source.splitlines()[0] for _, source in STUBS}
+    assert found == {e.source.splitlines()[0] for e in EXERCISES.values()}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in STUBS}))
+def test_a_notebook_with_all_solutions_is_right_throughout(name, home, monkeypatch):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
+    solutions = {e.source.splitlines()[0]: (id, e) for id, e in EXERCISES.items()}
+    solved = []
+    for cell in notebook.cells:
+        if "exercise" in cell.metadata.get("tags", []):
+            id, found = solutions[cell.source.splitlines()[0]]
+            cell.source = found.source
+            solved.append(id)
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")  # quicker
+    NotebookClient(notebook, timeout=300).execute()
+    printed = str([cell.get("outputs") for cell in notebook.cells])
+    for id in solved:
+        assert f"{id} right. Notice" in printed
+    assert "not yet:" not in printed and "not attempted" not in printed
+    assert set(records.read("exercises")) == set(solved)

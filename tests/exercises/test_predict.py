@@ -1,0 +1,359 @@
+"""predict and reveal, and the file that keeps what a learner chose."""
+
+import contextlib
+import json
+import subprocess
+import sys
+
+import filelock
+import pytest
+import torch
+
+from helpers import predict, records, reveal
+from helpers.exercises.predict import _asked
+
+OPTIONS = ["about 1 point", "about 10 points", "down to chance"]
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path, monkeypatch):
+    """A file of this test's own."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "own"))
+    _asked.clear()
+    yield tmp_path / "own" / "records.json"
+    records._here.clear()
+    records.notice()
+
+
+def ask(id="dropout"):
+    return predict(id, "How much lower?", OPTIONS)
+
+
+def radio(asked):
+    return asked.children[1]
+
+
+def votes(asked):
+    return [row.children[0] for row in asked.children[2].children]
+
+
+def said(asked):
+    return asked.children[3].children[1].value
+
+
+def plain(shown):
+    bundle = shown._repr_mimebundle_()
+    return (bundle[0] if isinstance(bundle, tuple) else bundle)["text/plain"]
+
+
+def test_a_choice_stands_beside_the_measurement():
+    radio(ask()).value = "about 10 points"
+    shown = reveal("dropout", "about 1 point")
+    assert str(shown) == (
+        "How much lower?\nYou predicted: about 10 points\nMeasured: about 1 point"
+    )
+    assert "<td" in shown._repr_html_()
+
+
+def test_a_right_prediction_is_called_right():
+    radio(ask()).value = "about 1 point"
+    assert "and so it is" in str(reveal("dropout", "about 1 point"))
+
+
+def test_a_measurement_need_not_be_an_option():
+    radio(ask()).value = "about 1 point"
+    shown = reveal("dropout", 1.3)
+    assert "Measured: 1.3" in str(shown)
+    assert "and so it is" not in str(shown)
+    assert "1.3" in shown._repr_html_()
+
+
+def test_the_votes_of_a_class_are_tallied():
+    asked = ask()
+    for box, count in zip(votes(asked), (3, 12, 5)):
+        box.value = count
+    shown = reveal("dropout", "about 1 point")
+    tally = '"about 1 point" 3, "about 10 points" 12, "down to chance" 5'
+    assert f"The class voted: {tally}." in str(shown)
+    assert "You predicted" not in str(shown)
+    assert "█ 12" in shown._repr_html_()
+
+
+def test_without_a_front_end_both_are_stable_lines():
+    assert plain(ask()) == (
+        "Predict: How much lower? (about 1 point / about 10 points / down to chance) "
+        "In JupyterLab, run this cell and choose."
+    )
+    assert str(reveal("dropout", "about 1 point")) == (
+        "How much lower?\nNo prediction was made here.\nMeasured: about 1 point"
+    )
+
+
+def test_a_choice_is_there_again_in_the_next_kernel():
+    radio(ask()).value = "down to chance"
+    assert radio(ask()).value == "down to chance"
+    _asked.clear()
+    assert "You predicted: down to chance" in str(reveal("dropout", "about 1 point"))
+
+
+def test_a_first_choice_says_only_what_is_kept():
+    asked = ask()
+    assert said(asked).startswith("Choose one") and "written" not in said(asked)
+    radio(asked).value = "about 1 point"
+    assert said(asked) == "Kept: about 1 point"
+
+
+def test_who_looks_first_leaves_no_record(path):
+    ask()
+    reveal("dropout", "about 1 point")
+    assert not path.exists()
+
+
+def test_a_prediction_cant_be_changed_after_the_answer():
+    asked = ask()
+    reveal("dropout", "about 1 point")
+    assert radio(asked).disabled
+    assert "run this cell again" in said(asked)
+    assert not radio(ask()).disabled
+
+
+def test_an_answer_without_its_question_says_what_to_run():
+    shown = str(reveal("nobody-asked", 3))
+    assert "'nobody-asked' has not been asked yet: run its predict cell" in shown
+    assert "Measured: 3" in shown
+
+
+def test_another_question_under_the_same_id_starts_afresh():
+    radio(ask()).value = "down to chance"
+    asked = predict("dropout", "Does it rise?", ["yes", "no"])
+    assert radio(asked).value is None
+
+
+def test_what_a_learner_typed_is_no_markup():
+    radio(predict("tags", "Is <b> bold?", ["<i>yes</i>", "no"])).value = "<i>yes</i>"
+    drawn = reveal("tags", "<script>")._repr_html_()
+    assert "<i>" not in drawn and "<script>" not in drawn
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (("", "Q?", OPTIONS), "needs a short name"),
+        ((3, "Q?", OPTIONS), "you gave 3"),
+        (([], "Q?", OPTIONS), r"you gave \[\]"),
+        (("a", None, OPTIONS), "the question as text; you gave None"),
+        (("a", "Q?", ["one"]), r"you gave \['one'\]"),
+        (("a", "Q?", ["one", "one"]), "different answers"),
+        (("a", "Q?", ["one", 2]), "each a short text"),
+        (("a", "Q?", "yes"), "you gave 'yes'"),
+        (("a", "Q?", None), "you gave None"),
+    ],
+)
+def test_bad_input_is_named(arguments, named):
+    with pytest.raises(ValueError, match=named):
+        predict(*arguments)
+
+
+@pytest.mark.parametrize(
+    "id, found",
+    [
+        ([], "[]"),
+        ({"a": 1}, "{'a': 1}"),
+        (None, "None"),
+        (3, "3"),
+        (" ", "' '"),
+        (b"dropout", "b'dropout'"),
+    ],
+)
+def test_an_odd_id_is_named(id, found):
+    with pytest.raises(ValueError) as error:
+        reveal(id, 1)
+    assert str(error.value) == (
+        "reveal(id, measured) needs a short name as its id, such as 'init-zeros'; "
+        f"you gave {found}."
+    )
+
+
+def test_a_large_object_is_named_in_short():
+    with pytest.raises(ValueError, match="you gave tensor") as error:
+        reveal(torch.zeros(100, 784), "about 1 point")
+    with pytest.raises(ValueError, match="different answers") as of_options:
+        predict("a", "Q?", list(range(10_000)))
+    for said in (str(error.value), str(of_options.value)):
+        assert "\n" not in said and len(said) < 200
+
+
+# --- the file
+
+
+def test_two_kernels_lose_nothing(path):
+    code = (
+        "from helpers import records\n"
+        "import sys\n"
+        "for i in range(40):\n"
+        "    records.change('predictions', f'{sys.argv[1]}-{i}', choice='x')\n"
+    )
+    kernels = [
+        subprocess.Popen([sys.executable, "-c", code, name]) for name in ("a", "b")
+    ]
+    assert [kernel.wait() for kernel in kernels] == [0, 0]
+    assert len(records.read("predictions")) == 80
+    assert [file.name for file in path.parent.glob("*.partial")] == []
+
+
+def test_fields_and_sections_are_left_as_they_are():
+    records.change("predictions", "a", choice="x")
+    records.change("predictions", "a", measured="y")
+    records.change("exercises", "a", solved=True)
+    assert records.read("predictions") == {"a": {"choice": "x", "measured": "y"}}
+
+
+@pytest.mark.parametrize("content", ["{broken", "[1]", '{"predictions": 3}', "\xff"])
+def test_an_unreadable_file_is_set_aside_with_a_notice(path, content):
+    path.parent.mkdir()
+    path.write_text(content, encoding="latin-1")
+    asked = ask()
+    asides = list(path.parent.glob("records.json.unreadable-*"))
+    assert [aside.read_text("latin-1") for aside in asides] == [content]
+    assert f"It is now {asides[0]}" in said(asked)
+    radio(asked).value = "about 1 point"
+    assert records.read("predictions")["dropout"]["choice"] == "about 1 point"
+
+
+def test_an_answer_without_its_question_tells_of_an_unreadable_file(path):
+    path.parent.mkdir()
+    path.write_text("{broken")
+    shown = reveal("dropout", "about 1 point")
+    aside = str(path.with_name("records.json.unreadable-1"))
+    assert str(shown).splitlines()[-2:] == [
+        "Measured: about 1 point",
+        f"{path} could not be read. It is now {aside}, and a new file has been "
+        "started.",
+    ]
+    assert aside in shown._repr_html_()
+    assert aside not in str(reveal("dropout", "about 1 point"))  # said once
+
+
+def test_a_good_file_that_another_kernel_has_just_written_stays(path, monkeypatch):
+    path.parent.mkdir()
+    path.write_text("{broken")
+
+    @contextlib.contextmanager
+    def lock_after_the_other(*_, **__):
+        keep_by_hand(path)
+        yield
+
+    monkeypatch.setattr(filelock, "FileLock", lock_after_the_other)
+    assert records.read("predictions") == {"dropout": GOOD}
+    assert list(path.parent.glob("*unreadable*")) == []
+    assert records.notice() == ""
+
+
+def test_while_another_kernel_has_the_lock_no_file_is_moved(path, monkeypatch):
+    monkeypatch.setattr(records, "LOCK_SECONDS", 0)
+    path.parent.mkdir()
+    path.write_text("{broken")
+    with filelock.FileLock(f"{path}.lock"):
+        assert records.read("predictions") == {}
+        records.change("predictions", "a", choice="x")
+    assert path.read_text() == "{broken"
+    assert "could not be acquired" in records.notice()
+    assert records.read("predictions") == {"a": {"choice": "x"}}
+    assert "It is now" in records.notice()
+
+
+GOOD = {
+    "question": "How much lower?",
+    "options": OPTIONS,
+    "choice": "about 1 point",
+    "votes": {"about 1 point": 3, "about 10 points": 12, "down to chance": 5},
+}
+
+
+def keep_by_hand(path, **changes):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"predictions": {"dropout": GOOD | changes}}))
+
+
+@pytest.mark.parametrize(
+    "kept", [None, [1], 3, "many", {}, {"elsewhere": 7}, dict.fromkeys(OPTIONS, "3")]
+)
+def test_votes_that_are_no_counts_are_none(path, kept):
+    keep_by_hand(path, votes=kept)
+    assert [box.value for box in votes(ask())] == [0, 0, 0]
+    _asked.clear()
+    shown = reveal("dropout", "about 10 points")
+    assert "You predicted: about 1 point" in str(shown)
+    assert "class" not in str(shown) + shown._repr_html_()
+    assert "about 10 points" in shown._repr_html_()
+
+
+@pytest.mark.parametrize("odd", [-4, 1.5, True, None, [], "12", 10**6])
+def test_a_count_that_cant_be_is_zero_and_the_others_stay(path, odd):
+    keep_by_hand(path, votes=GOOD["votes"] | {"about 10 points": odd})
+    assert [box.value for box in votes(ask())] == [3, 0, 5]
+    _asked.clear()
+    shown = reveal("dropout", "about 1 point")
+    assert '"about 1 point" 3, "about 10 points" 0, "down to chance" 5' in str(shown)
+    assert "█ 5" in shown._repr_html_()
+
+
+@pytest.mark.parametrize("odd", [[1], {"a": 1}, 3, True, "", "another answer", None])
+def test_a_choice_that_is_no_option_is_not_made(path, odd):
+    keep_by_hand(path, choice=odd)
+    asked = ask()
+    assert radio(asked).value is None and said(asked).startswith("Choose one")
+    _asked.clear()
+    shown = reveal("dropout", "about 1 point")
+    assert "You predicted" not in str(shown) + shown._repr_html_()
+    assert "The class voted" in str(shown)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"options": o} for o in (3, None, [], ["one"], [1, 2], ["a", "a"], {"a": 1})]
+    + [{"question": q} for q in (None, 3, [], " ")],
+)
+def test_a_record_without_its_question_counts_as_none(path, odd):
+    keep_by_hand(path, **odd)
+    assert radio(ask()).value is None
+    _asked.clear()
+    shown = reveal("dropout", "about 1 point")
+    assert "has not been asked yet: run its predict cell" in str(shown)
+    assert "Measured: about 1 point" in shown._repr_html_()
+
+
+def test_an_odd_record_is_mended_by_the_next_choice(path):
+    keep_by_hand(path, question=3, options=None, choice=[], votes=[1])
+    radio(ask()).value = "about 1 point"
+    _asked.clear()
+    assert "You predicted: about 1 point" in str(reveal("dropout", 3))
+
+
+def test_votes_on_an_earlier_question_are_not_shown_with_the_next(path):
+    for box, count in zip(votes(ask()), (3, 12, 5)):
+        box.value = count
+    radio(predict("dropout", "Does it rise?", ["yes", "no"])).value = "yes"
+    _asked.clear()
+    shown = reveal("dropout", "no")
+    assert "Does it rise?" in str(shown) and "point" not in shown._repr_html_()
+
+
+def test_a_second_unreadable_file_replaces_no_first(path):
+    path.parent.mkdir()
+    for _ in range(2):
+        path.write_text("{broken")
+        records.read("predictions")
+    assert len(list(path.parent.glob("*unreadable*"))) == 2
+
+
+def test_what_cant_be_written_lasts_as_long_as_the_kernel(path):
+    path.parent.write_text("a file stands where the folder should be")
+    asked = ask()
+    radio(asked).value = "about 1 point"
+    assert "last until this kernel ends" in said(asked)
+    assert "You predicted: about 1 point" in str(reveal("dropout", "x"))
+    assert radio(ask()).value == "about 1 point"
+    path.parent.unlink()
+    records.change("predictions", "other", choice="y")
+    assert set(json.loads(path.read_text())["predictions"]) == {"dropout", "other"}

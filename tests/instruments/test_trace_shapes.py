@@ -1,0 +1,890 @@
+"""trace_shapes: the operations, what is said about errors, and what it leaves alone."""
+
+import base64
+import functools
+import gc
+import re
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import MLP, shapes_lab, trace_shapes
+from helpers.instruments import shapes_lab as shapes_live
+from helpers.instruments.trace_shapes import messages as mismatch
+
+X = torch.rand(64, 784, generator=torch.Generator().manual_seed(0))
+W1, b1 = torch.ones(784, 256) * 0.01, torch.zeros(256)
+W2, b2 = torch.ones(256, 10) * 0.01, torch.zeros(10)
+COLUMN = torch.zeros(256, 1)
+
+
+def two_layers(X, W1=W1, b1=b1, W2=W2, b2=b2):
+    hidden = torch.relu(X @ W1 + b1)
+    return hidden @ W2 + b2
+
+
+def names(trace):
+    return [step.name for step in trace.steps]
+
+
+def outputs(trace):
+    return [step.outputs for step in trace.steps]
+
+
+# --- what it lists
+
+
+def test_each_operation_stands_in_order_with_its_shapes():
+    trace = trace_shapes(two_layers, X)
+    assert trace.ok and trace.error is None and trace.explanation == ""
+    assert names(trace) == ["matmul", "add", "relu", "matmul", "add"]
+    assert trace.steps[0].inputs == ((64, 784), (784, 256))
+    assert trace.steps[0].names == ("X", "W1")
+    assert outputs(trace) == [((64, 256),)] * 3 + [((64, 10),)] * 2
+    assert trace.warnings == []
+
+
+def test_a_tensor_is_called_as_the_line_that_uses_it_calls_it():
+    trace = trace_shapes(two_layers, X, W1, COLUMN)
+    assert trace.steps[1].names == ("", "b1") and "Use b1.flatten()" in str(trace)
+
+
+def test_the_text_is_a_table():
+    text = str(trace_shapes(two_layers, X))
+    assert "two_layers: (64, 784) -> (64, 10), operations: 5" in text
+    assert re.search(r"1  matmul  X \(64, 784\), W1 \(784, 256\) +-> \(64, 256\)", text)
+
+
+def test_the_drawing_reads_well_without_its_styles():
+    html = trace_shapes(two_layers, X)._repr_mimebundle_()["text/html"]
+    bare = re.sub(r"<style>.*?</style>|<[^>]+>", "", html, flags=re.DOTALL)
+    assert "X (64, 784) @ W1 (784, 256)→(64, 256)" in bare
+
+
+def test_a_larger_matrix_has_a_larger_box():
+    def side(rows):
+        html = trace_shapes(torch.relu, torch.zeros(rows, 10))
+        html = html._repr_mimebundle_()["text/html"]
+        return int(re.search(r"width:\d+px;height:(\d+)px", html)[1])
+
+    assert side(2) < side(20) < side(200) < side(2000) < 100
+
+
+def test_in_place_and_other_ways_to_write_it_are_operations_too():
+    def much(X):
+        Y = X.clone()
+        Y += 1
+        Y[0] = 0
+        Y.relu_()
+        pictures = Y.reshape(-1, 28, 28).permute(1, 2, 0)[None, ..., :3]
+        z = torch.einsum("nd,dk->nk", Y, W1)
+        return torch.cat([z, 2 - z]).T, pictures.flatten(1), F.softmax(z, dim=1)
+
+    trace = trace_shapes(much, X)
+    assert trace.ok, trace
+    expected = ["clone", "add_", "setitem", "relu_", "reshape", "permute", "getitem"]
+    expected += ["einsum", "rsub", "cat", "T", "flatten", "softmax"]
+    assert names(trace) == expected
+    assert outputs(trace)[-4:-1] == [((128, 256),), ((256, 128),), ((1, 2352),)]
+
+
+def test_questions_about_a_tensor_are_no_operations():
+    def asks(X):
+        if X.shape[0] == X.size(0) and X.dtype == torch.float32 and X.dim() == 2:
+            return X + X.max().item()
+
+    assert names(trace_shapes(asks, X)) == ["max", "add"]
+
+
+def test_a_layer_is_one_operation_under_its_own_name():
+    net = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    trace = trace_shapes(net, X)
+    found = [(step.path, step.name) for step in trace.steps]
+    assert found == [("0", "linear"), ("1", "relu"), ("2", "linear")]
+    trace = trace_shapes(lambda X: net(X).argmax(dim=1), X)
+    assert [step.path for step in trace.steps] == ["net.0", "net.1", "net.2", ""]
+
+
+def test_the_courses_model_names_its_own_parameters():
+    trace = trace_shapes(MLP(784, 256, 10, seed=0), X)
+    assert [step.names[-1] for step in trace.steps if step.name == "add"] == [
+        "b1",
+        "b2",
+    ]
+
+
+def test_lstm_cells_in_a_loop_and_attention():
+    rows = X.reshape(64, 28, 28)
+    trace = trace_shapes(nn.LSTM(28, 8, batch_first=True), rows)
+    assert trace.steps[-1].outputs == ((64, 28, 8), (1, 64, 8), (1, 64, 8))
+    cell = nn.RNNCell(28, 8)
+
+    def loop(rows):
+        hidden = torch.zeros(64, 8)
+        for row in rows.unbind(dim=1):
+            hidden = cell(row, hidden)
+        return hidden
+
+    trace = trace_shapes(loop, rows)
+    assert names(trace) == ["zeros", "unbind"] + 28 * ["rnn_tanh_cell"]
+    assert len(str(trace).splitlines()) < 40
+    assert str(trace.unfold()).count("rnn_tanh_cell") == 28
+    for net in (
+        nn.TransformerEncoderLayer(16, 2, batch_first=True).eval(),
+        nn.TransformerEncoderLayer(16, 2, batch_first=True),
+    ):
+        trace = trace_shapes(net, torch.rand(2, 5, 16))
+        assert "multi_head_attention_forward" in names(trace)
+        assert trace.ok and not trace.warnings
+
+
+def test_a_dict_of_tensors_comes_back_and_goes_in():
+    class Two(nn.Module):
+        def forward(self, batch, scale):
+            return {"sum": batch["a"] + batch["b"][0], "list": [scale * batch["a"]]}
+
+    trace = trace_shapes(Two(), {"a": X, "b": (X,)}, 0.5)
+    assert trace.ok
+    assert "-> (64, 784), (64, 784)" in str(trace)
+
+
+NETS = [("resnet18", 64), ("resnet50", 64), ("vit_b_16", 224), ("swin_t", 64)]
+
+
+@pytest.mark.parametrize(("name", "side"), NETS)
+def test_a_big_network_folds_and_warns_of_nothing(name, side):
+    net = getattr(torchvision.models, name)(weights=None).eval()
+    trace = trace_shapes(net, torch.rand(1, 3, side, side))
+    assert trace.ok and trace.warnings == []
+    assert len(str(trace).splitlines()) <= 40
+    assert max(map(len, str(trace).splitlines())) < 200
+    html = trace._repr_mimebundle_()["text/html"]
+    assert html.count("<details>") >= 8 and len(html) < 500_000
+    full = str(trace.unfold())
+    assert len(full.splitlines()) == 1 + len(trace.steps)
+
+
+def test_a_part_unfolds_by_its_name():
+    net = torchvision.models.resnet18(weights=None)
+    trace = trace_shapes(net, torch.rand(2, 3, 64, 64))
+    inside = trace.unfold("layer2.0")
+    assert [step.name for step in inside.steps][:3] == ["conv2d", "batch_norm", "relu"]
+    assert "layer2.0: (2, 64, 16, 16) -> (2, 128, 8, 8), operations: 9" in str(inside)
+    with pytest.raises(
+        ValueError, match=r"no part 'layer20'; it has: layer2.0, layer2, "
+    ):
+        trace.unfold("layer20")
+
+
+def test_a_part_of_one_operation_unfolds_as_the_table_names_it():
+    net = torchvision.models.resnet18(weights=None)
+    trace = trace_shapes(net, torch.rand(2, 3, 64, 64))
+    assert "fc: (2, 512) -> (2, 1000), operations: 1" in str(trace.unfold("fc"))
+    small = trace_shapes(nn.Sequential(nn.Linear(784, 9), nn.ReLU()), X)
+    assert "linear" in str(small.unfold("0"))
+    with pytest.raises(ValueError, match=r"it has: 1, 0\.|it has: 0, 1\."):
+        small.unfold("2")
+
+
+def test_a_forgotten_return_is_no_scalar():
+    class Forgot(nn.Module):
+        def forward(self, X):
+            self.hidden = X.relu()
+
+    text = str(trace_shapes(Forgot(), X))
+    assert "Forgot: (64, 784) -> no tensor" in text and "Is a return missing?" in text
+    assert (
+        "Is a return missing?"
+        in trace_shapes(Forgot(), X)._repr_mimebundle_()["text/html"]
+    )
+    assert "return missing" not in str(trace_shapes(lambda X: X.sum().item(), X))
+
+
+def test_a_long_function_without_modules_stays_short():
+    def grows(X):
+        for _ in range(100):
+            X = torch.cat([X, X[:1]])
+        return X
+
+    text = str(trace_shapes(grows, X))
+    assert "rows left out" in text and len(text.splitlines()) < 40
+    assert "(164, 784)" in text.splitlines()[-1]
+
+
+class Loop(nn.Module):
+    def forward(self, X):
+        for row in X:
+            X = X + row
+        return X
+
+
+def test_a_long_loop_and_a_long_list_of_tensors_stay_short():
+    net = nn.Sequential(Loop(), *[nn.ReLU() for _ in range(40)])
+    trace = trace_shapes(net, torch.rand(2000, 3))
+    assert len(trace.steps) == 2041
+    assert max(map(len, str(trace).splitlines())) < 200
+    html = trace._repr_mimebundle_()["text/html"]
+    assert len(html) < 200_000 and "1901 rows left out" in html
+
+
+def test_modules_that_fn_hides_are_named_by_their_class():
+    inner = nn.Sequential(nn.Linear(784, 9), nn.ReLU())
+    inner[0].weight.grad = torch.ones(9, 784)
+    trace = trace_shapes(functools.partial(inner), X)
+    found = [(step.path, step.name) for step in trace.steps]
+    assert found == [("Sequential.0", "linear"), ("Sequential.1", "relu")]
+
+
+def test_a_lazy_layer_gets_its_shape():
+    net = nn.Sequential(nn.LazyLinear(9), nn.ReLU())
+    trace = trace_shapes(net, X)
+    assert trace.ok and trace.steps[-2].inputs == ((64, 784), (9, 784), (9,))
+    assert net(X).shape == (64, 9)
+
+
+# --- what it says about errors
+
+WRONG_WIDTH = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(256, 10))
+BOOK = W1.T.contiguous()  # (outputs, inputs)
+BROKEN = [
+    (lambda: trace_shapes(two_layers, X, W1.T), mismatch.TRANSPOSED, "use W1.T"),
+    (
+        lambda: trace_shapes(two_layers, X.reshape(64, 28, 28)),
+        mismatch.FLATTEN,
+        "X.flatten(1), for 28 * 28 = 784",
+    ),
+    (lambda: trace_shapes(two_layers, X.T), mismatch.SWAPPED, "use X.T"),
+    (
+        lambda: trace_shapes(two_layers, X, W1, b1, torch.ones(128, 10)),
+        mismatch.WIDTH,
+        "W2 of shape (256, 10)",
+    ),
+    (
+        lambda: trace_shapes(two_layers, X, W1, b1[:, None]),
+        mismatch.BIAS,
+        "Use b1.flatten()",
+    ),
+    (
+        lambda: trace_shapes(two_layers, X, W1, torch.zeros(64)),
+        mismatch.BIAS,
+        "one number for each row",
+    ),
+    (
+        lambda: trace_shapes(two_layers, X, W1, torch.zeros(300)),
+        mismatch.BIAS,
+        "make b1 of shape (256,)",
+    ),
+    (lambda: trace_shapes(lambda X: W1 @ X, X), mismatch.ORDER, "use X @ W1"),
+    (
+        lambda: trace_shapes(nn.Linear(784, 256), X.reshape(64, 28, 28)),
+        mismatch.FLATTEN,
+        ".flatten(1)",
+    ),
+    (
+        lambda: trace_shapes(nn.Linear(256, 784), X),
+        mismatch.TRANSPOSED,
+        "nn.Linear(784, 256)",
+    ),
+    (lambda: trace_shapes(nn.Linear(784, 256), X.T), mismatch.SWAPPED, ".T"),
+    (
+        lambda: trace_shapes(nn.Sequential(nn.Linear(784, 9), nn.Linear(8, 2)), X),
+        mismatch.WIDTH,
+        "nn.Linear(9, 2)",
+    ),
+    (lambda: trace_shapes(F.linear, X, W1), mismatch.TRANSPOSED, "weight.T"),
+    (
+        lambda: trace_shapes(F.linear, X, torch.ones(9, 784), torch.ones(8)),
+        mismatch.BIAS,
+        "make bias of shape (9,)",
+    ),
+    (
+        lambda: trace_shapes(two_layers, X[0].reshape(28, 28)),
+        mismatch.FLATTEN,
+        "use X.flatten(), for 28 * 28 = 784",
+    ),
+    (
+        lambda: trace_shapes(lambda q, k: q @ k, *torch.rand(2, 4, 8, 64)),
+        mismatch.TRANSPOSED,
+        "use k.mT",
+    ),
+    (
+        lambda: trace_shapes(lambda X, w: X @ w, X, torch.rand(256)),
+        mismatch.WIDTH,
+        "make w of shape (784,)",
+    ),
+    (
+        lambda: trace_shapes(F.linear, X, torch.ones(9, 256)),
+        mismatch.WIDTH,
+        "make weight of shape (9, 784)",
+    ),
+    (
+        lambda: trace_shapes(nn.LSTM(28, 8), X.reshape(64, 1, 784)),
+        mismatch.WIDTH,
+        "The LSTM takes 28 numbers in each step, and 784 arrive",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X.reshape(-1, 28, 28)[:60].view(64, 784), X),
+        mismatch.OTHER,
+        "needs 50176 numbers, but left (60, 28, 28) holds 47040",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X.T.view(-1), X),
+        mismatch.OTHER,
+        "Use .reshape(...)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: torch.cat([X, X[:, :5]]), X),
+        mismatch.OTHER,
+        "784 and 5 are not",
+    ),
+    (
+        lambda: trace_shapes(F.cross_entropy, X, torch.zeros(63).long()),
+        mismatch.OTHER,
+        "64 rows of scores and 63 labels",
+    ),
+    (
+        lambda: trace_shapes(nn.Conv2d(1, 4, 3), torch.rand(2, 3, 8, 8)),
+        mismatch.OTHER,
+        "the channels of input (2, 3, 8, 8), 3,",
+    ),
+    (
+        lambda: trace_shapes(nn.Conv2d(4, 8, 3, groups=2), torch.rand(2, 5, 8, 8)),
+        mismatch.OTHER,
+        "5, and those that the filters (8, 2, 3, 3) take, 4,",
+    ),
+    (
+        lambda: trace_shapes(nn.ConvTranspose2d(16, 8, 3), torch.rand(2, 12, 8, 8)),
+        mismatch.OTHER,
+        "12, and those that the filters (16, 8, 3, 3) take, 16,",
+    ),
+    (lambda: trace_shapes(lambda X: bool(X), X), mismatch.OTHER, "more than one value"),
+    (
+        lambda: trace_shapes(nn.BatchNorm2d(3), X),
+        mismatch.OTHER,
+        "expected 4D input (got 2D input)",
+    ),
+    (lambda: trace_shapes(lambda X: X + X.T, X), mismatch.OTHER, "784 and 64 meet"),
+    # What looks like two causes at once: a hidden layer keeps its rows.
+    (
+        lambda: trace_shapes(WRONG_WIDTH, torch.rand(256, 784)),
+        mismatch.WIDTH,
+        "nn.Linear(128, 10)",
+    ),
+    (
+        lambda: trace_shapes(
+            nn.Sequential(nn.Linear(784, 64), nn.Linear(256, 10)), X[:4]
+        ),
+        mismatch.WIDTH,
+        "nn.Linear(64, 10)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: BOOK @ X, X),
+        mismatch.ORDER,
+        "use X @ BOOK.T, with one example in each row",
+    ),
+    (
+        lambda: trace_shapes(lambda X: BOOK @ X.T + b1, X),
+        mismatch.BIAS,
+        "use b1.unsqueeze(1)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: nn.Linear(784, 9)(X.flatten()), X),
+        mismatch.ALL_FLAT,
+        "use flatten(1), which keeps the first size",
+    ),
+    (lambda: trace_shapes(lambda X: X @ X, X), mismatch.OTHER, "X @ X.T or X.T @ X"),
+    (
+        lambda: trace_shapes(lambda X, y: X @ W1[:, :10] - y, X, X[:, 0]),
+        mismatch.OTHER,
+        "use y.unsqueeze(1)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X - X.mean(1), X),
+        mismatch.OTHER,
+        "one number for each row of X",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X @ W1 + b1[None, :-1], X),
+        mismatch.BIAS,
+        "of shape (256,)",
+    ),
+    (lambda: trace_shapes(torch.addmm, b1, X, W1.T), mismatch.TRANSPOSED, ".T"),
+    (
+        lambda: trace_shapes(torch.addmm, torch.zeros(300), X, W1),
+        mismatch.BIAS,
+        "256 and 300 meet",
+    ),
+    (
+        lambda: trace_shapes(torch.matmul, torch.rand(4, 2, 3), torch.rand(5, 3, 2)),
+        mismatch.OTHER,
+        "4 and 5, must be equal",
+    ),
+    (
+        lambda: trace_shapes(torch.mm, X.reshape(64, 28, 28), W1),
+        mismatch.FLATTEN,
+        "flatten(1)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X.reshape(28, 28), X),
+        mismatch.OTHER,
+        "reshape(64, 28, 28) would",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X.reshape(64, 28, 29), X),
+        mismatch.OTHER,
+        "reshape(64, 28, -1) would",
+    ),
+    (
+        lambda: trace_shapes(lambda X: X.reshape(-1, 783), X),
+        mismatch.OTHER,
+        "which 783 does not divide",
+    ),
+    (
+        lambda: trace_shapes(nn.Conv2d(1, 4, 3), X.reshape(64, 28, 28)),
+        mismatch.OTHER,
+        "The channel is missing: use input.unsqueeze(1)",
+    ),
+    (
+        lambda: trace_shapes(nn.Sequential(nn.Linear(784, 32), nn.BatchNorm1d(64)), X),
+        mismatch.WIDTH,
+        "made for 64 features, and 32 arrive",
+    ),
+    (
+        lambda: trace_shapes(nn.LayerNorm(64), X),
+        mismatch.WIDTH,
+        "made for 64 features, and 784 arrive",
+    ),
+    (
+        lambda: trace_shapes(nn.RNNCell(28, 16), torch.rand(4, 27)),
+        mismatch.WIDTH,
+        "make it with input_size=27",
+    ),
+    (
+        lambda: trace_shapes(F.cross_entropy, X[:, :10], torch.zeros(64, 1).long()),
+        mismatch.OTHER,
+        "Use right.flatten()",
+    ),
+    (
+        lambda: trace_shapes(F.cross_entropy, X[:, :10].T, torch.zeros(64).long()),
+        mismatch.OTHER,
+        "use left.T, with one row for each label",
+    ),
+    (
+        lambda: trace_shapes(F.binary_cross_entropy, X[:, :1], X[:, 0]),
+        mismatch.OTHER,
+        "Use right.reshape(left.shape)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: torch.stack([X, X[:5]]), X),
+        mismatch.OTHER,
+        "(64, 784) and (5, 784)",
+    ),
+    (
+        lambda: trace_shapes(lambda X: torch.einsum("nd,dk->nk", X, W1.T), X),
+        mismatch.OTHER,
+        "the letter d stands for the sizes 784 and 256",
+    ),
+    (lambda: trace_shapes(torch.linalg.inv, X), mismatch.OTHER, "square matrices"),
+    (lambda: trace_shapes(lambda X: X.sum(dim=3), X), mismatch.OTHER, "no dimension 3"),
+]
+
+
+@pytest.mark.parametrize(("broken", "cause", "said"), BROKEN)
+def test_a_shape_error_names_the_sizes_the_cause_and_the_fix(broken, cause, said):
+    trace = broken()
+    assert not trace.ok
+    assert isinstance(trace.error, (RuntimeError, IndexError, ValueError))
+    assert trace.cause == cause
+    assert said in trace.explanation
+    assert trace.explanation in str(trace)
+    assert "\n" not in trace.explanation and trace.explanation.endswith(".")
+
+
+def test_the_two_sizes_that_clash_are_named():
+    for broken, first, second in (
+        (trace_shapes(two_layers, X, W1.T), "784", "256"),
+        (trace_shapes(two_layers, X.T), "64", "784"),
+        (trace_shapes(two_layers, X, W1, torch.zeros(300)), "256", "300"),
+    ):
+        assert re.search(rf"\b{first}\b.*\b{second}\b", broken.explanation)
+
+
+def test_the_trace_ends_at_the_error_and_shows_it():
+    trace = trace_shapes(two_layers, X, W1, b1, W2.T)
+    assert names(trace) == ["matmul", "add", "relu", "matmul"]
+    assert trace.steps[-1].failed and trace.steps[-1].outputs == ()
+    assert "-> stops here" in str(trace)
+    assert "stops here" in trace._repr_mimebundle_()["text/html"]
+
+
+def test_a_deep_error_is_unfolded():
+    net = torchvision.models.resnet18(weights=None)
+    net.layer3[1].conv2 = nn.Conv2d(99, 256, 3)
+    trace = trace_shapes(net, torch.rand(2, 3, 64, 64))
+    assert "layer3.1.conv2" in str(trace) and len(str(trace).splitlines()) <= 40
+    assert re.search(r"\b256, and those .* take, 99,", trace.explanation)
+
+
+def test_where_two_causes_are_possible_both_are_named():
+    trace = trace_shapes(two_layers, torch.ones(256, 784), W1.T)
+    assert trace.cause == mismatch.TRANSPOSED
+    assert "use W1.T" in trace.explanation and "use X.T" in trace.explanation
+    trace = trace_shapes(two_layers, torch.ones(784, 256))
+    assert trace.cause == mismatch.SWAPPED
+    assert "use W1.T" in trace.explanation and "use X.T" in trace.explanation
+
+
+def own_error(X):
+    X.relu()
+    raise ValueError("only pictures of shoes")
+
+
+NOT_SHAPES = [
+    (own_error, (X,), "raised ValueError after operation 1, relu"),
+    (lambda X: {}["b1"], (X,), "raised KeyError before its first operation"),
+    (lambda X, W: X @ W, (X,), "missing 1 required positional argument: 'W'"),
+    (two_layers, (X.long(),), "raised RuntimeError, and the shapes are not the reason"),
+    (two_layers, (X, W1.double()), "dtype"),
+    (lambda X: X[{}], (X,), "raised IndexError, and the shapes are not the reason"),
+    (F.cross_entropy, (X, torch.full((64,), 800)), "is larger than allowed"),
+    (F.embedding, (torch.tensor([9]), W2[:5]), "is larger than allowed"),
+    (nn.Module(), (X,), "the shape of its input is not the reason"),
+    (nn.Bilinear(784, 784, 2), (X,), "missing 1 required positional argument"),
+]
+
+
+@pytest.mark.parametrize(("fn", "args", "said"), NOT_SHAPES)
+def test_another_error_is_not_taken_for_a_shape_error(fn, args, said):
+    trace = trace_shapes(fn, *args)
+    assert not trace.ok and trace.cause is None
+    assert said in trace.explanation
+
+
+def test_an_error_that_fn_catches_is_no_error():
+    def careful(X):
+        try:
+            X @ X
+        except RuntimeError:
+            return X @ X.T
+
+    trace = trace_shapes(careful, X)
+    assert trace.ok and trace.steps[-1].outputs == ((64, 64),)
+
+
+def test_stopping_the_cell_stops_the_trace():
+    def stops(X):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trace_shapes(stops, X)
+
+
+BAD = [
+    (lambda: trace_shapes(X), "you gave Tensor"),
+    (lambda: trace_shapes("net", X), "you gave str"),
+    (lambda: trace_shapes(two_layers), "at least one tensor to call two_layers"),
+    (lambda: trace_shapes(two_layers, 3), "at least one tensor"),
+    (lambda: trace_shapes(two_layers, np.zeros((2, 784))), "torch.from_numpy"),
+    (lambda: trace_shapes(MLP, X), "net = MLP"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), BAD)
+def test_bad_input_gets_one_sentence(call, said):
+    with pytest.raises(TypeError, match=said) as raised:
+        call()
+    assert "\n" not in str(raised.value)
+
+
+# --- what it warns of
+
+SQUARE, LABELS = torch.rand(256, 784), torch.arange(64)
+SILENT_BUGS = [
+    (lambda X: X @ W1 + torch.zeros(256, 1), (SQUARE,), "of shape (256,)"),
+    (lambda X, b: X @ W1 + b, (SQUARE, b1[:, None]), "right (256, 1)|b (256, 1)"),
+    (lambda X, b: (X @ W1)[0] + b, (SQUARE, b1[:, None]), "to (256, 256)"),
+    (lambda X, b: X[:1] @ W1 + b, (SQUARE, b1[:, None]), "to (256, 256)"),
+    (lambda X, y: (X @ W1[:, :1] - y).pow(2).mean(), (X, X[:, 0]), "to (64, 64)"),
+    (lambda X, y: X @ W1[:, :1] - y, (X, torch.arange(64)), "to (64, 64)"),
+    (lambda X, y: F.mse_loss(X @ W1[:, :1], y), (X, X[:, 0]), "to (64, 64)"),
+    (lambda X, y: X.argmax(1, keepdim=True) == y, (X, LABELS), "to (64, 64)"),
+    (F.mse_loss, (X[:, :10], X[:, :1]), "needs one shape for both"),
+    (lambda a, b: F.mse_loss(a, b.unsqueeze(1)), (X[:, 0], X[:, 0]), "to (64, 64)"),
+    (torch.subtract, (X[:, :1], X[:, 0]), "to (64, 64)"),
+    (lambda X, y: X[:, :1] > y, (X, X[:, 0]), "to (64, 64)"),
+    (lambda X, b: X @ W1 + b.reshape(-1, 1), (SQUARE, b1), "of shape (256,)"),
+]
+
+
+@pytest.mark.parametrize(("fn", "args", "said"), SILENT_BUGS)
+def test_a_silent_enlargement_gets_a_warning(fn, args, said):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # PyTorch's own, about mse_loss
+        trace = trace_shapes(fn, *args)
+    assert trace.ok and len(trace.warnings) == 1
+    assert any(part in trace.warnings[0] for part in said.split("|"))
+    assert trace.warnings[0] in str(trace)
+
+
+def test_a_warning_in_a_loop_is_said_once():
+    column = torch.zeros(64, 1)
+    trace = trace_shapes(lambda X: [X + column for _ in range(50)], X)
+    assert len(trace.warnings) == 1
+    assert str(trace).count("Warning at 1: ") == str(trace).count("Warning") == 1
+
+
+def layer_norm(X):
+    centred = X - X.mean(dim=1, keepdim=True)
+    return centred / (centred.pow(2).mean(dim=1, keepdim=True) + 1e-5).sqrt() * X[0]
+
+
+def softmax(X):
+    e = (X - X.max(dim=1, keepdim=True).values).exp()
+    return e / e.sum(dim=1, keepdim=True)
+
+
+def attention(X):
+    q = X.reshape(4, 2, 8, 784)
+    mask = torch.ones(8, 8).tril().log() + torch.zeros(4, 1, 1, 8)
+    return (q @ q.mT + mask).softmax(dim=-1) @ q + torch.rand(1, 8, 784)
+
+
+def distances(X):
+    order = torch.arange(64)
+    pairs = (X[:, None] - X[None]) + (X.unsqueeze(1) - X)
+    return pairs.norm(dim=-1) + (order[:, None] - order).abs()
+
+
+class Gate(nn.Module):
+    def forward(self, X):
+        return X * X.mean(dim=1, keepdim=True).sigmoid() + X.sum(dim=1)[:, None]
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        *(two_layers, layer_norm, softmax, attention, distances, Gate()),
+        *(nn.LayerNorm(784), nn.BatchNorm1d(784), nn.RNN(784, 4), nn.LSTM(784, 4)),
+        lambda X: X.reshape(4, 16, 784).cumsum(1) + torch.rand(16, 784),
+        lambda X: (X @ W1) + torch.zeros(1, 256) + torch.zeros(1) + torch.zeros(()),
+        lambda X: torch.arange(64.0)[:, None] * torch.rand(8),
+    ],
+)
+def test_what_is_meant_gets_no_warning(fn):
+    trace = trace_shapes(fn, X)
+    assert trace.ok, trace
+    assert trace.warnings == []
+
+
+# --- what it leaves as it was
+
+
+def test_a_network_is_left_as_it_was():
+    net = torchvision.models.resnet18(weights=None).train()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    grads = [parameter.grad for parameter in net.parameters()]
+
+    def train_step(X):
+        net(X).sum().backward()
+        torch.optim.SGD(net.parameters(), lr=0.1).step()
+
+    random = torch.random.get_rng_state()
+    for fn in (net, train_step):
+        assert trace_shapes(fn, torch.rand(2, 3, 64, 64)).ok
+    after = net.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    for parameter, grad in zip(net.parameters(), grads):
+        assert parameter.grad is grad and grad.eq(1).all()
+    assert net.training
+    # torch.rand above drew from it; nothing else did.
+    torch.random.set_rng_state(random)
+    torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    drawn = torch.random.get_rng_state()
+    torch.random.set_rng_state(random)
+    x, y = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    assert trace_shapes(nn.Dropout(0.5), x).ok and trace_shapes(net, y).ok
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_the_learners_tensors_are_left_as_they_were():
+    mine = -torch.ones(3, 4)
+    weight = torch.ones(4, 2, requires_grad=True)
+
+    def careless(mine):
+        nn.ReLU(inplace=True)(mine)
+        mine[0].zero_()
+        mine += 5
+        (mine @ weight).sum().backward()
+        with torch.no_grad():
+            weight.sub_(weight.grad)
+
+    assert trace_shapes(careless, mine).ok
+    assert mine.eq(-1).all() and weight.eq(1).all() and weight.grad is None
+
+
+def test_two_views_of_the_same_numbers_are_left_as_they_were():
+    mine, flags = torch.ones(4, 3), torch.ones(3).bool()
+    assert trace_shapes(lambda half, whole: whole.zero_(), mine[:2], mine).ok
+    assert mine.eq(1).all()
+
+    def another_operator(flags):
+        flags &= False
+
+    assert trace_shapes(another_operator, flags).ok and flags.all()
+
+
+def test_shapes_and_types_are_left_as_they_were():
+    mine, net = torch.ones(4, 3), nn.Linear(3, 2)
+    net.weight.grad = torch.ones(2, 3)
+
+    def reshapes(mine):
+        mine.t_().unsqueeze_(0).zero_()
+        mine.resize_(20, 20).zero_()
+        return net.double()(torch.zeros(1, 3).double())
+
+    assert trace_shapes(reshapes, mine).ok
+    assert mine.shape == (4, 3) and mine.eq(1).all()
+    assert net.weight.dtype == net.weight.grad.dtype == torch.float32
+    assert net.weight.grad.eq(1).all()
+
+
+def test_what_fn_reaches_by_way_of_others_is_left_as_it_was():
+    W = nn.Parameter(torch.ones(784, 10))
+    b = nn.Parameter(torch.ones(10))
+    parameters, held = [W, b], {"b": b}
+
+    def net(X):
+        return X @ parameters[0] + held["b"]
+
+    def step(X):
+        net(X).sum().backward()
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter -= 0.1 * parameter.grad
+                parameter.grad = None
+        net(X).sum().backward()
+
+    assert trace_shapes(step, X).ok
+    assert W.eq(1).all() and b.eq(1).all() and W.grad is None and b.grad is None
+    optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+    def with_optimizer(X):
+        net(X).sum().backward()
+        optimizer.step()
+
+    assert trace_shapes(with_optimizer, X).ok
+    assert W.eq(1).all() and b.eq(1).all() and W.grad is None and b.grad is None
+
+
+def test_a_plain_object_is_left_as_it_was():
+    class Plain:
+        def __init__(self):
+            self.W = torch.ones(784, 3)
+
+        def __call__(self, X):
+            self.W *= 2
+            return X @ self.W
+
+    plain = Plain()
+    trace = trace_shapes(plain, X)
+    assert trace.steps[-1].names == ("X", "W") and plain.W.eq(1).all()
+
+
+def test_a_backward_pass_from_before_still_works():
+    net = nn.Sequential(nn.Linear(784, 9), nn.BatchNorm1d(9))
+    loss = net(X).sum()
+    assert trace_shapes(net, X).ok
+    loss.backward()
+    assert net[1].num_batches_tracked == 1
+
+
+def test_no_hook_is_left_behind():
+    hooks = nn.modules.module
+
+    def count():
+        return len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)
+
+    before = count()
+    for given in (X, X.T):  # the second one raises
+        trace_shapes(nn.Linear(784, 256), given)
+        assert count() == before
+
+
+def test_no_tensor_is_kept_alive():
+    for fn in (two_layers, lambda X: X @ X, own_error):
+        given = torch.rand(64, 784)
+        gone = weakref.ref(given)
+        trace = trace_shapes(fn, given)
+        del given
+        gc.collect()
+        assert gone() is None, trace
+
+
+# --- the live version
+
+
+def test_the_lab_shows_what_it_traced():
+    lab = shapes_lab()
+    controls = lab._controls
+    controls["num_hiddens"].value = 64
+    lab.wait(60)
+    assert lab.trace.steps[0].inputs == ((64, 784), (784, 64))
+    assert "W1 = torch.rand(784, 64)\n" in lab.code
+    assert "hidden = torch.relu(X @ W1 + b1)" in lab._code.value
+    controls["break it"].value = mismatch.FLATTEN
+    lab.wait(60)
+    assert lab.trace.cause == mismatch.FLATTEN
+    assert "X = torch.rand(64, 28, 28)  # broken" in lab.code
+    assert "A flatten is missing" in lab._drawing.value
+    lab.close()
+
+
+@pytest.mark.parametrize("way", shapes_live.WAYS[1:])
+@pytest.mark.parametrize("batch_size", [64, 256, 1024])
+@pytest.mark.parametrize("num_hiddens", [16, 128, 512])
+def test_each_way_to_break_it_is_recognised(way, num_hiddens, batch_size):
+    shapes, _ = shapes_live.shapes_of(batch_size, 784, num_hiddens, way)
+    tensors = [torch.rand(shape) for shape in shapes.values()]
+    trace = trace_shapes(shapes_live.forward, *tensors)
+    assert trace.cause == way
+
+
+def test_a_mistake_that_no_operation_notices_is_called_one():
+    lab = shapes_lab()
+    lab._controls["break it"].value = mismatch.BIAS
+    lab._controls["batch_size"].value = 256
+    lab.wait(60)
+    assert lab.trace.ok and len(lab.trace.warnings) == 1
+    assert shapes_live.WARNED in lab._drawing.value
+    lab._controls["break it"].value = mismatch.SWAPPED
+    lab._controls["batch_size"].value = 784
+    lab.wait(60)
+    assert lab.trace.ok and shapes_live.SILENT in lab._drawing.value
+    lab.close()
+
+
+def test_the_lab_draws_no_random_numbers():
+    before = torch.random.get_rng_state()
+    lab = shapes_lab()
+    lab._controls["num_hiddens"].value = 64
+    lab.wait(60)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    lab.close()
+
+
+def test_without_a_front_end_the_lab_is_a_text_and_a_picture():
+    lab = shapes_lab()
+    bundle, metadata = lab._repr_mimebundle_()
+    assert "forward: (64, 784)" in bundle["text/plain"]
+    assert "hidden = torch.relu(X @ W1 + b1)" in bundle["text/plain"]
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert "forward pass" in metadata["image/png"]["alt"]
+    lab.close()

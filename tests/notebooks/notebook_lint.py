@@ -1,0 +1,519 @@
+"""Rules for the committed notebooks: what nbval lets pass, and what readers need.
+
+`RULES` holds functions. Each takes a `Notebook` and yields a pair for everything that
+is wrong: the number of the cell (from 1, over all cells), and what to do about it.
+"""
+
+import html
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+MAX_BYTES = 1_000_000
+MAX_CODE_LINES = 8
+MAX_LINES = 12
+MAX_WORDS = 90
+SLACK = 1.5  # the factor by which a time in the prose may miss the printed one
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+RULES = []
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as its file has it; `following` is the name of the next file."""
+
+    name: str
+    size: int
+    cells: list
+    metadata: dict
+    following: str | None
+
+    @classmethod
+    def load(cls, path):
+        """Reads without the repairs of nbformat.read, which would hide missing ids."""
+        path = Path(path)
+        text = path.read_text(encoding="utf-8")
+        notebook = nbformat.v4.reads(text)
+        names = sorted(other.name for other in path.parent.glob("*.ipynb"))
+        following = next((name for name in names if name > path.name), None)
+        size = len(text.encode())
+        return cls(path.name, size, notebook.cells, notebook.metadata, following)
+
+    def numbered(self, cell_type):
+        """Yields (number, cell) for the cells of one type."""
+        for number, cell in enumerate(self.cells, start=1):
+            if cell.cell_type == cell_type:
+                yield number, cell
+
+    def outputs(self):
+        """Yields (number of the cell, output)."""
+        for number, cell in self.numbered("code"):
+            for output in cell.outputs:
+                yield number, output
+
+    def findings(self, rule):
+        """Returns the sentences that `rule` has to say about this notebook."""
+        return [f"{self.name}, cell {number}: {what}" for number, what in rule(self)]
+
+
+def rule(function):
+    """Adds a function to `RULES`."""
+    RULES.append(function)
+    return function
+
+
+# --- the file
+
+
+@rule
+def the_file_is_small(notebook):
+    """GitHub shows small notebooks at once and large ones late or never."""
+    if notebook.size >= MAX_BYTES:
+        sizes = [len(json.dumps(cell)) for cell in notebook.cells]
+        yield (
+            sizes.index(max(sizes)) + 1,
+            (
+                f"the largest cell of a file of {notebook.size:,} bytes: keep the file "
+                f"under {MAX_BYTES:,}, with fewer or smaller pictures."
+            ),
+        )
+
+
+@rule
+def the_kernel_is_python3(notebook):
+    """Any other name asks the reader to choose a kernel."""
+    name = notebook.metadata.get("kernelspec", {}).get("name")
+    if name != "python3":
+        yield 1, f"the kernel is {name!r}, not 'python3': run `make notebooks`."
+
+
+@rule
+def no_widget_is_stored(notebook):
+    """A stored view reopens as "model not found"."""
+    if "widgets" in notebook.metadata:
+        yield 1, "the notebook stores widget states: run `make notebooks`."
+    for number, output in notebook.outputs():
+        if WIDGET_VIEW in output.get("data", {}):
+            yield number, "it stores a widget view: run `make notebooks`."
+
+
+@rule
+def every_cell_has_its_own_id(notebook):
+    """Without ids, every program that saves the notebook makes up new ones."""
+    seen = Counter(cell.get("id") for cell in notebook.cells)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if not cell.get("id"):
+            yield number, "it has no id: run `make notebooks`."
+        elif seen[cell["id"]] > 1:
+            yield number, f"it shares its id {cell['id']!r}: run `make notebooks`."
+
+
+@rule
+def no_cell_is_empty(notebook):
+    for number, cell in enumerate(notebook.cells, start=1):
+        if not cell.source.strip():
+            yield number, "it is empty: delete it."
+
+
+# --- code cells and their outputs
+
+
+@rule
+def cells_ran_in_order(notebook):
+    """nbval passes a cell without a number, whatever it does."""
+    for expected, (number, cell) in enumerate(notebook.numbered("code"), start=1):
+        if cell.execution_count != expected:
+            yield (
+                number,
+                (
+                    f"it carries [{cell.execution_count or ' '}] and should carry "
+                    f"[{expected}]: run `make notebooks`."
+                ),
+            )
+            return  # the cells below it follow from this one
+
+
+@rule
+def errors_are_announced(notebook):
+    """nbval passes a cell tagged raises-exception that raises nothing."""
+    for number, cell in notebook.numbered("code"):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        tagged = "raises-exception" in tags(cell)
+        if errors and not tagged:
+            yield (
+                number,
+                (
+                    f"it ended in {errors[0].ename}: correct it, or tag it "
+                    "raises-exception if the error is the lesson."
+                ),
+            )
+        if tagged and not errors:
+            yield number, "it raised nothing: remove the tag raises-exception."
+
+
+@rule
+def every_cell_runs_in_the_tests(notebook):
+    for number, cell in notebook.numbered("code"):
+        if "nbval-skip" in tags(cell) or re.search(r"#\s*NBVAL_SKIP", cell.source):
+            yield number, "nbval would leave it out: remove the mark nbval-skip."
+
+
+@rule
+def nothing_is_on_stderr(notebook):
+    """Warnings and progress bars distract, and hold paths of the machine."""
+    for number, output in notebook.outputs():
+        if output.get("name") == "stderr":
+            start = output.text.strip()[:60]
+            yield number, f"it wrote to stderr: remove the cause of {start!r}."
+
+
+@rule
+def no_line_ends_in_a_semicolon(notebook):
+    """nbval runs the cell without it, and never finds the same output."""
+    for number, cell in notebook.numbered("code"):
+        for line in map(str.strip, cell.source.splitlines()):
+            if re.search(r";\s*(#[^'\"]*)?$", line) and not line.startswith("#"):
+                yield number, f"{line!r} ends in a semicolon: write `_ = ...` instead."
+
+
+@rule
+def no_path_of_a_machine(notebook):
+    path = r"(?<![\w.-])/(?:home|root|Users|tmp|work)/|\b[A-Za-z]:\\{1,2}Users\b"
+    for number, cell in enumerate(notebook.cells, start=1):
+        text = "\n".join([cell.source, *map(all_text, cell.get("outputs", []))])
+        if found := re.search(rf"(?:{path})[^\s'\"]*", text):
+            yield (
+                number,
+                (
+                    f"{found[0]!r} is a path of somebody's machine: show a name, or a path "
+                    "from the course's folder."
+                ),
+            )
+
+
+@rule
+def helpers_come_before_torch(notebook):
+    """helpers/__init__.py sets what PyTorch reads once, when it is imported."""
+    for number, cell in notebook.numbered("code"):
+        for line in cell.source.splitlines():
+            if re.match(r"\s*(from|import) helpers\b", line):
+                return
+            if re.match(r"\s*(from|import) torch", line):
+                yield number, "torch is imported before helpers: change the order."
+                return
+
+
+@rule
+def code_cells_are_short(notebook):
+    for number, cell in notebook.numbered("code"):
+        lines = cell.source.strip("\n").splitlines()
+        code = [line for line in lines if not re.match(r"\s*(#|$)", line)]
+        if len(code) > MAX_CODE_LINES or len(lines) > MAX_LINES:
+            yield (
+                number,
+                (
+                    f"it has {len(code)} lines of code, {len(lines)} with comments and "
+                    f"blanks: split it, or move plumbing to helpers (at most "
+                    f"{MAX_CODE_LINES} and {MAX_LINES})."
+                ),
+            )
+
+
+@rule
+def figures_have_text(notebook):
+    """For readers who do not see the picture."""
+    for number, cell in notebook.numbered("code"):
+        said = cell.metadata.get("alt") or any(
+            output.get("name") == "stdout" and output.text.strip()
+            for output in cell.outputs
+        )
+        for output in cell.outputs:
+            if is_figure(output) and not said and not describes_itself(output):
+                yield (
+                    number,
+                    (
+                        "its figure has no text: print one line that sums it up, or give "
+                        'the output\'s metadata["image/png"]["alt"].'
+                    ),
+                )
+
+
+@rule
+def every_answer_has_its_question(notebook):
+    """reveal without its predict has nothing to show."""
+    asked = set()
+    for number, cell in notebook.numbered("code"):
+        asked |= set(re.findall(r"\bpredict\(\s*(['\"].+?['\"])", cell.source))
+        for id in re.findall(r"\breveal\(\s*(['\"].+?['\"])", cell.source):
+            if id not in asked:
+                yield number, f"reveal({id}, ...) has no predict({id}, ...) before it."
+
+
+@rule
+def nobodys_prediction_is_stored(notebook):
+    for number, output in notebook.outputs():
+        if re.search(r"You predicted:|The class voted:", all_text(output)):
+            yield number, "it stores somebody's prediction: run `make notebooks`."
+
+
+# --- prose
+
+
+@rule
+def the_title_comes_first(notebook):
+    for first in notebook.cells[:1]:
+        if first.cell_type != "markdown" or not first.source.startswith("# "):
+            yield 1, "it has to be text that starts with the title: '# ...'."
+
+
+@rule
+def the_last_text_links_forward(notebook):
+    target = notebook.following
+    for number, last in list(notebook.numbered("markdown"))[-1:]:
+        if target and not re.search(rf"\]\((\./)?{re.escape(target)}\)", last.source):
+            yield number, f"the last text has to link forward: [...]({target})."
+
+
+@rule
+def pictures_in_the_prose_have_alt_text(notebook):
+    for number, cell in notebook.numbered("markdown"):
+        text = without_code(cell.source)
+        bare = re.findall(r"!\[\s*\](?:\([^)]*\)|\[[^\]]*\])", text)
+        for tag in re.findall(r"<img\b[^>]*>", text):
+            if not re.search(r"\balt=(['\"])\s*[^'\"\s]", tag):
+                bare.append(tag)
+        for picture in bare:
+            yield number, f"{picture} has no alt text: say what it shows."
+
+
+@rule
+def paragraphs_are_short(notebook):
+    for number, cell in notebook.numbered("markdown"):
+        for paragraph in paragraphs(cell.source):
+            words = re.findall(r"\S*\w\S*", paragraph)
+            if len(words) > MAX_WORDS:
+                yield (
+                    number,
+                    (
+                        f"the paragraph '{' '.join(words[:5])} ...' has {len(words)} "
+                        f"words: shorten or split it (at most {MAX_WORDS})."
+                    ),
+                )
+
+
+@rule
+def measured_numbers_were_printed(notebook):
+    """The prose says only what the cells of this notebook have shown."""
+    printed = [
+        number for cell in notebook.cells for number in numbers(printed_text(cell))
+    ]
+    settings = []  # in the code so far
+    for position, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code":
+            settings += numbers(code_text(cell))
+            continue
+        for number in numbers(claims(cell.source)):
+            if number.is_measured() and not number.is_backed(printed, settings):
+                yield position, number.advice()
+
+
+# --- numbers, in prose and in print
+
+DIGITS = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?"
+# Not a part of a name (W1, CC-BY-4.0) or of a version (4.6.1)
+NUMBER = rf"(?<![A-Za-z0-9.])(?<![A-Za-z]-)({DIGITS})(?!\.?\d)"
+RANGE = re.compile(rf"{NUMBER}(?:\s?(?:-|–|to|±|\+-)\s?{NUMBER})?")
+UNITS = {
+    "rate": re.compile(r"\s([a-z]+)(?:/s\b|\s(?:a|per)\ssecond\b)"),
+    "time": re.compile(r"\s?(ns|[uµμ]s|ms|milliseconds?|s|seconds?)\b"),
+    "speed-up": re.compile(r"(?:\s?[x×]|\stimes)\s(?:faster|slower|as fast|as long)\b"),
+    "times": re.compile(r"[x×](?!\w|\s?\.?\d)|\stimes\b"),
+    "percent": re.compile(r"\s?\\?%|\sper\s?cent\b"),
+    "points": re.compile(r"\s(?:percentage\s)?points?\b"),
+}
+IN_SECONDS = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "s": 1.0}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with what it counts.
+
+    text: as written, with its unit. value: without its unit. half: half a unit of the
+    last digit, by which rounding may have moved it. kind: a key of `UNITS`, or "".
+    unit: of a time or a rate, else "".
+    """
+
+    text: str
+    value: float
+    half: float
+    kind: str
+    unit: str
+
+    def is_measured(self):
+        """Whether the prose may say it only if a cell printed it."""
+        return self.kind not in ("", "points") or self.half < 0.5
+
+    def is_backed(self, printed, settings):
+        """Whether it was printed, up to rounding, or set in code."""
+        if self.depends_on_the_machine():
+            return any(self.is_close_to(other) for other in printed)
+        return any(self.rounds(other) for other in [*printed, *settings])
+
+    def depends_on_the_machine(self):
+        return self.kind in ("time", "rate", "speed-up")
+
+    def is_close_to(self, other):
+        """Whether both may be the same time, rate or speed-up on two machines."""
+        if self.kind != other.kind or self.kind == "rate" and self.unit != other.unit:
+            return False
+        low, high = sorted([self.in_base_unit(), other.in_base_unit()])
+        return high <= SLACK * low
+
+    def in_base_unit(self):
+        return self.value * (IN_SECONDS[self.unit[0]] if self.kind == "time" else 1)
+
+    def rounds(self, other):
+        """Whether this is `other`, or its percentage or fraction, rounded."""
+        values = [other.value]
+        if self.kind in ("percent", "points"):
+            values.append(100 * other.value)
+        elif other.kind == "percent":
+            values.append(other.value / 100)
+        # A trace more than half a unit: 0.855 may be rounded both ways.
+        return any(abs(self.value - value) <= 1.000001 * self.half for value in values)
+
+    def advice(self):
+        if self.depends_on_the_machine():
+            return (
+                f"'{self.text}' is in the prose, and no {self.kind} within a factor of "
+                f"{SLACK} was printed: print one with its unit, or correct it."
+            )
+        return (
+            f"'{self.text}' is in the prose, and no cell printed it: print or correct "
+            "it. A setting stands in `backticks`, or below the code that sets it."
+        )
+
+
+def numbers(text):
+    """Returns the numbers in a text; both ends of a range have the unit of the last."""
+    found = []
+    for match in RANGE.finditer(text):
+        kind, written, unit = what_follows(text, match.end())
+        for digits in filter(None, match.groups()):
+            mantissa, _, exponent = digits.replace(",", "").partition("e")
+            power = int(exponent or 0)
+            half = 0.5 * 10.0 ** (power - len(mantissa.partition(".")[2]))
+            value = float(mantissa) * 10.0**power
+            found.append(Number(digits + written, value, half, kind, unit))
+    return found
+
+
+def what_follows(text, position):
+    """Returns kind, text and unit of what a number counts."""
+    for kind, pattern in UNITS.items():
+        if match := pattern.match(text, position):
+            return kind, match[0], match[1] if pattern.groups else ""
+    return "", "", ""
+
+
+# --- the parts of a cell
+
+# Decimals that measure nothing: exercises, versions, decades, the reader's own time
+NAMES = re.compile(
+    r"(?:[Yy]our turn|[Ee]xercises?|[Ss]ections?|[Vv]ersions?|Python|PyTorch|torch|"
+    r"JupyterLab|ipykernel)\s\d[\d.]*(?:(?:,|\sand|\sto|\sor)\s\d[\d.]*)*"
+    r"|\b\d{3}0s\b"
+    r"|\b[\d.]+(?:\s?(?:-|–|to)\s?[\d.]+)?\s(?:min|minutes?|hours?)\b"
+)
+
+
+def claims(markdown):
+    """The part of a markdown cell whose numbers have to be true of the outputs."""
+    guess = r"^>\s*\*\*Predict(?:.|\n(?!\s*\n))*"
+    text = without_code(re.sub(guess, "", markdown, flags=re.MULTILINE))
+    text = re.sub(r"^[> \t]*#+ .*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)  # alt text is prose
+    text = re.sub(r"\[[^\]]*\]\([^)]*\)|https?://\S+", "", without_tags(text))
+    return NAMES.sub("", re.sub(r"[*_]", "", html.unescape(text)))
+
+
+def paragraphs(markdown):
+    """Splits markdown where the eye rests; code blocks and tables are left out."""
+    text = re.sub(r"^[> \t]*>[ \t]?", "", without_blocks(markdown), flags=re.MULTILINE)
+    text = re.sub(r"^[ \t]*\|.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    return re.split(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+]|\d+[.)])[ \t])|\n(?=#)", text)
+
+
+def without_blocks(markdown):
+    """Drops fenced code blocks, in block quotes too."""
+    block = r"^[> \t]*(```+|~~~+).*?(?:^[> \t]*\1[^\n]*$|\Z)"
+    return re.sub(block, "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def without_code(markdown):
+    return re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", "", without_blocks(markdown))
+
+
+def without_tags(markup):
+    hidden = r"<!--.*?-->|<(style|script)\b.*?</\1>"
+    markup = re.sub(hidden, " ", markup, flags=re.DOTALL)
+    return re.sub(r"</?[A-Za-z][^>]*>", " ", markup)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def asks_for_a_guess(cell):
+    """Whether its numbers are the options of a guess, which prove nothing."""
+    return re.search(r"\bpredict\(\s*['\"]", cell.source) is not None
+
+
+def code_text(cell):
+    """The code of a cell without comments, 10_000 as 10000."""
+    code = "" if asks_for_a_guess(cell) else cell.source
+    return re.sub(r"#.*|(?<=\d)_(?=\d)", "", code)
+
+
+def printed_text(cell):
+    """What a reader finds printed below a cell."""
+    texts = []
+    for output in [] if asks_for_a_guess(cell) else cell.get("outputs", []):
+        data = output.get("data", {})
+        texts.append(output.text if output.get("name") == "stdout" else "")
+        texts.append(data.get("text/plain", ""))
+        texts.append(html.unescape(without_tags(data.get("text/html", ""))))
+    return "\n".join(texts)
+
+
+def all_text(output):
+    """Everything in an output that is text, without a terminal's colours."""
+    texts = [output.get("text", ""), output.get("evalue", "")]
+    texts += output.get("traceback", [])
+    for mime, content in output.get("data", {}).items():
+        if not mime.startswith("image/") or mime == "image/svg+xml":
+            texts.append(str(content))
+    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(texts))
+
+
+def is_figure(output):
+    data = output.get("data", {})
+    drawn = re.search(r"<(svg|img)\b", data.get("text/html", ""))
+    return bool(drawn) or any(mime.startswith("image/") for mime in data)
+
+
+def describes_itself(output):
+    """Whether the output of a figure holds alt text, or text that sums it up."""
+    data = output.data
+    plain = data.get("text/plain", "").strip()
+    if plain and not re.fullmatch(r"<.*>", plain, re.DOTALL):  # as in <Figure size ...>
+        return True
+    if any(output.metadata.get(mime, {}).get("alt") for mime in data):
+        return True
+    markup = data.get("text/html", "") + data.get("image/svg+xml", "")
+    return re.search(r"\b(alt|aria-label)=['\"]\w|<title>\w", markup) is not None

@@ -1,0 +1,148 @@
+"""Sweeps and searches on a real cluster of two workers, on this machine."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import nbformat
+import pytest
+from distributed import Client, LocalCluster
+
+from helpers import Config, load_fashion_mnist, search, sweep
+from helpers.tuning import jobs
+from helpers.tuning import search as studies
+from helpers.tuning import sweep as sweeps
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_fashion_mnist("sample")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(sweeps, "RECORDED", tmp_path / "recorded")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
+        Client(two) as client,
+    ):
+        yield client
+
+
+def small(**fields):
+    return Config(**{"num_hiddens": 8, "num_epochs": 1} | fields)
+
+
+def space(trial):
+    lr = trial.suggest_float("lr", 0.01, 1, log=True)
+    return Config(num_hiddens=8, num_epochs=3, lr=lr)
+
+
+def test_a_cluster_trains_what_this_machine_would(client, data):
+    configs = [small(seed=seed) for seed in range(4)]
+    here = {config: jobs.train_one(config, jobs.share(data)) for config in configs}
+    results = sweep(configs, data, executor=client.get_executor())
+    assert [row.config for row in results] == configs
+    for row in results:
+        assert row.accuracy == pytest.approx(here[row.config].accuracy, abs=0.005)
+
+
+def test_each_worker_loads_the_data_once_for_itself(client, data):
+    sweep([small(seed=seed) for seed in range(4)], data, client.get_executor())
+    for loaded in client.run(_times_loaded).values():
+        assert loaded == 1
+
+
+def _times_loaded():
+    return jobs._load.cache_info().misses
+
+
+def test_on_another_machine_a_worker_finds_the_data_itself(client, data, tmp_path):
+    shared = jobs.share(data)
+    _, (_, fingerprint, origin, pid) = shared.__reduce__()
+    elsewhere = client.submit(_arrive, str(tmp_path / "no file"), fingerprint, origin)
+    assert elsewhere.result() == (6000, fingerprint)
+    wrong = client.submit(_arrive, str(tmp_path / "no file"), "of other data", origin)
+    with pytest.raises(ValueError, match="has other data"):
+        wrong.result()
+
+
+def _arrive(path, fingerprint, origin):
+    shared = jobs._load.__wrapped__(path, fingerprint, origin, 0)
+    return len(shared.data.train), shared.fingerprint
+
+
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(client, data, tmp_path):
+    victim = next(iter(client.run(os.getpid).values()))
+    finished = []
+
+    def kill_after_two(config, result):
+        finished.append(config)
+        if len(finished) == 2:
+            os.kill(victim, signal.SIGKILL)
+
+    configs = [small(seed=seed, num_epochs=3) for seed in range(6)]
+    executor = _Telling(client.get_executor(), kill_after_two)
+    results = sweep(configs, data, executor=executor)
+    assert [row.config for row in results] == configs
+    assert all(row.ok for row in results)
+    client.wait_for_workers(2, timeout=60)
+    assert victim not in client.run(os.getpid).values()
+
+
+class _Telling:
+    """An executor that says when a run is done."""
+
+    def __init__(self, executor, tell):
+        self._executor, self._tell = executor, tell
+
+    def submit(self, function, config, *values):
+        future = self._executor.submit(function, config, *values)
+        future.add_done_callback(lambda done: self._tell(config, done))
+        return future
+
+
+def test_a_search_on_a_cluster_survives_a_killed_worker(client, data):
+    victim = next(iter(client.run(os.getpid).values()))
+    done = []
+
+    def kill_after_three(config, result):
+        done.append(config)
+        if len(done) == 3:
+            os.kill(victim, signal.SIGKILL)
+
+    executor = _Telling(client.get_executor(), kill_after_three)
+    found = search(space, data, num_trials=6, name="mine", executor=executor)
+    assert len(found.trials()) == 6 and "0 failed" in str(found)
+    assert victim not in client.run(os.getpid).values()
+    assert len(search(space, data, num_trials=6, name="mine").trials()) == 6
+
+
+def test_the_executor_of_a_closed_client_is_named(data):
+    with LocalCluster(n_workers=1, dashboard_address=None) as one, Client(one) as gone:
+        executor = gone.get_executor()
+    for call in (
+        lambda: sweep([small()], data, executor=executor),
+        lambda: search(space, data, 1, executor=executor),
+    ):
+        with pytest.raises(RuntimeError, match="takes no more work"):
+            call()
+
+
+def test_the_two_lines_of_the_notebook_run(data):
+    cells = nbformat.read(NOTEBOOK, 4).cells
+    text = next(c.source for c in cells if "from distributed" in c.source)
+    source = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    source = source.replace("num_trials=40", "num_trials=2")
+    names = {"configs": [small()], "data": data, "space": space}
+    exec(source, names | {"sweep": sweep, "search": search}, names)
+    assert len(names["results"]) == 1 and len(names["found"].trials()) == 2
+    assert studies.location("mine").exists()

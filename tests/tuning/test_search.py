@@ -1,0 +1,400 @@
+"""Searches: real trainings, given up early or not, stopped, and gone on with."""
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import filelock
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from helpers import Config, load_fashion_mnist, search, train
+from helpers.tuning import search as studies
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_fashion_mnist("sample")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Nothing is known yet, and what is found stays here."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(studies, "RECORDED", tmp_path / "recorded")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def threads():
+    """One at a time and in order, where the test is not about processes."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def space(trial):
+    lr = trial.suggest_float("lr", 0.001, 1, log=True)
+    return Config(num_hiddens=8, num_epochs=3, lr=lr)
+
+
+def settings(found):
+    return [trial.params["lr"] for trial in found.trials()]
+
+
+def test_a_search_finds_a_setting_that_trains_to_what_it_says(data):
+    found = search(space, data, num_trials=6)
+    *_, last = train(found.best, data)
+    assert last.full_val_accuracy == pytest.approx(found.accuracy)
+    assert len(found.trials()) == 6 and found.note == ""
+    values = [trial.value for trial in found.trials(TrialState.COMPLETE)]
+    assert found.accuracy == max(values)
+
+
+def test_the_bad_ones_are_given_up_after_an_epoch(data, threads):
+    found = search(space, data, num_trials=9, executor=threads)
+    pruned = found.trials(TrialState.PRUNED)
+    assert pruned and all(len(t.intermediate_values) < 3 for t in pruned)
+    assert found.num_epochs < 9 * 3
+    best = max(t.intermediate_values[1] for t in found.trials(TrialState.COMPLETE))
+    assert all(t.intermediate_values[1] < best for t in pruned)
+    assert f"{len(pruned)} given up early, 0 failed" in str(found)
+
+
+def test_the_same_name_goes_on(data, threads):
+    first = settings(search(space, data, num_trials=3, name="mine", executor=threads))
+    again = search(space, data, num_trials=3, name="mine", executor=_NoExecutor())
+    assert settings(again) == first
+    more = settings(search(space, data, num_trials=5, name="mine", executor=threads))
+    assert more[:3] == first and len(set(more)) == 5
+
+
+class _NoExecutor:
+    def submit(self, *_):
+        raise AssertionError("there was nothing to train")
+
+
+def test_stop_keeps_what_is_done_and_what_was_begun_is_tried_again(data, threads):
+    asked = []
+
+    def stopped(trial):
+        config = space(trial)
+        asked.append(trial.params["lr"])
+        return config
+
+    class Executor(ThreadPoolExecutor):
+        def submit(self, function, *values):
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return super().submit(function, *values)
+
+    with Executor(1) as executor:
+        found = search(stopped, data, num_trials=4, name="mine", executor=executor)
+    assert found.note.startswith("Stopped after 2 of 4 trials")
+    assert settings(found) == asked[:2]
+    again = search(space, data, num_trials=4, name="mine", executor=threads)
+    assert settings(again)[:3] == asked and len(settings(again)) == 4
+
+
+def test_a_stop_that_a_library_swallows_is_not_lost(data, threads):
+    def swallowing(trial):
+        if trial.number == 2:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        return space(trial)
+
+    found = search(swallowing, data, num_trials=400, executor=threads)
+    assert found.note.startswith("Stopped after")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_stop_ends_a_space_that_hangs(data, threads, monkeypatch):
+    monkeypatch.setattr(studies.jobs, "PATIENCE", 0)
+
+    def hanging(trial):
+        while trial.number == 1:
+            time.sleep(0.05)
+            signal.raise_signal(signal.SIGINT)
+        return space(trial)
+
+    found = search(hanging, data, num_trials=4, executor=threads)
+    assert found.note.startswith("Stopped after")
+
+
+def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
+    search(space, data, num_trials=1, name="mine", executor=threads)
+    path = studies.location("mine")
+    with studies.ExitStack() as stack:
+        study, _ = studies._open("mine", studies.jobs.share(data), 2, stack)
+        lost = study.ask()
+        space(lost)
+    path.write_bytes(path.read_bytes() + b'{"op_code": 8, "wor')  # cut short
+    found = search(space, data, num_trials=2, name="mine", executor=threads)
+    assert settings(found)[1] == lost.params["lr"]
+
+
+def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path, monkeypatch):
+    dies = partial(_dies_once, tmp_path / "died")
+    monkeypatch.setattr(studies.jobs, "train_epoch", dies)
+    found = search(space, data, num_trials=3)
+    assert (tmp_path / "died").exists()
+    assert len(found.trials(TrialState.COMPLETE, TrialState.PRUNED)) == 3
+    *_, last = train(found.best, data)
+    assert last.full_val_accuracy == pytest.approx(found.accuracy)
+
+
+def _dies_once(died, config, shared, last):
+    if last is not None and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return studies.jobs.train_epoch(config, shared, last)
+
+
+def test_a_setting_that_always_kills_its_process_is_given_up(data, monkeypatch):
+    monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
+    found = search(space, data, num_trials=1)
+    assert found.best is None and "1 failed" in str(found)
+    assert "trial 0: the process that trained it died" in str(found)
+    assert "died 3 times" in found.trials()[0].user_attrs["reason"]
+
+
+def _always_dies(config, shared, last):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_executor_whose_worker_has_died_is_named(data, monkeypatch):
+    monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
+    with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
+        search(space, data, 1, name="mine", executor=own)
+    assert "A worker of your executor has died" in str(raised.value)
+
+
+def test_a_run_that_diverges_is_given_up_with_its_reason(data, threads):
+    def wild(trial):
+        lr = trial.suggest_float("lr", 90, 100)
+        return Config(num_hiddens=256, num_layers=3, sigma=1, lr=lr, num_epochs=2)
+
+    found = search(wild, data, num_trials=1, executor=threads)
+    assert "smaller lr" in found.trials()[0].user_attrs["reason"]
+    assert found.best is None
+
+
+def test_when_the_time_is_up_it_says_so(data, threads):
+    found = search(space, data, 5, name="mine", minutes=1e-9, executor=threads)
+    assert found.note.startswith("The 1e-09 minutes are over after 0 of 5 trials")
+    nameless = search(space, data, 5, minutes=1e-9, executor=threads)
+    assert nameless.note.endswith("to keep it and go on later.")
+    assert len(search(space, data, 1, name="mine", executor=threads).trials()) == 1
+
+
+def test_a_recorded_search_is_there_at_once_and_can_be_gone_on_with(
+    data, home, threads
+):
+    first = settings(search(space, data, num_trials=2, name="mine", executor=threads))
+    path = studies.location("mine")
+    (home / "recorded").mkdir()
+    packed = gzip.compress(path.read_bytes())
+    (home / "recorded" / "mine.journal.gz").write_bytes(packed)
+    path.unlink()
+    found = search(space, data, num_trials=2, name="mine", executor=_NoExecutor())
+    assert settings(found) == first and "recorded with the course" in found.note
+    assert not path.exists()
+    more = search(space, data, num_trials=3, name="mine", executor=threads)
+    assert settings(more)[:2] == first and len(settings(more)) == 3
+    assert path.exists()
+
+
+def complaint(error, *arguments, **options):
+    with pytest.raises(error) as raised:
+        search(*arguments, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_space_that_cannot_be_searched_is_named(data):
+    def through_zero(trial):
+        return Config(lr=trial.suggest_float("lr", 0, 1, log=True))
+
+    assert "`low > 0` must hold" in complaint(ValueError, through_zero, data)
+    assert "asks the trial for nothing" in complaint(
+        ValueError, lambda trial: Config(), data
+    )
+    assert "returned dict" in complaint(TypeError, lambda trial: {"lr": 0.1}, data)
+
+    def too_high(trial):
+        return Config(lr=trial.suggest_float("lr", 200, 300))
+
+    assert "lr must be a number above 0" in complaint(ValueError, too_high, data)
+
+    def own(trial):
+        trial.suggest_float("lr", 0.1, 1)
+        return Config(init=lambda num_inputs, num_outputs: None)
+
+    assert "can't travel" in complaint(ValueError, own, data)
+    assert "you gave dict" in complaint(TypeError, {"lr": [0.1]}, data)
+
+
+def test_bad_arguments_are_named(data):
+    assert "returns; you gave list" in complaint(TypeError, space, [])
+    assert "num_trials must be" in complaint(ValueError, space, data, 0)
+    assert "minutes must be" in complaint(ValueError, space, data, minutes=-1)
+    assert "minutes must be" in complaint(ValueError, space, data, minutes=True)
+    assert "name must be" in complaint(ValueError, space, data, name="../mine")
+    assert "name must be" in complaint(ValueError, space, data, name="m" * 300)
+    last = data.for_the_test()
+    assert "test pictures in their place" in complaint(ValueError, space, last)
+    assert "executor must be" in complaint(TypeError, space, data, executor=2)
+    with ThreadPoolExecutor(1) as ended:
+        pass
+    assert "takes no more work" in complaint(RuntimeError, space, data, executor=ended)
+
+
+def test_a_file_that_is_not_this_search_is_named_and_left_alone(data, threads):
+    path = studies.location("mine")
+    path.parent.mkdir(parents=True)
+    other = studies.location("other")
+    search(space, data, num_trials=1, name="other", executor=threads)
+    kept = other.read_bytes()
+    foreign = (b"my thesis\nmy only copy\n", b"my thesis", b"my thesis\ncut", b"\0\xff")
+    for content in (*foreign, b"[1, 2]\n", kept + b"####\n", kept + b"####"):
+        path.write_bytes(content)
+        assert "cannot be read" in complaint(ValueError, space, data, name="mine")
+        assert path.read_bytes() == content
+
+    path.write_bytes(kept)
+    assert "named 'other'" in complaint(ValueError, space, data, name="mine")
+    assert path.read_bytes() == kept
+
+    less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
+    assert "other data" in complaint(ValueError, space, less, name="other")
+    assert other.read_bytes() == kept
+
+
+def longer(trial):
+    lr = trial.suggest_float("lr", 0.001, 1, log=True)
+    return Config(num_hiddens=8, num_epochs=4, lr=lr)
+
+
+def narrower(trial):
+    return Config(lr=trial.suggest_float("lr", 0.01, 0.02, log=True))
+
+
+def wider(trial):
+    config = space(trial)
+    return replace(config, num_layers=trial.suggest_int("num_layers", 1, 2))
+
+
+def nothing_of_it(trial):
+    return Config(batch_size=trial.suggest_int("batch_size", 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (longer, "what was 'num_hiddens=8 .* is now '.* num_epochs=4'"),
+        (narrower, r"lr was FloatDistribution\(.* and is "),
+        (wider, "num_layers was not asked for and is IntDistribution"),
+        (nothing_of_it, "lr was FloatDistribution.* and is not asked for"),
+    ],
+)
+def test_another_space_under_the_same_name_is_refused(data, threads, other, said):
+    search(space, data, num_trials=2, name="mine", executor=threads)
+    kept = studies.location("mine").read_bytes()
+    for count in (2, 3):
+        complained = complaint(ValueError, other, data, count, name="mine")
+        assert re.search(said, complained), complained
+    assert studies.location("mine").read_bytes() == kept
+    assert len(search(space, data, 3, name="mine", executor=threads).trials()) == 3
+
+
+def test_a_record_of_other_data_leaves_no_file_behind(data, home, threads):
+    search(space, data, num_trials=2, name="mine", executor=threads)
+    path = studies.location("mine")
+    (home / "recorded").mkdir()
+    packed = gzip.compress(path.read_bytes())
+    (home / "recorded" / "mine.journal.gz").write_bytes(packed)
+    path.unlink()
+    less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
+    assert len(search(space, less, 2, name="mine").trials()) == 2  # stands in
+    assert "other data" in complaint(ValueError, space, less, 3, name="mine")
+    assert not path.exists()
+    assert len(search(space, less, 2, name="mine").trials()) == 2
+
+
+def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file"))
+    assert "Set COURSE_HOME" in complaint(ValueError, space, data, 1, name="mine")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    studies.location("mine").mkdir(parents=True)
+    assert "cannot be read" in complaint(ValueError, space, data, 1, name="mine")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_kernel_that_is_killed_leaves_no_process_behind(tmp_path):
+    script = (
+        "from helpers import Config, load_fashion_mnist, search\n"
+        "def space(trial):\n"
+        "    return Config(lr=trial.suggest_float('lr', 0.1, 1), num_epochs=900)\n"
+        "search(space, load_fashion_mnist('sample'), 1)\n"
+    )
+    mark = f"COURSE_HOME={tmp_path}"
+    kernel = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    wait_until(lambda: len(marked(mark)) >= 4)  # itself, a server, and two workers
+    kernel.kill()
+    kernel.wait()
+    wait_until(lambda: not marked(mark))
+
+
+def marked(mark):
+    """The processes with this in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
+
+
+def wait_until(true):
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come about in a minute")
+
+
+def test_how_long_it_ran_is_kept(data, threads):
+    first = search(space, data, 1, name="mine", executor=threads).minutes
+    assert first > 0
+    more = search(space, data, 3, name="mine", executor=threads).minutes
+    assert more > first
+    again = search(space, data, 3, name="mine", executor=_NoExecutor())
+    assert again.minutes == more
+
+
+def test_two_notebooks_do_not_run_one_search_at_once(data, threads):
+    search(space, data, num_trials=1, name="mine", executor=threads)
+    with filelock.FileLock(f"{studies.location('mine')}.running"):
+        assert "run by another notebook" in complaint(
+            ValueError, space, data, 2, name="mine"
+        )
+
+
+def test_optuna_itself_reads_what_is_kept(data, threads):
+    found = search(space, data, num_trials=2, name="mine", executor=threads)
+    backend = optuna.storages.journal.JournalFileBackend(str(studies.location("mine")))
+    storage = optuna.storages.JournalStorage(backend)
+    study = optuna.load_study(study_name="mine", storage=storage)
+    assert study.best_value == found.accuracy
