@@ -1,0 +1,27 @@
+"""How the checkers compare: equal up to rounding, and tables of mistakes."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from helpers.exercises.exercise import expect
+
+
+def near(found: Any, wanted: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
+    """Whether two numbers, lists or tensors of one shape are equal up to rounding."""
+    found, wanted = (torch.as_tensor(value).double() for value in (found, wanted))
+    if found.shape != wanted.shape:
+        return False
+    return torch.allclose(found, wanted, rtol=rtol, atol=atol)
+
+
+def rule_out(
+    found: Any,
+    mistakes: Mapping[Any, str],
+    same: Callable[[Any, Any], bool] = operator.eq,
+) -> None:
+    """Raise NotYet if what was found is one of the mistakes: what it is -> why."""
+    for mistake, why in mistakes.items():
+        expect(not same(found, mistake), why)
