@@ -1,13 +1,17 @@
 """The sliders, menus and buttons of the live instruments: one look for all."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
+from typing import Any
 
 import ipywidgets as widgets
 
 from helpers.model import ACTIVATIONS, INITS
 from helpers.training import LR_SCHEDULES, OPTIMIZERS
 
-SLIDERS = {
+# What a control offers for each field of Config: a slider for numbers, else a menu.
+OPTIONS = {
     "num_hiddens": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
     "num_layers": tuple(range(1, 11)),
     "lr": (
@@ -24,8 +28,6 @@ SLIDERS = {
     "weight_decay": (0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1),
     "dropout": (0.0, 0.1, 0.2, 0.3, 0.5, 0.8),
     "seed": tuple(range(10)),
-}
-MENUS = {
     "activation": tuple(ACTIVATIONS),
     "init": INITS,
     "optimizer": tuple(OPTIMIZERS),
@@ -33,11 +35,13 @@ MENUS = {
 }
 
 
-def control(name, value, tooltip=""):
-    """A slider or a menu for one field of Config, set to `value`."""
-    kind = widgets.SelectionSlider if name in SLIDERS else widgets.Dropdown
+def choice(
+    name: str, options: Sequence[Any], value: Any, tooltip: str = ""
+) -> widgets.Widget:
+    """A slider where the options are numbers in order, else a menu; set to `value`."""
+    kind = widgets.SelectionSlider if isinstance(options[0], Real) else widgets.Dropdown
     return kind(
-        options=_options(name, value),
+        options=_labelled(options, value),
         value=value,
         description=name,
         tooltip=tooltip,
@@ -46,14 +50,21 @@ def control(name, value, tooltip=""):
     )
 
 
-def choose(control, value):
-    """Set a control to `value`, also where it had no such choice before."""
-    if value not in [choice for _, choice in control.options]:
-        control.options = _options(control.description, value)
+def control(name: str, value: Any, tooltip: str = "") -> widgets.Widget:
+    """The slider or menu for one field of Config, set to `value`."""
+    return choice(name, OPTIONS[name], value, tooltip)
+
+
+def choose(control: widgets.Widget, value: Any) -> None:
+    """Set a field's control to `value`, also where it had no such option before."""
+    if value not in [option for _, option in control.options]:
+        control.options = _labelled(OPTIONS[control.description], value)
     control.value = value
 
 
-def button(name, icon, tooltip, action):
+def button(
+    name: str, icon: str, tooltip: str, action: Callable[[], Any]
+) -> widgets.Button:
     """A button that calls `action()`, on any thread, when it is pressed."""
     made = widgets.Button(
         description=name,
@@ -65,7 +76,7 @@ def button(name, icon, tooltip, action):
     return made
 
 
-def grid(controls):
+def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
     """The controls in as many columns as fit."""
     return widgets.Box(
         list(controls),
@@ -77,23 +88,20 @@ def grid(controls):
     )
 
 
-def _options(name, value):
-    """(label, value) pairs for a slider or a menu, with `value` among them."""
-    choices = list(SLIDERS.get(name) or MENUS[name])
-    if value not in choices:
-        choices.append(value)
-        if name in SLIDERS:
-            choices.sort(key=lambda choice: choice if _is_plain(choice) else math.inf)
-    return [(_label(choice), choice) for choice in choices]
+def _labelled(options: Sequence[Any], value: Any) -> list[tuple[str, Any]]:
+    """(label, option) pairs, with `value` among them: in its place, or at the end."""
+    options = list(options)
+    if value not in options:
+        numbers = isinstance(options[0], Real)
+        options.append(value)
+        if numbers:
+            options.sort(key=lambda one: one if isinstance(one, Real) else math.inf)
+    return [(_label(option), option) for option in options]
 
 
-def _is_plain(choice):
-    return not isinstance(choice, tuple)
-
-
-def _label(choice):
-    if callable(choice):
-        return getattr(choice, "__name__", "your own")
-    if isinstance(choice, tuple):
-        return "-".join(map(str, choice))
-    return f"{choice:g}" if isinstance(choice, float) else str(choice)
+def _label(option: Any) -> str:
+    if callable(option):
+        return getattr(option, "__name__", "your own")
+    if isinstance(option, tuple):
+        return "-".join(map(str, option))
+    return f"{option:g}" if isinstance(option, float) else str(option)

@@ -115,7 +115,7 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     """
     check_data(data, "lab(data)")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
-    known = [*look.SLIDERS, *look.MENUS]
+    known = list(look.OPTIONS)
     for name in controls:
         if name not in known:
             raise ValueError(NO_SUCH_CONTROL.format(name=name, known=", ".join(known)))
