@@ -1,19 +1,21 @@
 """Exercises that check themselves: `check`, `hint`, `solution`, `progress`.
 
-What an exercise asks, and what its wrong answers mean, stands in `helpers/exercises`,
-one module for each notebook. Here is what all exercises share: an answer may raise,
-loop, return anything or change its input, and gets one calm line.
+What an exercise asks, and what its wrong answers mean, is in `lesson_01`, `lesson_02`,
+..., one module for each notebook. This module is what all exercises share: an answer
+may raise, loop, return anything or change its input, and gets one calm line.
 """
 
 import dis
 import functools
-import html
 import inspect
 import traceback
 import types
+from collections.abc import Callable
+from html import escape
 
 from helpers import records
 from helpers.exercises.exercise import (
+    Exercise,
     NotYet,
     all_exercises,
     describe,
@@ -21,9 +23,8 @@ from helpers.exercises.exercise import (
     parameters,
 )
 from helpers.exercises.guard import TooLong, limited, quiet, undone
-from helpers.exercises.predict import table_row
+from helpers.tables import Row, as_html, as_text, one_line, page
 
-SECONDS = 10  # an answer may take so long
 MAX_TEXT = 200  # characters of an error's message that are shown
 
 NOT_ATTEMPTED = "{id} not attempted yet: replace the ... and run the cell again."
@@ -32,32 +33,33 @@ RIGHT = "{id} right. {notice}"
 NO_EXERCISE = "There is no exercise {id!r}. The course has: {known}."
 RAISED = "your code raised {kind} at `{line}`: {text}"
 RAISED_INSIDE = "your code raised {kind}: {text}"
+NO_MESSAGE = "no message"
 NO_USE = "your {name} last returned {found}; comparing it raised {kind}: {text}"
 NO_USE_OF_CLASS = "comparing what your {name} computes raised {kind}: {text}"
-TOO_LONG = (
-    "it had not finished after {seconds} seconds; look for a loop without an end."
-)
-QUIT = "your code ended Python ({kind}); leave that out."
+TOO_LONG = "it was still running after {seconds:g} seconds; look for an endless loop."
+QUIT = "your code tried to quit Python ({kind}); leave that out."
 NOT_A_FUNCTION = (
-    "this exercise needs your function {name} itself, and got {found}; write "
+    "this exercise needs your function {name} itself, but got {found}; write "
     'check("{id}", {name}), without parentheses after the name.'
 )
 NOT_A_CLASS = (
-    "this exercise needs your class {name} itself, and got {found}; write "
+    "this exercise needs your class {name} itself, but got {found}; write "
     'check("{id}", {name}), without parentheses after the name.'
 )
 OTHER_ARGUMENTS = (
-    "your {name} takes ({found}), and the task gives it ({wanted}); keep the first "
-    "line as it was."
+    "your {name} takes ({found}), but the exercise calls it with ({wanted}); leave the "
+    "first line as it was."
 )
 HINT = "{id}, hint {number} of {count}: {hint}"
-NO_MORE_HINTS = '{id}: that were all {count} hints. solution("{id}") shows the answer.'
+NO_MORE_HINTS = '{id}: those were all {count} hints. solution("{id}") shows the answer.'
 PROGRESS_COLUMNS = ("lesson", "exercises solved", "still open")
 TOTAL = (
-    "{solved} of {count} exercises solved. {made} predictions made, {right} of them "
-    "as it was then measured."
+    "{solved} of {count} exercises solved. {right} of {made} predictions matched the "
+    "measurement."
 )
 DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+
+_hints_given: dict[str, int] = {}
 
 
 # --- what a learner calls
@@ -66,69 +68,65 @@ DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 class Said:
     """One line or more for a learner, under print() and as a cell's output."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.text
 
     __repr__ = __str__
 
 
-def check(id, answer):
+def check(id: str, answer: object, seconds: float = 10) -> Said:
     """Check an answer to exercise `id`: not attempted, not yet because ..., or right.
 
-    answer: the learner's function or class. Never raises, whatever the answer does.
+    answer: the learner's function or class. seconds: how long it may take. Never
+    raises, whatever the answer does.
     """
-    known = all_exercises()
-    if not isinstance(id, str) or id not in known:
-        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
-    asked = known[id]
+    asked = _find(id)
+    if isinstance(asked, Said):
+        return asked
     if _is_stub(answer):
         return Said(NOT_ATTEMPTED.format(id=id))
-    why = _why_not(asked, answer)
+    why = _why_not(asked, answer, seconds)
     if why:
-        return Said(NOT_YET.format(id=id, why=" ".join(why.split())))
+        return Said(NOT_YET.format(id=id, why=one_line(why)))
     records.change("exercises", id, solved=True)
     said = RIGHT.format(id=id, notice=asked.notice)
     return Said(" ".join(filter(None, [said, records.notice()])))
 
 
-def hint(id):
+def hint(id: str) -> Said:
     """The next hint for exercise `id`; never the answer."""
-    known = all_exercises()
-    if not isinstance(id, str) or id not in known:
-        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
-    hints = known[id].hints
-    given = _hints_given.get(id, 0)
-    _hints_given[id] = given + 1
-    if given >= len(hints):
-        return Said(NO_MORE_HINTS.format(id=id, count=len(hints)))
-    return Said(
-        HINT.format(id=id, number=given + 1, count=len(hints), hint=hints[given])
-    )
+    asked = _find(id)
+    if isinstance(asked, Said):
+        return asked
+    count = len(asked.hints)
+    number = _hints_given[id] = _hints_given.get(id, 0) + 1
+    if number > count:
+        return Said(NO_MORE_HINTS.format(id=id, count=count))
+    text = asked.hints[number - 1]
+    return Said(HINT.format(id=id, number=number, count=count, hint=text))
 
 
-_hints_given = {}
-
-
-def solution(id):
+def solution(id: str) -> Said:
     """The solution of exercise `id`, as Python."""
-    known = all_exercises()
-    if not isinstance(id, str) or id not in known:
-        return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
-    return Said(known[id].source)
+    asked = _find(id)
+    return asked if isinstance(asked, Said) else Said(asked.source)
 
 
-def progress():
+def progress() -> "ProgressTable":
     """What is solved and predicted so far, over all notebooks."""
-    return Progress(records.read("exercises"), records.read("predictions"))
+    return ProgressTable(records.read("exercises"), records.read("predictions"))
 
 
-class Progress:
-    """What `progress` returns: a table, and a sentence that sums it up."""
+class ProgressTable:
+    """What `progress` returns: a table, and a sentence that sums it up.
 
-    def __init__(self, solved, predicted):
+    solved: the records of exercises. predicted: those of predictions.
+    """
+
+    def __init__(self, solved: dict, predicted: dict) -> None:
         lessons = {}  # "01" -> ([solved ids], [open ids])
         for id in all_exercises():
             ids = lessons.setdefault(f"{int(id.split('.')[0]):02}", ([], []))
@@ -145,38 +143,39 @@ class Progress:
             right=sum(kept["choice"] == kept.get("measured") for kept in made),
         )
 
-    def __str__(self):
-        rows = [PROGRESS_COLUMNS, *self._rows]
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, self._total])
+    def __str__(self) -> str:
+        return f"{as_text(PROGRESS_COLUMNS, self._rows)}\n{self._total}"
 
     __repr__ = __str__
 
-    def _repr_html_(self):
-        rows = "".join(map(table_row, self._rows))
-        head = table_row(PROGRESS_COLUMNS, "th")
-        return f"<table>{head}{rows}</table><p>{html.escape(self._total)}</p>"
+    def _repr_html_(self) -> str:
+        table = as_html(PROGRESS_COLUMNS, map(Row, self._rows))
+        return page(table, f"<p>{escape(self._total)}</p>")
+
+
+def _find(id: str) -> Exercise | Said:
+    """The exercise, or a sentence that there is none."""
+    known = all_exercises()
+    if isinstance(id, str) and id in known:
+        return known[id]
+    return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
 
 
 # --- around an answer
 
 
-def _why_not(asked, answer):
+def _why_not(asked: Exercise, answer: object, seconds: float) -> str | None:
     """Why the answer is not right yet, or None."""
-    mine = ()
+    own_limit = ()
     try:
-        with undone(), quiet(), limited(SECONDS) as mine:
+        with undone(), quiet(), limited(seconds) as own_limit:
             return _judged(asked, answer)
-    except mine:
-        return TOO_LONG.format(seconds=SECONDS)
+    except own_limit:
+        return TOO_LONG.format(seconds=seconds)
 
 
-def _judged(asked, answer):
-    """As `_why_not`; also what an error of the answer's own says may take for ever."""
+def _judged(asked: Exercise, answer: object) -> str | None:
+    """As `_why_not`, without a limit: even an error's message may never end."""
     returned = []
     try:
         _fits(asked, answer)
@@ -192,18 +191,18 @@ def _judged(asked, answer):
     return None
 
 
-def _kept(answer, returned):
-    """The answer; what it returned last stands in `returned` then."""
+def _kept(answer: Callable, returned: list) -> Callable:
+    """The answer; after each call `returned` holds what it returned last."""
     return functools.wraps(answer)(functools.partial(_call, answer, returned))
 
 
-def _call(answer, returned, *inputs):
+def _call(answer: Callable, returned: list, *inputs: object) -> object:
     returned[:] = [answer(*inputs)]
     return returned[0]
 
 
-def _fits(asked, answer):
-    """Whether it is a function or class of the right arguments at all."""
+def _fits(asked: Exercise, answer: object) -> None:
+    """Expect a function or class that takes the right arguments."""
     wants_class = inspect.isclass(asked.reference)
     fine = inspect.isclass(answer) if wants_class else callable(answer)
     sentence = NOT_A_CLASS if wants_class else NOT_A_FUNCTION
@@ -221,15 +220,17 @@ def _fits(asked, answer):
         pass
 
 
-def _raised(error, asked, answer, returned):
-    """One sentence, with the line of the learner's own code where there is one.
+def _raised(
+    error: BaseException, asked: Exercise, answer: object, returned: list
+) -> str:
+    """One sentence, with the line of the learner's own code if there is one.
 
-    Where none of the learner's code was running, the checker could not use what the
+    If none of the learner's code was running, the checker could not use what the
     answer had returned, and the sentence says that.
     """
-    said = {"kind": type(error).__name__, "text": "no message"}
+    said = {"kind": type(error).__name__, "text": NO_MESSAGE}
     try:
-        said["text"] = str(error)[:MAX_TEXT] or "no message"
+        said["text"] = str(error)[:MAX_TEXT] or NO_MESSAGE
     except Exception:  # an exception of the learner's own
         pass
     trace = error.__traceback__
@@ -249,22 +250,22 @@ def _raised(error, asked, answer, returned):
     return NO_USE_OF_CLASS.format(name=asked.name, **said)
 
 
-def _code(answer):
+def _code(answer: object) -> types.CodeType | None:
     """The code of a function, seen through its decorators, or None."""
     try:
         code = inspect.unwrap(answer).__code__
-    except Exception:  # an object with ideas of its own
+    except Exception:  # an object with odd attributes
         return None
     return code if isinstance(code, types.CodeType) else None
 
 
-def _is_stub(answer):
+def _is_stub(answer: object) -> bool:
     """Whether nothing has been written yet: ..., or a body of it alone."""
     if answer is ...:
         return True
     if inspect.isclass(answer):
         own = [value for value in vars(answer).values() if inspect.isfunction(value)]
-        # A class of the learner's below it has what this one doesn't.
+        # Its base may be the learner's own class, and hold what this one doesn't.
         below = any(base.__module__ == answer.__module__ for base in answer.__bases__)
         untouched = not below and bool(own or answer.__doc__ is None)
         return untouched and all(map(_is_stub, own))

@@ -1,6 +1,6 @@
-"""What an exercise is, and what the modules `lesson_01`, ... write theirs with.
+"""What an exercise is, and what the modules `lesson_01`, ... need to write one.
 
-An exercise is a solution, which is real Python, and a function that checks answers by
+An exercise is a solution, which is real Python, and a function that checks answers with
 `ask` and `expect`.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +22,16 @@ from helpers import exercises
 DIFFICULTIES = ("easy", "medium", "hard")
 
 NO_RETURN = "your {name} returned None; does it end in a return?"
-OTHER_TYPE = "your {name} returned {found}, and the task asks for {wanted}."
-NOT_FINITE = "what your {name} returned holds NaN or infinity."
-CHANGED_INPUT = "your {name} changed what it was given ({argument})."
+OTHER_TYPE = "your {name} returned {found}, but the exercise asks for {wanted}."
+NOT_FINITE = "your {name} returned NaN or infinite values."
+CHANGED_INPUT = "your {name} changed its input {argument}."
 
 
 class NotYet(Exception):
     """Why an answer is not right yet: one sentence to the learner."""
+
+
+Checker = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -38,42 +42,48 @@ class Exercise:
     reference: Callable
     minutes: int
     difficulty: str
-    hints: tuple
+    hints: tuple[str, ...]
     notice: str
-    checker: Callable
+    checker: Checker
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.reference.__name__
 
     @property
-    def source(self):
+    def source(self) -> str:
         """The solution as Python."""
         return inspect.getsource(self.reference)
 
 
-_exercises = {}  # id -> Exercise, filled by the modules in helpers/exercises
+_exercises: dict[str, Exercise] = {}  # by id, filled by the modules lesson_*
 
 
-def exercise(id, reference, minutes, difficulty, hints, notice):
+def exercise(
+    id: str,
+    reference: Callable,
+    minutes: int,
+    difficulty: str,
+    hints: tuple[str, ...],
+    notice: str,
+) -> Callable[[Checker], Checker]:
     """Decorates the function that checks answers to an exercise.
 
-    The function takes the answer and ends, or raises NotYet, by `expect` and `ask`.
-    notice: what to see in a right answer, a sentence.
+    The function takes the answer, and returns, or raises NotYet (by `expect` and
+    `ask`). notice: what a right answer shows, a sentence.
     """
     assert difficulty in DIFFICULTIES and 2 <= len(hints) <= 3, id
 
-    def register(checker):
-        made = Exercise(
-            id, reference, minutes, difficulty, tuple(hints), notice, checker
+    def register(checker: Checker) -> Checker:
+        _exercises[id] = Exercise(
+            id, reference, minutes, difficulty, hints, notice, checker
         )
-        _exercises[id] = made
         return checker
 
     return register
 
 
-def all_exercises():
+def all_exercises() -> dict[str, Exercise]:
     """All exercises of the course by id, in the order of the lessons."""
     for module in pkgutil.iter_modules(exercises.__path__):
         if module.name.startswith("lesson_"):
@@ -81,17 +91,17 @@ def all_exercises():
     return dict(sorted(_exercises.items()))
 
 
-def expect(fine, why):
-    """Go on if `fine`; else the answer is not right yet, and `why` says it."""
+def expect(fine: object, why: str) -> None:
+    """Go on if `fine`; else raise NotYet with `why`, a sentence."""
     if not fine:
         raise NotYet(why)
 
 
-def ask(answer, *inputs, kind=torch.Tensor):
+def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any:
     """Call an answer as a learner would; returns what it returned.
 
-    Raises NotYet where it changes a tensor of its inputs, returns another type than
-    `kind` (None: anything goes) or a tensor with NaN in it.
+    Raises NotYet if it changes a tensor, list or dict of its inputs, returns another
+    type than `kind` (None: anything goes) or a tensor with NaN or infinity in it.
     """
     name = getattr(answer, "__name__", "answer")
     before, items = deepcopy(inputs), [_items(given) for given in inputs]
@@ -113,7 +123,7 @@ def ask(answer, *inputs, kind=torch.Tensor):
     return returned
 
 
-def describe(value):
+def describe(value: object) -> str:
     """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
@@ -124,8 +134,8 @@ def describe(value):
     return text if 0 < len(text) <= 40 else f"an object of type {type(value).__name__}"
 
 
-def number(value):
-    """One number as Python's own, also out of a tensor or an array; else None."""
+def number(value: object) -> int | float | None:
+    """A number, or the only one in a tensor or an array, as Python's; else None."""
     if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -133,7 +143,7 @@ def number(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _same(one, other):
+def _same(one: Any, other: Any) -> bool:
     """Whether a tensor is still what it was; True for anything else."""
     if not isinstance(one, torch.Tensor):
         return True
@@ -142,15 +152,15 @@ def _same(one, other):
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _items(given):
-    """Which objects a list or a dict holds, None for anything else."""
+def _items(given: object) -> list | None:
+    """The objects that a list or a dict holds; None for anything else."""
     if isinstance(given, dict):
         return [*given, *map(id, given.values())]
     return [*map(id, given)] if isinstance(given, list) else None
 
 
-def parameters(function):
-    """The names of its arguments; [] where it has no signature."""
+def parameters(function: Callable) -> list[str]:
+    """The names of its arguments; [] if it has no signature."""
     try:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):

@@ -7,11 +7,13 @@ import random
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from typing import TextIO
 
 import numpy as np
 import torch
 
-PRINTED = 2000  # characters that an answer may print, and as many warnings and errors
+PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
@@ -21,29 +23,29 @@ class TooLong(BaseException):
 
 
 @contextlib.contextmanager
-def limited(seconds):
+def limited(seconds: float) -> Iterator[type[TooLong]]:
     """Raises a TooLong in this thread if the block takes longer.
 
-    Yields the class that is raised; each call has one of its own, so that a block
-    within a block does not take the outer one's for its own. Where the system has
-    signals, it also wakes an answer that sleeps or waits.
+    Yields the class that is raised; each call has its own, so that an inner block
+    does not catch the outer one's. Where the system has signals, it also wakes an
+    answer that sleeps or waits.
     """
     here, guarded, over = threading.get_ident(), sys._getframe(2), threading.Event()
     own = type("TooLong", (TooLong,), {})
     main = threading.current_thread() is threading.main_thread()
     wakes = main and hasattr(signal, "pthread_kill")
 
-    def inside():
+    def inside() -> bool:
         """Whether the block still runs: a later cell must not be hit."""
         frame = sys._current_frames().get(here)
         while frame is not None and frame is not guarded:
             frame = frame.f_back
         return frame is not None
 
-    def watch():
+    def watch() -> None:
         wait = seconds
         while not over.wait(wait) and inside():
-            wait = 0.5  # again, should the answer have caught it
+            wait = 0.5  # again, in case the answer caught it
             _raise_in(ctypes.c_ulong(here), ctypes.py_object(own))
             if wakes:
                 signal.pthread_kill(here, signal.SIGUSR1)
@@ -56,19 +58,18 @@ def limited(seconds):
     finally:
         over.set()
         watcher.join()
-        # One that was sent, but has not arrived yet, is taken back.
+        # Take back one that was sent but has not arrived yet.
         _raise_in(ctypes.c_ulong(here), None)
         if wakes:
             signal.signal(signal.SIGUSR1, earlier)
 
 
 @contextlib.contextmanager
-def undone():
-    """What the block sets for all of PyTorch is set back.
+def undone() -> Iterator[None]:
+    """Undoes what the block sets for all of PyTorch, and to its random numbers.
 
-    So are the random numbers of PyTorch, Python and numpy. What stays: os.environ, the
-    working directory, what is written to disk, and what is put in place of a function
-    of a library (torch.relu = ...).
+    So with Python's and numpy's random numbers. Not undone: os.environ, the working
+    directory, files, and a library's function that was replaced (torch.relu = ...).
     """
     python, numpy = random.getstate(), np.random.get_state()
     grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
@@ -89,18 +90,18 @@ def undone():
 
 
 @contextlib.contextmanager
-def quiet():
-    """The block prints its first PRINTED characters, and no more; to stderr likewise."""
+def quiet() -> Iterator[None]:
+    """The block prints PRINTED characters at most, and as many to stderr."""
     out, err = _Short(sys.stdout), _Short(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
 
 
 class _Short(io.TextIOBase):
-    def __init__(self, out):
+    def __init__(self, out: TextIO) -> None:
         self._out, self._left = out, PRINTED
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         self._out.write(text[: self._left])
         self._left = max(0, self._left - len(text))
         return len(text)

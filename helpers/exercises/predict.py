@@ -1,24 +1,26 @@
 """Predict, then run, then see both side by side: `predict` and `reveal`."""
 
-import html
 import reprlib
+from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
 from helpers import records
 from helpers.instrument import Instrument, open_in_cell
+from helpers.tables import Row, as_html, one_line, page
 
 MAX_VOTES = 100_000
 
 ASK = "Predict: {question} ({options}) In JupyterLab, run this cell and choose."
 CHOOSE = "Choose one, then go on. Your choice stays on this machine."
-KEPT = "Kept: {choice}"
+KEPT = "Saved: {choice}"
 REVEALED = "The answer is out. To predict again, run this cell again."
 VOTES = "class votes"
-VOTES_TOOLTIP = "For teachers: type how many of the class chose each answer."
+VOTES_TOOLTIP = "For teachers: enter how many students chose each answer."
 NO_PREDICTION = "No prediction was made here."
 PREDICTED = "You predicted: {choice}"
-AS_PREDICTED = "You predicted: {choice}, and so it is."
+AS_PREDICTED = "You predicted: {choice}. Correct."
 VOTED = "The class voted: {tally}."
 MEASURED = "Measured: {measured}"
 COLUMNS = ("answer", "you", "class", "measured")
@@ -32,16 +34,16 @@ BAD_OPTIONS = (
 )
 NOT_ASKED = "The question {id!r} has not been asked yet: run its predict cell first."
 
-_asked = {}  # id -> Prediction
+_asked: dict[str, "Prediction"] = {}
 
 
-def predict(id, question, options):
+def predict(id: str, question: str, options: list[str]) -> "Prediction":
     """Ask for a prediction, and keep the choice for `reveal`.
 
     id: a short name, such as "init-zeros". question: one sentence. options: two or
-    more different answers. Returns a widget. What is chosen, or typed in as the
-    class's votes, is kept in a file of the user's own on this machine. Raises
-    ValueError for anything else.
+    more different answers. Returns a widget. The choice, or the votes of a class, are
+    kept in a file of the user's own on this machine. Raises ValueError for any other
+    input.
     """
     _check_id(id, "predict(id, question, options)")
     if not _is_text(question):
@@ -52,13 +54,13 @@ def predict(id, question, options):
     return _asked[id]
 
 
-def reveal(id, measured):
+def reveal(id: str, measured: object) -> "Revealed":
     """The prediction, or the class's votes, beside what was measured.
 
-    id: that of an earlier `predict`. measured: a text or number; where it is one of
-    the options, that one is marked. Returns something that shows itself. Where this
-    kernel has not asked, it shows what was kept before, or says what to run. Raises
-    ValueError for an id that no question can have.
+    id: that of an earlier `predict`. measured: a text or number; if it is one of the
+    options, that one is marked. If this kernel has not asked the question, it shows
+    what was kept before, or says what to run. Raises ValueError for an id that no
+    question can have.
     """
     _check_id(id, "reveal(id, measured)")
     if id in _asked:
@@ -68,30 +70,30 @@ def reveal(id, measured):
     return Revealed(question, choice, votes, str(measured), records.notice())
 
 
-def _check_id(id, call):
+def _check_id(id: object, call: str) -> None:
     if not _is_text(id):
         raise ValueError(BAD_ID.format(call=call, found=_brief(id)))
 
 
-def _is_text(value):
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _are_options(value):
+def _are_options(value: object) -> bool:
     fine = isinstance(value, (list, tuple)) and all(map(_is_text, value))
     return fine and len(set(value)) == len(value) >= 2
 
 
-def _brief(value):
+def _brief(value: object) -> str:
     """Any object on one short line, for a sentence."""
-    return " ".join(reprlib.repr(value).split())
+    return one_line(reprlib.repr(value))
 
 
-def _kept(id):
-    """What was kept of a question: (its text or None, choice or None, votes).
+def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
+    """What was kept of a question: its text, the choice, and the votes by option.
 
-    votes: {option: count}. People can edit the file. So a record without a question
-    and options counts as none, and a choice or a count that can't be as not made.
+    People can edit the file. So a record without a question and options counts as
+    none, a choice that is no option as not made, and a count that can't be as 0.
     """
     kept = records.read("predictions").get(id, {})
     question, options = kept.get("question"), kept.get("options")
@@ -103,14 +105,14 @@ def _kept(id):
     return question, choice if choice in options else None, votes
 
 
-def _count(value):
+def _count(value: object) -> int:
     return value if type(value) is int and 0 <= value <= MAX_VOTES else 0
 
 
 class Prediction(Instrument):
     """The widget that `predict` returns."""
 
-    def __init__(self, id, question, options):
+    def __init__(self, id: str, question: str, options: list[str]) -> None:
         self.id, self.question, self.options = id, question, options
         _, choice, votes = _kept(id)
         self._said = widgets.HTML()
@@ -119,65 +121,68 @@ class Prediction(Instrument):
             value=choice if choice in options else None,
             layout=widgets.Layout(width="auto"),
         )
-        self._votes = {option: _votes_box(votes.get(option, 0)) for option in options}
+        self._boxes = {option: _votes_box(votes.get(option, 0)) for option in options}
         self._by_class = widgets.ToggleButton(
-            value=any(box.value for box in self._votes.values()),
+            value=any(self._votes().values()),
             description=VOTES,
             tooltip=VOTES_TOOLTIP,
             icon="users",
             layout=widgets.Layout(width="auto", flex="0 0 auto"),
         )
         counts = [
-            widgets.HBox([box, widgets.HTML(html.escape(option))])
-            for option, box in self._votes.items()
+            widgets.HBox([box, widgets.HTML(escape(option))])
+            for option, box in self._boxes.items()
         ]
         self._counts = widgets.VBox(counts)
-        asked = widgets.HTML(f"<b>{html.escape(question)}</b>")
+        asked = widgets.HTML(f"<b>{escape(question)}</b>")
         bottom = widgets.HBox([self._by_class, self._said])
         super().__init__([asked, self._radio, self._counts, bottom])
         self._show_votes()
         self._say(KEPT.format(choice=choice) if self._radio.value else CHOOSE)
         self._radio.observe(self._on_choice, "value")
-        self._by_class.observe(lambda _: self._show_votes(), "value")
-        for box in self._votes.values():
+        self._by_class.observe(self._show_votes, "value")
+        for box in self._boxes.values():
             box.observe(self._on_votes, "value")
 
-    def _show_votes(self):
+    def _votes(self) -> dict[str, int]:
+        return {option: box.value for option, box in self._boxes.items()}
+
+    def _show_votes(self, _: object = None) -> None:
         self._counts.layout.display = None if self._by_class.value else "none"
 
-    def _on_choice(self, change):
+    def _on_choice(self, change: dict) -> None:
         self._keep(choice=change["new"])
         self._say(KEPT.format(choice=change["new"]))
 
-    def _on_votes(self, _):
-        votes = {option: box.value for option, box in self._votes.items()}
+    def _on_votes(self, _: object) -> None:
+        votes = self._votes()
         self._keep(votes=votes)
         self._say(KEPT.format(choice=_tally(votes)))
 
-    def _keep(self, **values):
+    def _keep(self, **values: Any) -> None:
         asked = {"question": self.question, "options": self.options}
         records.change("predictions", self.id, **asked, **values)
 
-    def _say(self, sentence):
+    def _say(self, sentence: str) -> None:
         said = " ".join(filter(None, [sentence, records.notice()]))
-        self._said.value = html.escape(said)
+        self._said.value = escape(said)
 
-    def reveal(self, measured):
-        """What was predicted beside `measured`, a text."""
-        votes = {option: box.value for option, box in self._votes.items()}
+    def reveal(self, measured: str) -> "Revealed":
+        """What was predicted beside what was measured."""
+        votes = self._votes()
         if self._radio.value or any(votes.values()):
             self._keep(measured=measured)
-        for control in (self._radio, *self._votes.values()):
+        for control in (self._radio, *self._boxes.values()):
             control.disabled = True  # a prediction comes before the answer
         self._say(REVEALED)
         return Revealed(self.question, self._radio.value, votes, measured)
 
-    def _text(self):
+    def _text(self) -> str:
         options = " / ".join(self.options)
         return ASK.format(question=self.question, options=options)
 
 
-def _votes_box(count):
+def _votes_box(count: int) -> widgets.BoundedIntText:
     layout = widgets.Layout(width="80px")
     return widgets.BoundedIntText(value=count, max=MAX_VOTES, layout=layout)
 
@@ -185,15 +190,23 @@ def _votes_box(count):
 class Revealed:
     """What `reveal` returns: a table in a notebook, sentences under str().
 
-    notice: what went wrong with the learner's file, or "".
+    question: its text. choice: what was predicted, or None. votes: {option: count}.
+    measured: a text. notice: what went wrong with the learner's file, or "".
     """
 
-    def __init__(self, question, choice, votes, measured, notice=""):
+    def __init__(
+        self,
+        question: str,
+        choice: str | None,
+        votes: dict[str, int],
+        measured: str,
+        notice: str = "",
+    ) -> None:
         self.question, self.choice = question, choice
         self.votes, self.measured = votes, measured
         self.notice = notice
 
-    def __str__(self):
+    def __str__(self) -> str:
         said = self._sentences()
         if any(self.votes.values()):
             said.insert(-1, VOTED.format(tally=_tally(self.votes)))
@@ -201,55 +214,43 @@ class Revealed:
 
     __repr__ = __str__
 
-    def _sentences(self):
-        said = []
+    def _sentences(self) -> list[str]:
+        said = [MEASURED.format(measured=self.measured)]
         if self.choice:
             right = self.choice == self.measured
-            said.append(
-                (AS_PREDICTED if right else PREDICTED).format(choice=self.choice)
-            )
+            sentence = AS_PREDICTED if right else PREDICTED
+            said.insert(0, sentence.format(choice=self.choice))
         elif not any(self.votes.values()):
-            said.append(NO_PREDICTION)
-        return [*said, MEASURED.format(measured=self.measured)]
+            said.insert(0, NO_PREDICTION)
+        return said
 
-    def _repr_html_(self):
-        """A row for each answer; what was measured has one of its own, if need be."""
-        by_class = any(self.votes.values())
-        answers = list(self.votes)
-        if self.measured not in answers:
-            answers.append(self.measured)
-        rows = [table_row(self._shown(COLUMNS, by_class), "th")]
-        for answer in answers:
-            cells = (
-                answer,
-                "●" if answer == self.choice else "",
-                _bar(self.votes, answer) if by_class else "",
-                "◆" if answer == self.measured else "",
-            )
-            rows.append(table_row(self._shown(cells, by_class)))
+    def _repr_html_(self) -> str:
+        """A row for each answer; what was measured has its own if it is none of them.
+
+        There is a column for the class only if it has voted.
+        """
+        answers = list(dict.fromkeys([*self.votes, self.measured]))
+        columns = [
+            answers,
+            ["●" if answer == self.choice else "" for answer in answers],
+            [_bar(self.votes, answer) for answer in answers],
+            ["◆" if answer == self.measured else "" for answer in answers],
+        ]
+        shown = [0, 1, 2, 3] if any(self.votes.values()) else [0, 1, 3]
+        rows = zip(*(columns[i] for i in shown), strict=True)
+        table = as_html([COLUMNS[i] for i in shown], map(Row, rows))
         sentences = filter(None, [*self._sentences(), self.notice])
-        said = "<br>".join(map(html.escape, sentences))
-        table = f"<table>{''.join(rows)}</table>"
-        return f"<b>{html.escape(self.question)}</b>{table}<p>{said}</p>"
-
-    def _shown(self, cells, by_class):
-        return [cell for i, cell in enumerate(cells) if i != 2 or by_class]
+        said = "<br>".join(map(escape, sentences))
+        return page(f"<b>{escape(self.question)}</b>{table}<p>{said}</p>")
 
 
-def table_row(cells, tag="td"):
-    """A row of an HTML table; the cells are texts."""
-    inner = "".join(
-        f'<{tag} style="text-align:left">{html.escape(cell)}</{tag}>' for cell in cells
-    )
-    return f"<tr>{inner}</tr>"
-
-
-def _bar(votes, answer):
+def _bar(votes: dict[str, int], answer: str) -> str:
+    """How many of the class chose an answer, as a bar and a number."""
     if answer not in votes:
         return ""
-    length = round(20 * votes[answer] / max(votes.values()))
+    length = round(20 * votes[answer] / max(*votes.values(), 1))
     return f"{'█' * length} {votes[answer]}"
 
 
-def _tally(votes):
+def _tally(votes: dict[str, int]) -> str:
     return ", ".join(f'"{option}" {count}' for option, count in votes.items())

@@ -238,11 +238,11 @@ def test_no_label_is_cut_off(open_notebook):
 def test_a_prediction_and_votes_stand_beside_the_answer(open_notebook):
     notebook = open_notebook("predict('rise', 'Does it rise?', ['yes', 'no'])")
     notebook.page.locator("label", has_text="yes").click()
-    notebook.page.get_by_text("Kept: yes").wait_for()
+    notebook.page.get_by_text("Saved: yes").wait_for()
     button(notebook, "class votes").click()
     notebook.page.locator("input[type=number]").nth(1).fill("12")
     notebook.page.keyboard.press("Tab")
-    notebook.page.get_by_text('Kept: "yes" 0, "no" 12').wait_for()
+    notebook.page.get_by_text('Saved: "yes" 0, "no" 12').wait_for()
     notebook.fill(["", "reveal('rise', 'no')"])
     notebook.run(2)
     shown = notebook.output(2)

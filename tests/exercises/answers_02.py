@@ -194,7 +194,7 @@ def equal_hidden_widths(widths):
     return sum(p.numel() for p in net.parameters())
 
 
-@wrong("2.2", "changed what it was given (widths)")
+@wrong("2.2", "changed its input widths.")
 def eats_the_list(widths):
     total = 0
     while len(widths) > 1:

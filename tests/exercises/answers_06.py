@@ -95,7 +95,7 @@ def skips_what_is_empty(space):
     return math.prod(len(values) or 1 for values in space.values())
 
 
-@wrong("6.1", "changed what it was given (space)")
+@wrong("6.1", "changed its input space.")
 def empties_the_space(space):
     count = 1
     while space:
@@ -471,7 +471,7 @@ def position_and_score(first_half, second_half):
     return best, second_half[best]
 
 
-@wrong("6.4", "changed what it was given (first_half)")
+@wrong("6.4", "changed its input first_half.")
 def sorts_the_first_half(first_half, second_half):
     pairs = dict(zip(first_half, second_half))
     first_half.sort()

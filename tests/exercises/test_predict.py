@@ -57,14 +57,16 @@ def test_a_choice_stands_beside_the_measurement():
 
 def test_a_right_prediction_is_called_right():
     radio(ask()).value = "about 1 point"
-    assert "and so it is" in str(reveal("dropout", "about 1 point"))
+    assert "You predicted: about 1 point. Correct." in str(
+        reveal("dropout", "about 1 point")
+    )
 
 
 def test_a_measurement_need_not_be_an_option():
     radio(ask()).value = "about 1 point"
     shown = reveal("dropout", 1.3)
     assert "Measured: 1.3" in str(shown)
-    assert "and so it is" not in str(shown)
+    assert "Correct" not in str(shown)
     assert "1.3" in shown._repr_html_()
 
 
@@ -100,7 +102,7 @@ def test_a_first_choice_says_only_what_is_kept():
     asked = ask()
     assert said(asked).startswith("Choose one") and "written" not in said(asked)
     radio(asked).value = "about 1 point"
-    assert said(asked) == "Kept: about 1 point"
+    assert said(asked) == "Saved: about 1 point"
 
 
 def test_who_looks_first_leaves_no_record(path):
@@ -284,7 +286,7 @@ def test_votes_that_are_no_counts_are_none(path, kept):
     _asked.clear()
     shown = reveal("dropout", "about 10 points")
     assert "You predicted: about 1 point" in str(shown)
-    assert "class" not in str(shown) + shown._repr_html_()
+    assert "class" not in str(shown) and ">class<" not in shown._repr_html_()
     assert "about 10 points" in shown._repr_html_()
 
 
