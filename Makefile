@@ -8,7 +8,7 @@ FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test setup bench notebooks recorded
+.PHONY: help lab check test lint setup bench notebooks recorded
 
 help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,10 +16,20 @@ help: ## List what make can do here.
 lab: setup ## Open the course in JupyterLab: start here.
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --LabApp.default_url=$(FIRST_PAGE)
 
-# Two files at a time, with one thread of PyTorch for each kernel: more get in each
-# other's way.
-test: setup ## Run all tests, among them every notebook.
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
+# Two groups at a time, with one thread of PyTorch for each kernel: more get in each
+# other's way. conftest.py says what is a group.
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup
+
+check: lint ## Check style, imports and what needs no notebook, browser or process.
+	$(PYTEST) -m "not slow" tests
+
+test: lint ## Run all tests, among them every notebook.
+	$(PYTEST)
+
+lint: setup ## Check style and the directions of imports alone.
+	$(PYTHON) -m ruff check --quiet
+	$(PYTHON) -m ruff format --check --quiet
+	$(dir $(PYTHON))lint-imports --no-cache --no-logo
 
 setup: ## Make .venv and install the course into it, if that is not done yet.
 	@python3 tools/set_up.py

@@ -32,6 +32,20 @@ def pytest_configure(config):
     )
 
 
+def pytest_collection_modifyitems(items):
+    """Says which tests one worker runs together: those of a file, or of a JupyterLab."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder in ("browser", "notebooks"):
+            item.add_marker(pytest.mark.slow)
+        group = item.path.name
+        if folder == "browser":
+            parameters = getattr(item, "callspec", None)
+            subshells = parameters.params.get("page", True) if parameters else True
+            group = f"browser, {subshells=}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def choose_mode(option, source, platform):
     """Sets nbval's options; returns a sentence that says which and why.
 

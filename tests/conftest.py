@@ -5,6 +5,9 @@ hides tests that did not run; elsewhere it is a skip that says so.
 """
 
 import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,9 @@ from lab_in_browser import (
     jupyterlab,
     write_notebook,
 )
+
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 @pytest.fixture(scope="session")
@@ -42,19 +48,45 @@ def chromium(chromium_path):
         yield running
 
 
+@pytest.fixture(scope="session")
+def course(tmp_path_factory):
+    """The URL of a JupyterLab on a copy of the notebooks."""
+    folder = tmp_path_factory.mktemp("course")
+    shutil.copytree(NOTEBOOKS, folder, dirs_exist_ok=True)
+    write_lab(folder)
+    with jupyterlab(folder) as url:
+        yield url
+
+
 @pytest.fixture(
     scope="session", params=[True, False], ids=["subshells", "no_subshells"]
 )
 def page(request, tmp_path_factory, chromium, full_data):
     """One notebook with a kernel that has the data, for all tests in the browser."""
-    folder = tmp_path_factory.mktemp("lab")
+    if request.param:
+        url = request.getfixturevalue("course")
+    else:
+        folder = tmp_path_factory.mktemp("lab")
+        write_lab(folder)
+        without = jupyterlab(folder, subshells=False)
+        url = request.getfixturevalue("exit_stack").enter_context(without)
+    notebook = Notebook(chromium, url, "lab.ipynb")
+    notebook.run(0)
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture(scope="session")
+def exit_stack():
+    """What ends with the session."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def write_lab(folder):
+    """A notebook that loads the data, with room for the cells of the tests."""
     load = "from helpers import *\ndata = load_fashion_mnist()"
     write_notebook(folder / "lab.ipynb", load, "", "")
-    with jupyterlab(folder, subshells=request.param) as url:
-        notebook = Notebook(chromium, url, "lab.ipynb")
-        notebook.run(0)
-        yield notebook
-        notebook.close()
 
 
 @pytest.fixture

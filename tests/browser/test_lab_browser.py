@@ -1,25 +1,16 @@
 """The course in a real JupyterLab in a real browser."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from lab_in_browser import Notebook, jupyterlab
+from lab_in_browser import Notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 RUN = ".w1lab"
-
-
-@pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("course")
-    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
-    with jupyterlab(folder) as url:
-        yield url
 
 
 def shown(notebook, which=0):
