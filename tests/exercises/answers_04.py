@@ -55,7 +55,7 @@ def the_very_function(scores, y):
     return torch.nn.CrossEntropyLoss()(scores, y)
 
 
-@wrong("4.1", "what is done about the first row spoils the second")
+@wrong("4.1", "your fix for the first row spoils the second")
 def one_largest_for_all(scores, y):
     scores = scores - scores.max()
     return (scores.exp().sum(dim=1).log() - scores[range(len(y)), y]).mean()
@@ -66,12 +66,12 @@ def clamped(scores, y):
     return logsumexp(scores.clamp(-80, 80), y)
 
 
-@wrong("4.1", "minus the mean probability of the right labels: no logarithm")
+@wrong("4.1", "minus the mean probability of the right labels; the logarithm")
 def without_the_log(scores, y):
     return -scores.softmax(dim=1)[range(len(y)), y].mean()
 
 
-@wrong("4.1", "so small a probability comes out as 0")
+@wrong("4.1", "so small a probability rounds to 0")
 def softmax_then_log(scores, y):
     return -scores.softmax(dim=1)[range(len(y)), y].log().mean()
 
@@ -96,7 +96,7 @@ def scores_alone(scores, y):
     return -scores[range(len(y)), y].mean()
 
 
-@wrong("4.1", "the softmax was taken twice")
+@wrong("4.1", "softmax was applied twice")
 def softmax_twice(scores, y):
     return logsumexp(scores.softmax(dim=1), y)
 
@@ -106,7 +106,7 @@ def forgets_the_right_score(scores, y):
     return scores.logsumexp(dim=1).mean()
 
 
-@wrong("4.1", "to the base 2, and not ln")
+@wrong("4.1", "to base 2, not the natural one")
 def another_base(scores, y):
     return logsumexp(scores, y) / math.log(2)
 
@@ -117,12 +117,12 @@ def overflows(scores, y):
     return -probabilities[range(len(y)), y].log().mean()
 
 
-@wrong("4.1", "the sum over the pictures, and not their mean")
+@wrong("4.1", "the sum over the pictures, not their mean")
 def forgets_the_mean(scores, y):
     return (torch.logsumexp(scores, 1) - scores[range(len(y)), y]).sum()
 
 
-@wrong("4.1", "a loss for each picture")
+@wrong("4.1", "one loss per picture")
 def one_for_each(scores, y):
     return torch.logsumexp(scores, 1) - scores[range(len(y)), y]
 
@@ -137,12 +137,12 @@ def over_the_batch(scores, y):
     return -scores.log_softmax(0)[range(len(y)), y].mean()
 
 
-@wrong("4.1", "the logarithm of the mean probability, and not the mean of")
+@wrong("4.1", "the logarithm of the mean probability, not the mean of")
 def log_of_the_mean(scores, y):
     return -scores.softmax(1)[range(len(y)), y].mean().log()
 
 
-@wrong("4.1", "I got 27.6 instead of 1000.0: a larger number stood in")
+@wrong("4.1", "I got 27.6 instead of 1000.0: so small a probability was")
 def hides_the_overflow(scores, y):
     probabilities = scores.softmax(1)[range(len(y)), y]
     return -(probabilities + 1e-12).log().mean()
@@ -178,7 +178,7 @@ def zeroes_first(parameters, lr):
         parameter.data -= lr * parameter.grad
 
 
-@wrong("4.2", "the list holds other tensors after your step")
+@wrong("4.2", "the list holds other tensors")
 def writes_into_the_list(parameters, lr):
     with torch.no_grad():
         for i in range(len(parameters)):
@@ -193,7 +193,7 @@ def empties_the_list(parameters, lr):
         parameter.grad = None
 
 
-@wrong("4.2", "only 2 of them changed")
+@wrong("4.2", "the number that changed is 2")
 def all_but_the_last(parameters, lr):
     by_the_optimizer(parameters[:-1], lr)
 
@@ -228,7 +228,7 @@ def uphill(parameters, lr):
             parameter += lr * parameter.grad
 
 
-@wrong("4.2", "by their whole gradients; lr had no effect")
+@wrong("4.2", "by their full gradients; lr had no effect")
 def without_lr(parameters, lr):
     with torch.no_grad():
         for parameter in parameters:
@@ -242,7 +242,7 @@ def leaves_gradients(parameters, lr):
             parameter -= lr * parameter.grad
 
 
-@wrong("4.2", "only 1 of them changed")
+@wrong("4.2", "the number that changed is 1")
 def returns_too_early(parameters, lr):
     with torch.no_grad():
         for parameter in parameters:
@@ -256,7 +256,7 @@ def without_no_grad(parameters, lr):
         parameter -= lr * parameter.grad
 
 
-@wrong("4.2", "no longer asks for a gradient")
+@wrong("4.2", "no longer requires a gradient")
 def switches_gradients_off(parameters, lr):
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -297,54 +297,54 @@ def nesterov(parameter, velocity, lr, momentum):
     return velocity
 
 
-@wrong("4.3", "moved along the velocity, uphill")
+@wrong("4.3", "moved along the velocity: uphill")
 def uphill_with_momentum(parameter, velocity, lr, momentum):
     velocity = momentum * velocity + parameter.grad
     moved(parameter, -lr * velocity)
     return velocity
 
 
-@wrong("4.3", "from rest, is lr times the gradient")
+@wrong("4.3", "starting from zero, is lr times the gradient")
 def lr_in_the_velocity(parameter, velocity, lr, momentum):
     velocity = momentum * velocity + lr * parameter.grad
     moved(parameter, velocity)
     return velocity
 
 
-@wrong("4.3", "from rest, is minus lr times the gradient")
+@wrong("4.3", "starting from zero, is minus lr times the gradient")
 def as_in_many_books(parameter, velocity, lr, momentum):
     velocity = momentum * velocity - lr * parameter.grad
     moved(parameter, -velocity)
     return velocity
 
 
-@wrong("4.3", "from rest, is minus the gradient")
+@wrong("4.3", "the first velocity is minus the gradient")
 def downhill_velocity(parameter, velocity, lr, momentum):
     velocity = momentum * velocity - parameter.grad
     moved(parameter, -lr * velocity)
     return velocity
 
 
-@wrong("4.3", "from rest, is the gradient times momentum")
+@wrong("4.3", "starting from zero, is the gradient times momentum")
 def momentum_of_both(parameter, velocity, lr, momentum):
     velocity = momentum * (velocity + parameter.grad)
     moved(parameter, lr * velocity)
     return velocity
 
 
-@wrong("4.3", "from rest, is still zero")
+@wrong("4.3", "after the first step the velocity is still zero")
 def returns_the_old_one(parameter, velocity, lr, momentum):
     moved(parameter, lr * (momentum * velocity + parameter.grad))
     return velocity
 
 
-@wrong("4.3", "in the first step the parameter stays")
+@wrong("4.3", "the parameter stays put in the first step")
 def along_the_old_one(parameter, velocity, lr, momentum):
     moved(parameter, lr * velocity)
     return momentum * velocity + parameter.grad
 
 
-@wrong("4.3", "the velocity has no say in it")
+@wrong("4.3", "the velocity plays no part")
 def along_the_gradient(parameter, velocity, lr, momentum):
     moved(parameter, lr * parameter.grad)
     return momentum * velocity + parameter.grad
@@ -386,7 +386,7 @@ def forgets(parameter, velocity, lr, momentum):
     return velocity
 
 
-@wrong("4.3", "never fades")
+@wrong("4.3", "never fade")
 def never_fades(parameter, velocity, lr, momentum):
     velocity = velocity + parameter.grad
     parameter.data -= lr * velocity
@@ -423,12 +423,12 @@ def read(losses, share=0.8, times=2):
     return "too low" if losses[-1] > share * losses[0] else "fine"
 
 
-@wrong("4.4", "At the end 15 % of the loss is gone")
+@wrong("4.4", "By the end 15 % of the loss is gone")
 def a_tenth_is_enough(losses):
     return read(losses, share=0.9)
 
 
-@wrong("4.4", "At the end 26 % of the loss is gone")
+@wrong("4.4", "By the end 26 % of the loss is gone")
 def half_has_to_go(losses):
     return read(losses, share=0.5)
 
@@ -443,21 +443,21 @@ def two_and_a_half_times(losses):
     return read(losses, times=2.5)
 
 
-@wrong("4.4", "all of them are small")
+@wrong("4.4", "even though all of them are small")
 def by_the_difference(losses):
     if read(losses) == "too high":
         return "too high"
     return "too low" if losses[0] - losses[-1] < 0.45 else "fine"
 
 
-@wrong("4.4", "small as all of them are")
+@wrong("4.4", "although all losses are small")
 def by_the_last_alone(losses):
     if read(losses) == "too high":
         return "too high"
     return "too low" if losses[-1] > 1.8 else "fine"
 
 
-@wrong("4.4", "what is too high comes first")
+@wrong("4.4", '"too high" is decided first')
 def too_low_first(losses):
     if losses[0] >= losses[-1] > 0.8 * losses[0]:
         return "too low"
@@ -476,19 +476,19 @@ def nan_slips_through(losses):
     return "too low" if losses[-1] > 0.8 * losses[0] else "fine"
 
 
-@wrong("4.4", "They crawl: at the end")
+@wrong("4.4", "They crawl: by the end")
 def any_fall_is_fine(losses):
     return "fine" if losses[-1] < losses[0] else "too high"
 
 
-@wrong("4.4", "small ups are normal")
+@wrong("4.4", "small rises are normal")
 def no_up_is_allowed(losses):
     if any(not later < earlier for earlier, later in zip(losses, losses[1:])):
         return "too high"
     return "too low" if losses[-1] > 0.8 * losses[0] else "fine"
 
 
-@wrong("4.4", "On the way the loss was 0.60")
+@wrong("4.4", "The loss was down to 0.60")
 def only_the_ends(losses):
     if not losses[-1] < losses[0]:
         return "too high"
