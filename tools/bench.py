@@ -27,7 +27,8 @@ from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
 from helpers import MLP, Config, load_fashion_mnist, search, sweep, train
-from helpers.tuning import jobs
+from helpers.tuning.shared_data import share
+from helpers.tuning.task import train_one
 from lab_in_browser import (
     Notebook,
     browser,
@@ -256,11 +257,11 @@ def sweep_figures(data):
         for width in (32, 128, 256)
         for seed in range(100, 104)  # of no run that is recorded
     ]
-    shared = jobs.share(data)
+    shared = share(data)
 
     def one_by_one():
         for config in configs:
-            jobs.train_one(config, shared)  # measures what a sweep measures
+            train_one(config, shared)  # measures what a sweep measures
 
     def swept(executor=None):
         with nothing_known():

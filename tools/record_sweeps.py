@@ -1,10 +1,10 @@
 """Trains what the notebooks show from records, and ships it: `make recorded`.
 
 It runs a notebook as it stands, with a copy of the course in which nothing of that
-lesson is known. What its sweeps trained becomes helpers/tuning/recorded/NAME.jsonl.gz, the
-searches named after the lesson become NAME.journal.gz, and lesson 06 has its races.
-Stopped half-way, it goes on from there; what was shipped before stays as it is until
-all of it is done.
+lesson is known. What its sweeps trained becomes
+helpers/tuning/recorded/NAME.jsonl.gz, the searches named after the lesson become
+NAME.journal.gz, and lesson 06 has its races. Stopped half-way, it goes on from there;
+what was shipped before stays as it is until all of it is done.
 """
 
 import gzip
@@ -52,9 +52,9 @@ def record(name):
 
 def _record(name, copy):
     from helpers import load_fashion_mnist
-    from helpers.tuning import jobs
+    from helpers.tuning import kept as on_disk
     from helpers.tuning import race as races
-    from helpers.tuning import sweep as sweeps
+    from helpers.tuning.shared_data import data_fingerprint
 
     data = load_fashion_mnist()
     if data.source != "full":
@@ -73,9 +73,9 @@ def _record(name, copy):
     kept = (course / "sweeps.jsonl").read_text().splitlines()
     known = {}
     for split in (data, data.for_the_test()):
-        fingerprint = jobs.data_fingerprint(split)
+        fingerprint = data_fingerprint(split)
         for line in kept:
-            if result := sweeps.from_line(line, fingerprint):
+            if result := on_disk.from_line(line, fingerprint):
                 known[fingerprint, result.config] = line
     pack(f"{name}.jsonl", "\n".join(sorted(known.values())).encode() + b"\n")
     for journal in sorted((course / "searches").glob(f"{name[:3]}*.journal")):

@@ -14,8 +14,7 @@ from helpers.exercises.exercise import (
     number,
 )
 from helpers.training import Config
-from helpers.tuning.jobs import Result
-from helpers.tuning.sweep import Results
+from helpers.tuning.results import Result, Results
 
 # --- 5.1
 

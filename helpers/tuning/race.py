@@ -25,8 +25,9 @@ import numpy as np
 import optuna
 
 from helpers.model import is_count
-from helpers.tuning.jobs import Processes
-from helpers.tuning.sweep import RECORDED, Results
+from helpers.tuning.kept import RECORDED
+from helpers.tuning.processes import Processes
+from helpers.tuning.results import Results
 
 # Raise it by one when a change makes the same strategy and seed search elsewhere: the
 # races that are recorded no longer hold then.

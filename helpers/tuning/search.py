@@ -28,9 +28,13 @@ from helpers import records
 from helpers.data import check_data
 from helpers.model import is_count, is_number
 from helpers.training import Config
-from helpers.tuning import jobs
+from helpers.tuning import task
+from helpers.tuning.kept import RECORDED
+from helpers.tuning.processes import Processes, check_executor, num_workers, submit
+from helpers.tuning.progress_bar import duration
+from helpers.tuning.shared_data import share
+from helpers.tuning.stop import DeferredStop
 from helpers.tuning.study_plot import plot_study
-from helpers.tuning.sweep import RECORDED, check_executor, duration, submit
 
 # A rung is at 1, 3 and 9 epochs: of the trials that came there, the best third go on.
 REDUCTION_FACTOR = 3
@@ -214,7 +218,7 @@ def search(space, data, num_trials=20, name=None, minutes=None, executor=None):
     with one sentence, for bad arguments or a file that is not this search's.
     """
     _check(space, data, num_trials, name, minutes, executor)
-    shared = jobs.share(data)
+    shared = share(data)
     with ExitStack() as stack:
         study, recorded = _open(name, shared, num_trials, stack)
         found = Search(study)
@@ -224,7 +228,7 @@ def search(space, data, num_trials=20, name=None, minutes=None, executor=None):
             count = len(found.trials())
             found.note = RECORDED_HERE.format(count=count) if recorded else ""
             return found
-        stop = stack.enter_context(jobs.DeferredStop())
+        stop = stack.enter_context(DeferredStop())
         runner = _Runner(found, space, shared, num_trials, minutes, executor, stop)
         panel = _Panel(found, num_trials, wanted)
         try:
@@ -454,7 +458,7 @@ class _Runner:
                     raise RuntimeError(DIED.format(text=text)) from None
                 return
             while self._more() or self._unfinished():
-                with suppress(BrokenExecutor), jobs.Processes() as executor:
+                with suppress(BrokenExecutor), Processes() as executor:
                     yield from self._run_in(executor)
         finally:
             for trial, _, _ in self._running.values():
@@ -476,7 +480,7 @@ class _Runner:
             for number in self._running:  # their process has died
                 futures[self._submit(executor, number)] = number
             while True:
-                while self._more() and len(futures) < jobs.num_workers(executor):
+                while self._more() and len(futures) < num_workers(executor):
                     self._stop.obey()
                     trial = self._study.ask()
                     config = self._begin(trial)
@@ -508,7 +512,7 @@ class _Runner:
 
     def _submit(self, executor, number):
         _, config, last = self._running[number]
-        return submit(executor, jobs.train_epoch, config, self._shared, last)
+        return submit(executor, task.train_epoch, config, self._shared, last)
 
     def _result(self, future):
         try:
@@ -516,7 +520,7 @@ class _Runner:
         except (BrokenExecutor, CancelledError) as error:
             raise BrokenExecutor(str(error)) from None
         except Exception as error:  # of the executor's own
-            return jobs.Epoch(0, reason=str(error), ok=False)
+            return task.Epoch(0, reason=str(error), ok=False)
 
     def _after(self, number, epoch):
         """Whether the trial is over after this epoch."""

@@ -10,9 +10,10 @@ import pytest
 from distributed import Client, LocalCluster
 
 from helpers import Config, load_fashion_mnist, search, sweep
-from helpers.tuning import jobs
+from helpers.tuning import kept, shared_data
 from helpers.tuning import search as studies
-from helpers.tuning import sweep as sweeps
+from helpers.tuning.shared_data import share
+from helpers.tuning.task import train_one
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
 
@@ -25,7 +26,7 @@ def data():
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    monkeypatch.setattr(sweeps, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(kept, "RECORDED", tmp_path / "recorded")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def space(trial):
 
 def test_a_cluster_trains_what_this_machine_would(client, data):
     configs = [small(seed=seed) for seed in range(4)]
-    here = {config: jobs.train_one(config, jobs.share(data)) for config in configs}
+    here = {config: train_one(config, share(data)) for config in configs}
     results = sweep(configs, data, executor=client.get_executor())
     assert [row.config for row in results] == configs
     for row in results:
@@ -62,11 +63,11 @@ def test_each_worker_loads_the_data_once_for_itself(client, data):
 
 
 def _times_loaded():
-    return jobs._load.cache_info().misses
+    return shared_data._load.cache_info().misses
 
 
 def test_on_another_machine_a_worker_finds_the_data_itself(client, data, tmp_path):
-    shared = jobs.share(data)
+    shared = share(data)
     _, (_, fingerprint, origin, pid) = shared.__reduce__()
     elsewhere = client.submit(_arrive, str(tmp_path / "no file"), fingerprint, origin)
     assert elsewhere.result() == (6000, fingerprint)
@@ -76,7 +77,7 @@ def test_on_another_machine_a_worker_finds_the_data_itself(client, data, tmp_pat
 
 
 def _arrive(path, fingerprint, origin):
-    shared = jobs._load.__wrapped__(path, fingerprint, origin, 0)
+    shared = shared_data._load.__wrapped__(path, fingerprint, origin, 0)
     return len(shared.data.train), shared.fingerprint
 
 

@@ -14,9 +14,8 @@ import torch
 
 from helpers import Config
 from helpers.tuning import race as races
-from helpers.tuning.jobs import Result
 from helpers.tuning.race import STRATEGIES, Races, race
-from helpers.tuning.sweep import Results
+from helpers.tuning.results import Result, Results
 
 EPOCHS = 60  # what a race may spend here
 LRS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -20,6 +20,8 @@ from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, search, train
 from helpers.tuning import search as studies
+from helpers.tuning import stop, task
+from helpers.tuning.shared_data import share
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +122,7 @@ def test_a_stop_that_a_library_swallows_is_not_lost(data, threads):
 
 
 def test_a_second_stop_ends_a_space_that_hangs(data, threads, monkeypatch):
-    monkeypatch.setattr(studies.jobs, "PATIENCE", 0)
+    monkeypatch.setattr(stop, "PATIENCE", 0)
 
     def hanging(trial):
         while trial.number == 1:
@@ -136,7 +138,7 @@ def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
     path = studies.location("mine")
     with studies.ExitStack() as stack:
-        study, _ = studies._open("mine", studies.jobs.share(data), 2, stack)
+        study, _ = studies._open("mine", share(data), 2, stack)
         lost = study.ask()
         space(lost)
     path.write_bytes(path.read_bytes() + b'{"op_code": 8, "wor')  # cut short
@@ -146,7 +148,7 @@ def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
 
 def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path, monkeypatch):
     dies = partial(_dies_once, tmp_path / "died")
-    monkeypatch.setattr(studies.jobs, "train_epoch", dies)
+    monkeypatch.setattr(task, "train_epoch", dies)
     found = search(space, data, num_trials=3)
     assert (tmp_path / "died").exists()
     assert len(found.trials(TrialState.COMPLETE, TrialState.PRUNED)) == 3
@@ -158,11 +160,11 @@ def _dies_once(died, config, shared, last):
     if last is not None and not died.exists():
         died.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return studies.jobs.train_epoch(config, shared, last)
+    return task.train_epoch(config, shared, last)
 
 
 def test_a_setting_that_always_kills_its_process_is_given_up(data, monkeypatch):
-    monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
+    monkeypatch.setattr(task, "train_epoch", _always_dies)
     found = search(space, data, num_trials=1)
     assert found.best is None and "1 failed" in str(found)
     assert "trial 0: the process that trained it died" in str(found)
@@ -174,7 +176,7 @@ def _always_dies(config, shared, last):
 
 
 def test_an_executor_whose_worker_has_died_is_named(data, monkeypatch):
-    monkeypatch.setattr(studies.jobs, "train_epoch", _always_dies)
+    monkeypatch.setattr(task, "train_epoch", _always_dies)
     with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
         search(space, data, 1, name="mine", executor=own)
     assert "A worker of your executor has died" in str(raised.value)

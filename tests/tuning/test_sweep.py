@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from helpers import Config, load_fashion_mnist, plot_sweep, sweep, train
-from helpers.tuning import jobs
-from helpers.tuning import sweep as sweeps
+from helpers.tuning import kept, task
+from helpers.tuning.shared_data import share
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def data():
 def home(tmp_path, monkeypatch):
     """Nothing is known yet, and what is learned stays here."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(sweeps, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(kept, "RECORDED", tmp_path / "recorded")
     yield tmp_path / "home"
 
 
@@ -77,7 +77,7 @@ def test_any_executor_will_do(data):
 def test_processes_share_the_data_of_this_one(data):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as processes:
-        shared = jobs.share(data)
+        shared = share(data)
         mapped, threads = processes.submit(_what_it_holds, shared).result()
         assert processes.submit(_what_it_holds, shared).result()[0] == mapped
     assert mapped.endswith("data.pt")
@@ -93,10 +93,10 @@ def _what_it_holds(shared):
 
 def test_what_is_known_is_not_trained_again(data, home):
     first = sweep([small(), small(seed=1)], data)
-    kept = (home / "sweeps.jsonl").read_text()
+    before = (home / "sweeps.jsonl").read_text()
     again = sweep([small(seed=1), small()], data, executor=_NoExecutor())
     assert [row.accuracy for row in again] == pytest.approx(first.accuracies[::-1])
-    assert (home / "sweeps.jsonl").read_text() == kept
+    assert (home / "sweeps.jsonl").read_text() == before
 
 
 class _NoExecutor:
@@ -116,7 +116,7 @@ def test_other_data_and_another_version_are_trained_anew(
     data, home, monkeypatch, threads
 ):
     sweep([small()], data, threads)
-    monkeypatch.setattr(sweeps, "RESULTS_VERSION", sweeps.RESULTS_VERSION + 1)
+    monkeypatch.setattr(kept, "RESULTS_VERSION", kept.RESULTS_VERSION + 1)
     sweep([small()], data, threads)
     assert len(lines_kept(home)) == 2
 
@@ -162,7 +162,7 @@ def test_pictures_changed_in_place_are_other_data(data, threads):
 
 
 def test_a_run_that_takes_its_process_down_leaves_the_others(data, monkeypatch):
-    monkeypatch.setattr(jobs, "train_one", _dies_when_wide)
+    monkeypatch.setattr(task, "train_one", _dies_when_wide)
     configs = [small(seed=1), small(seed=2), small(num_hiddens=512)]
     results = sweep(configs, data)
     assert [row.ok for row in results] == [True, True, False]
@@ -172,7 +172,7 @@ def test_a_run_that_takes_its_process_down_leaves_the_others(data, monkeypatch):
 def _dies_when_wide(config, shared):
     if config.num_hiddens == 512:
         os.kill(os.getpid(), signal.SIGKILL)
-    return jobs.train_one(config, shared)
+    return task.train_one(config, shared)
 
 
 def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(
@@ -189,7 +189,7 @@ def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(
 def test_recorded_results_stand_in_on_the_sample_and_say_so(data, tmp_path, threads):
     row = sweep([small()], data, threads)[0]
     (tmp_path / "recorded").mkdir()
-    line = json.loads(sweeps.to_line(row, "the full data"))
+    line = json.loads(kept.to_line(row, "the full data"))
     line |= {"data": "full", "val_accuracy": [0.99]}
     packed = gzip.compress(json.dumps(line).encode() + b"\n")
     (tmp_path / "recorded" / "05.jsonl.gz").write_bytes(packed)
@@ -229,14 +229,14 @@ def test_an_executor_that_is_shut_down_is_named(data):
 
 
 def test_what_is_shipped_is_small_and_still_true(full_data, monkeypatch):
-    folder = Path(sweeps.__file__).parent / "recorded"
-    monkeypatch.setattr(sweeps, "RECORDED", folder)
+    folder = Path(kept.__file__).parent / "recorded"
+    monkeypatch.setattr(kept, "RECORDED", folder)
     assert (folder / "05_hyperparameters.jsonl.gz").stat().st_size < 200_000
     assert sum(path.stat().st_size for path in folder.glob("06_*")) < 300_000
-    known = sweeps._known(jobs.share(full_data)).values()
+    known = kept.known_results(share(full_data)).values()
     assert all(row.data == "full" and row.recorded for row in known)
     assert len(known) > 800
-    quick = sorted(known, key=lambda row: jobs.cost(row.config))[:40:20]
+    quick = sorted(known, key=lambda row: task.cost(row.config))[:40:20]
     for row in quick:
         again = alone(row.config, full_data)
         assert list(row.val_accuracy) == pytest.approx(again, abs=0.005), row.config

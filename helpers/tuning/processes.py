@@ -1,0 +1,110 @@
+"""Where runs are trained: processes of our own, or anybody's executor."""
+
+import math
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+# Forks of this process and OpenMP can deadlock. On Linux a server that has PyTorch
+# loaded and has computed nothing forks at once; elsewhere each process loads it anew.
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+
+NOT_EXECUTOR = (
+    "executor must be a concurrent.futures.Executor, or None for one process per "
+    "core; you gave {found}."
+)
+SHUT_DOWN = (
+    "The executor takes no more work ({text}). Give a new one and run it again; what "
+    "is done is kept."
+)
+
+
+def num_cores():
+    """The cores that this process may use, also where a container has fewer."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no container, or one without a limit
+        pass
+    return max(1, cores)
+
+
+def num_workers(executor):
+    """How many runs an executor trains at the same time."""
+    if hasattr(executor, "_max_workers"):  # those of concurrent.futures
+        return executor._max_workers
+    if hasattr(executor, "_client"):  # Dask's
+        with suppress(Exception):  # one that is closed; a submit will say so
+            return max(1, sum(executor._client.nthreads().values()))
+    return num_cores()
+
+
+def check_executor(executor):
+    """Raise TypeError, with one sentence, for what is neither an executor nor None."""
+    if executor is not None and not hasattr(executor, "submit"):
+        raise TypeError(NOT_EXECUTOR.format(found=type(executor).__name__))
+
+
+def submit(executor, function, *values):
+    """A Future; RuntimeError, with one sentence, where the executor is shut down."""
+    try:
+        return executor.submit(function, *values)
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # each kind of executor has its own
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise RuntimeError(SHUT_DOWN.format(text=text)) from None
+
+
+class Processes:
+    """One process for each core, which end when this ends, whatever they do."""
+
+    def __enter__(self):
+        context = multiprocessing.get_context(START_METHOD)
+        if START_METHOD == "forkserver":
+            # The second is what the first optimizer of a process loads.
+            context.set_forkserver_preload(["helpers.tuning.task", "torch._dynamo"])
+        self._stop = context.Event()
+        self._pool = ProcessPoolExecutor(
+            min(61, num_cores()),  # Windows has no more
+            mp_context=context,
+            initializer=_begin,
+            initargs=(self._stop,),
+        )
+        return self._pool
+
+    def __exit__(self, *error):
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+
+_stop = None  # in a process of ours: whether to give up
+
+
+def told_to_stop():
+    """Whether this is a process of ours that should give its run up."""
+    return _stop is not None and _stop.is_set()
+
+
+def _begin(stop):
+    global _stop
+    _stop = stop
+    # Jupyter's Stop reaches all processes; the first one decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A kernel that is killed must leave no process behind."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

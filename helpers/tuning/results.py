@@ -1,0 +1,134 @@
+"""What a sweep returns: `Results`, and a `Result` for each run."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from helpers.training import Config
+
+RECORDED_FULL = (
+    "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
+    "your bundled sample would give other figures."
+)
+MIXED = (
+    "{count:,} of the {total:,} runs were recorded on all of Fashion-MNIST, which "
+    "isn't here; the others were trained on your bundled sample. The two do not "
+    "compare."
+)
+RECORDED_HERE = "{count:,} of the {total:,} runs were recorded with the course."
+NO_FIELD = "Results can be grouped by a field of Config, such as 'lr', not {name!r}."
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of a sweep.
+
+    config: its Config. data: "full" or "sample", or "full, test" where it is of
+    `data.for_the_test()`. seconds: how long it trained.
+    num_parameters: weights and biases of its model. train_loss: mean loss (nats) of
+    the batches of each epoch. val_loss, val_accuracy: on all validation pictures,
+    after each epoch. val_halves: accuracy on the first and on the second half of
+    them, at the end. train_accuracy: on all training pictures, at the end; None
+    where it failed. reason: why it ended. ok: whether it trained to the end.
+    recorded: whether it came with the course.
+    """
+
+    config: Config
+    data: str
+    seconds: float
+    num_parameters: int
+    train_loss: tuple = ()
+    val_loss: tuple = ()
+    val_accuracy: tuple = ()
+    val_halves: tuple = ()
+    train_accuracy: float | None = None
+    reason: str = ""
+    ok: bool = True
+    recorded: bool = False
+
+    @property
+    def accuracy(self):
+        """Validation accuracy at the end; NaN where there is none."""
+        return self.val_accuracy[-1] if self.val_accuracy else math.nan
+
+
+class Results(Sequence):
+    """What `sweep` returns: a sequence of `Result`, in the order of the configs.
+
+    A run that was not trained, after Stop, is left out.
+    """
+
+    def __init__(self, rows, here="", stopped=""):
+        """here: the data that were asked for. stopped: a sentence after Stop."""
+        self.rows, self._here, self._stopped = list(rows), here, stopped
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        rows = self.rows[index]
+        return Results(rows, self._here) if isinstance(index, slice) else rows
+
+    @property
+    def note(self):
+        """Where they come from, if not from here alone, and whether some are missing;
+        sentences, or ""."""
+        recorded, total = sum(row.recorded for row in self.rows), len(self.rows)
+        sentence = RECORDED_HERE if recorded else ""
+        if self.stand_in:
+            sentence = RECORDED_FULL if recorded == total else MIXED
+        origin = sentence.format(count=recorded, total=total)
+        return " ".join(filter(None, [self._stopped, origin]))
+
+    @property
+    def stand_in(self):
+        """Whether there are runs of other data than were asked for among them."""
+        recorded = any(row.recorded for row in self.rows)
+        return recorded and self._here.startswith("sample")
+
+    def group(self, *names):
+        """{value: Results} for the values of a field of Config; tuples for several."""
+        for name in names:
+            if name not in Config.__dataclass_fields__:
+                raise ValueError(NO_FIELD.format(name=name))
+        groups = {}
+        for row in self.rows:
+            values = tuple(getattr(row.config, name) for name in names)
+            key = values if len(names) > 1 else values[0]
+            groups.setdefault(key, Results([], self._here)).rows.append(row)
+        return groups
+
+    @property
+    def accuracies(self):
+        """The last validation accuracy of every run that has one."""
+        return [row.accuracy for row in self.rows if row.val_accuracy]
+
+    @property
+    def mean(self):
+        """Their mean, NaN if there are none."""
+        return statistics.fmean(self.accuracies) if self.accuracies else math.nan
+
+    @property
+    def spread(self):
+        """(lowest, highest) of them."""
+        values = self.accuracies or [math.nan]
+        return min(values), max(values)
+
+    def __str__(self):
+        lines = [self.note] if self.note else []
+        lines.append("val accuracy  lowest  highest  seeds  parameters  setting")
+        settings = {}
+        for row in self.rows:
+            config = replace(row.config, seed=0)
+            settings.setdefault(config, Results([])).rows.append(row)
+        for config, runs in settings.items():
+            low, high = runs.spread
+            lines.append(
+                f"{runs.mean:12.3f}  {low:6.3f}  {high:7.3f}  {len(runs):5}  "
+                f"{runs[0].num_parameters:10,}  {config}"
+            )
+        lines += [f"{r.config}: {r.reason}" for r in self.rows if not r.ok]
+        return "\n".join(lines)
+
+    __repr__ = __str__

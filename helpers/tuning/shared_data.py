@@ -1,0 +1,92 @@
+"""The data of many runs, for each process once."""
+
+import hashlib
+import os
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from helpers.data import FashionMNIST, Split, load_fashion_mnist
+
+OTHER_DATA = (
+    "the machine that should train it has other data: {found}, not {wanted}; put the "
+    "same Fashion-MNIST there"
+)
+
+
+class Shared:
+    """The data, for each process once.
+
+    Pickled, it is the name of a file; the processes of one machine map that file and
+    share its memory. On another machine they load Fashion-MNIST for themselves.
+    """
+
+    def __init__(self, data):
+        self.data, self.source = data, data.source + ", test" * data.tests
+        self.fingerprint = data_fingerprint(data)
+        self.pid = os.getpid()
+        self._folder = None
+
+    def __reduce__(self):
+        if self._folder is None:
+            folder = tempfile.TemporaryDirectory(
+                prefix="one-line-of-pytorch-", ignore_cleanup_errors=True
+            )
+            splits = [getattr(self.data, name) for name in ("train", "val", "test")]
+            tensors = [(split.images, split.labels) for split in splits]
+            torch.save(tensors, Path(folder.name, "data.pt"))
+            self._folder = folder
+        path = Path(self._folder.name, "data.pt")
+        origin = self.data.source, self.data.location, self.data.tests
+        return _arrived, (str(path), self.fingerprint, origin, self.pid)
+
+
+def _arrived(*what):
+    with _one_at_a_time:  # a worker of a cluster may have several threads
+        return _load(*what)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _load(path, fingerprint, origin, pid):
+    source, location, tests = origin
+    if Path(path).exists():
+        tensors = torch.load(path, mmap=True, weights_only=True)
+        splits = [Split(images, labels) for images, labels in tensors]
+        data = FashionMNIST(*splits, source=source, location=location, tests=tests)
+    else:
+        data = load_fashion_mnist("sample" if source == "sample" else None)
+        data = data.for_the_test() if tests else data
+        if data_fingerprint(data) != fingerprint:
+            raise ValueError(OTHER_DATA.format(found=data, wanted=source))
+    shared = Shared(data)
+    shared.pid = pid
+    return shared
+
+
+_latest = None  # so that the file is made once for many sweeps
+
+
+def share(data):
+    """The `Shared` of this data; the same one if asked again."""
+    global _latest
+    data = data.to("cpu")
+    known = _latest is not None and _latest.data is data
+    # Somebody may have changed the pictures in place.
+    if not known or _latest.fingerprint != data_fingerprint(data):
+        _latest = Shared(data)
+    return _latest
+
+
+def data_fingerprint(data):
+    """A short name for what a run sees: all labels, and one picture in 50."""
+    digest = hashlib.sha256()
+    for split in (data.train, data.val):
+        digest.update(split.labels.numpy().tobytes())
+        digest.update(split.images[::50].numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,54 @@
+"""Pictures of sweeps."""
+
+import pytest
+from pictures import shown
+
+from helpers import Config, plot_grid, plot_losses, plot_sweep
+from helpers.tuning.results import Result, Results
+
+
+@pytest.fixture
+def results():
+    """Two depths and three rates, two seeds each; the seeds lie 0.1 apart."""
+    return Results(
+        Result(
+            Config(lr=lr, num_layers=depth, seed=seed),
+            *("full", 1.0, 1),
+            train_loss=(2.0, 1.0 - lr),
+            val_loss=(2.0, 1.5),
+            val_accuracy=(0.1, 0.5 + lr - 0.1 * depth + 0.1 * seed),
+        )
+        for lr in (0.01, 0.1, 0.3)
+        for depth in (1, 2)
+        for seed in (0, 1)
+    )
+
+
+def test_a_sweep_has_a_line_of_means_for_each_value_and_a_band(results):
+    picture = plot_sweep(results, "lr", by="num_layers", text="Two depths.")
+    shown(picture)
+    (axes,) = picture.figure.axes
+    assert axes.get_xscale() == "log"
+    one, two = (line.get_ydata() for line in axes.lines)
+    assert one == pytest.approx([0.46, 0.55, 0.75]) and two == pytest.approx(one - 0.1)
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (min(band), max(band)) == pytest.approx((0.41, 0.8))
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["num_layers 1", "num_layers 2"]
+
+
+def test_a_grid_has_every_mean_and_frames_the_best(results):
+    picture = plot_grid(results, "lr", "num_layers", "init", "One panel.")
+    shown(picture)
+    (axes,) = picture.figure.axes
+    written = {text.get_text(): text.get_bbox_patch() for text in axes.texts}
+    assert list(written) == [".46", ".55", ".75", ".36", ".45", ".65"]
+    assert [text for text, frame in written.items() if frame] == [".75"]
+
+
+def test_losses_are_drawn_for_both_kinds_of_pictures(results):
+    picture = plot_losses({"all": results}, "Train falls below validation.")
+    shown(picture)
+    train_line, val_line = picture.figure.axes[0].lines
+    assert train_line.get_ydata()[-1] < val_line.get_ydata()[-1] == 1.5
+    assert list(train_line.get_xdata()) == [1, 2]
