@@ -1,6 +1,6 @@
-"""The registration X-ray, live: store a weight in another way, train, look."""
+"""`registration`, live: store a weight in another way, train a step, and look."""
 
-import html
+from html import escape
 from types import SimpleNamespace
 
 import ipywidgets as widgets
@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.controls import button, grid
-from helpers.data import check_data
+from helpers.controls import button, choice, grid
+from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
-from helpers.instruments.registration import registration
+from helpers.instruments.registration import Registration, registration
+from helpers.tables import one_line
 
 BATCH_SIZE = 256
 STEP = "step"
@@ -68,54 +69,58 @@ loss.backward()
 optimizer.step()
 """
 
-TOOLTIPS = {
-    "W1 is": "How the module stores its first weights. A change builds a new module.",
-    "b1 is": "What the first bias is. A change builds a new module.",
-    "optimizer is": "When the optimizer is made. A change builds a new module.",
+W1_TOOLTIP = "How the module stores its first weights. A change builds a new module."
+B1_TOOLTIP = "What the first bias is. A change builds a new module."
+OPTIMIZER_TOOLTIP = "When the optimizer is made. A change builds a new module."
+MENUS = {
+    "W1 is": (W1_CHOICES, W1_TOOLTIP),
+    "b1 is": (B1_CHOICES, B1_TOOLTIP),
+    "optimizer is": (OPTIMIZER_CHOICES, OPTIMIZER_TOOLTIP),
 }
-STEP_TOOLTIP = "One training step on the next 256 pictures, by the code below."
-BUILD_TOOLTIP = "A new module and a new optimizer, by the code below."
+STEP_TOOLTIP = "One training step on the next 256 pictures, with the code below."
+BUILD_TOOLTIP = "A new module and a new optimizer, from the code below."
 CODE_HTML = '<pre style="font-size: 12px; line-height: 1.35">{code}</pre>'
 STATUS_HTML = '<div style="line-height: 18px">{said}</div>'
 BUILT = "Built, not trained yet. Press train one step."
 STEPPED = (
-    "Step {step}, loss {loss:.3f} before it. Changed: {changed}. As before: {same}."
+    "Step {step}: the loss before it was {loss:.3f}. Changed: {changed}. "
+    "Unchanged: {same}."
 )
 NONE = "none"
 FAILED = "It failed. {kind}: {text}."
 PLAIN_TEXT = (
     "Live X-ray: W1 is {w1}, b1 is {b1}, the optimizer is {optimizer}. In JupyterLab, "
-    "run this cell, then choose and press train one step."
+    "run this cell, make your choices, and press train one step."
 )
 
 
-def registration_lab(data):
+def registration_lab(data: FashionMNIST) -> "RegistrationLab":
     """A live X-ray of a 784-256-10 model that you build and train step by step.
 
     data: what `load_fashion_mnist` returns. Menus choose how W1 is stored, what b1
-    is, and when the optimizer is made; a button trains one step. Returns a widget:
-    `report` is the table shown, `wait()` returns when all is done, `close()` ends
-    it. Raises TypeError for other data.
+    is, and when the optimizer is made; a button trains one step. Returns a widget.
+    Raises TypeError for other data.
     """
     check_data(data, "registration_lab(data)")
     return open_in_cell(lambda: RegistrationLab(data))
 
 
 class RegistrationLab(Instrument):
-    """The widget that `registration_lab` returns."""
+    """The widget that `registration_lab` returns; `report` is the table shown."""
 
-    def __init__(self, data):
+    report: Registration
+
+    def __init__(self, data: FashionMNIST) -> None:
         self._train = data.train
         self._menus = [
-            _menu("W1 is", W1_CHOICES),
-            _menu("b1 is", B1_CHOICES),
-            _menu("optimizer is", OPTIMIZER_CHOICES),
+            choice(name, list(choices), next(iter(choices)), tooltip)
+            for name, (choices, tooltip) in MENUS.items()
         ]
         buttons = [
             button("train one step", "step-forward", STEP_TOOLTIP, self._on_step),
-            button("build anew", "undo", BUILD_TOOLTIP, self._on_choice),
+            button("rebuild", "undo", BUILD_TOOLTIP, self._on_choice),
         ]
-        # High enough for the longest text, so that nothing below it moves.
+        # Tall enough for the longest text, so that nothing below it moves.
         self._status = widgets.HTML(layout=widgets.Layout(min_height="40px"))
         self._table = widgets.HTML(layout=widgets.Layout(min_height="266px"))
         self._code = widgets.HTML()
@@ -135,13 +140,13 @@ class RegistrationLab(Instrument):
         self._submit(STEP)
 
     def _work(self, commands):
-        """On the worker's thread: a new module makes all before it superfluous."""
+        """On the worker's thread: what came before a new module no longer counts."""
         builds = [i for i, command in enumerate(commands) if command != STEP]
         for command in commands[builds[-1] if builds else 0 :]:
             try:
                 self._step() if command == STEP else self._build(command)
             except Exception as error:  # the lesson may be that it fails
-                text = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+                text = one_line(error).split(". ")[0].rstrip(".")
                 self._say(FAILED.format(kind=type(error).__name__, text=text))
 
     def _build(self, chosen):
@@ -157,7 +162,7 @@ class RegistrationLab(Instrument):
             torch.manual_seed(0)
             exec(code, self._names)  # what is shown is what runs
         self._steps = 0
-        shown = html.escape(f"{code}\n# train one step\n{TRAIN}")
+        shown = escape(f"{code}\n# train one step\n{TRAIN}")
         self._code.value = CODE_HTML.format(code=shown)
         self._show(None)
         self._say(BUILT)
@@ -184,7 +189,7 @@ class RegistrationLab(Instrument):
         self._table.value = self.report._repr_html_()
 
     def _say(self, sentence):
-        self._status.value = STATUS_HTML.format(said=html.escape(sentence))
+        self._status.value = STATUS_HTML.format(said=escape(sentence))
 
     def _text(self):
         w1, b1, optimizer = self._chosen()
@@ -193,13 +198,3 @@ class RegistrationLab(Instrument):
 
     def _html(self):
         return self.report._repr_html_() + self._code.value
-
-
-def _menu(name, choices):
-    return widgets.Dropdown(
-        options=list(choices),
-        description=name,
-        tooltip=TOOLTIPS[name],
-        style={"description_width": "100px"},
-        layout=widgets.Layout(width="auto"),
-    )

@@ -23,7 +23,7 @@ def shown(opened):
 
 def column(shown, name):
     """The cells of one column, by the name of their row."""
-    return shown.locator(".xray table").first.evaluate(
+    return shown.locator(".registration table").first.evaluate(
         """(table, name) => {
             const [head, ...rows] = [...table.rows].map(
                 (row) => [...row.cells].map((cell) => cell.innerText));
@@ -42,7 +42,7 @@ def choose(shown, menu, choice):
 
 def press(shown, name, step):
     shown.get_by_role("button", name=name).click()
-    expect(shown.get_by_text(f"Step {step}, loss")).to_be_visible()
+    expect(shown.get_by_text(f"Step {step}: the loss")).to_be_visible()
 
 
 def code_top(shown):
@@ -74,7 +74,7 @@ def test_nothing_jumps_and_nothing_is_cut_off(shown):
     expect(shown.get_by_text("Stale: ")).to_be_visible()
     press(shown, "train one step", 1)
     assert code_top(shown) == before
-    table = shown.locator(".xray").first
+    table = shown.locator(".course").first
     assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
     choose(shown, "W1 is", "requires_grad=True inside randn")
     expect(shown.get_by_text("Built, not trained yet.")).to_be_visible()

@@ -93,13 +93,13 @@ CLOSURE = "__closure__[0].cell_contents"
         (
             OrderedDict(a=1, b=weight()).values(),
             "list(x)[1]",
-            "Parameter in a view of a dict",
+            "Parameter in a dict view",
             "nn.ParameterList",
         ),
         (
             {"a": weight()}.items(),
             "list(x)[0][1]",
-            "Parameter in a view of a dict",
+            "Parameter in a dict view",
             "nn.ParameterList",
         ),
         (
@@ -264,8 +264,8 @@ def test_what_is_registered_has_pytorchs_own_name():
     "make",
     [
         lambda: torchvision.models.resnet18(),
-        lambda: torchvision.models.vit_b_16(),
-        lambda: torchvision.models.swin_t(),
+        lambda: torchvision.models.VisionTransformer(32, 16, 2, 2, 8, 16),
+        lambda: torchvision.models.SwinTransformer([4, 4], 8, [2, 2], [1, 2], [2, 2]),
         lambda: nn.LSTM(4, 5, num_layers=2, bidirectional=True),
         lambda: Empty(cell=nn.RNNCell(4, 5), out=nn.Linear(5, 2)),
         lambda: parametrizations.weight_norm(nn.Linear(3, 2)),
@@ -456,7 +456,7 @@ def test_plain_tensors_say_what_becomes_of_them():
     assert "nn.Parameter" not in found["positions"].verdict  # it refuses whole numbers
     assert "gets no gradient" in found["constant"].verdict
     assert "it gets gradients, but isn't in parameters()" in found["with_grad"].verdict
-    assert "it has no .grad, unless" in found["computed"].verdict
+    assert "it has no .grad unless" in found["computed"].verdict
     assert not found["computed"].leaf and found["computed"].requires_grad
 
 
@@ -486,7 +486,7 @@ def test_what_a_hook_computes_anew_may_stay_as_it_is(hook, looked_at):
         with torch.no_grad():
             net.layer(torch.ones(1, 2))
     verdict = rows(net)["layer.weight"].verdict
-    assert "a hook computes it anew" in verdict or "one of them computes it" in verdict
+    assert "a hook recomputes it" in verdict or "one of them recomputes it" in verdict
 
 
 def test_a_constant_without_hooks_hears_nothing_of_hooks():
@@ -500,7 +500,7 @@ def test_a_buffer_with_requires_grad_is_a_surprise():
     handed_over = torch.optim.SGD([net.W, net.b], lr=0.1)
     row = rows(net, handed_over)["b"]
     assert row.in_optimizer and "no optimizer" not in row.verdict
-    assert "an optimizer gets it only if you hand it over by itself" in row.verdict
+    assert "an optimizer has it only if you pass it in separately" in row.verdict
 
 
 # Each cure, applied: (what hides it, what the verdict says, what that makes of it).
@@ -527,7 +527,7 @@ CURED = [
     ),
     (
         lambda p: {"W": p}.values(),
-        "For Parameters in a view of a dict, use nn.ParameterList.",
+        "For Parameters in a dict view, use nn.ParameterList.",
         lambda p: nn.ParameterList({"W": p}.values()),
     ),
     (
@@ -580,22 +580,22 @@ CURED = [
     ),
     (
         lambda p: {3: p},
-        "use nn.ParameterDict. Its keys must then be texts without a dot",
+        "use nn.ParameterDict. Its keys must then be strings without a dot",
         lambda p: nn.ParameterDict({"3": p}),
     ),
     (
         lambda p: {"a.b": holding(p)},
-        "use nn.ModuleDict. Its keys must then be texts without a dot",
+        "use nn.ModuleDict. Its keys must then be strings without a dot",
         lambda p: nn.ModuleDict({"a_b": holding(p)}),
     ),
     (
         lambda p: {"keys": p},
-        "no names that nn.ModuleDict has itself, such as 'keys'.",
+        "not names that nn.ModuleDict itself uses, such as 'keys'.",
         lambda p: nn.ParameterDict({"my_keys": p}),
     ),
     (
         lambda p: [{(0, 1): p}],
-        "nn.ModuleList, nn.ParameterDict. Its keys must then be texts",
+        "nn.ModuleList, nn.ParameterDict. Its keys must then be strings",
         lambda p: nn.ModuleList([nn.ParameterDict({"0-1": p})]),
     ),
     (
@@ -718,8 +718,8 @@ def test_a_parameter_whose_backward_is_still_to_come_is_not_called_unused(change
     if change == "replaced":
         net[1] = nn.Linear(2, 2)
     verdict = rows(net)["1.weight"].verdict
-    assert "since it was made, unfrozen or last cleared" in verdict
-    assert "If that stays so after the next backward" in verdict
+    assert "since it was created, unfrozen or last cleared" in verdict
+    assert "If it still has none after the next backward" in verdict
     net(torch.ones(1, 2)).sum().backward()
     assert rows(net)["1.weight"].verdict == ""
 
@@ -787,10 +787,14 @@ def test_names_are_escaped():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (([1],), TypeError, "needs an nn.Module first"),
-        ((nn.Linear,), TypeError, "make one of it first: Linear(...)"),
+        (([1],), TypeError, "needs an nn.Module as its first argument"),
+        ((nn.Linear,), TypeError, "create one first: Linear(...)"),
         ((nn.ReLU(),), ValueError, "This ReLU has no tensors at all"),
-        ((nn.Linear(2, 2), "sgd"), TypeError, "needs an optimizer second"),
+        (
+            (nn.Linear(2, 2), "sgd"),
+            TypeError,
+            "needs an optimizer as its second argument",
+        ),
         ((nn.Linear(2, 2), None, "yes"), TypeError, "before= needs"),
     ],
 )
@@ -874,11 +878,11 @@ def status(shown):
     ],
 )
 def test_each_way_to_store_w1(shown, choice, trained):
-    assert choice in [option for option in menu(shown, "W1 is").options]
+    assert choice in [value for _, value in menu(shown, "W1 is").options]
     choose(shown, "W1 is", choice)
     press(shown, "train one step")
     assert changed(shown) == {"b1", "W2", "b2"} | trained
-    assert "Step 1, loss 2.30" in status(shown)
+    assert "Step 1: the loss before it was 2.30" in status(shown)
 
 
 def test_a_frozen_bias_and_a_replaced_layer(shown):
@@ -888,7 +892,7 @@ def test_a_frozen_bias_and_a_replaced_layer(shown):
     press(shown, "train one step")
     assert changed(shown) == {"W1", "b2"}
     assert "Step 2" in status(shown)
-    press(shown, "build anew")
+    press(shown, "rebuild")
     assert {row.changed for row in shown.report.rows} == {None}
 
 
@@ -898,7 +902,7 @@ def test_the_step_is_the_one_in_the_code(shown, data):
     X, y = data.train.images[:256], data.train.labels[:256]
     loss = F.cross_entropy(torch.relu(X @ W1) @ W2, y)
     press(shown, "train one step")
-    assert f"loss {loss.item():.3f}" in status(shown)
+    assert f"the loss before it was {loss.item():.3f}" in status(shown)
     code = shown.children[4].value
     assert "self.W1 = nn.Parameter(torch.randn(784, 256) * 0.01)" in code
 

@@ -1,0 +1,172 @@
+"""What `registration` returns: a row for each tensor, as objects, text and HTML."""
+
+import weakref
+from dataclasses import dataclass
+from html import escape
+
+from torch import nn
+
+from helpers.instruments.registration.verdicts import STALE
+from helpers.instruments.registration.walk import PARAMETER
+from helpers.palette import ORANGE
+from helpers.tables import Row, as_html, as_text, page
+
+FOLD_FROM = 60  # rows; more are folded by module in HTML
+SIGN = "!"
+HEADERS = {  # field of TensorRow -> the name of its column
+    "name": "name",
+    "shape": "shape",
+    "kind": "kind",
+    "registered": "registered",
+    "requires_grad": "requires_grad",
+    "in_optimizer": "in optimizer",
+    "has_gradient": "has .grad",
+    "leaf": "leaf",
+    "in_state_dict": "in state_dict",
+    "moves": "moves (.to)",
+    "changed": "changed",
+}
+ANSWERS = {True: "yes", False: "no", None: "-"}
+NO_SHAPE = "not yet"
+
+TOTALS = (
+    "Registered Parameters: {parameters} ({numbers:,} numbers, {trainable:,} of them "
+    "require grad). Buffers: {buffers}. Tensors not registered: {hidden}."
+)
+LOOK = "Rows to look at: {surprises}, marked with {sign}."
+FINE = "Nothing to look at: every row is as you would expect."
+FOLDED = "{name} (tensors: {rows})"
+FOLDED_LOOK = "{name} (tensors: {rows}; marked with {sign}: {surprises})"
+OWN = "in the module itself"  # in place of the name of a part
+
+# Where a page takes away style sheets, as GitHub does, a plain table remains.
+STYLE = f"""<style>
+.registration {{font-size: 12px}}
+.registration table {{font-size: 12px}}
+.registration th, .registration td {{padding: 1px 6px !important; line-height: 16px}}
+.registration th {{white-space: normal}}
+.registration td:nth-child(3) {{font-family: var(--jp-code-font-family, monospace)}}
+.registration tr.marked, .registration tr.marked:hover
+  {{background: {ORANGE}1f !important}}
+.registration tr.marked td:nth-child(2) {{font-weight: bold}}
+.registration tr.said td {{white-space: normal; font-weight: normal}}
+.registration details {{margin-left: 12px}}
+</style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRow:
+    """One tensor.
+
+    name: as in `named_parameters()` where PyTorch has a name for it, else as in
+    Python. shape: None while it is lazy. kind: in words. The columns are True,
+    False or None (not asked). verdict: whole sentences, "" where nothing is
+    surprising. numbers: how many it holds. checksum: of these numbers, or None
+    where there are none to read.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    kind: str
+    registered: bool
+    requires_grad: bool
+    in_optimizer: bool | None
+    has_gradient: bool
+    leaf: bool
+    in_state_dict: bool
+    moves: bool
+    changed: bool | None
+    verdict: str
+    numbers: int
+    checksum: int | None
+
+    def cells(self) -> list[str]:
+        """The texts of its columns."""
+        shape = NO_SHAPE if self.shape is None else str(self.shape)
+        flags = [ANSWERS[getattr(self, name)] for name in list(HEADERS)[3:]]
+        return [self.name, shape, self.kind, *flags]
+
+
+class Registration:
+    """What `registration` returns: a table in a notebook and under `str()`.
+
+    rows: one for each tensor. surprises: those that have a verdict. module: a weak
+    reference to what it reports on.
+    """
+
+    def __init__(self, rows: list[TensorRow], module: nn.Module) -> None:
+        self.rows = rows
+        self.surprises = [row for row in rows if row.verdict]
+        self.module = weakref.ref(module)
+
+    @property
+    def totals(self) -> str:
+        """One line that counts."""
+        own = [row for row in self.rows if row.registered]
+        parameters = [row for row in own if row.kind == PARAMETER]
+        return TOTALS.format(
+            parameters=len(parameters),
+            numbers=sum(row.numbers for row in parameters),
+            trainable=sum(row.numbers for row in parameters if row.requires_grad),
+            buffers=len(own) - len(parameters),
+            hidden=sum(STALE not in row.verdict for row in self.rows) - len(own),
+        )
+
+    def _closing(self):
+        look = LOOK.format(surprises=len(self.surprises), sign=SIGN)
+        return [self.totals, look if self.surprises else FINE]
+
+    def __str__(self):
+        cells = (row.cells() for row in self.rows)
+        header, *table = as_text(list(HEADERS.values()), cells).splitlines()
+        lines = [f"  {header}"]
+        for row, line in zip(self.rows, table):
+            lines.append(f"{SIGN if row.verdict else ' '} {line}")
+            if row.verdict:
+                lines.append(f"     {row.verdict}")
+        return "\n".join([*lines, "", *self._closing()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        fold = len(self.rows) > FOLD_FROM
+        body = _folded(self.rows, 0) if fold else _table(self.rows)
+        closing = "".join(f"<p>{escape(line)}</p>" for line in self._closing())
+        return page(STYLE, f'<div class="registration">{body}{closing}</div>')
+
+
+def _table(rows):
+    lines = []
+    for row in rows:
+        if row.verdict:
+            lines.append(Row([SIGN, *row.cells()], "marked"))
+            lines.append(Row(["", row.verdict], "marked said"))
+        else:
+            lines.append(Row(["", *row.cells()]))
+    return as_html(["", *HEADERS.values()], lines)
+
+
+def _folded(rows, depth):
+    """Rows under the names of their modules; one with a surprise is open.
+
+    depth: how many modules around them are named already.
+    """
+    groups = {}
+    for row in rows:
+        parts = row.name.split(".")
+        name = parts[depth] if len(parts) > depth + 1 else OWN
+        groups.setdefault(name, []).append(row)
+    if len(groups) == 1:
+        return _table(rows) if OWN in groups else _folded(rows, depth + 1)
+    folded = []
+    for name, group in groups.items():
+        marked = sum(bool(row.verdict) for row in group)
+        sentence = FOLDED_LOOK if marked else FOLDED
+        title = sentence.format(name=name, rows=len(group), surprises=marked, sign=SIGN)
+        long = len(group) > FOLD_FROM and name != OWN
+        inner = _folded(group, depth + 1) if long else _table(group)
+        folded.append(
+            f"<details{' open' if marked else ''}>"
+            f"<summary>{escape(title)}</summary>{inner}</details>"
+        )
+    return "".join(folded)

@@ -1,0 +1,171 @@
+"""What is surprising about a tensor, in whole sentences, and what would register it."""
+
+import torch
+from torch import nn
+
+from helpers.instruments.registration import walk
+from helpers.instruments.registration.walk import Found, Place
+
+OPTIMIZER = "an optimizer"  # holds a tensor that the module no longer has
+KIND_IN = "{kind} in {holder}"
+KIND_OF_MODULE_IN = "{kind} of a module in {holder}"
+
+# Verdicts. {kind} is the row's own, as above.
+UNKNOWN = "{kind}: the module does not know it. {cure}"
+WITH_GRAD = (
+    "{kind} with requires_grad: it gets gradients, but isn't in parameters() and is "
+    "neither saved nor moved. Register it as an nn.Parameter."
+)
+COMPUTED = (
+    "{kind}, computed from others (not a leaf): it has no .grad unless you called "
+    "retain_grad(), and it is neither saved nor moved. Unless forward or a hook "
+    "recomputes it from Parameters each time, register it as an nn.Parameter."
+)
+CONSTANT = (
+    "{kind}: it gets no gradient and is neither saved nor moved. To train it, register "
+    "it as an nn.Parameter; to save and move it, use register_buffer."
+)
+WHOLE_NUMBERS = (
+    "{kind}: it is neither saved nor moved. To save and move it, use register_buffer."
+)
+MAY_BE_SET = (
+    "This module has hooks that run before forward. If one of them recomputes it each "
+    "time, as pruning does, leave it as it is."
+)
+BUFFER_WITH_GRAD = (
+    "A buffer with requires_grad: it isn't in parameters(), so an optimizer has it "
+    "only if you pass it in separately. To train it, use nn.Parameter."
+)
+NOT_HELD = "It requires grad, but the optimizer does not hold it: no step changes it."
+UNUSED = (
+    "Other Parameters have gradients; this one doesn't. No backward has computed one "
+    "since it was created, unfrozen or last cleared. If it still has none after the "
+    "next backward, the loss does not depend on it, or detach or no_grad cuts it off."
+)
+FROZEN = "Frozen: it gets no gradient and stays as it is."
+FROZEN_WITH_GRAD = (
+    "Frozen, but it still has a gradient, so the next step of an optimizer that holds "
+    "it changes it. Set its .grad to None."
+)
+SHARED = "Shared: the same Parameter as {names}, counted once."
+LAZY = "Lazy: it gets its shape from the first batch."
+META = "On the meta device: it has a shape, but no numbers."
+STALE = (
+    "Stale: the optimizer holds it, but it isn't in this module, or no longer is. If "
+    "you replaced it, create the optimizer after the last change to the module."
+)
+
+# What registers it. {name} is one of NAMES, {names} are several.
+PARAMETERS_IN = "For Parameters in {holder}, use {name}."
+MODULES_IN = "For modules in {holder}, use {name}."
+OBJECT_OUTSIDE = "Make that object an nn.Module."
+NESTED = "To register it, make every level a module, from the outside in: {names}."
+KEYS = (
+    "Its keys must then be strings without a dot, and not names that nn.ModuleDict "
+    "itself uses, such as 'keys'."
+)
+ON_SELF = "Set it on self in __init__."
+NOT_ON_CLASS = "Set it on self in __init__, not on the class."
+IN_LIST = ("nn.ModuleList", "nn.ParameterList")
+IN_DICT = ("nn.ModuleDict", "nn.ParameterDict")
+NAMES = {  # level -> what takes modules in its place, and what takes Parameters
+    **dict.fromkeys(("a list", "a tuple", "a set", "a dict view"), IN_LIST),
+    **dict.fromkeys(("a dict", walk.ODD_DICT), IN_DICT),
+    walk.OBJECT: ("nn.Module", "nn.Module"),
+}
+MANY = 4  # names in a sentence
+BETWEEN = "..."  # stands for all others
+
+
+def kind(place: Place) -> str:
+    """What the tensor there is and what hides it, in words."""
+    if place.holder in (None, walk.NOTHING, OPTIMIZER):
+        return place.what
+    template = KIND_OF_MODULE_IN if walk.MODULE in place.levels else KIND_IN
+    return template.format(kind=place.what, holder=place.holder)
+
+
+def has_gradient(tensor: torch.Tensor) -> bool:
+    """Whether .grad holds something; asking other tensors than these would warn."""
+    return (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None
+
+
+def is_lazy(tensor: torch.Tensor) -> bool:
+    """Whether it has no shape yet."""
+    return isinstance(tensor, nn.parameter.UninitializedTensorMixin)
+
+
+def verdict(found: Found, in_optimizer: bool | None, after_backward: bool) -> str:
+    """Whole sentences on what would surprise a learner, or "".
+
+    in_optimizer: None if no optimizer was given. after_backward: whether any
+    registered Parameter has a gradient.
+    """
+    tensor, place = found.tensor, found.places[0]
+    said = [LAZY] if is_lazy(tensor) else [META] if tensor.is_meta else []
+    if place.holder == OPTIMIZER:
+        said.append(STALE)
+    elif place.holder is None:
+        said += _on_registered(found, in_optimizer, after_backward)
+    else:
+        said += _on_hidden(tensor, place)
+    return " ".join(said)
+
+
+def _on_registered(found, in_optimizer, after_backward):
+    tensor, has_grad = found.tensor, has_gradient(found.tensor)
+    if found.places[0].what != walk.PARAMETER:
+        if tensor.requires_grad:
+            yield BUFFER_WITH_GRAD
+        return
+    if not tensor.requires_grad:
+        may_step = has_grad and in_optimizer is not False
+        yield FROZEN_WITH_GRAD if may_step else FROZEN
+    elif in_optimizer is False:
+        yield NOT_HELD
+    elif after_backward and not has_grad:
+        yield UNUSED
+    names = [other.name for other in found.places[1:] if other.holder is None]
+    if names:
+        yield SHARED.format(names=", ".join(names))
+
+
+def _on_hidden(tensor, place):
+    what = kind(place)
+    what = what[0].upper() + what[1:]
+    can_train = tensor.is_floating_point() or tensor.is_complex()
+    if place.what != walk.TENSOR:
+        yield UNKNOWN.format(kind=what, cure=_cure(place))
+    elif not tensor.is_leaf:
+        yield COMPUTED.format(kind=what)
+    elif tensor.requires_grad:
+        yield WITH_GRAD.format(kind=what)
+    elif not can_train:
+        yield WHOLE_NUMBERS.format(kind=what)
+    else:
+        yield CONSTANT.format(kind=what)
+        if place.levels[-1:] == (walk.HOOKED,):
+            yield MAY_BE_SET
+
+
+def _cure(place):
+    """What registers a Parameter, or the module it belongs to, that is hidden there."""
+    if walk.CLASS in place.levels:
+        return NOT_ON_CLASS
+    way = [level for level in place.levels if level not in (walk.MODULE, walk.HOOKED)]
+    if not way or not all(level in NAMES for level in way):
+        return ON_SELF
+    of_module = place.levels[-1] == walk.MODULE
+    names = [NAMES[level][0] for level in way]
+    if not of_module:
+        names[-1] = NAMES[way[-1]][1]
+    if len(names) > MANY:
+        names[1:-1] = [BETWEEN]
+    if way == [walk.OBJECT]:
+        cure = OBJECT_OUTSIDE
+    elif len(way) > 1:
+        cure = NESTED.format(names=", ".join(names))
+    else:
+        cure = MODULES_IN if of_module else PARAMETERS_IN
+        cure = cure.format(holder=place.holder, name=names[0])
+    return f"{cure} {KEYS}" if walk.ODD_DICT in way else cure
