@@ -35,22 +35,22 @@ def factor_by_factor(lo, hi, count):
     return grid
 
 
-@wrong("5.1", "equal differences")
+@wrong("5.1", "They have equal differences")
 def an_even_grid(lo, hi, count):
     return [lo + (hi - lo) * i / (count - 1) for i in range(count)]
 
 
-@wrong("5.1", "the next one would be hi")
+@wrong("5.1", "The next one would be hi")
 def as_many_gaps_as_numbers(lo, hi, count):
     return [lo * (hi / lo) ** (i / count) for i in range(count)]
 
 
-@wrong("5.1", "the first one has to be lo")
+@wrong("5.1", "The first one has to be lo")
 def starts_one_late(lo, hi, count):
     return [lo * (hi / lo) ** ((i + 1) / count) for i in range(count)]
 
 
-@wrong("5.1", "these are the exponents")
+@wrong("5.1", "These are the exponents")
 def forgets_to_come_back(lo, hi, count):
     return torch.linspace(math.log10(lo), math.log10(hi), count).tolist()
 
@@ -85,7 +85,7 @@ def three_decimals(lo, hi, count):
     return [round(value, 3) for value in by_exponents(lo, hi, count)]
 
 
-@wrong("5.1", "I got 0.001, 0.002, 0.004, 0.008: they do not end at hi")
+@wrong("5.1", "I got 0.001, 0.002, 0.004, 0.008. They do not end at hi")
 def doubles(lo, hi, count):
     return [lo * 2**i for i in range(count)]
 
@@ -143,17 +143,17 @@ def by_halves(budget, num_layers):
     return torch.tensor(low)
 
 
-@wrong("5.2", "for 101,765 parameters and 1 hidden layer(s) you said 128")
+@wrong("5.2", "for 101,765 parameters and num_layers=1 you said 128")
 def no_biases_of_the_scores(budget, num_layers):
     return from_above(budget + 10, num_layers)
 
 
-@wrong("5.2", "for 900 parameters and 1 hidden layer(s) you said 2")
+@wrong("5.2", "for 900 parameters and num_layers=1 you said 2")
 def at_least_two(budget, num_layers):
     return max(2, from_above(budget, num_layers))
 
 
-@wrong("5.2", "you said 0, and there would be room for one unit")
+@wrong("5.2", "you said 0, but there is room for at least one unit")
 def none_at_all(budget, num_layers):
     return budget // 10**6
 
@@ -163,7 +163,7 @@ def width_and_layers(budget, num_layers):
     return torch.tensor([from_above(budget, num_layers), num_layers])
 
 
-@wrong("5.2", "for 101,700 parameters and 1 hidden layer(s) you said 64, but 65")
+@wrong("5.2", "65 units would fit too")
 def a_power_of_two(budget, num_layers):
     return 2 ** int(math.log2(from_above(budget, num_layers)))
 
@@ -174,7 +174,7 @@ def forgets_biases(budget, num_layers):
     return next(fits)
 
 
-@wrong("5.2", "the same as for one layer")
+@wrong("5.2", "the same for one layer")
 def forgets_the_layers(budget, num_layers):
     return (budget - 10) // 795
 
@@ -184,7 +184,7 @@ def the_first_that_does_not_fit(budget, num_layers):
     return next(w for w in itertools.count(1) if count(w, num_layers) > budget)
 
 
-@wrong("5.2", "a model of exactly the budget fits")
+@wrong("5.2", "A model of exactly the budget fits")
 def strictly_below(budget, num_layers):
     return next(w for w in range(1000, 0, -1) if count(w, num_layers) < budget)
 
@@ -225,7 +225,7 @@ def from_accuracies(groups):
     return best, {v for v, runs in groups.items() if max(runs.accuracies) >= least}
 
 
-@wrong("5.3", "a mean of 0.665 only")
+@wrong("5.3", "a mean of only 0.665")
 def the_luckiest_seed(groups):
     best = max(groups, key=lambda value: groups[value].spread[1])
     return best, [best]
@@ -264,7 +264,7 @@ def within_one_point_of_the_range(groups):
     return best, [v for v, runs in groups.items() if runs.spread[1] >= least]
 
 
-@wrong("5.3", "share just one number")
+@wrong("5.3", "share only one number")
 def strictly_above(groups):
     best = max(groups, key=lambda value: groups[value].mean)
     least = groups[best].spread[0]
@@ -284,19 +284,19 @@ def by_what_does_not_overlap(groups):
     return [best, tuple(v for v in groups if v not in apart)]
 
 
-@wrong("5.3", "1.0 is the best, whose seeds got 0.20, 0.91 and 0.885")
+@wrong("5.3", "1.0 is the best. Its seeds got 0.20, 0.91 and 0.885")
 def by_the_median(groups):
     best = max(groups, key=lambda v: statistics.median(groups[v].accuracies))
     return best, a_loop(groups)[1]
 
 
-@wrong("5.3", "among yours I found [1.0]")
+@wrong("5.3", "yours include [1.0]")
 def lists_as_rivals(groups):
     best, rivals = a_loop(groups)
     return best, [[value] for value in rivals]
 
 
-@wrong("5.3", "among yours I found an object of type Results")
+@wrong("5.3", "yours include an object of type Results")
 def the_runs_of_the_rivals(groups):
     best, rivals = a_loop(groups)
     return best, [groups[value] for value in rivals]
@@ -353,7 +353,7 @@ def as_a_number_of_numpy(val_loss, patience):
 @right("5.4")
 def the_lowest_up_to_the_stop(val_loss, patience):
     best, waited = float("inf"), 0
-    for stop, loss in enumerate(val_loss, start=1):
+    for stop, loss in enumerate(val_loss, start=1):  # noqa: B007
         waited = 0 if loss < best else waited + 1
         best = min(best, loss)
         if waited >= patience:
@@ -373,17 +373,17 @@ def counted(val_loss, patience, ties=False, begin_anew=True):
     return best_epoch
 
 
-@wrong("5.4", "you stopped one epoch late")
+@wrong("5.4", "You stopped one epoch late")
 def more_than_patience(val_loss, patience):
     return counted(val_loss, patience + 1)
 
 
-@wrong("5.4", "with patience 3 you said 2: you stopped after fewer than three")
+@wrong("5.4", "with patience 3 you said 2. You stopped after fewer than three")
 def always_two(val_loss, patience):
     return counted(val_loss, 2)
 
 
-@wrong("5.4", "with patience 1 one epoch without a new lowest loss, epoch 3, ends it")
+@wrong("5.4", "With patience 1, one epoch without a new lowest loss is enough: epoch 3")
 def patience_of_two_at_least(val_loss, patience):
     return counted(val_loss, max(2, patience))
 
@@ -393,18 +393,18 @@ def never_begins_anew(val_loss, patience):
     return counted(val_loss, patience, begin_anew=False)
 
 
-@wrong("5.4", "the 0.5 of epoch 3 is no new lowest loss")
+@wrong("5.4", "The 0.5 of epoch 3 is not a new lowest loss")
 def takes_ties(val_loss, patience):
     return counted(val_loss, patience, ties=True)
 
 
-@wrong("5.4", "there is no epoch 0")
+@wrong("5.4", "There is no epoch 0")
 def epoch_0_at_first(val_loss, patience):
     best = counted(val_loss, patience)
     return 0 if best == 1 else best
 
 
-@wrong("5.4", "with patience 3 you said 3; the lowest loss up to the stop")
+@wrong("5.4", "with patience 3 you said 3. The lowest loss up to the stop")
 def patience_before_the_end(val_loss, patience):
     best = counted(val_loss, patience)
     return min(best, len(val_loss) - patience)
@@ -420,12 +420,12 @@ def counts_from_zero(val_loss, patience):
     return with_a_counter(val_loss, patience) - 1
 
 
-@wrong("5.4", "you said 5: there the training stops")
+@wrong("5.4", "you said 5. That is where training stops")
 def where_it_stops(val_loss, patience):
     return with_a_counter(val_loss, patience) + patience
 
 
-@wrong("5.4", "you stopped in epoch 3, after one epoch")
+@wrong("5.4", "You stopped in epoch 3, after one epoch")
 def without_patience(val_loss, patience):
     return with_a_counter(val_loss, 1)
 
@@ -442,7 +442,7 @@ def rises_in_a_row(val_loss, patience):
     return best + 1
 
 
-@wrong("5.4", "also one that never stops")
+@wrong("5.4", "even one that never stops")
 def none_if_it_never_stops(val_loss, patience):
     best = 0
     for i, loss in enumerate(val_loss):
@@ -452,7 +452,7 @@ def none_if_it_never_stops(val_loss, patience):
             return best + 1
 
 
-@wrong("5.4", "that is a loss, and not its epoch")
+@wrong("5.4", "That is a loss, not its epoch")
 def the_loss_itself(val_loss, patience):
     return val_loss[with_a_counter(val_loss, patience) - 1]
 
@@ -505,7 +505,7 @@ def fewest_parameters(groups, least):
     return min(fine, key=lambda key: groups[key][0].num_parameters)
 
 
-@wrong("5.5", "(A hundredth part of 0.900 would be less than that.)")
+@wrong("5.5", "(One percent of 0.900 would be less than 0.01.)")
 def a_share_of_the_best(groups, margin):
     best = max(runs.mean for runs in groups.values())
     return fewest_parameters(groups, best * (1 - margin))
@@ -529,7 +529,7 @@ def how_many_parameters(groups, margin):
     return groups[by_sorting(groups, margin)][0].num_parameters
 
 
-@wrong("5.5", "but with 0.5, where every one of them is good enough")
+@wrong("5.5", "but with 0.5, where every setting is good enough")
 def a_small_margin_at_most(groups, margin):
     return by_sorting(groups, min(margin, 0.02))
 
@@ -548,14 +548,14 @@ def by_the_luckiest_seed(groups, margin):
     return min(fine, key=lambda key: groups[key][0].num_parameters)
 
 
-@wrong("5.5", "0.890 is the least that is fine")
+@wrong("5.5", "anything from 0.890 up is good enough")
 def margin_doubled(groups, margin):
     best = max(runs.mean for runs in groups.values())
     fine = [key for key, runs in groups.items() if runs.mean >= best - 2 * margin]
     return min(fine, key=lambda key: groups[key][0].num_parameters)
 
 
-@wrong("5.5", "although it has more units")
+@wrong("5.5", "although its layer has more units")
 def fewest_units(groups, margin):
     best = max(runs.mean for runs in groups.values())
     fine = [key for key, runs in groups.items() if runs.mean >= best - margin]
@@ -669,7 +669,7 @@ def the_whole_grid(score, choices, start):
     return max(settings, key=score)
 
 
-@wrong("5.6", "lr stood at its start")
+@wrong("5.6", "lr was at its start")
 def forgets_what_it_found(score, choices, start):
     return {
         name: max(values, key=lambda value: score({**start, name: value}))
