@@ -47,17 +47,17 @@ def one_name_less(space):
     return len(values) * one_name_less(dict(rest))
 
 
-@wrong("6.1", "that is their sum")
+@wrong("6.1", "That is their sum")
 def sum_of_lengths(space):
     return sum(len(values) for values in space.values())
 
 
-@wrong("6.1", "how many hyperparameters there are")
+@wrong("6.1", "That is how many hyperparameters there are")
 def number_of_names(space):
     return len(space)
 
 
-@wrong("6.1", "if all lists were equally long")
+@wrong("6.1", "only if all lists were equally long")
 def a_power(space):
     return max(len(values) for values in space.values()) ** len(space)
 
@@ -90,7 +90,7 @@ def only_three_names(space):
     return len(a) * len(b) * len(c)
 
 
-@wrong("6.1", "has no value at all you said 2")
+@wrong("6.1", "no setting can be made; you said 2")
 def skips_what_is_empty(space):
     return math.prod(len(values) or 1 for values in space.values())
 
@@ -103,7 +103,7 @@ def empties_the_space(space):
     return count
 
 
-@wrong("6.1", "changed a list inside of what it was given")
+@wrong("6.1", "empties_the_lists changed a list inside its input")
 def empties_the_lists(space):
     count = 1
     for values in space.values():
@@ -133,7 +133,7 @@ def from_zero(space):
     return count
 
 
-@wrong("6.1", "you said 4: that is the length of one list alone")
+@wrong("6.1", "you said 4. That is the length of one list alone")
 def returns_in_the_loop(space):
     for values in space.values():
         return len(values)
@@ -173,22 +173,22 @@ def as_a_tensor(rng, low, high):
     return torch.tensor(by_natural_logs(rng, low, high), dtype=torch.float64)
 
 
-@wrong("6.2", "that is uniform, and not log-uniform")
+@wrong("6.2", "That is uniform, not log-uniform")
 def uniform(rng, low, high):
     return rng.uniform(low, high)
 
 
-@wrong("6.2", "these are logarithms of learning rates")
+@wrong("6.2", "These are logarithms of learning rates")
 def the_exponent(rng, low, high):
     return rng.uniform(math.log10(low), math.log10(high))
 
 
-@wrong("6.2", "got numbers from 0.018 to 0.37: the way back had another base")
+@wrong("6.2", "got numbers from 0.018 to 0.37. You took the logarithm to one base")
 def there_by_10_and_back_by_e(rng, low, high):
     return math.exp(rng.uniform(math.log10(low), math.log10(high)))
 
 
-@wrong("6.2", "to 0.005: the way back had another base")
+@wrong("6.2", "to 0.005. You took the logarithm to one base")
 def there_by_e_and_back_by_10(rng, low, high):
     return 10 ** rng.uniform(math.log(low), math.log(high))
 
@@ -203,7 +203,7 @@ def in_single_precision(rng, low, high):
     return np.float32(2 ** rng.uniform(math.log2(low), math.log2(high)))
 
 
-@wrong("6.2", "lay below 0.00316, the middle on a log scale")
+@wrong("6.2", "were below 0.00316, the middle on a log scale")
 def even_within_each_power(rng, low, high):
     first, last = round(math.log10(low)), round(math.log10(high))
     return rng.uniform(1, 10) * 10 ** rng.randint(first, last - 1)
@@ -214,39 +214,39 @@ def four_decimals(rng, low, high):
     return round(by_logs_to_base_10(rng, low, high), 4)
 
 
-@wrong("6.2", "got numbers from 2.4e-08 to 0.0001: that leaves the range")
+@wrong("6.2", "got numbers from 2.4e-08 to 0.0001. That leaves the range")
 def forgets_the_power(rng, low, high):
     return high * (low / high) * rng.random()
 
 
-@wrong("6.2", "of 2,000 draws between 0.0001 and 0.1, 1,789 lay below")
+@wrong("6.2", "of 2,000 draws between 0.0001 and 0.1, 1,789 were below")
 def one_over_uniform(rng, low, high):
     return 1 / rng.uniform(1 / high, 1 / low)
 
 
-@wrong("6.2", "got numbers from 5.5e-06 to 4: that leaves the range")
+@wrong("6.2", "got numbers from 5.5e-06 to 4. That leaves the range")
 def log_normal(rng, low, high):
     middle = (math.log(low) + math.log(high)) / 2
     return math.exp(rng.gauss(middle, 2))
 
 
-@wrong("6.2", "rng is where it was before")
+@wrong("6.2", "after 2,000 draws rng has not moved")
 def from_python_s_own_numbers(rng, low, high):
     return low * (high / low) ** random.random()
 
 
-@wrong("6.2", "the same number, 0.0341, each time")
+@wrong("6.2", "the same number each time: 0.0341")
 def seeds_each_time(rng, low, high):
     rng.seed(0)
     return by_logs_to_base_10(rng, low, high)
 
 
-@wrong("6.2", "the same number, 0.00316, each time")
+@wrong("6.2", "the same number each time: 0.00316")
 def the_middle(rng, low, high):
     return math.sqrt(low * high)
 
 
-@wrong("6.2", "gave two different rows of numbers")
+@wrong("6.2", "gave different numbers the second time")
 def a_little_of_both(rng, low, high):
     share = (rng.random() + random.random()) % 1
     return low * (high / low) ** share
@@ -308,12 +308,12 @@ def by_pairs_of_mean_and_setting(accuracies):
     return means[max(means)]
 
 
-@wrong("6.3", "halfway between its lowest and its highest seed")
+@wrong("6.3", "Halfway between its lowest and its highest seed")
 def by_the_middle_of_the_range(accuracies):
     return max(accuracies, key=lambda key: max(accuracies[key]) + min(accuracies[key]))
 
 
-@wrong("6.3", "no last seed is higher")
+@wrong("6.3", "No setting has a higher last seed")
 def by_the_last_seed(accuracies):
     return max(accuracies, key=lambda key: accuracies[key][-1])
 
@@ -323,14 +323,14 @@ def by_the_first_seed(accuracies):
     return max(accuracies, key=lambda key: accuracies[key][0])
 
 
-@wrong("6.3", "with 2, 1 and 3 seeds, you chose 1")
+@wrong("6.3", "from 2, 1 and 3 seeds; you chose 1")
 def one_seed_too_few(accuracies):
     return max(
         accuracies, key=lambda k: sum(accuracies[k]) / max(1, len(accuracies[k]) - 1)
     )
 
 
-@wrong("6.3", "one lucky seed")
+@wrong("6.3", "One seed was lucky")
 def the_luckiest_seed(accuracies):
     return max(accuracies, key=lambda setting: max(accuracies[setting]))
 
@@ -340,7 +340,7 @@ def by_sum(accuracies):
     return max(accuracies, key=lambda setting: sum(accuracies[setting]))
 
 
-@wrong("6.3", "the highest of the lowest seeds")
+@wrong("6.3", "the highest of all lowest seeds")
 def the_most_careful(accuracies):
     return max(accuracies, key=lambda setting: min(accuracies[setting]))
 
@@ -350,7 +350,7 @@ def by_median(accuracies):
     return max(accuracies, key=lambda setting: statistics.median(accuracies[setting]))
 
 
-@wrong("6.3", "the worst of all")
+@wrong("6.3", "That is the worst of all")
 def the_lowest(accuracies):
     return min(accuracies, key=lambda setting: statistics.fmean(accuracies[setting]))
 
@@ -360,7 +360,7 @@ def the_accuracy_itself(accuracies):
     return max(statistics.fmean(seeds) for seeds in accuracies.values())
 
 
-@wrong("6.3", "with 2, 1 and 3 seeds, you chose 3")
+@wrong("6.3", "from 2, 1 and 3 seeds; you chose 3")
 def always_three_seeds(accuracies):
     return max(accuracies, key=lambda setting: sum(accuracies[setting][:3]) / 3)
 
@@ -414,12 +414,12 @@ def the_lowest_of_the_second(first_half, second_half):
     return min(second_half)
 
 
-@wrong("6.4", "you returned 0.862, and the setting chosen on the first half")
+@wrong("6.4", "you returned 0.862; the setting chosen on the first half")
 def the_mean_of_the_second(first_half, second_half):
     return statistics.fmean(second_half)
 
 
-@wrong("6.4", "the second half has chosen as well")
+@wrong("6.4", "Now the second half has chosen too")
 def the_best_of_the_second(first_half, second_half):
     return max(second_half)
 
@@ -445,7 +445,7 @@ def the_index(first_half, second_half):
     return first_half.index(max(first_half))
 
 
-@wrong("6.4", "chosen on the second half, and scored on the first")
+@wrong("6.4", "chosen on the second half and scored on the first")
 def the_wrong_way_round(first_half, second_half):
     return with_a_loop(second_half, first_half)
 
@@ -546,7 +546,7 @@ def stops_when_one_is_left(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "for 4 settings and 16 epochs you said 8: that is what the first 3 of 5")
+@wrong("6.5", "for 4 settings and 16 epochs you said 8. That is what the first 3 of 5")
 def until_nobody_is_left(num_settings, num_epochs):
     cost, had = num_settings, 1
     while had < num_epochs:
@@ -556,7 +556,7 @@ def until_nobody_is_left(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "the first epoch, which all settings train, is missing")
+@wrong("6.5", "The first epoch, which all settings train, is missing")
 def forgets_the_first_epoch(num_settings, num_epochs):
     return by_epochs(num_settings, num_epochs) - num_settings
 
@@ -570,7 +570,7 @@ def one_epoch_a_round(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "the last round went beyond 7 epochs")
+@wrong("6.5", "The last round went beyond 7 epochs")
 def beyond_the_end(num_settings, num_epochs):
     cost, had = num_settings, 1
     while had < num_epochs:
@@ -604,7 +604,7 @@ def counts_a_setting_too_few(num_settings, num_epochs):
     return by_epochs(num_settings - 1, num_epochs) - 1
 
 
-@wrong("6.5", "for 7 settings and 7 epochs you said 12: that is what the first 3 of 4")
+@wrong("6.5", "for 7 settings and 7 epochs you said 12. That is what the first 3 of 4")
 def leaves_a_short_round_out(num_settings, num_epochs):
     cost, had = num_settings, 1
     while 2 * had <= num_epochs:
@@ -720,7 +720,7 @@ def one_trial_too_few(score, space, num_trials, rng):
     return the_best_so_far(score, space, num_trials - 1, rng)
 
 
-@wrong("6.6", "you returned the setting of the last")
+@wrong("6.6", "You returned the setting of the last")
 def the_last(score, space, num_trials, rng):
     for _ in range(num_trials):
         setting = a_setting(space, rng)
@@ -728,14 +728,14 @@ def the_last(score, space, num_trials, rng):
     return setting
 
 
-@wrong("6.6", "you returned the setting of the first")
+@wrong("6.6", "You returned the setting of the first")
 def the_first(score, space, num_trials, rng):
     settings = [a_setting(space, rng) for _ in range(num_trials)]
     [score(setting) for setting in settings]
     return settings[0]
 
 
-@wrong("6.6", "you returned the setting of the worst")
+@wrong("6.6", "You returned the setting of the worst")
 def the_worst(score, space, num_trials, rng):
     return min((a_setting(space, rng) for _ in range(num_trials)), key=score)
 
@@ -831,12 +831,12 @@ def the_whole_grid(score, space, num_trials, rng):
     return max(grid, key=score)
 
 
-@wrong("6.6", "rng is where it was before: your settings come from")
+@wrong("6.6", "rng has not moved: your settings come from")
 def python_s_own_numbers(score, space, num_trials, rng):
     return the_best_so_far(score, space, num_trials, random)
 
 
-@wrong("6.6", "gave two different rows of settings")
+@wrong("6.6", "gave other settings the second time")
 def half_of_them_from_rng(score, space, num_trials, rng):
     def draw():
         first, *rest = space.items()
@@ -913,7 +913,7 @@ def shuffles_the_lists(score, space, num_trials, rng):
     return max((draw() for _ in range(num_trials)), key=score)
 
 
-@wrong("6.6", "with a score of 0.897 for {'lr': ")
+@wrong("6.6", "It scored 0.897 with {'lr': ")
 def the_one_after_the_best(score, space, num_trials, rng):
     settings = [a_setting(space, rng) for _ in range(num_trials)]
     scores = [score(setting) for setting in settings]
