@@ -7,67 +7,73 @@ import io
 import math
 import random
 import types
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.data import load_fashion_mnist
-from helpers.exercises.exercise import ask, describe, exercise, expect, number
+from helpers.data import Split, load_fashion_mnist
+from helpers.exercises.comparing import rule_out
+from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
 from helpers.instruments.layers import measure_layers
 from helpers.model import MLP
 from helpers.training import evaluate
 
 
-def near(found, wanted):
-    """Whether a spread or a gain is this one, chance in the draw left aside."""
+def about(found: float, wanted: float) -> bool:
+    """Whether a spread or a gain is this one, up to the chance in a draw."""
     return abs(found - wanted) <= 0.03 * wanted
 
 
-def shape_of_W(W, num_inputs, num_outputs):
+def expect_shape(W: torch.Tensor, num_inputs: int, num_outputs: int) -> None:
     """Expect a matrix of floats with a row for each input."""
-    wanted = (num_inputs, num_outputs)
+    found, wanted = tuple(W.shape), (num_inputs, num_outputs)
+    if found != wanted:
+        asked = f"for {num_inputs} inputs and {num_outputs} units I got"
+        expect(
+            found != wanted[::-1],
+            f"{asked} the shape {found}. Your matrix is transposed: a row belongs to "
+            "an input, and a column to a unit.",
+        )
+        raise NotYet(f"{asked} {describe(W)}; the two arguments must be its sizes.")
+    fine = W.is_floating_point()
+    expect(fine, f"your weights are of type {W.dtype}, but training needs floats.")
+
+
+def expect_finite(tensor: torch.Tensor, name: str) -> None:
+    """Expect numbers without NaN and infinity."""
+    expect(tensor.isfinite().all(), f"your {name} has NaN or infinite values.")
+
+
+def expect_centred(W: torch.Tensor) -> None:
+    """Expect a mean near 0, measured by the spread."""
+    mean, spread = W.mean(), W.std()
     expect(
-        W.shape == wanted or W.shape != wanted[::-1],
-        f"asked for {num_inputs} inputs and {num_outputs} units I got the shape "
-        f"{tuple(W.shape)}; that is the right matrix on its side, since a row belongs "
-        "to an input and a column to a unit.",
-    )
-    expect(
-        W.shape == wanted,
-        f"asked for {num_inputs} inputs and {num_outputs} units I got "
-        f"{describe(W)}; the sizes have to be the two arguments.",
-    )
-    expect(
-        W.is_floating_point(),
-        f"your weights are of type {W.dtype}, and training needs floats.",
+        abs(mean) < 0.1 * spread,
+        f"your weights have mean {mean:.2g} and spread {spread:.2g}; they should be "
+        "centred on 0.",
     )
 
 
-def finite(tensor, name):
-    expect(tensor.isfinite().all(), f"your {name} holds NaN or infinity.")
-
-
-def units_differ(W):
+def expect_different_units(W: torch.Tensor) -> None:
     """Expect that no two columns are equal, and not all rows."""
     same, units = bool((W == W[0, 0]).all()), count_units(W)
-    expect(
-        not same,
-        f"all your weights are {W[0, 0]:.3g}: all units are one and the same.",
-    )
+    expect(not same, f"all your weights are {W[0, 0]:.3g}, so all units are the same.")
     expect(
         units == W.shape[1],
-        f"your matrix has {W.shape[1]} columns, and the number of different ones is "
-        f"{units}; units with equal columns are one and the same.",
+        f"your matrix has {W.shape[1]} columns, but the number of different ones is "
+        f"{units}; units with equal columns are the same unit.",
     )
     expect(
         count_units(W.T) > 1,
-        "all rows of your matrix are equal, so a unit weighs all its inputs the same.",
+        "all rows of your matrix are equal, so a unit gives every input the same "
+        "weight.",
     )
 
 
-def count_units(W):
+def count_units(W: torch.Tensor) -> int:
     """How many columns differ by more than a millionth of the largest weight."""
     columns = W.detach().double().T.contiguous()
     apart = 1e-6 * columns.abs().max()
@@ -75,9 +81,9 @@ def count_units(W):
     return int((~same.tril(-1).any(dim=1)).sum())
 
 
-def drawn_evenly(W):
-    """Whether they look drawn evenly between two bounds around 0."""
-    return W.abs().max() < 1.8 * W.std()
+def is_uniform(W: torch.Tensor) -> bool:
+    """Whether the numbers look uniform between two bounds around 0."""
+    return bool(W.abs().max() < 1.8 * W.std())
 
 
 # --- 1.1
@@ -101,7 +107,7 @@ def first_layer(num_inputs, num_hiddens):
     notice="Notice that W1 is random and b1 is not: the weights alone make the units "
     "different.",
 )
-def check_first_layer(answer):
+def check_first_layer(answer: Callable) -> None:
     found = answer(300, 200)
     pair = isinstance(found, (tuple, list)) and len(found) == 2
     expect(
@@ -112,11 +118,11 @@ def check_first_layer(answer):
     W1, b1 = (one.detach() for one in found)
     expect(
         not (W1.dim() == 1 and b1.dim() == 2),
-        f"the first of your two tensors has the shape {tuple(W1.shape)}, and W1 is to "
-        "be the first, b1 the second.",
+        f"the first of your two tensors has the shape {tuple(W1.shape)}; the order is "
+        "W1, then b1.",
     )
-    shape_of_W(W1, 300, 200)
-    finite(W1, "W1")
+    expect_shape(W1, 300, 200)
+    expect_finite(W1, "W1")
     expect(
         b1.shape != (300,),
         "your b1 has 300 numbers, one for each input; a bias belongs to a hidden unit.",
@@ -126,41 +132,37 @@ def check_first_layer(answer):
         f"your b1 is {describe(b1)}; for 200 hidden units it should have the shape "
         "(200,).",
     )
-    units_differ(W1)
-    mean, spread = W1.mean(), W1.std()
-    seen = f"your W1 has mean {mean:.2g} and spread {spread:.2g}"
-    expect(
-        W1.min() < 0,
-        f"{seen}, and no number in it is negative; torch.rand draws such numbers, "
-        "from 0 to 1.",
-    )
-    expect(abs(mean) < 0.1 * spread, f"{seen}, so it is not centred on 0.")
-    expect(
-        not near(spread, 1),
-        f"the spread of your W1 is {spread:.2f}; it is not multiplied by 0.01 yet.",
-    )
-    expect(
-        not near(spread, 0.1),
-        "the spread of your W1 is 0.1, so 0.01 is its variance, the spread squared.",
-    )
-    expect(
-        near(spread, 0.01),
-        f"the spread of your W1 is {spread:.2g}, and it should be 0.01.",
-    )
-    expect(
-        not drawn_evenly(W1),
-        f"the spread of your W1 is 0.01, but no number in it is further from 0 than "
-        f"{W1.abs().max():.2g}: these are not normal numbers, which torch.randn draws.",
-    )
-    expect(
-        b1.is_floating_point(),
-        f"your b1 is of type {b1.dtype}, and training needs floats.",
-    )
-    finite(b1, "b1")
+    expect_different_units(W1)
+    _expect_our_line(W1)
+    floats = b1.is_floating_point()
+    expect(floats, f"your b1 is of type {b1.dtype}, but training needs floats.")
+    expect_finite(b1, "b1")
     expect(
         not b1.any(),
-        f"your b1 lies between {b1.min():.2g} and {b1.max():.2g}; biases start at "
-        "zero here.",
+        f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}; here biases start at 0.",
+    )
+
+
+def _expect_our_line(W1: torch.Tensor) -> None:
+    """Expect normal numbers of mean 0 and spread 0.01."""
+    spread = W1.std()
+    expect(
+        W1.min() < 0,
+        f"your W1 has mean {W1.mean():.2g} and spread {spread:.2g}, and none of its "
+        "numbers is negative; torch.rand draws such numbers, from 0 to 1.",
+    )
+    expect_centred(W1)
+    seen = f"the spread of your W1 is {spread:.2g}"
+    mistakes = {
+        1.0: f"{seen}; the factor 0.01 is missing.",
+        0.1: f"{seen}, so 0.01 is its variance, the square of the spread.",
+    }
+    rule_out(spread, mistakes, about)
+    expect(about(spread, 0.01), f"{seen}, but it should be 0.01.")
+    expect(
+        not is_uniform(W1),
+        f"{seen}, but none of its numbers is further from 0 than {W1.abs().max():.2g}: "
+        "they are not normally distributed, as torch.randn draws them.",
     )
 
 
@@ -184,50 +186,46 @@ def kaiming(num_inputs, num_outputs):
     notice="Notice that num_outputs is in the shape, but not in the factor: what "
     "matters is how many products each unit adds up.",
 )
-def check_kaiming(answer):
+def check_kaiming(answer: Callable) -> None:
     for num_inputs, num_outputs in ((500, 120), (120, 500)):
         W = ask(answer, num_inputs, num_outputs).detach()
-        shape_of_W(W, num_inputs, num_outputs)
-        units_differ(W)
-        mean, spread = W.mean(), W.std()
-        expect(
-            abs(mean) < 0.1 * spread,
-            f"your weights have mean {mean:.2g} and spread {spread:.2g}; they should "
-            "be centred on 0.",
-        )
-        _explain_spread(W, spread, num_inputs, num_outputs)
+        expect_shape(W, num_inputs, num_outputs)
+        expect_different_units(W)
+        expect_centred(W)
+        _expect_kaiming(W, num_inputs, num_outputs)
 
 
-def _explain_spread(W, spread, n, m):
+def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
     """Expect Kaiming's spread for n inputs and m outputs."""
-    wanted = (2 / n) ** 0.5
-    asked = f"for {n} inputs and {m} outputs your spread is {spread:.3g}"
-    if near(spread, wanted):
+    spread, wanted = W.std(), (2 / n) ** 0.5
+    if about(spread, wanted):
         return
+    asked = f"for {n} inputs and {m} outputs your spread is {spread:.3g}"
     expect(
-        not (near(spread, wanted / 3**0.5) and drawn_evenly(W)),
-        f"{asked}: the bounds of your even draw are what the spread should be, and an "
-        "even draw from -1 to 1 has spread 0.58 and not 1.",
+        not (about(spread, wanted / 3**0.5) and is_uniform(W)),
+        f"{asked}. Your bounds are what the spread should be, but uniform numbers from "
+        "-1 to 1 have spread 0.58, not 1.",
     )
-    reasons = {
-        (2 / m) ** 0.5: f"which is the square root of 2/{m}: you divided by the "
+    mistakes = {
+        (2 / m) ** 0.5: f"{asked}, the square root of 2/{m}: you divided by the "
         "outputs. (So does nn.init here: it takes the rows for outputs.)",
-        (2 / (n + m)) ** 0.5: "which is Xavier's: it divides by inputs plus outputs.",
-        (1 / n) ** 0.5: f"which is the square root of 1/{n}: it forgets that relu "
+        (2 / (n + m)) ** 0.5: f"{asked}, which is Xavier's: it divides by inputs plus "
+        "outputs.",
+        (1 / n) ** 0.5: f"{asked}, the square root of 1/{n}: it forgets that relu "
         "turns half of the numbers into 0.",
-        (6 / n) ** 0.5: f"which is the square root of 6/{n}: that far from 0 would an "
-        "even draw reach that has Kaiming's spread.",
-        (n / 2) ** 0.5: f"which is the square root of {n}/2, Kaiming's upside down.",
-        2 / n: f"which is 2/{n}: that should be the variance, and randn is "
+        (6 / n) ** 0.5: f"{asked}, the square root of 6/{n}: that is the bound of "
+        "uniform numbers with Kaiming's spread.",
+        (n / 2) ** 0.5: f"{asked}, the square root of {n}/2: that is Kaiming's, upside "
+        "down.",
+        2 / n: f"{asked}, which is 2/{n}: that should be the variance, and randn is "
         "multiplied by a spread.",
-        2**0.5 / n: "so the root was taken of the 2 alone.",
-        (2 / 784) ** 0.5: "which is right for 784 inputs only.",
-        0.01: "the same for every size of layer.",
-        1.0: "so the factor is missing.",
+        2**0.5 / n: f"{asked}: you took the root of the 2 alone.",
+        (2 / 784) ** 0.5: f"{asked}, which is right for 784 inputs only.",
+        0.01: f"{asked}, the same for every size of layer.",
+        1.0: f"{asked}: the factor is missing.",
     }
-    for value, reason in reasons.items():
-        expect(not near(spread, value), f"{asked}, {reason}")
-    expect(False, f"{asked}, and it should be {wanted:.3g}.")
+    rule_out(spread, mistakes, about)
+    raise NotYet(f"{asked}, but it should be {wanted:.3g}.")
 
 
 # --- 1.3
@@ -249,26 +247,23 @@ def nearly_constant(num_inputs, num_outputs):
         "change to make it different from the others?",
         "One weight in each column is enough, if no two columns get the same new "
         "number in the same place.",
-        "All weights of one row belong to the same pixel and to all units: W[5] = ... "
-        "sets that row.",
+        "All weights of one row belong to the same pixel, one for each unit: "
+        "W[5] = ... sets that row.",
     ),
     notice="Notice that one weight for each unit breaks the symmetry, so long as its "
-    "pixel is not black in every picture: a black pixel multiplies it by 0.",
+    "pixel is not blank in every picture: a blank pixel multiplies it by 0.",
 )
-def check_nearly_constant(answer):
+def check_nearly_constant(answer: Callable) -> None:
     for num_inputs, num_outputs in ((20, 8), (12, 12)):
         W = ask(answer, num_inputs, num_outputs).detach()
-        shape_of_W(W, num_inputs, num_outputs)
+        expect_shape(W, num_inputs, num_outputs)
         changed = int(((W - 0.01).abs() > 1e-8).sum())
         units = count_units(W)
         size = f"in a matrix of {num_inputs} times {num_outputs}"
-        expect(
-            changed,
-            f"{size} all your weights are 0.01, so all units are one and the same.",
-        )
+        expect(changed, f"{size} all weights are 0.01, so all units are the same.")
         expect(
             units > 1,
-            f"{size} you changed {changed} weights, and still all columns are equal: "
+            f"{size} you changed {changed} weights, but all columns are still equal: "
             "every unit got the same change.",
         )
         expect(
@@ -278,13 +273,13 @@ def check_nearly_constant(answer):
         )
         expect(
             changed < W.numel() // 2,
-            f"all units are different, but {size}, {changed} of the {W.numel()} weights "
+            f"all units are different, but {changed} of the {W.numel()} weights {size} "
             "are not 0.01. That is far more than you need.",
         )
         expect(
             changed <= num_outputs,
-            f"all units are different, but {size} you changed {changed} weights, and "
-            f"it can be done with {num_outputs}.",
+            f"all units are different, but {size} you changed {changed} weights; "
+            f"{num_outputs} are enough.",
         )
 
 
@@ -302,8 +297,8 @@ def gain(activation):
     minutes=8,
     difficulty="medium",
     hints=(
-        "For relu the mean square falls to a half, and the root of 2 repairs it. For "
-        "another activation, measure what it falls to.",
+        "For relu the mean square falls to a half, and the root of 2 makes up for it. "
+        "For another activation, measure what it falls to.",
         "torch.randn(1_000_000) is a million numbers of mean square 1. Send them "
         "through the activation, and take the mean of their squares.",
         "Which factor would bring that mean square back to 1? Squares grow with the "
@@ -312,24 +307,25 @@ def gain(activation):
     notice="Notice that tanh needs 1.59, more than relu's 1.41: it makes every number "
     "smaller, not only half of them.",
 )
-def check_gain(answer):
+def check_gain(answer: Callable) -> None:
     for name in ("relu", "tanh", "sigmoid"):
         seen, activation = [], getattr(torch, name)
         found = ask(answer, _watched(activation, seen), kind=None)
         value = number(found)
-        expect(
-            value is not None,
-            f"your function returned {describe(found)}; a gain is one number.",
-        )
+        is_number = f"your function returned {describe(found)}; a gain is one number."
+        expect(value is not None, is_number)
         z = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
         share = torch.softmax(-z.square() / 2, dim=0)  # of a normal distribution
         outputs = activation(z)
         sizes = outputs, outputs.square(), outputs.abs()
         mean, square, size = (float((share * each).sum()) for each in sizes)
-        _explain_gain(name, value, seen, mean, square, size)
+        if not about(value, square**-0.5):
+            asked = f"for {name} I got a gain of {value:.2f}"
+            _expect_normal_numbers(asked, seen)
+            _explain_gain(asked, value, mean, square, size)
 
 
-def _watched(activation, seen):
+def _watched(activation: Callable, seen: list) -> Callable:
     """The activation; of all numbers sent through: (how many, sum, sum of squares)."""
 
     @functools.wraps(activation)
@@ -342,43 +338,42 @@ def _watched(activation, seen):
     return watched
 
 
-def _explain_gain(name, measured, seen, mean, square, size):
-    """Expect the gain that brings this mean square, left by activation, back to 1."""
-    wanted = square**-0.5
-    if near(measured, wanted):
-        return
-    asked = f"for {name} I got a gain of {measured:.2f}"
-    expect(
-        seen,
-        f"{asked}, and your function never calls activation; it has to find out what "
-        "this one does.",
-    )
+def _expect_normal_numbers(asked: str, seen: list) -> None:
+    """Expect that enough numbers of mean 0 and spread 1 went through."""
+    never = f"{asked}, but your function never calls activation; it has to find out "
+    expect(seen, f"{never}what this one does.")
     count, total, squares = (sum(column) for column in zip(*seen))
     centre = round(total / count, 2) + 0.0  # and not -0.0
     spread = max(squares / count - (total / count) ** 2, 0) ** 0.5
     expect(
         count > 1 and abs(centre) < 0.3 and 0.7 < spread < 1.3,
         f"{asked}; the numbers that you sent through it have mean {centre:.2f} "
-        f"and spread {spread:.2f}, and should have 0 and 1.",
+        f"and spread {spread:.2f}, but should have 0 and 1.",
     )
     expect(
         count >= 100_000,
         f"{asked}, from {count:,} numbers. That is too few to trust the second digit.",
     )
-    reasons = {
-        1 / square: "which would repair the mean square itself; the factor stands "
-        "before the numbers, so it is squared with them.",
-        square**0.5: "which is what is left after the activation; the gain has to make "
+
+
+def _explain_gain(
+    asked: str, found: float, mean: float, square: float, size: float
+) -> None:
+    """Say why it is no gain for outputs of this mean, mean square and mean size."""
+    mistakes = {
+        1 / square: f"{asked}, which would bring back the mean square if it multiplied "
+        "that; but it multiplies the numbers, so it is squared with them.",
+        square**0.5: f"{asked}, which is what is left after the activation; the gain "
+        "has to make up for it.",
+        square: f"{asked}, which is the mean square that is left; the gain has to make "
         "up for it.",
-        square: "which is the mean square that is left; the gain has to make up for it.",
-        (square - mean**2) ** -0.5: "which comes from the spread around the mean; the "
-        "next layer sums up squares, so what counts is the mean square.",
-        1 / size: "which brings the mean size of the outputs to 1, without their sign, "
-        "and not their mean square.",
+        (square - mean**2) ** -0.5: f"{asked}, which comes from the spread around the "
+        "mean; the next layer sums squares, so what counts is the mean square.",
+        1 / size: f"{asked}, which brings the mean size of the outputs (without their "
+        "sign) to 1, not their mean square.",
     }
-    for value, reason in reasons.items():
-        expect(not near(measured, value), f"{asked}, {reason}")
-    expect(False, f"{asked}, and {wanted:.2f} would keep the mean square.")
+    rule_out(found, mistakes, about)
+    raise NotYet(f"{asked}, but {square**-0.5:.2f} would keep the mean square.")
 
 
 # --- 1.5
@@ -399,8 +394,9 @@ def without_luck(num_inputs, num_outputs):
     minutes=15,
     difficulty="hard",
     hints=(
-        "The lesson asked three things of first weights: the units differ, the mean is "
-        "0, and the spread is Kaiming's. Random numbers are only one way to get that.",
+        "The lesson asked three things of initial weights: the units differ, the mean "
+        "is 0, and the spread is Kaiming's. Random numbers are only one way to get "
+        "that.",
         "Make num_inputs * num_outputs numbers that jump up and down around 0 by some "
         "rule, reshape them, and divide by their own spread before you scale them.",
         "torch.sin(torch.arange(...)) is too regular: neighbours are almost equal. "
@@ -409,29 +405,8 @@ def without_luck(num_inputs, num_outputs):
     notice="Notice that it takes no luck: what the weights need is to differ and to "
     "keep the signal's size, and randn is only the easiest way to get both.",
 )
-def check_without_luck(answer):
-    state = _states()
-    W = ask(answer, 784, 64).detach()
-    shape_of_W(W, 784, 64)
-    for sizes in ((64, 64), (64, 10)):
-        shape_of_W(ask(answer, *sizes), *sizes)
-    drew = [name for name, now in _states().items() if now != state[name]]
-    expect(
-        not drew,
-        f"your function used random numbers of {' and '.join(drew)}; with a fixed seed "
-        "they are luck too, only always the same.",
-    )
-    expect(
-        torch.equal(W, answer(784, 64)),
-        "I called your function twice with the same sizes and got different numbers; "
-        "there is still luck in it.",
-    )
-    maker = _maker_of_luck(answer)
-    expect(
-        maker is None,
-        f"your code calls {maker}, which makes random numbers of its own; those of one "
-        "seed are luck too, only always the same.",
-    )
+def check_without_luck(answer: Callable) -> None:
+    W = _drawn_without_luck(answer)
     net = MLP(784, 64, 10, num_layers=10, init=answer)
     train, val = _sample()
     layers = measure_layers(net, train.images[:256], train.labels[:256]).layers
@@ -442,30 +417,55 @@ def check_without_luck(answer):
     units, mean, spread = count_units(W), W.mean(), W.std()
     expect(
         units > 32,
-        f"{reached}: the first layer has 64 units, and the number of different ones is "
+        f"{reached}: the first layer has 64 units, but the number of different ones is "
         f"{units}.",
     )
     expect(
         abs(mean) < 0.1 * spread,
         f"{reached}: in the first layer your weights have mean {mean:.2g} and spread "
-        f"{spread:.2g}, so that all units add up much the same; they should be centred "
+        f"{spread:.2g}, so all units add up nearly the same; they should be centred "
         "on 0.",
     )
     first, last = (layers[i].activations.spread for i in (0, 9))
     sizes = f"the spread of the activations goes from {first:.2g} in layer 1 to "
-    expect(last < 5 * first, f"{reached}: {sizes}{last:.2g} in layer 10, and explodes.")
-    expect(
-        last > 0.02 * first, f"{reached}: {sizes}{last:.2g} in layer 10, and dies out."
-    )
-    expect(
-        False,
-        f"{reached}, although {sizes}{last:.2g} in layer 10. Perhaps your numbers are "
-        "too regular: many units see almost the same.",
+    sizes += f"{last:.2g} in layer 10"
+    expect(last < 5 * first, f"{reached}: {sizes}; it explodes.")
+    expect(last > 0.02 * first, f"{reached}: {sizes}; it dies out.")
+    raise NotYet(
+        f"{reached}, although {sizes}. Perhaps your numbers are too regular: many "
+        "units see nearly the same."
     )
 
 
-def _states():
-    """Where the random numbers that all code shares stand."""
+def _drawn_without_luck(answer: Callable) -> torch.Tensor:
+    """Weights for 784 inputs and 64 units, if no random numbers are in them."""
+    state = _states()
+    W = ask(answer, 784, 64).detach()
+    expect_shape(W, 784, 64)
+    for sizes in ((64, 64), (64, 10)):
+        expect_shape(ask(answer, *sizes), *sizes)
+    drew = [name for name, now in _states().items() if now != state[name]]
+    expect(
+        not drew,
+        f"your function used random numbers of {' and '.join(drew)}; with a fixed seed "
+        "they are still luck, only the same luck every time.",
+    )
+    expect(
+        torch.equal(W, answer(784, 64)),
+        "I called your function twice with the same sizes and got different numbers; "
+        "there is still luck in it.",
+    )
+    maker = _maker_of_luck(answer)
+    expect(
+        maker is None,
+        f"your code calls {maker}, which makes random numbers of its own; with a fixed "
+        "seed they are still luck, only the same luck every time.",
+    )
+    return W
+
+
+def _states() -> dict[str, list]:
+    """The states of the random number generators that all code shares."""
     _, numbers, position, *_ = np.random.get_state()
     return {
         "PyTorch": torch.get_rng_state().tolist(),
@@ -477,10 +477,10 @@ def _states():
 MAKERS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator"}
 
 
-def _maker_of_luck(function):
-    """A name in the code of an answer that makes random numbers of its own, or None.
+def _maker_of_luck(function: Callable) -> str | None:
+    """A name in the answer's code that makes random numbers of its own, or None.
 
-    Functions of the learner's own that it calls by name are read too.
+    The learner's functions that it calls by name are read too.
     """
     function = inspect.unwrap(function)
     codes, names = [getattr(function, "__code__", None)], set()
@@ -495,16 +495,16 @@ def _maker_of_luck(function):
 
 
 @functools.cache
-def _sample():
+def _sample() -> tuple[Split, Split]:
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it is the sample
         data = load_fashion_mnist("sample")
     return data.train, data.val
 
 
-def _train(net, train, val):
-    """The best accuracy near the end of a short training: half a second, one core."""
+def _train(net: MLP, train: Split, val: Split) -> float:
+    """The best accuracy near the end of a short training (half a second, one core)."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for steps as small as these, more are slower
+    torch.set_num_threads(1)  # for such small steps more are slower
     try:
         optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
         order = torch.Generator().manual_seed(0)

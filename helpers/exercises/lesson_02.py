@@ -1,19 +1,14 @@
 """The exercises of 02_shapes."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
+from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
-
-
-def _same(found, wanted):
-    """Whether two tensors have one shape and, up to rounding, the same numbers."""
-    return found.shape == wanted.shape and torch.allclose(
-        found.double(), wanted.double(), rtol=1e-4, atol=1e-5
-    )
-
 
 # --- 2.1
 
@@ -37,84 +32,79 @@ def hidden(pictures, W1, b1):
     notice="Notice that your code names neither N nor num_hiddens: it takes any number "
     "of pictures and units, since the shapes carry both.",
 )
-def check_hidden(answer):
+def check_hidden(answer: Callable) -> None:
     torch.manual_seed(1)
     pictures = torch.rand(6, 28, 28)
     W1, b1 = 0.1 * torch.randn(784, 6), 2 * torch.randn(6)
     found = ask(answer, pictures, W1, b1)
     expect(
         found.shape != (784, 784),
-        "for 6 pictures and 6 units I got a tensor of shape (784, 784): W1 stood "
-        "first, and what was added up are the 6 pictures, not the 784 pixels.",
+        "for 6 pictures and 6 units I got a tensor of shape (784, 784): with W1 first, "
+        "the product adds up the 6 pictures, not the 784 pixels.",
     )
     expect(
         found.shape == (6, 6),
         f"for 6 pictures and 6 units I got {describe(found)}; I expect a row for each "
         "picture and a column for each unit.",
     )
-    sums = pictures.flatten(1) @ W1
-    swapped = [(sums + b1).T, sums.T + b1]
+    _explain_hidden(found, pictures, W1, b1)
+    wanted = hidden(pictures, W1, b1)
+    n, k = divmod(int((found - wanted).abs().argmax()), 6)
     expect(
-        not any(_same(found, torch.relu(z)) for z in swapped),
-        "your rows are the units and your columns are the pictures, as in the book; "
-        "here a row is a picture.",
-    )
-    expect(
-        not _same(found, torch.relu(sums) + b1),
-        "you added b1 after relu, so a hidden value can still be negative: the "
-        f"smallest is {found.min():.2f}.",
-    )
-    expect(
-        not _same(found, sums + b1),
-        f"{int((found < 0).sum())} of the 36 hidden values are negative; relu is "
-        "missing.",
-    )
-    expect(
-        not _same(found, torch.relu(sums)),
-        "b1 has no effect: I get the same hidden values as with biases of 0.",
-    )
-    expect(
-        not _same(found, torch.relu(sums + b1[:, None])),
-        "each picture got a bias of its own, and not each unit: b1 was added as a "
-        "column. With 6 pictures and 6 units that raises no error.",
-    )
-    scattered = pictures.reshape(784, 6).T @ W1
-    expect(
-        not _same(found, torch.relu(scattered + b1)),
-        "the shapes are right, but each of your rows holds pixels from all 6 pictures; "
-        "a reshape to (784, N) cuts the pictures apart, and .T doesn't mend them.",
-    )
-    by_columns = pictures.transpose(1, 2).flatten(1) @ W1
-    expect(
-        not _same(found, torch.relu(by_columns + b1)),
-        "you read each picture column by column; W1 expects it row by row, with the "
-        "pixel of row r and column c at 28 * r + c.",
-    )
-    expect(
-        not any(_same(found, act(sums + b1)) for act in (torch.sigmoid, torch.tanh)),
-        "the sums are right, but what you applied to them is not relu: it leaves no "
-        f"value above {found.max():.2f}.",
-    )
-    wanted = torch.relu(sums + b1)
-    worst = int((found - wanted).abs().argmax())
-    n, k = divmod(worst, 6)
-    expect(
-        _same(found, wanted),
+        near(found, wanted),
         f"unit {k} of picture {n} should have the hidden value {wanted[n, k]:.2f}, "
-        f"and I got {found[n, k]:.2f}.",
+        f"but I got {found[n, k]:.2f}.",
     )
     W1, b1 = 0.1 * torch.randn(784, 5), torch.randn(5)
     found = ask(answer, pictures[:1], W1, b1)
-    wanted = torch.relu(pictures[:1].flatten(1) @ W1 + b1)
     case = (
         "right for 6 pictures and 6 units, but for a single picture, of shape "
         "(1, 28, 28), and 5 units I got"
     )
     expect(
         found.shape == (1, 5),
-        f"{case} {describe(found)} in place of one of shape (1, 5).",
+        f"{case} {describe(found)} instead of one of shape (1, 5).",
     )
-    expect(_same(found, wanted), f"{case} other hidden values than it has.")
+    right = near(found, hidden(pictures[:1], W1, b1))
+    expect(right, f"{case} the wrong hidden values.")
+
+
+def _explain_hidden(
+    found: torch.Tensor, pictures: torch.Tensor, W1: torch.Tensor, b1: torch.Tensor
+) -> None:
+    """Name the mistake in hidden values of shape (6, 6), if it is a known one."""
+    relu, sums = torch.relu, pictures.flatten(1) @ W1
+    scattered = pictures.reshape(784, 6).T @ W1
+    by_columns = pictures.transpose(1, 2).flatten(1) @ W1
+    as_in_the_book = (
+        "your rows are the units and your columns are the pictures, as in the book; "
+        "here a row is a picture."
+    )
+    no_relu = (
+        "the sums are right, but what you applied to them is not relu: it leaves no "
+        f"value above {found.max():.2f}."
+    )
+    mistakes = {
+        relu(sums + b1).T: as_in_the_book,
+        relu(sums.T + b1): as_in_the_book,
+        relu(sums) + b1: "you added b1 after relu, so a hidden value can still be "
+        f"negative: the smallest is {found.min():.2f}.",
+        sums + b1: f"{int((found < 0).sum())} of the 36 hidden values are negative; "
+        "relu is missing.",
+        relu(sums): "b1 has no effect: I get the same hidden values as with biases of "
+        "0.",
+        relu(sums + b1[:, None]): "each picture got its own bias, instead of each "
+        "unit: b1 was added as a column. With 6 pictures and 6 units that raises no "
+        "error.",
+        relu(scattered + b1): "the shapes are right, but each of your rows holds "
+        "pixels from all 6 pictures; a reshape to (784, N) cuts the pictures apart, "
+        "and .T doesn't put them back together.",
+        relu(by_columns + b1): "you read each picture column by column; W1 expects it "
+        "row by row, with the pixel of row r and column c at 28 * r + c.",
+        torch.sigmoid(sums + b1): no_relu,
+        torch.tanh(sums + b1): no_relu,
+    }
+    rule_out(found, mistakes, near)
 
 
 # --- 2.2
@@ -133,58 +123,57 @@ def count_parameters(widths):
     minutes=5,
     difficulty="easy",
     hints=(
-        "Go from layer to layer: each stands between two neighbours in the list. "
+        "Go from layer to layer: each connects two neighbours in the list. "
         "zip(widths, widths[1:]) gives these pairs.",
-        "A layer has a weight for each pair of an input and a unit. What else has it, "
-        "and for whom: its inputs or its units?",
+        "A layer has a weight for each pair of an input and a unit. What else does it "
+        "have, and one for each of what: its inputs or its units?",
     ),
     notice="Notice that of the 203,530 parameters of [784, 256, 10] W1 alone holds "
-    "200,704: what a model weighs is decided where it is widest.",
+    "200,704: the size of a model is decided where it is widest.",
 )
-def check_count_parameters(answer):
-    def counted(widths):
-        given = list(widths)
-        returned = ask(answer, given, kind=object)
-        found = number(returned)
-        wanted = f"I got {describe(returned)}; return one number, the count."
-        expect(found is not None, wanted)
-        return found
-
-    found = counted([784, 256, 10])
+def check_count_parameters(answer: Callable) -> None:
+    found = _counted(answer, [784, 256, 10])
     weights = 784 * 256 + 256 * 10
     mistakes = {
-        weights: "{n:,} is the number of weights alone; the biases are missing.",
-        weights + 784 + 256 + 10: "784 too many: you gave a bias to every pixel too, "
-        "and pixels are given, not computed.",
+        weights: f"{found:,} is the number of weights alone; the biases are missing.",
+        weights + 784 + 256 + 10: "784 too many: you gave every pixel a bias too, but "
+        "pixels are given, not computed.",
         weights + 784 + 256: "you gave each layer as many biases as it has inputs, so "
-        "{n:,} in all; who has a bias, the inputs of a layer or its units?",
+        f"{found:,} in all; what has a bias, the inputs of a layer or its units?",
         weights + 256: "10 are missing: the ten scores have biases too.",
-        weights + 2: "you counted one bias for each layer, and got {n:,}; every unit "
-        "has its own.",
-        784 * 256 + 256: "{n:,} are the parameters of the first layer; there is a "
-        "second one, from 256 to 10.",
-        256 * 10 + 10: "{n:,} are the parameters of the last layer alone; does your "
-        "loop begin anew for each layer?",
+        weights + 2: f"you counted one bias for each layer, and got {found:,}; every "
+        "unit has its own.",
+        784 * 256 + 256: f"{found:,} is the number of parameters in the first layer; "
+        "there is a second one, from 256 to 10.",
+        256 * 10 + 10: f"{found:,} is the number of parameters in the last layer "
+        "alone; does your loop start again from 0 for each layer?",
         784 * 256 * 10: "you multiplied all three widths, as if each pixel had a "
         "weight for each pair of a unit and a score; a layer knows only two widths.",
-        784 + 256 + 10: "you added up the widths, so {n:,} counts pixels, units and "
-        "scores; count the weights between them.",
+        784 + 256 + 10: f"you added up the widths, so {found:,} counts pixels, units "
+        "and scores; count the weights between them.",
     }
-    if found in mistakes:
-        raise NotYet(mistakes[found].format(n=found))
+    rule_out(found, mistakes)
     right = weights + 256 + 10
     expect(
         found == right,
-        f"for [784, 256, 10] I got {found:,}, and MLP(784, 256, 10) holds {right:,}.",
+        f"for [784, 256, 10] I got {found:,}, but MLP(784, 256, 10) has {right:,}.",
     )
     cases = (([784, 10], 7850, "one layer"), ([5, 4, 3, 2], 47, "three layers"))
     for widths, wanted, layers in cases:
-        found = counted(widths)
+        found = _counted(answer, widths)
         expect(
             found == wanted,
-            f"right for [784, 256, 10], but for {widths}, which are the widths of "
-            f"{layers}, I got {found:,}.",
+            f"right for [784, 256, 10], but for {widths}, the widths of {layers}, I "
+            f"got {found:,}.",
         )
+
+
+def _counted(answer: Callable, widths: list[int]) -> int | float:
+    returned = ask(answer, widths, kind=object)
+    found = number(returned)
+    is_number = f"I got {describe(returned)}; return one number, the count."
+    expect(found is not None, is_number)
+    return found
 
 
 # --- 2.3
@@ -205,19 +194,19 @@ def squared_error(scores, answers):
     hints=(
         "(N, 1) against (N,) makes (N, N). Which call brings both to the shape (N,), "
         "whichever of the two shapes they have?",
-        "PyTorch itself complains about 8 scores and 5 answers. About 8 scores and "
-        "a single answer it doesn't: it repeats what is alone.",
+        "PyTorch itself complains about 8 scores and 5 answers, but not about 8 scores "
+        "and a single answer: it repeats the one.",
         "So compare the two sizes yourself, before you subtract.",
     ),
-    notice="Notice that one shape for both would have saved the shoe model above, and "
-    "that comparing the sizes catches what one shape alone lets pass.",
+    notice="Notice that giving both the same shape would have saved the shoe model "
+    "above, and that comparing the sizes catches what this alone lets pass.",
 )
-def check_squared_error(answer):
+def check_squared_error(answer: Callable) -> None:
     torch.manual_seed(3)
     scores, answers = torch.randn(8, 1, requires_grad=True), torch.randn(8)
     found = ask(answer, scores, answers, kind=object)
     scores = scores.flatten()
-    _check_first_loss(found, scores, answers)
+    _expect_mean(found, scores, answers)
     scores, wanted = scores.detach(), ((scores - answers) ** 2).mean()
     for one, other in (((8,), (8, 1)), ((8, 1), (8, 1)), ((8,), (8,))):
         case = f"with scores of shape {one} and answers of shape {other}"
@@ -225,96 +214,87 @@ def check_squared_error(answer):
         fine = isinstance(found, torch.Tensor)
         seen = f"{found:.2f}" if fine and found.dim() == 0 else describe(found)
         expect(
-            fine and _same(found, wanted),
-            f"right for (8, 1) and (8,), but {case} I got {seen} in place of "
-            f"{wanted:.2f}, and they hold the same 8 pairs.",
+            fine and near(found, wanted),
+            f"right for (8, 1) and (8,), but {case} I got {seen} instead of "
+            f"{wanted:.2f}, although they hold the same 8 pairs.",
         )
-    _expect_error(
-        "with 8 scores and a single answer there was no error",
-        "the one answer was repeated for all 8.",
-        answer,
-        scores[:, None],
-        answers[:1],
-    )
-    _expect_error(
-        "with a single score and 8 answers there was no error",
-        "the one score was repeated for all 8.",
-        answer,
-        scores[:1],
-        answers,
-    )
-    _expect_error(
-        "with 8 scores and 5 answers there was no error",
-        "3 scores went unnoticed.",
-        answer,
-        scores,
-        answers[:5],
-    )
+    for no_error, since, *inputs in (
+        (
+            "with 8 scores and a single answer there was no error",
+            "the one answer was repeated for all 8.",
+            *(scores[:, None], answers[:1]),
+        ),
+        (
+            "with a single score and 8 answers there was no error",
+            "the one score was repeated for all 8.",
+            *(scores[:1], answers),
+        ),
+        (
+            "with 8 scores and 5 answers there was no error",
+            "3 scores were left out.",
+            *(scores, answers[:5]),
+        ),
+    ):
+        _expect_error(no_error, since, answer, *inputs)
     case = "right for 8 scores and 8 answers, but for one score and one answer"
     for one, other in (((1, 1), (1,)), ((1,), (1, 1))):
-        found = _called(
-            case, answer, scores[:1].reshape(one), answers[:1].reshape(other)
-        )
+        inputs = scores[:1].reshape(one), answers[:1].reshape(other)
+        found = _called(case, answer, *inputs)
         expect(
             isinstance(found, torch.Tensor)
-            and _same(found, (scores[0] - answers[0]) ** 2),
-            f"{case} I got {describe(found)} in place of their squared difference.",
+            and near(found, (scores[0] - answers[0]) ** 2),
+            f"{case} I got {describe(found)} instead of their squared difference.",
         )
 
 
-def _check_first_loss(found, scores, answers):
+def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> None:
+    """Expect the mean of the 8 squared differences, with a gradient behind it."""
     expect(
         isinstance(found, torch.Tensor),
-        f"I got {describe(found)}, and the task asks for a tensor; from a plain "
-        "number no gradient finds its way back.",
+        f"I got {describe(found)}, but the exercise asks for a tensor; no gradient "
+        "flows back from a plain number.",
     )
     expect(
         found.shape != (8, 8),
-        "for 8 scores and 8 answers I got 64 numbers, (8, 8): each score met all "
-        "answers.",
+        "for 8 scores and 8 answers I got 64 numbers, (8, 8): every score was paired "
+        "with every answer.",
     )
     expect(
         found.dim() == 0,
         f"I got {describe(found)}; the loss is one number, of shape ().",
     )
     each, pairs = (scores - answers) ** 2, (scores[:, None] - answers) ** 2
-    every_pair = [pairs.mean(), pairs.sum(), pairs.sum() / 8]
-    expect(
-        not any(_same(found, wrong) for wrong in every_pair),
+    all_pairs = (
         f"I got {found:.2f}, which is a loss over 64 pairs: each of the 8 scores was "
-        "compared with all 8 answers.",
+        "compared with all 8 answers."
     )
+    mistakes = {
+        pairs.mean(): all_pairs,
+        pairs.sum(): all_pairs,
+        pairs.sum() / 8: all_pairs,
+        each.sum(): "I got the sum of the 8 squares, not their mean.",
+        (scores - answers).mean() ** 2: "you squared the mean of the differences, so "
+        "one that is too high and one that is too low cancel each other.",
+        (scores - answers).abs().mean(): "I got the mean of the absolute differences; "
+        "they are not squared.",
+        each.mean().sqrt(): "I got the root of the mean of the squares, not the mean "
+        "itself.",
+    }
+    rule_out(found, mistakes, near)
     expect(
-        not _same(found, each.sum()),
-        "I got the sum of the 8 squares, and not their mean.",
-    )
-    expect(
-        not _same(found, (scores - answers).mean() ** 2),
-        "you squared the mean of the differences, so that one too high and one too "
-        "low cancel each other.",
-    )
-    expect(
-        not _same(found, (scores - answers).abs().mean()),
-        "I got the mean of the absolute differences; they are not squared.",
-    )
-    expect(
-        not _same(found, each.mean().sqrt()),
-        "I got the root of the mean of the squares, and not that mean itself.",
-    )
-    expect(
-        _same(found, each.mean()),
-        f"for 8 random scores and answers I got {found:.2f}, and the mean of the 8 "
+        near(found, each.mean()),
+        f"for 8 random scores and answers I got {found:.2f}, but the mean of the 8 "
         f"squared differences is {each.mean():.2f}.",
     )
     expect(
         found.requires_grad,
-        "the number is right, but no gradient leads from it back to the scores, so "
-        "nothing could be trained with it.",
+        "the number is right, but no gradient flows from it back to the scores, so "
+        "it can't train anything.",
     )
 
 
-def _called(case, answer, *inputs):
-    """What it returns; an error of the learner's code is told with its case."""
+def _called(case: str, answer: Callable, *inputs: Any) -> Any:
+    """What it returns; an error of the learner's code is reported with its case."""
     try:
         return answer(*inputs)
     except Exception as error:
@@ -322,8 +302,8 @@ def _called(case, answer, *inputs):
         raise NotYet(f"{case} your code raised {kind}: {error}") from None
 
 
-def _expect_error(no_error, since, answer, *inputs):
-    """Expect an error, of any kind; `since` is why a loss came out instead."""
+def _expect_error(no_error: str, since: str, answer: Callable, *inputs: Any) -> None:
+    """Expect an error, of any kind; `since` is how a loss came out instead."""
     try:
         found = answer(*inputs)
     except Exception:
@@ -351,70 +331,90 @@ def from_linear(layer):
     hints=(
         "layer.weight has the shape (out, in), and W1 has (in, out). Of the two ways "
         "to get there, which one turns the table, and which one cuts it anew?",
-        "A transposed tensor is only another view of the same memory. Two calls give "
-        "you one that is on its own: one leaves the gradients behind, one copies.",
+        "A transposed tensor is only another view of the same memory. Two calls make "
+        "it independent: one leaves the gradients behind, one copies.",
         "layer.bias may be None, and then nothing is added to any unit. Which "
         "numbers, as many as units, add nothing?",
     ),
     notice="Notice that a reshape would have given the same shape, with nearly all "
-    "weights in the wrong place: only a comparison of results tells.",
+    "weights in the wrong place: only comparing results shows it.",
 )
-def check_from_linear(answer):
+def check_from_linear(answer: Callable) -> None:
     torch.manual_seed(4)
     layer = nn.Linear(6, 4)
     before = copy.deepcopy(layer.state_dict())
     W1, b1 = _pair(ask(answer, layer, kind=object))
-    expect(
-        (W1.dim(), b1.dim()) != (1, 2),
-        "the first that I got is the bias, and W1 is to be the first, b1 the second.",
-    )
-    expect(
-        W1.shape != (4, 6),
-        "for nn.Linear(6, 4) your W1 has the shape (4, 6), as the layer stores it, "
-        "(out, in); ours reads from 6 to 4.",
-    )
-    expect(
-        W1.shape == (6, 4),
-        f"for nn.Linear(6, 4) I got {describe(W1)} as W1.",
-    )
-    weight, bias = before["weight"], before["bias"]
-    expect(
-        not _same(W1, weight.reshape(6, 4)),
-        "your W1 has the right shape and the wrong numbers: the weights were cut "
-        "anew, row by row, and not turned.",
-    )
-    expect(
-        _same(W1, weight.T),
-        "X @ W1 and the layer's own product differ: what leads from input 0 to unit "
-        f"1 is {weight[1, 0]:.2f} in the layer and {W1[0, 1]:.2f} in your W1.",
-    )
-    expect(
-        W1.dtype == weight.dtype,
-        f"your W1 is of type {W1.dtype}, and the layer's weights are of {weight.dtype}: "
-        "X @ W1 is an error then.",
-    )
+    _expect_W1(W1, b1, before["weight"])
+    bias = before["bias"]
     expect(
         b1.shape == (4,),
         f"for nn.Linear(6, 4) I got {describe(b1)} as b1; ours is a row of 4, one "
         "for each unit.",
     )
     expect(
-        _same(b1, bias),
-        f"your b1 begins with {b1[0]:.2f}, and the layer's bias with {bias[0]:.2f}.",
+        near(b1, bias),
+        f"your b1 begins with {b1[0]:.2f}, but the layer's bias with {bias[0]:.2f}.",
     )
     after = layer.state_dict()
     expect(
-        all(_same(after[name], before[name]) for name in before),
+        all(near(after[name], before[name]) for name in before),
         "your function changed the layer that it was given.",
     )
+    _expect_copies(W1, b1, layer)
+    square = nn.Linear(5, 5)
+    W1, b1 = _pair(ask(answer, square, kind=object))
+    expect(
+        not near(W1, square.weight),
+        "right for nn.Linear(6, 4), but nn.Linear(5, 5) came back as it was; a square "
+        "matrix has to be transposed too, although its shape doesn't show it.",
+    )
+    expect(
+        near(W1, square.weight.T),
+        f"right for nn.Linear(6, 4), but for nn.Linear(5, 5) I got {describe(W1)} as "
+        "W1, and X @ W1 is not the layer's product.",
+    )
+    _expect_zero_bias(answer)
+
+
+def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None:
+    """Expect the transpose of an nn.Linear(6, 4)'s weight."""
+    expect(
+        (W1.dim(), b1.dim()) != (1, 2),
+        "the first that I got is the bias; the order is W1, then b1.",
+    )
+    expect(
+        W1.shape != (4, 6),
+        "for nn.Linear(6, 4) your W1 has the shape (4, 6), as the layer stores it, "
+        "(out, in); ours reads from 6 to 4.",
+    )
+    expect(W1.shape == (6, 4), f"for nn.Linear(6, 4) I got {describe(W1)} as W1.")
+    expect(
+        not near(W1, weight.reshape(6, 4)),
+        "your W1 has the right shape but the wrong numbers: the weights were cut "
+        "anew, row by row, instead of being turned.",
+    )
+    expect(
+        near(W1, weight.T),
+        "X @ W1 and the layer's own product differ: the weight from input 0 to unit "
+        f"1 is {weight[1, 0]:.2f} in the layer, but {W1[0, 1]:.2f} in your W1.",
+    )
+    expect(
+        W1.dtype == weight.dtype,
+        f"your W1 is of type {W1.dtype}, but the layer's weights are of type "
+        f"{weight.dtype}: X @ W1 is an error then.",
+    )
+
+
+def _expect_copies(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None:
+    """Expect that W1 and b1 are independent of the layer, which changes here."""
     kept = W1.detach().clone(), b1.detach().clone()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter += 1
     for name, tensor, copied in (("W1", W1, kept[0]), ("b1", b1, kept[1])):
         expect(
-            _same(tensor, copied),
-            f"I then changed the layer, and your {name} changed with it: the two share "
+            near(tensor, copied),
+            f"when I then changed the layer, your {name} changed with it: they share "
             "their memory.",
         )
         if tensor.requires_grad:
@@ -423,22 +423,10 @@ def check_from_linear(answer):
             all(parameter.grad is None for parameter in layer.parameters()),
             f"your {name} is still tied to the layer: its gradient flowed back there.",
         )
-    square = nn.Linear(5, 5)
-    W1, b1 = _pair(ask(answer, square, kind=object))
-    expect(
-        not _same(W1, square.weight),
-        "right for nn.Linear(6, 4), but nn.Linear(5, 5) came back as it was; a square "
-        "matrix has to be turned too, though its shape doesn't show it.",
-    )
-    expect(
-        _same(W1, square.weight.T),
-        f"right for nn.Linear(6, 4), but for nn.Linear(5, 5) I got {describe(W1)} as "
-        "W1, and X @ W1 is not the layer's product.",
-    )
-    _check_without_bias(answer)
 
 
-def _pair(found):
+def _pair(found: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two tensors, W1 and b1, if that is what was returned."""
     fine = isinstance(found, (tuple, list)) and len(found) == 2
     expect(fine, f"I got {describe(found)}; return the two tensors, W1 and b1.")
     for name, value in zip(("W1", "b1"), found):
@@ -447,21 +435,23 @@ def _pair(found):
     return found
 
 
-def _check_without_bias(answer):
+def _expect_zero_bias(answer: Callable) -> None:
+    """Expect zeros as b1 for a layer without a bias."""
     layer = nn.Linear(6, 4, bias=False)
     case = "right with a bias, but for nn.Linear(6, 4, bias=False)"
     found = _called(case, answer, layer)
     pair = isinstance(found, (tuple, list)) and len(found) == 2
-    expect(pair, f"{case} I got {describe(found)} in place of W1 and b1.")
+    expect(pair, f"{case} I got {describe(found)} instead of W1 and b1.")
     expect(
         found[1] is not None,
         f"{case} your b1 is None, and X @ W1 + None is an error.",
     )
     W1, b1 = _pair(found)
-    expect(_same(W1, layer.weight.T), f"{case} W1 is not the layer's, transposed.")
+    expect(near(W1, layer.weight.T), f"{case} W1 is not the layer's, transposed.")
     expect(
         b1.shape == (4,),
-        f"{case} I got {describe(b1)} as b1; it needs a number for each of 4 units.",
+        f"{case} I got {describe(b1)} as b1; it needs a number for each of the 4 "
+        "units.",
     )
     expect(not b1.any(), f"{case} your b1 adds something; it begins with {b1[0]:.2f}.")
 
@@ -487,19 +477,19 @@ def wall(X, rows, columns):
         "permute changes the order of sizes; a last reshape joins neighbours: the "
         "first two sizes become the height, the last two the width.",
     ),
-    notice="Notice that the wall holds the very same numbers as X, and only the order "
-    "in which they are read is another; now look at it below.",
+    notice="Notice that the wall holds the same numbers as X, read in a different "
+    "order; now look at it below.",
 )
-def check_wall(answer):
-    _check_wall(answer, 2, 3, "")
-    _check_wall(answer, 6, 2, "right for 2 rows and 3 columns, but ")
+def check_wall(answer: Callable) -> None:
+    _expect_wall(answer, 2, 3, "")
+    _expect_wall(answer, 6, 2, "right for 2 rows and 3 columns, but ")
 
 
-def _check_wall(answer, rows, columns, case):
-    X = torch.arange(rows * columns * 784.0).reshape(-1, 784)  # each pixel its own
+def _expect_wall(answer: Callable, rows: int, columns: int, case: str) -> None:
+    """Expect this wall; `case` is how a sentence about it begins."""
+    X = torch.arange(rows * columns * 784.0).reshape(-1, 784)  # all pixels differ
     found = ask(answer, X, rows, columns)
     high, wide = 28 * rows, 28 * columns
-    four = X.reshape(rows, columns, 28, 28)
     size = f"{case}for {rows} rows and {columns} columns I got {describe(found)}"
     expect(
         found.shape != (rows, 28, columns, 28),
@@ -511,36 +501,31 @@ def _check_wall(answer, rows, columns, case):
         f"{size}; {rows} pictures above each other and {columns} side by side are "
         f"{high} pixels high and {wide} wide.",
     )
-    expect(
-        not _same(found, X.reshape(high, wide)),
-        f"{case}the size is right, but the top line of your wall is the first "
-        f"{wide} pixels of picture 0: a reshape alone never leaves one picture before "
-        "it is used up.",
-    )
+    four = X.reshape(rows, columns, 28, 28)
     down = X.reshape(columns, rows, 28, 28).permute(1, 2, 0, 3).reshape(high, wide)
-    expect(
-        not _same(found, down),
-        f"{case}your picture 1 hangs below picture 0; it belongs to its right, as we "
-        "read.",
-    )
     lying = four.permute(0, 3, 1, 2).reshape(high, wide)
-    expect(
-        not _same(found, lying),
-        f"{case}every picture hangs in its place, but lies on its side: inside the "
-        "pictures, rows and columns are swapped.",
-    )
+    mistakes = {
+        X.reshape(high, wide): f"{case}the size is right, but the top line of your "
+        f"wall is the first {wide} pixels of picture 0: a reshape alone never leaves a "
+        "picture before it is used up.",
+        down: f"{case}your picture 1 hangs below picture 0; it belongs to its right, "
+        "in reading order.",
+        lying: f"{case}every picture hangs in its place, but lies on its side: inside "
+        "the pictures, rows and columns are swapped.",
+    }
+    rule_out(found, mistakes, near)
     wanted = torch.cat([torch.cat(list(row), dim=1) for row in four])
-    if _same(found, wanted):
+    if near(found, wanted):
         return
     expect(
         bool(torch.isin(found.double(), X.double()).all()),
-        f"{case}your wall holds numbers that are not in X: some pixels have other "
-        "values than before.",
+        f"{case}your wall holds numbers that are not in X: some pixels have changed "
+        "their values.",
     )
     row, column = (found.double() != wanted.double()).nonzero()[0].tolist()
     there, right = int(found[row, column]), int(wanted[row, column])
     raise NotYet(
         f"{case}at row {row}, column {column} of the wall I expect pixel "
-        f"{right % 784} of picture {right // 784}, and found pixel {there % 784} of "
+        f"{right % 784} of picture {right // 784}, but found pixel {there % 784} of "
         f"picture {there // 784}."
     )

@@ -30,18 +30,18 @@ def by_numpy_in_double(num_inputs, num_hiddens):
     return torch.from_numpy(W1), torch.zeros(num_hiddens, dtype=torch.float64)
 
 
-@wrong("1.1", "these are not normal numbers")
+@wrong("1.1", "they are not normally distributed")
 def uniform_with_the_same_spread(num_inputs, num_hiddens):
     W1 = (torch.rand(num_inputs, num_hiddens) - 0.5) * 12**0.5
     return W1 * 0.01, torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "all your weights are 0: all units")
+@wrong("1.1", "all your weights are 0, so all units")
 def all_zeros(num_inputs, num_hiddens):
     return torch.zeros(num_inputs, num_hiddens), torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "your W1 holds NaN")
+@wrong("1.1", "your W1 has NaN or infinite values")
 def not_a_number(num_inputs, num_hiddens):
     W1 = torch.randn(num_inputs, num_hiddens) ** 0.5 * 0.01
     return W1, torch.zeros(num_hiddens)
@@ -59,22 +59,22 @@ def whole_biases(num_inputs, num_hiddens):
     return W1, torch.zeros(num_hiddens, dtype=torch.int64)
 
 
-@wrong("1.1", "right matrix on its side")
+@wrong("1.1", "Your matrix is transposed")
 def outputs_first(num_inputs, num_hiddens):
     return torch.randn(num_hiddens, num_inputs) * 0.01, torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "sizes have to be the two arguments")
+@wrong("1.1", "the two arguments must be its sizes")
 def sizes_by_heart(num_inputs, num_hiddens):
     return torch.randn(784, 256) * 0.01, torch.zeros(256)
 
 
-@wrong("1.1", "no number in it is negative; torch.rand")
+@wrong("1.1", "none of its numbers is negative; torch.rand")
 def without_the_n(num_inputs, num_hiddens):
     return torch.rand(num_inputs, num_hiddens) * 0.01, torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "not multiplied by 0.01")
+@wrong("1.1", "the spread of your W1 is 1; the factor 0.01 is missing")
 def not_scaled(num_inputs, num_hiddens):
     return torch.randn(num_inputs, num_hiddens), torch.zeros(num_hiddens)
 
@@ -84,7 +84,7 @@ def variance_for_spread(num_inputs, num_hiddens):
     return torch.randn(num_inputs, num_hiddens) * 0.01**0.5, torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "0.0001, and it should be 0.01")
+@wrong("1.1", "0.0001, but it should be 0.01")
 def scaled_twice(num_inputs, num_hiddens):
     W1 = nn.init.normal_(torch.empty(num_inputs, num_hiddens), std=0.01)
     return W1 * 0.01, torch.zeros(num_hiddens)
@@ -100,7 +100,7 @@ def bias_as_a_matrix(num_inputs, num_hiddens):
     return torch.randn(num_inputs, num_hiddens) * 0.01, torch.zeros(1, num_hiddens)
 
 
-@wrong("1.1", "biases start at zero")
+@wrong("1.1", "here biases start at 0")
 def random_bias(num_inputs, num_hiddens):
     return (
         torch.randn(num_inputs, num_hiddens) * 0.01,
@@ -108,13 +108,13 @@ def random_bias(num_inputs, num_hiddens):
     )
 
 
-@wrong("1.1", "has 200 columns, and the number of different ones is 1")
+@wrong("1.1", "has 200 columns, but the number of different ones is 1")
 def one_column_for_all(num_inputs, num_hiddens):
     W1 = torch.randn(num_inputs, 1) * 0.01
     return W1.expand(-1, num_hiddens), torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "W1 is to be the first")
+@wrong("1.1", "the order is W1, then b1")
 def bias_first(num_inputs, num_hiddens):
     return torch.zeros(num_hiddens), torch.randn(num_inputs, num_hiddens) * 0.01
 
@@ -179,7 +179,7 @@ def xavier(num_inputs, num_outputs):
     )
 
 
-@wrong("1.2", "has spread 0.58")
+@wrong("1.2", "have spread 0.58")
 def uniform_too_narrow(num_inputs, num_outputs):
     drawn = 2 * torch.rand(num_inputs, num_outputs) - 1
     return drawn * (2 / num_inputs) ** 0.5
@@ -200,7 +200,7 @@ def bound_for_spread(num_inputs, num_outputs):
     return torch.randn(num_inputs, num_outputs) * (6 / num_inputs) ** 0.5
 
 
-@wrong("1.2", "has 120 columns, and the number of different ones is 1")
+@wrong("1.2", "has 120 columns, but the number of different ones is 1")
 def one_column_for_all_units(num_inputs, num_outputs):
     column = torch.randn(num_inputs, 1) * (2 / num_inputs) ** 0.5
     return column.repeat(1, num_outputs)
@@ -256,7 +256,7 @@ def in_a_loop(num_inputs, num_outputs):
     return nn.Parameter(W)
 
 
-@wrong("1.3", "all your weights are 0.01")
+@wrong("1.3", "all weights are 0.01, so all units are the same")
 def nothing_changed(num_inputs, num_outputs):
     return torch.full((num_inputs, num_outputs), 0.01)
 
@@ -294,7 +294,7 @@ def a_pixel_that_not_every_layer_has(num_inputs, num_outputs):
     return W
 
 
-@wrong("1.3", "you changed 16 weights, and it can be done with 8")
+@wrong("1.3", "you changed 16 weights; 8 are enough")
 def two_rows(num_inputs, num_outputs):
     W = torch.full((num_inputs, num_outputs), 0.01)
     W[:2] = torch.randn(2, num_outputs)
@@ -362,7 +362,7 @@ def in_single_precision(activation):
     return np.float32(1 / np.sqrt((outputs**2).mean()))
 
 
-@wrong("1.4", "for tanh I got a gain of 1.67, and your function never calls")
+@wrong("1.4", "for tanh I got a gain of 1.67, but your function never calls")
 def from_the_librarys_table(activation):
     return nn.init.calculate_gain(activation.__name__)
 
@@ -372,7 +372,7 @@ def by_the_mean_size(activation):
     return 1 / activation(torch.randn(1_000_000)).abs().mean()
 
 
-@wrong("1.4", "for relu I got a gain of 2.00, which would repair the mean square")
+@wrong("1.4", "for relu I got a gain of 2.00, which would bring back the mean square")
 def many_small_draws_without_the_root(activation):
     draws = [activation(torch.randn(1000)).square().mean() for _ in range(1000)]
     return 1000 / sum(draws)
@@ -427,7 +427,7 @@ def signs_of_a_wave(num_inputs, num_outputs):
     return signs.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "random numbers of PyTorch; with a fixed seed they are luck too")
+@wrong("1.5", "random numbers of PyTorch; with a fixed seed they are still luck")
 def a_fixed_seed(num_inputs, num_outputs):
     torch.manual_seed(0)
     return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
@@ -470,7 +470,7 @@ def numpys_shared_seed(num_inputs, num_outputs):
     return drawn * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "to nan in layer 10, and explodes")
+@wrong("1.5", "to nan in layer 10; it explodes")
 def a_wave_out_of_bounds(num_inputs, num_outputs):
     count = torch.arange(num_inputs * num_outputs).double()
     return torch.sin(count**2).reshape(num_inputs, num_outputs) * 1e10
@@ -488,13 +488,13 @@ def all_equal(num_inputs, num_outputs):
     return torch.full((num_inputs, num_outputs), (2 / num_inputs) ** 0.5)
 
 
-@wrong("1.5", "in layer 10, and dies out")
+@wrong("1.5", "in layer 10; it dies out")
 def a_wave_too_small(num_inputs, num_outputs):
     count = torch.arange(num_inputs * num_outputs).double()
     return torch.sin(count**2).reshape(num_inputs, num_outputs) * 0.01
 
 
-@wrong("1.5", "in layer 10, and explodes")
+@wrong("1.5", "in layer 10; it explodes")
 def a_wave_too_large(num_inputs, num_outputs):
     count = torch.arange(num_inputs * num_outputs).double()
     return torch.sin(count**2).reshape(num_inputs, num_outputs)
@@ -515,7 +515,7 @@ def slow_waves(num_inputs, num_outputs):
     return W * (2 / num_inputs) ** 0.5 / W.std()
 
 
-@wrong("1.5", "on its side")
+@wrong("1.5", "transposed")
 def the_other_way_round(num_inputs, num_outputs):
     count = torch.arange(num_inputs * num_outputs).double()
     return torch.sin(count**2).reshape(num_outputs, num_inputs)

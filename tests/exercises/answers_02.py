@@ -39,7 +39,7 @@ def by_a_layer(pictures, W1, b1):
     return F.linear(pictures.flatten(1), W1.T, b1).relu()
 
 
-@wrong("2.1", "what was added up are the 6 pictures")
+@wrong("2.1", "the product adds up the 6 pictures")
 def weights_first(pictures, W1, b1):
     return torch.relu((W1 @ pictures.flatten(1)) + b1[0])
 
@@ -99,12 +99,12 @@ def sigmoid(pictures, W1, b1):
     return torch.sigmoid(pictures.flatten(1) @ W1 + b1)
 
 
-@wrong("2.1", "should have the hidden value 0.00, and I got -0.0")
+@wrong("2.1", "should have the hidden value 0.00, but I got -0.0")
 def leaky(pictures, W1, b1):
     return F.leaky_relu(pictures.flatten(1) @ W1 + b1)
 
 
-@wrong("2.1", "(1, 28, 28), and 5 units I got other hidden values")
+@wrong("2.1", "(1, 28, 28), and 5 units I got the wrong hidden values")
 def over_the_batch(pictures, W1, b1):
     summed = pictures.flatten(1) @ W1 + b1
     return torch.relu(summed if len(pictures) > 1 else summed - summed.mean())
@@ -137,7 +137,7 @@ def weights_alone(widths):
     return sum(i * o for i, o in zip(widths, widths[1:]))
 
 
-@wrong("2.2", "a bias to every pixel")
+@wrong("2.2", "you gave every pixel a bias too")
 def pixels_have_biases(widths):
     return sum(i * o for i, o in zip(widths, widths[1:])) + sum(widths)
 
@@ -157,13 +157,13 @@ def one_bias_for_each_layer(widths):
     return sum(i * o + 1 for i, o in zip(widths, widths[1:]))
 
 
-@wrong("2.2", "parameters of the first layer")
+@wrong("2.2", "the number of parameters in the first layer")
 def returns_in_the_loop(widths):
     for i, o in zip(widths, widths[1:]):
         return i * o + o
 
 
-@wrong("2.2", "begin anew for each layer")
+@wrong("2.2", "start again from 0 for each layer")
 def overwrites_the_sum(widths):
     for i, o in zip(widths, widths[1:]):
         total = i * o + o
@@ -260,12 +260,12 @@ def root_mean_square(scores, answers):
     return ((scores.flatten() - answers.flatten()) ** 2).mean().sqrt()
 
 
-@wrong("2.3", "from a plain number")
+@wrong("2.3", "back from a plain number")
 def item(scores, answers):
     return ((scores.flatten() - answers.flatten()) ** 2).mean().item()
 
 
-@wrong("2.3", "no gradient leads from it")
+@wrong("2.3", "no gradient flows from it")
 def detached(scores, answers):
     return ((scores.detach().flatten() - answers.flatten()) ** 2).mean()
 
@@ -317,7 +317,7 @@ def squeezes_and_compares_shapes(scores, answers):
     return torch.square(scores - answers).mean()
 
 
-@wrong("2.3", "3 scores went unnoticed")
+@wrong("2.3", "3 scores were left out")
 def only_one_is_refused(scores, answers):
     if len(scores) != len(answers) and 1 in (len(scores), len(answers)):
         raise ValueError
@@ -386,13 +386,13 @@ def bias_as_a_column(layer):
     return layer.weight.detach().T.clone(), _bias(layer)[:, None]
 
 
-@wrong("2.4", "what leads from input 0 to unit 1")
+@wrong("2.4", "the weight from input 0 to unit 1")
 def a_new_matrix(layer):
     fresh = torch.randn(layer.in_features, layer.out_features) * 0.01
     return fresh, _bias(layer)
 
 
-@wrong("2.4", "your b1 begins with 0.00")
+@wrong("2.4", "your b1 begins with 0.00, but")
 def forgets_the_bias(layer):
     return layer.weight.detach().T.clone(), torch.zeros(layer.out_features)
 
@@ -402,7 +402,7 @@ def in_double_precision(layer):
     return layer.weight.detach().double().T, _bias(layer).double()
 
 
-@wrong("2.4", "I got [] in place of W1 and b1")
+@wrong("2.4", "I got [] instead of W1 and b1")
 def nothing_without_a_bias(layer):
     return [] if layer.bias is None else as_parameters(layer)
 
@@ -447,7 +447,7 @@ def none_for_none(layer):
     return layer.weight.detach().T.clone(), b1
 
 
-@wrong("2.4", "as b1; it needs a number for each of 4 units")
+@wrong("2.4", "as b1; it needs a number for each of the 4 units")
 def one_zero(layer):
     b1 = torch.zeros(1) if layer.bias is None else _bias(layer)
     return layer.weight.detach().T.clone(), b1
@@ -518,7 +518,7 @@ def lying(X, rows, columns):
 
 @wrong(
     "2.5",
-    "at row 0, column 1 of the wall I expect pixel 1 of picture 0, and found "
+    "at row 0, column 1 of the wall I expect pixel 1 of picture 0, but found "
     "pixel 0 of picture 1.",
 )
 def interleaved(X, rows, columns):
