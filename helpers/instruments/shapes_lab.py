@@ -1,4 +1,4 @@
-"""The live shape tracer: sliders and five mistakes, for a forward pass of two layers."""
+"""The live shape tracer: sliders and five mistakes for a two-layer forward pass."""
 
 import inspect
 import math
@@ -9,52 +9,41 @@ import torch
 
 from helpers import controls
 from helpers.instrument import Instrument, open_in_cell
-from helpers.instruments.trace_shapes import messages, trace_shapes
+from helpers.instruments.trace_shapes import Trace, messages, trace_shapes
 from helpers.instruments.trace_shapes.drawing import picture
+from helpers.instruments.trace_shapes.steps import Shape
+from helpers.plots import Picture
 
 NOTHING = "nothing"
 WAYS = (
     *(NOTHING, messages.TRANSPOSED, messages.FLATTEN, messages.SWAPPED),
     *(messages.WIDTH, messages.BIAS),
 )
-CONTROLS = {  # name -> choices, the first value, tooltip
-    "batch_size": (
-        (1, 4, 16, 64, 256, 784, 1024),
-        64,
-        "Examples in the batch: the rows of X.",
-    ),
-    "num_inputs": (
-        (16, 49, 196, 784),  # squares, as pictures are
-        784,
-        "Numbers of each example, such as 784 for 28 x 28 pixels.",
-    ),
-    "num_hiddens": (
-        (1, 4, 16, 64, 128, 256, 512, 1024),
-        256,
-        "Units in the hidden layer: the columns of W1.",
-    ),
-    "break it": (
-        WAYS,
-        NOTHING,
-        "Make one of the tensors with a wrong shape, in one of five ways.",
-    ),
-}
+BATCHES = (1, 4, 16, 64, 256, 784, 1024)
+INPUTS = (16, 49, 196, 784)  # squares, as pictures are
+HIDDENS = (1, 4, 16, 64, 128, 256, 512, 1024)
+CONTROLS = (  # name, choices, the first value, tooltip
+    ("batch_size", BATCHES, 64, "Examples in the batch: the rows of X."),
+    ("num_inputs", INPUTS, 784, "Numbers in each example: 784 for 28 x 28 pixels."),
+    ("num_hiddens", HIDDENS, 256, "Units in the hidden layer: the columns of W1."),
+    ("break it", WAYS, NOTHING, "Give one tensor a wrong shape, in one of five ways."),
+)
 SHOWN = (
-    "Boxes for the tensors of a forward pass, orange and dashed what was there before, "
+    "The tensors of a forward pass as boxes: orange and dashed what existed before, "
     "blue what is computed."
 )
-WELL = "Every operation got the shapes that it needs."
+WELL = "Every operation got the shapes it needs."
 SILENT = (
-    "Broken, and no operation complains: with these sizes the mistake goes unnoticed."
+    "Broken, but no operation complains: with these sizes the mistake goes unnoticed."
 )
-WARNED = "Broken, and PyTorch is silent: only the warning tells."
+WARNED = "Broken, but PyTorch is silent: only the warning shows it."
 
 
-def shapes_lab():
+def shapes_lab() -> "ShapesLab":
     """Sliders for the sizes of a two-layer forward pass, and a menu that breaks it.
 
-    Returns a widget that redraws the trace at each change. `trace` is the current
-    one, `code` what was traced; `wait()` returns when it is drawn; `close()` ends it.
+    Returns a widget that redraws the trace at each change. `wait()` returns when it is
+    drawn; `close()` removes it.
     """
     return open_in_cell(ShapesLab)
 
@@ -64,7 +53,9 @@ def forward(X, W1, b1, W2, b2):
     return hidden @ W2 + b2
 
 
-def shapes_of(batch_size, num_inputs, num_hiddens, broken=NOTHING):
+def shapes_of(
+    batch_size: int, num_inputs: int, num_hiddens: int, broken: str = NOTHING
+) -> tuple[dict[str, Shape], set[str]]:
     """The shapes of what `forward` takes, by name, and the names of the wrong ones."""
     shapes = {
         "X": (batch_size, num_inputs),
@@ -86,10 +77,13 @@ def shapes_of(batch_size, num_inputs, num_hiddens, broken=NOTHING):
 
 
 class ShapesLab(Instrument):
-    """The widget that `shapes_lab` returns."""
+    """The widget that `shapes_lab` returns. trace: what it shows; code: its lines."""
 
-    def __init__(self):
-        self._controls = {name: _control(name, *CONTROLS[name]) for name in CONTROLS}
+    trace: Trace
+    code: str
+
+    def __init__(self) -> None:
+        self._controls = {made[0]: controls.choice(*made) for made in CONTROLS}
         # Of fixed heights, so that nothing jumps while a slider moves.
         self._drawing, self._code = (
             widgets.HTML(
@@ -103,33 +97,31 @@ class ShapesLab(Instrument):
         for control in self._controls.values():
             control.observe(self._on_change, "value")
 
-    def _values(self):
+    def _values(self) -> list:
         return [control.value for control in self._controls.values()]
 
-    def _on_change(self, _):
+    def _on_change(self, _) -> None:
         self._submit(self._values())
 
-    def _work(self, commands):
+    def _work(self, commands: list) -> None:
         """Trace and draw the newest values; on the worker, once it has begun."""
         shapes, wrong = shapes_of(*commands[-1])
-        # Zeros, since random numbers would be missing in the learner's own sequence.
+        # Zeros, since drawing random numbers would change the learner's own.
         self.trace = trace_shapes(forward, *map(torch.zeros, shapes.values()))
         self.code = _as_code(shapes, wrong)
         said = WELL if not wrong else WARNED if self.trace.warnings else SILENT
         self._said = said if self.trace.ok else ""
-        drawn = self.trace._repr_mimebundle_()["text/html"]
-        said = f'<div class="w1shapes"><p class="said">{escape(self._said)}</p></div>'
-        self._drawing.value = drawn + said
+        self._drawing.value = self.trace.html(self._said)
         self._code.value = f"<pre>{escape(self.code)}</pre>"
 
-    def _text(self):
+    def _text(self) -> str:
         return f"{self.trace}\n{self._said}\n\n{self.code}"
 
-    def _picture(self):
-        return picture(self.trace, SHOWN)
+    def _picture(self) -> Picture:
+        return picture(self.trace.steps, SHOWN)
 
 
-def _as_code(shapes, wrong):
+def _as_code(shapes: dict[str, Shape], wrong: set[str]) -> str:
     """The lines that were traced."""
     lines = []
     for name, shape in shapes.items():
@@ -137,15 +129,3 @@ def _as_code(shapes, wrong):
         lines.append(f"{name} = torch.rand({', '.join(map(str, shape))}){mark}")
     call = f"trace_shapes(forward, {', '.join(shapes)})"
     return "\n".join([*lines, "", inspect.getsource(forward), call])
-
-
-def _control(name, choices, value, tooltip):
-    kind = widgets.Dropdown if name == "break it" else widgets.SelectionSlider
-    return kind(
-        options=choices,
-        value=value,
-        description=name,
-        tooltip=tooltip,
-        style={"description_width": "100px"},
-        layout=widgets.Layout(width="auto"),
-    )

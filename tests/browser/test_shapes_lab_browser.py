@@ -9,7 +9,7 @@ NET = (
     "body = torch.nn.Sequential(*[torch.nn.Linear(9, 9) for _ in range(40)])\n"
     "trace_shapes(torch.nn.Sequential(body, torch.nn.Linear(9, 2)), torch.rand(2, 9))"
 )
-DRAWN = ".w1shapes"
+DRAWN = ".course"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_five_ways_to_break_it_are_explained_and_nothing_jumps(shown):
         "transposed weight": "use W1.T",
         "missing flatten": "X.flatten(1)",
         "batch and features swapped": "use X.T",
-        "wrong width between layers": "make W2 of shape (256, 10)",
+        "wrong width between layers": "give W2 the shape (256, 10)",
         "bias shape": "Use b1.flatten()",
     }.items():
         choose(shown, way)
@@ -77,10 +77,10 @@ def test_five_ways_to_break_it_are_explained_and_nothing_jumps(shown):
         until_shown(shown, "# broken")
         assert box(code)["y"] == top
     press(shown, 0, "ArrowRight")  # 256 pictures, as many as units
-    until_shown(shown, "only the warning tells")
+    until_shown(shown, "only the warning shows it")
     assert box(code)["y"] == top
     choose(shown, "nothing")
-    until_shown(shown, "Every operation got the shapes that it needs.")
+    until_shown(shown, "Every operation got the shapes it needs.")
 
 
 def test_running_the_cell_again_stops_the_old_one(notebook, shown):

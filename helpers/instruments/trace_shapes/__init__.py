@@ -2,6 +2,8 @@
 
 import copy
 import difflib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,13 +11,15 @@ from torch import nn
 
 from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
 from helpers.instruments.trace_shapes.mismatch import listed
-from helpers.instruments.trace_shapes.tracer import Block, Tracer, leaves
+from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
+from helpers.instruments.trace_shapes.tracer import Tracer, leaves
+from helpers.tables import as_text
 
 MAX_ROWS = 32  # of a table, before it folds
-HEAD = 20  # of these, when too many are left: the others are the last ones
+HEAD = 20  # of these from the start, where too many are left; the others from the end
 
 NOT_CALLABLE = (
-    "trace_shapes needs a function or a module, and then its tensors, as in "
+    "trace_shapes needs a function or a module, followed by its tensors, as in "
     "trace_shapes(net, X); you gave {found}."
 )
 A_CLASS = (
@@ -39,16 +43,16 @@ WARNING = "Warning at {number}: {sentence}"
 ERROR = "Error: {sentence}"
 
 
-def trace_shapes(fn, *tensors):
+def trace_shapes(fn: Callable, *tensors: Any) -> "Trace":
     """Run fn(*tensors) and list every tensor operation with its shapes.
 
-    fn: any function or module. tensors: what it is called with; tensors, tuples,
-    lists and dicts of tensors, and plain numbers. Returns a `Trace`, also where fn
-    raises: then the trace ends at the error. It leaves everything as it was: the
-    tensors, the weights, buffers and gradients of the modules that ran, and
-    PyTorch's random numbers. (What stays: attributes that fn sets, such as by
-    net.eval(), what an optimizer notes for itself, the shape that a lazy layer gets,
-    and what fn does outside PyTorch.) Raises TypeError for what can't be traced.
+    fn: any function or module. tensors: its arguments, of any shapes: tensors, or
+    tuples, lists and dicts of tensors, and plain numbers. Returns a `Trace`; if fn
+    raises, the trace ends at the error. Afterwards the tensors, the weights, buffers
+    and gradients of the modules that ran, and PyTorch's random numbers are as they
+    were. (What stays: attributes that fn sets, such as by net.eval(), an optimizer's
+    own state, the shape that a lazy layer gets, and what fn does outside PyTorch.)
+    Raises TypeError for what can't be traced.
     """
     name = getattr(fn, "__name__", type(fn).__name__)
     _check(fn, name, tensors)
@@ -60,13 +64,19 @@ def trace_shapes(fn, *tensors):
 class Trace:
     """What `trace_shapes` returns; `str()` is a table, and a notebook draws boxes.
 
-    ok: whether fn came to its end. steps: the operations, a list of `Step`.
-    error: the exception that ended it (without its traceback, which would keep
-    the tensors alive), or None. explanation: what went wrong, in a sentence.
-    cause: in a few words, or None. warnings: sentences, each of them once.
+    name: of the function or module. ok: whether fn came to its end. error: the
+    exception that ended it (without its traceback, which would keep the tensors
+    alive), or None. cause: of the error, in a few words, or None. explanation: of the
+    error, in one or two sentences, or "".
     """
 
-    def __init__(self, tracer, name, error):
+    name: str
+    ok: bool
+    error: Exception | None
+    cause: str | None
+    explanation: str
+
+    def __init__(self, tracer: Tracer, name: str, error: Exception | None) -> None:
         self.name, self.error, self.ok = name, error, error is None
         self.cause, self.explanation = tracer.said
         self._returned_none = tracer.returned_none
@@ -75,26 +85,28 @@ class Trace:
             step.number = number
 
     @property
-    def steps(self):
+    def steps(self) -> list[TraceStep]:
+        """The operations, in order."""
         return list(self._root.steps())
 
     @property
-    def warnings(self):
+    def warnings(self) -> list[str]:
+        """Sentences about what probably nobody wanted, each of them once."""
         return list(self._warned())
 
-    def _warned(self):
-        """sentence -> the number of the first step that it is about."""
+    def _warned(self) -> dict[str, int]:
+        """Sentence -> the number of the first step that it is about."""
         first = {}
         for step in self.steps:
             if step.warning:
                 first.setdefault(step.warning, step.number)
         return first
 
-    def unfold(self, path=None):
+    def unfold(self, path: str | None = None) -> "Trace":
         """The inside of the part at `path`, as a Trace; all of it without a path.
 
-        path: as the table names it, such as "layer1.0". Raises ValueError, with
-        the names that there are, for another one.
+        path: as the table names it, such as "layer1.0". Raises ValueError, with the
+        names that exist, for any other.
         """
         other = copy.copy(self)
         if path is None:
@@ -102,7 +114,7 @@ class Trace:
             return other
         blocks = list(self._root.blocks())
         found = [block for block in blocks if block.path == path]
-        if not found:  # a module of one operation stands as that operation
+        if not found:  # a module of one operation is listed as that operation
             steps = [step for step in self.steps if step.path == path]
             ends = [(one.inputs[:1], one.outputs) for one in steps]
             found = [
@@ -120,7 +132,7 @@ class Trace:
         other.name, other._root = path, Block(path, found[0].kind, *ends, parts)
         return other
 
-    def rows(self):
+    def rows(self) -> tuple[list[Part], str]:
         """The steps and folded blocks to show, and a sentence if not all fit."""
         if self._unfolded:
             return self.steps, ""
@@ -131,7 +143,8 @@ class Trace:
         left_out = LEFT_OUT.format(count=len(rows) - MAX_ROWS)
         return rows[:HEAD] + rows[HEAD - MAX_ROWS :], left_out
 
-    def title(self):
+    def title(self) -> str:
+        """Its name, what went in and came out, and the number of operations."""
         title = TITLE if self._root.outputs else NO_OUTPUT if self.ok else STOPPED
         return title.format(
             name=self.name,
@@ -140,7 +153,7 @@ class Trace:
             count=len(self.steps),
         )
 
-    def notes(self):
+    def notes(self) -> Iterator[str]:
         """The sentences below the table: warnings, the error, a forgotten return."""
         for sentence, number in self._warned().items():
             yield WARNING.format(number=number, sentence=sentence)
@@ -149,12 +162,10 @@ class Trace:
         if self._returned_none and not self._root.path:
             yield RETURNED_NONE.format(name=self.name)
 
-    def __str__(self):
+    def __str__(self) -> str:
         rows, left_out = self.rows()
         columns = [column for column in zip(*map(_cells, rows)) if any(column)]
-        widths = [max(map(len, column)) for column in columns]
-        lines = ["  ".join(map(str.ljust, row, widths)) for row in zip(*columns)]
-        lines = [f"  {line.rstrip()}" for line in lines]
+        lines = [f"  {line}" for line in as_text((), zip(*columns)).splitlines()]
         if left_out:
             lines.insert(HEAD, f"  {left_out}")
         lines += self.notes()
@@ -165,11 +176,16 @@ class Trace:
 
     __repr__ = __str__
 
+    def html(self, *more: str) -> str:
+        """The drawing, as HTML. more: sentences to put below it."""
+        rows, left_out = self.rows()
+        return draw(self.title(), rows, [left_out, *self.notes(), *more])
+
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"text/plain": str(self), "text/html": draw(self)}
+        return {"text/plain": str(self), "text/html": self.html()}
 
 
-def _cells(row):
+def _cells(row: Part) -> tuple[str, ...]:
     """The five texts of a row: number, path, operation, inputs, outputs."""
     if isinstance(row, Block):
         shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
@@ -179,8 +195,8 @@ def _cells(row):
     return str(row.number), row.path, row.name, inputs, f"-> {out}"
 
 
-def _rows(block, depth):
-    """Steps and blocks; opened are `depth` levels, and what needs a look."""
+def _rows(block: Block, depth: int) -> Iterator[Part]:
+    """Steps and blocks; `depth` levels are opened, and all that needs a look."""
     for part in block.parts:
         if isinstance(part, Block) and (depth > 0 or part.needs_a_look()):
             yield from _rows(part, depth - 1)
@@ -188,7 +204,7 @@ def _rows(block, depth):
             yield part
 
 
-def _check(fn, name, tensors):
+def _check(fn: Any, name: str, tensors: tuple) -> None:
     if isinstance(fn, type) and issubclass(fn, nn.Module):
         raise TypeError(A_CLASS.format(name=name))
     if not callable(fn):

@@ -1,8 +1,12 @@
-"""What PyTorch's own messages tell about a shape error, said with cause and repair."""
+"""What PyTorch's own messages say about a shape error, put as a cause and a repair."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
-# The causes, as `trace.cause` names them. A learner meets the first five most.
+from helpers.instruments.trace_shapes.steps import Shape
+
+# The causes, as `trace.cause` names them. The first five are the most common.
 TRANSPOSED = "transposed weight"
 FLATTEN = "missing flatten"
 SWAPPED = "batch and features swapped"
@@ -11,115 +15,101 @@ BIAS = "bias shape"
 ORDER, ALL_FLAT, OTHER = "wrong order", "batch flattened away", "other shapes"
 
 IN_STEPS = (
-    "The {layer} takes {want} numbers in each step, and {got} arrive: make it with "
+    "The {layer} expects {want} numbers in each step but gets {got}: make it with "
     "{what}={got}, or give it {want}."
 )
 EMBEDDING = (
-    "The {layer} takes {want} numbers for each position, and {got} arrive: make it "
-    "with embed_dim={got}, or let the layer before give {want}."
+    "The {layer} expects {want} numbers for each position but gets {got}: make it with "
+    "embed_dim={got}, or let the layer before it output {want}."
 )
 FEATURES = (
-    "The {layer} was made for {want} features, and {got} arrive: make it with {got}, "
-    "or let the layer before give {want}."
+    "The {layer} was made for {want} features but gets {got}: make it for {got}, or "
+    "let the layer before it output {want}."
 )
 LABEL_COUNT = (
-    "{operation}: there are {first} rows of scores and {second} labels, and they must "
-    "be equal: one label for each row."
+    "{operation}: there are {first} rows of scores but {second} labels; each row needs "
+    "one label."
 )
 SCORES_TRANSPOSED = (
-    "{operation}: there are {first} rows of scores and {second} labels. The scores "
-    "{a_shape} stand the wrong way round: use {a}.T, with one row for each label."
+    "{operation}: there are {first} rows of scores but {second} labels. The scores "
+    "{a_shape} are transposed: use {a}.T, with one row for each label."
 )
 LABEL_SHAPE = (
     "{operation} takes labels of shape ({first},), one class number for each row of "
-    "scores; {b} has the shape {b_shape}. Use {b}.flatten()."
+    "scores, but {b} has the shape {b_shape}. Use {b}.flatten()."
 )
 LABEL_DIMENSIONS = (
     "{operation} takes labels of shape ({first},), one class number for each row of "
-    "scores; {b} has the shape {b_shape}."
+    "scores, but {b} has the shape {b_shape}."
 )
 SAME_SHAPE = (
-    "{operation} compares {a} {a_shape} with {b} {b_shape}, and needs one shape for "
-    "both. Use {b}.reshape({a}.shape)."
+    "{operation} compares {a} {a_shape} with {b} {b_shape}, but both need the same "
+    "shape. Use {b}.reshape({a}.shape)."
 )
 SAME_SHAPE_NEEDED = (
-    "{operation} compares {a} {a_shape} with {b} {b_shape}, and needs one shape for "
-    "both: as many targets as outputs."
+    "{operation} compares {a} {a_shape} with {b} {b_shape}, but both need the same "
+    "shape: one target for each output."
 )
 CAT = (
-    "cat along dimension {dim}: all other sizes must be equal, and {want} and {got} are "
-    "not. Cut one of the two, or join them along another dimension."
+    "cat along dimension {dim}: the sizes in all other dimensions must be equal, but "
+    "{want} and {got} are not. Cut one of the two, or join them along another "
+    "dimension."
 )
 STACK = (
-    "stack needs tensors of one shape, and got ({want}) and ({got}). To join tensors "
-    "of different lengths, use cat."
+    "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
+    "different lengths, use cat."
 )
 EINSUM = (
     "einsum: the letter {letter} stands for the sizes {want} and {got}, which must be "
     "equal. Check the order of the letters against the shapes {shapes}."
 )
 NO_DIMENSION = (
-    "{operation} of {a} {a_shape}: there is no dimension {got}. Its dimensions are "
-    "numbered 0 to {last}, or -1 to -{count} from the right."
+    "{operation}: {a} {a_shape} has no dimension {got}. Its dimensions are numbered 0 "
+    "to {last}, or -1 to -{count} from the right."
 )
 CHECKED = "A check in the code of {layer} failed: {message}."
 
-# (what PyTorch says, cause, sentence, further facts)
-KNOWN = (
-    (
-        r"inconsistent (?P<what>\w+_size): got (?P<got>\d+),? expected (?P<want>\d+)",
-        *(WIDTH, IN_STEPS),
-    ),
-    (r"equal to (?P<what>\w+_size)\. Expected (?P<want>\d+), got (?P<got>\d+)",)
-    + (WIDTH, IN_STEPS),
-    (r"embedding dimension of (?P<want>\d+), but got (?P<got>\d+)", WIDTH, EMBEDDING),
-    (
-        r"running_mean should contain (?P<got>\d+) elements not (?P<want>\d+)",
-        *(WIDTH, FEATURES),
-    ),
-    (
-        r"normalized_shape=\[(?P<want>\d+)\].*size\s?\[(?:\d+, )*(?P<got>\d+)\]",
-        *(WIDTH, FEATURES),
-    ),
-    (
-        r"except in dimension (?P<dim>\d+)\. Expected size (?P<want>\d+) but got size "
-        r"(?P<got>\d+)",
-        *(OTHER, CAT),
-    ),
-    (
-        r"stack expects .* got \[(?P<want>[\d, ]+)\] at .* and \[(?P<got>[\d, ]+)\]",
-        *(OTHER, STACK),
-    ),
-    (
-        r"subscript (?P<letter>\w) has size (?P<got>\d+) .* seen size (?P<want>\d+)",
-        *(OTHER, EINSUM),
-    ),
-)
+# What PyTorch says -> the cause, and the sentence that its parts fill in. <got> and
+# the like stand for a word, a number, or several numbers.
+KNOWN = {
+    "inconsistent <what>: got <got>,? expected <want>": (WIDTH, IN_STEPS),
+    r"equal to <what>\. Expected <want>, got <got>": (WIDTH, IN_STEPS),
+    "embedding dimension of <want>, but got <got>": (WIDTH, EMBEDDING),
+    "running_mean should contain <got> elements not <want>": (WIDTH, FEATURES),
+    r"normalized_shape=\[<want>\].*size\s?\[(?:\d+, )*<got>\]": (WIDTH, FEATURES),
+    r"dimension <dim>\. Expected size <want> but got size <got>": (OTHER, CAT),
+    r"stack expects .* got \[<want>\] at .* and \[<got>\]": (OTHER, STACK),
+    "subscript <letter> has size <got> .* seen size <want>": (OTHER, EINSUM),
+}
+PARTS = {re.sub(r"<(\w+)>", r"(?P<\1>\\w+(?:, \\d+)*)", said): said for said in KNOWN}
 COUNTS = re.compile(r"batch_size \((\d+)\) to match target batch_size \((\d+)\)")
 DIMENSION = re.compile(r"Dimension out of range .* but got (-?\d+)")
 
+Explained = tuple[str | None, str]  # the cause, and a sentence
 
-def read(message, facts, shapes):
-    """(cause, sentence) of a message that is known, else None.
+
+def read(
+    message: str, facts: dict[str, Any], shapes: Sequence[Shape]
+) -> Explained | None:
+    """The cause and a sentence, if the message is known.
 
     facts: operation, layer, shapes (a text), message; and of the first two tensors
-    a, b (names), a_shape, b_shape, as far as there are any. shapes: all of them.
+    a, b (names), a_shape, b_shape, if they exist. shapes: those of all tensors.
     """
-    for pattern, cause, sentence in KNOWN:
+    for pattern, said in PARTS.items():
         if found := re.search(pattern, message):
+            cause, sentence = KNOWN[said]
             return cause, sentence.format(**facts, **found.groupdict())
     if (found := DIMENSION.search(message)) and shapes:
         count = len(shapes[0])
         facts = facts | {"got": found[1], "last": count - 1, "count": count}
-        return OTHER, NO_DIMENSION.format(**facts) if count else None
+        return (OTHER, NO_DIMENSION.format(**facts)) if count else None
     if len(shapes) > 1 and (sentence := _of_a_loss(message, *shapes[:2], facts)):
         return OTHER, sentence
-    if not shapes:
-        return OTHER, CHECKED.format(**facts)
-    return None
+    return None if shapes else (OTHER, CHECKED.format(**facts))
 
 
-def _of_a_loss(message, a, b, facts):
+def _of_a_loss(message: str, a: Shape, b: Shape, facts: dict[str, Any]) -> str:
     facts = facts | {"first": a[0] if a else 1}
     if found := COUNTS.search(message):
         swapped = len(a) == 2 and a[1] == int(found[2])
@@ -130,10 +120,10 @@ def _of_a_loss(message, a, b, facts):
         return (LABEL_SHAPE if column else LABEL_DIMENSIONS).format(**facts)
     if re.match(r"(Using a t|T)arget size", message):
         return same_shape(a, b, facts)
-    return None
+    return ""
 
 
-def same_shape(a, b, facts):
-    """That a loss compares two shapes which should be one."""
+def same_shape(a: Shape, b: Shape, facts: dict[str, Any]) -> str:
+    """The sentence about a loss that compares two different shapes."""
     alike = sorted(n for n in a if n != 1) == sorted(n for n in b if n != 1)
     return (SAME_SHAPE if alike else SAME_SHAPE_NEEDED).format(**facts)

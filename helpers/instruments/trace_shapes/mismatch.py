@@ -1,95 +1,49 @@
 """Why shapes don't fit: the two sizes that clash, the likely cause and the repair.
 
-`explain` reads the shapes that an operation was given, and where they came from. It
-falls back on what PyTorch's own message tells, and at last on the message itself.
+`explain` reads the shapes that an operation was given, and where their numbers came
+from. If they don't tell, it reads PyTorch's own message, or repeats it.
 """
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from helpers.instruments.trace_shapes import messages
-from helpers.instruments.trace_shapes.messages import (
-    ALL_FLAT,
-    BIAS,
-    FLATTEN,
-    ORDER,
-    OTHER,
-    SWAPPED,
-    TRANSPOSED,
-    WIDTH,
+from helpers.instruments.trace_shapes.broadcasting import ROLES, broadcast, pair_facts
+from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
+from helpers.instruments.trace_shapes.products import (
+    IN_LAYER,
+    IN_LINEAR,
+    explain_product,
 )
-from helpers.instruments.trace_shapes.silent import ROLES, broadcast, pair_facts
+from helpers.instruments.trace_shapes.steps import Shape, TraceStep
+from helpers.tables import one_line
 
-CLASH = (
-    "{a} {a_shape} @ {b} {b_shape}: the last size of {a}, {k}, and the rows of {b}, "
-    "{rows}, must be equal."
-)
-CLASH_IN_LAYER = (
-    "nn.Linear({rows}, {columns}) takes {rows} numbers for each example, but the last "
-    "size of {a} {a_shape} is {k}."
-)
-CLASH_IN_LINEAR = (
-    "F.linear({a}, {b}) takes a weight of shape (outputs, inputs): the last size of "
-    "{a} {a_shape}, {k}, and the last size of {b} {b_shape}, {rows}, must be equal."
-)
-ORDER_OF_BOOKS = "wrong order, as in books"
-SAME_TWICE = "the same tensor twice"
-FIXES = {
-    FLATTEN: "A flatten is missing: use {a}.{flatten}, for {product} = {rows}.",
-    ALL_FLAT: "All examples were flattened into one row of {k} numbers: use "
-    "flatten(1), which keeps the first size.",
-    TRANSPOSED: "The weight {b} is transposed: use {b}.T.",
-    SWAPPED: "Batch and features of {a} are swapped: use {a}.T, with one row of {rows} "
-    "numbers for each example.",
-    ORDER: "The two stand in the wrong order: use {b} @ {a}, with one example in each "
-    "row of {b}.",
-    ORDER_OF_BOOKS: "The two stand in the order of books, where an example is a column: "
-    "use {b} @ {a}.T, with one example in each row of {b}.",
-    SAME_TWICE: "Both are the same tensor, so turn one of them: use {a} @ {a}.T or "
-    "{a}.T @ {a}.",
-    WIDTH: "The widths of two layers don't fit: make {b} of shape {wanted}, or let the "
-    "layer before give {rows} columns.",
-}
-EITHER_WAY = {
-    TRANSPOSED: "The weight {b} is probably transposed: use {b}.T. If instead batch "
-    "and features of {a} are swapped, use {a}.T.",
-    SWAPPED: "Batch and features of {a} are probably swapped: use {a}.T. If instead "
-    "the weight {b} is transposed, use {b}.T.",
-}
-FIXES_IN_BATCH = {
-    TRANSPOSED: "Each of the matrices in {b} is transposed: use {b}.mT.",
-}
-FIXES_IN_LAYER = {
-    TRANSPOSED: "Its two sizes are swapped: use nn.Linear({columns}, {rows}), inputs "
-    "first; it stores its weight transposed.",
-    WIDTH: "The widths of two layers don't fit: use nn.Linear({k}, {columns}), or let "
-    "the layer before give {rows}.",
-}
 STACKS = (
-    "{a} {a_shape} @ {b} {b_shape}: each of the two is a stack of matrices, and the "
-    "sizes before the last two, {first} and {second}, must be equal, or one of them 1."
+    "{a} {a_shape} @ {b} {b_shape}: both are stacks of matrices, so the sizes before "
+    "the last two, {first} and {second}, must be equal, or one of them must be 1."
 )
 PAIRED = (
     "{operation} of {a} {a_shape} and {b} {b_shape}: counted from the right, the sizes "
-    "{first} and {second} meet, and they must be equal, or one of them 1."
+    "{first} and {second} meet; they must be equal, or one of them must be 1."
 )
 BIAS_LENGTH = (
-    "The bias shape is wrong: a bias has one number for each column of {a}, so make "
-    "{b} of shape ({columns},)."
+    "The bias shape is wrong: a bias has one number for each column of {a}, so give "
+    "{b} the shape ({columns},)."
 )
 BIAS_PER_ROW = (
-    "The bias shape is wrong: {b} has one number for each row of {a}, and a bias has "
-    "one for each column, so make {b} of shape ({columns},). Only where the examples "
-    "are columns, as in W @ X, use {b}.unsqueeze(1)."
+    "The bias shape is wrong: {b} has one number for each row of {a}, but a bias has "
+    "one for each column, so give {b} the shape ({columns},). Only if each column is "
+    "an example, as in W @ X, use {b}.unsqueeze(1)."
 )
 BIAS_COLUMN = (
-    "The bias shape is wrong: {b} is a column, and a bias is a row with one number for "
+    "The bias shape is wrong: {b} is a column, but a bias is a row with one number for "
     "each column of {a}. Use {b}.flatten()."
 )
 PER_ROW = (
-    "{b} has one number for each row of {a}: use {b}.unsqueeze(1), so that each meets "
-    "all of its row."
+    "{b} has one number for each row of {a}: use {b}.unsqueeze(1), so that each is "
+    "used for its whole row."
 )
 RESHAPE = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a_shape} holds {count}. "
@@ -97,46 +51,48 @@ RESHAPE = (
 )
 RESHAPE_TO = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a_shape} holds {count}. "
-    "A reshape keeps every number: {operation}{fitting} would."
+    "A reshape keeps every number: {operation}{fitting} would work."
 )
 RESHAPE_REST = (
     "{operation} to {wanted}: {a} {a_shape} holds {count} numbers, which {needed} does "
-    "not divide. A reshape keeps every number, so no size in the place of -1 fits."
+    "not divide. A reshape keeps every number, so no size fits in place of -1."
 )
 CHANNELS = (
-    "{operation}: the channels of {a} {a_shape}, {first}, and those that the filters "
-    "{b_shape} take, {second}, must be equal. Pictures have the shape (examples, "
-    "channels, height, width)."
+    "{operation}: the number of channels of {a} {a_shape}, {first}, and the number "
+    "that the filters {b_shape} take, {second}, must match. Pictures have the shape "
+    "(examples, channels, height, width)."
 )
 NO_CHANNELS = (
     "{operation} takes pictures of shape (examples, channels, height, width), so it "
-    "read {first}, the first size of {a} {a_shape}, as the channels, and the filters "
-    "{b_shape} take {second}. The channel is missing: use {a}.unsqueeze(1)."
+    "read the first size of {a} {a_shape}, {first}, as the number of channels, but the "
+    "filters {b_shape} take {second}. The channel dimension is missing: use "
+    "{a}.unsqueeze(1)."
 )
 REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
 MODULE_REFUSED = "{layer} can't take its input {shapes}. PyTorch says: {message}."
 NOT_SHAPES = (
-    "The operation {operation} of {shapes} raised {kind}, and the shapes are not the "
-    "reason. PyTorch says: {message}."
+    "The operation {operation} on {shapes} raised {kind}, but the shapes are not the "
+    "cause. PyTorch says: {message}."
 )
 TOO_LARGE = (
     "A number given to {operation}, a label or a position, is larger than allowed; the "
-    "shapes are not the reason. PyTorch says: {message}."
+    "shapes are not the cause. PyTorch says: {message}."
 )
 MODULE_NOT_SHAPES = (
-    "{layer} raised {kind} before any operation of its own, and the shape of its input "
-    "is not the reason. PyTorch says: {message}."
+    "{layer} raised {kind} before any operation of its own, but the shape of its input "
+    "is not the cause. PyTorch says: {message}."
 )
 OWN_AT_ONCE = (
-    "The code raised {kind} before its first operation, so the reason is not the "
-    "shapes of an operation. It says: {message}."
+    "The code raised {kind} before its first operation, so the shapes of an operation "
+    "are not the cause. It says: {message}."
 )
 OWN_AFTER = (
-    "The code raised {kind} after operation {count}, {operation}, and not in an "
+    "The code raised {kind} after operation {count}, {operation}, but not inside an "
     "operation. It says: {message}."
 )
 
 MAX_TEXT = 66  # characters of a list of shapes
+MAX_MESSAGE = 240  # characters of PyTorch's own message
 LAYER_ROLES = ("input", "weight", "bias")
 PRODUCTS = {"matmul", "mm", "bmm", "mv", "dot"}
 ABOUT_SHAPES = re.compile(
@@ -149,13 +105,13 @@ ABOUT_NUMBERS = re.compile(r"^(Target -?\d+ is out of|index out of range in self
 LOOKUPS = {"gather", "scatter", "scatter_", "take_along_dim", "one_hot"}
 
 
-def explain(step, error, layer):
-    """(cause, sentence) for an operation that raised.
+def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
+    """The cause and a sentence for an operation that raised.
 
-    step: the Step that failed. layer: the class name of the module around it, or what
-    was traced. The cause is None where the shapes are not the reason.
+    step: the operation. layer: the class name of the module around it, or what was
+    traced. The cause is None where the shapes are not the cause.
     """
-    message = one_line(error)
+    message = _message(error)
     facts = {"operation": step.name, "shapes": listed(step.inputs), "message": message}
     facts |= {"kind": type(error).__name__, "layer": layer}
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
@@ -178,9 +134,9 @@ def explain(step, error, layer):
     return found or (OTHER, REFUSED.format(**facts))
 
 
-def explain_module(layer, shapes, error):
-    """(cause, sentence) where a module of PyTorch's refused inputs of these shapes."""
-    message = one_line(error)
+def explain_module(layer: str, shapes: Sequence[Shape], error: Exception) -> Explained:
+    """The cause and a sentence where a module of PyTorch's refused these inputs."""
+    message = _message(error)
     facts = {"layer": layer, "operation": layer, "message": message}
     facts |= {"shapes": listed(shapes), "kind": type(error).__name__}
     if not shapes or not ABOUT_SHAPES.search(message):
@@ -190,17 +146,17 @@ def explain_module(layer, shapes, error):
     return found or (OTHER, MODULE_REFUSED.format(**facts))
 
 
-def explain_own(steps, error):
-    """(None, sentence) where the learner's own code raised, after these steps."""
-    facts = {"kind": type(error).__name__, "message": one_line(error)}
+def explain_own(steps: Sequence[TraceStep], error: Exception) -> Explained:
+    """None and a sentence where the learner's own code raised, after these steps."""
+    facts = {"kind": type(error).__name__, "message": _message(error)}
     if not steps:
         return None, OWN_AT_ONCE.format(**facts)
     facts |= {"count": len(steps), "operation": steps[-1].name}
     return None, OWN_AFTER.format(**facts)
 
 
-def listed(shapes, names=()):
-    """Shapes as a text, each behind its tensor's name, as many as there is room for."""
+def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
+    """Shapes as a text, each after its tensor's name, as many as there is room for."""
     text = ""
     for shape, name in zip_longest(shapes, names, fillvalue=""):
         one = f"{name} {shape}".strip()
@@ -210,34 +166,32 @@ def listed(shapes, names=()):
     return text or "()"
 
 
-def one_line(error):
-    """The error's own text in one line, without its full stop."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:240].rstrip(".!")
+def _message(error: Exception) -> str:
+    """What the error says, without its full stop."""
+    return one_line(error)[:MAX_MESSAGE].rstrip(".!")
 
 
-def _clash(step, names, layer, message):
-    """(cause, sentence) where two of its shapes clash, else None."""
+def _clash(
+    step: TraceStep, names: Sequence[str], layer: str, message: str
+) -> Explained | None:
+    """Of two of its shapes that clash."""
     name, shapes, origins = step.name, step.inputs, step.origins
     a, b = shapes[:2]
-    facts = pair_facts(names, a, b)
     if name in PRODUCTS:
-        return _product(a, b, facts, origins, CLASH, FIXES) or _stacks(a, b, facts)
+        return explain_product(a, b, names, origins) or _stacks(a, b, names)
     if name == "addmm" and len(shapes) == 3:  # bias + a @ b
         bias, a, b = shapes
-        facts = pair_facts(names[1:], a, b)
-        found = _product(a, b, facts, origins[1:], CLASH, FIXES)
+        found = explain_product(a, b, names[1:], origins[1:])
         return found or _bias((*a[:-1], b[-1]), bias, names[0])
     if name == "linear":
-        clash, fixes = CLASH_IN_LINEAR, FIXES
-        if layer == "Linear":
-            clash, fixes = CLASH_IN_LAYER, FIXES | FIXES_IN_LAYER
-        found = _product(a, b[::-1], facts, origins, clash, fixes)
+        written = IN_LAYER if layer == "Linear" else IN_LINEAR
+        found = explain_product(a, b[::-1], names, origins, written)
         if found or len(shapes) < 3:
             return found
         return _bias((*a[:-1], b[0]), shapes[2], names[2])
     if found := re.search(r"to have (\d+) channels, but got (\d+)", message):
-        facts |= {"operation": name, "first": found[2], "second": found[1]}
+        facts = pair_facts(names, a, b) | {"operation": name}
+        facts |= {"first": found[2], "second": found[1]}
         one_missing = len(a) == len(b) - 1 and found[1] == "1"
         return OTHER, (NO_CHANNELS if one_missing else CHANNELS).format(**facts)
     if "must match the size of tensor" in message:
@@ -245,74 +199,30 @@ def _clash(step, names, layer, message):
     return None
 
 
-def _product(a, b, facts, origins, clash, fixes):
-    """Of a @ b, or None where the two fit."""
-    if not a or not b or a[-1] == b[-2:][0]:
-        return None
-    k, rows, columns = a[-1], b[-2:][0], b[-1]
-    matrices = len(a) == len(b) == 2
-    computed = origins[0] == "computed"  # a hidden layer, which keeps its rows
-    weight_first = origins[0] == "kept" and origins[1] != "kept" and clash is CLASH
-    weight_first = weight_first and facts["b"][:1] not in "Ww"
-    transposed = columns == k
-    swapped = matrices and a[0] == rows and not computed
-    wanted = (*b[:-2], k, columns) if len(b) > 1 else (k,)
-    if len(b) > 2:
-        fixes = fixes | FIXES_IN_BATCH
-    if len(a) > 2 and math.prod(a[1:]) == rows:
-        cause = FLATTEN
-    elif len(a) == 1 and k > rows and k % rows == 0:
-        cause = ALL_FLAT
-    elif a == b and facts["a"] == facts["b"] and clash is CLASH:
-        cause = SAME_TWICE
-    elif weight_first and matrices and columns == a[0] and columns != k:
-        cause = ORDER
-    elif weight_first and matrices and transposed:
-        cause = ORDER_OF_BOOKS
-    elif transposed and swapped:
-        # Usually an example has more numbers than a batch has examples.
-        cause = TRANSPOSED if a[1] >= a[0] else SWAPPED
-        fixes = fixes | EITHER_WAY
-    elif transposed:
-        cause = TRANSPOSED
-    elif swapped:
-        cause = SWAPPED
-    elif clash is CLASH and matrices and columns == a[0] and not computed:
-        cause = ORDER
-    elif len(a) == 2 and a[0] * a[1] == rows and not computed:  # a single picture
-        cause = FLATTEN
-    else:
-        cause = WIDTH
-    facts = facts | {"k": k, "rows": rows, "columns": columns}
-    # A weight of F.linear has its outputs first.
-    facts["wanted"] = wanted if clash is CLASH else wanted[::-1]
-    facts["flatten"] = "flatten(1)" if len(a) > 2 else "flatten()"
-    facts["product"] = " * ".join(map(str, a[1:] if len(a) > 2 else a))
-    sentence = f"{clash} {fixes[cause]}".format(**facts)
-    return {ORDER_OF_BOOKS: ORDER, SAME_TWICE: OTHER}.get(cause, cause), sentence
-
-
-def _stacks(a, b, facts):
-    """Of a @ b with stacks of matrices that fit, but are not as many."""
+def _stacks(a: Shape, b: Shape, names: Sequence[str]) -> Explained | None:
+    """Of a @ b, stacks whose matrices fit but whose numbers of matrices differ."""
     if len(a) < 3 or len(b) < 3 or broadcast(a[:-2], b[:-2]) is not None:
         return None
     first, second = _meeting(a[:-2], b[:-2])
-    return OTHER, STACKS.format(**facts, first=first, second=second)
+    facts = pair_facts(names, a, b) | {"first": first, "second": second}
+    return OTHER, STACKS.format(**facts)
 
 
-def _meeting(a, b):
+def _meeting(a: Shape, b: Shape) -> tuple[int, int]:
     """The first two sizes, from the right, that can't be broadcast."""
     pairs = zip(a[::-1], b[::-1])
     return next((m, n) for m, n in pairs if m != n and 1 not in (m, n))
 
 
-def _bias(product, bias, name):
+def _bias(product: Shape, bias: Shape, name: str) -> Explained | None:
     """Of a layer's bias and the product that it is added to."""
     names, origins = ("the product", name), ("computed", "kept")
     return _pair("add", product, bias, names, origins)
 
 
-def _pair(name, a, b, names, origins):
+def _pair(
+    name: str, a: Shape, b: Shape, names: Sequence[str], origins: Sequence[str]
+) -> Explained | None:
     """Of two shapes that can't be broadcast, or None where they can."""
     if broadcast(a, b) is not None:
         return None
@@ -321,22 +231,19 @@ def _pair(name, a, b, names, origins):
     first, second = _meeting(a, b)
     facts = pair_facts(names, a, b) | {"operation": name, "columns": a[-1]}
     facts |= {"first": first, "second": second}
+    per_row = len(a) > 1 and b == (a[-2],)
     flat = [n for n in b if n != 1]
     may_be_bias = len(a) > 1 and len(b) <= 2 and len(flat) == 1
     if name.rstrip("_") == "add" and may_be_bias and origins[1] == "kept":
-        fix = BIAS_LENGTH
-        if b == (a[-2],):
-            fix = BIAS_PER_ROW
-        elif b == (a[-1], 1):
-            fix = BIAS_COLUMN
-        return BIAS, f"{PAIRED} {fix}".format(**facts)
-    if len(a) > 1 and b == (a[-2],):
-        return OTHER, f"{PAIRED} {PER_ROW}".format(**facts)
-    return OTHER, PAIRED.format(**facts)
+        column = BIAS_COLUMN if b == (a[-1], 1) else BIAS_LENGTH
+        cause, repair = BIAS, BIAS_PER_ROW if per_row else column
+    else:
+        cause, repair = OTHER, PER_ROW if per_row else ""
+    return cause, f"{PAIRED} {repair}".strip().format(**facts)
 
 
-def _reshape(operation, shape, name, message):
-    """Of reshape and view, whose target stands in PyTorch's message."""
+def _reshape(operation: str, shape: Shape, name: str, message: str) -> Explained | None:
+    """Of reshape and view, whose target is in PyTorch's message."""
     found = re.search(r"shape '\[([-\d, ]+)\]' is invalid", message)
     if not found:
         return None

@@ -1,8 +1,7 @@
-"""What the shape tracer sees: operations and modules, as fn runs.
+"""What the shape tracer sees: operations and modules, while fn runs.
 
-It watches through `torch.overrides.TorchFunctionMode`, PyTorch's own hook for
-this, and through the global hooks of modules. Nothing is patched, and everything
-is given back as it was.
+It watches through `torch.overrides.TorchFunctionMode`, PyTorch's own hook for this,
+and through the global hooks of modules. It patches nothing, and restores everything.
 """
 
 import inspect
@@ -11,18 +10,21 @@ import threading
 import traceback
 import warnings
 import weakref
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from helpers.instruments.trace_shapes import mismatch
-from helpers.instruments.trace_shapes.silent import COMPARISONS, warn
+from helpers.instruments.trace_shapes.broadcasting import COMPARISONS, warn
+from helpers.instruments.trace_shapes.saved_tensors import SavedTensors
+from helpers.instruments.trace_shapes.steps import Block, Shape, TraceStep
 
-TORCH = str(Path(torch.__file__).parent)  # so torchvision's files begin, too
+TORCH = str(Path(torch.__file__).parent)  # paths in torchvision begin with it too
 ATTRIBUTES = ("T", "mT", "H", "mH", "real", "imag")  # those that are operations
 IN_PLACE = ("setitem", "iand", "ior", "ixor", "ilshift", "irshift")
 COUNTER = ("num_batches_tracked",)  # of batch norm: not a matter of shapes
@@ -30,76 +32,16 @@ VIEWS = {"T", "mT", "t", "transpose", "swapaxes", "permute", "movedim", "view"}
 VIEWS |= {"reshape", "flatten", "ravel", "squeeze", "unsqueeze", "getitem", "select"}
 VIEWS |= {"unflatten", "expand", "contiguous", "unbind", "split", "chunk", "narrow"}
 VIEWS |= {"detach", "to", "float", "double", "clone"}  # other tensors, the same numbers
-FOLDED = "{kind}, operations: {count}"
 
 
-@dataclass
-class Step:
-    """One operation. Shapes are tuples of ints; no tensor is kept.
-
-    name: the operation, such as "matmul". path: the module that it ran in, such
-    as "layer1.0.conv1", or "". inputs, outputs: the shapes of its tensors. names:
-    for each input the variable or parameter that held it, or "". kept: for each
-    input, whether it was there before and was not computed on the way. origins: where
-    its numbers come from: "data" (the first tensor that fn was given), "kept" (another
-    one that was there before), or "computed"; a view or a reshape changes nothing in
-    that. warning: a sentence, or "". failed: whether it raised. number: its place,
-    from 1.
-    """
-
-    name: str
-    path: str
-    inputs: tuple
-    names: tuple
-    kept: tuple
-    origins: tuple
-    outputs: tuple = ()
-    warning: str = ""
-    failed: bool = False
-    number: int = 0
-
-
-@dataclass
-class Block:
-    """The steps of one call of a module: its own, and blocks of others inside."""
-
-    path: str
-    kind: str
-    inputs: tuple = ()
-    outputs: tuple = ()
-    parts: list = field(default_factory=list)
-
-    def steps(self):
-        """Its operations in order, those of the blocks inside included."""
-        for part in self.parts:
-            yield from part.steps() if isinstance(part, Block) else (part,)
-
-    def blocks(self):
-        """The blocks inside, at any depth."""
-        for part in self.parts:
-            if isinstance(part, Block):
-                yield part
-                yield from part.blocks()
-
-    def numbers(self):
-        steps = list(self.steps())
-        return f"{steps[0].number}-{steps[-1].number}"
-
-    def label(self):
-        return FOLDED.format(kind=self.kind, count=sum(1 for _ in self.steps()))
-
-    def needs_a_look(self):
-        return any(step.failed or step.warning for step in self.steps())
-
-
-def tensors_in(*values):
-    """A list of all tensors in nested tuples, lists and dicts."""
+def tensors_in(*values: Any) -> list[torch.Tensor]:
+    """All tensors in nested tuples, lists and dicts."""
     found = [leaf for leaf in leaves(values) if isinstance(leaf, torch.Tensor)]
     return [tensor for tensor in found if not nn.parameter.is_lazy(tensor)]
 
 
-def leaves(value):
-    """Whatever is in nested tuples, lists and dicts."""
+def leaves(value: Any) -> Iterator[Any]:
+    """Everything that is in nested tuples, lists and dicts."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (tuple, list)):
@@ -109,82 +51,38 @@ def leaves(value):
         yield value
 
 
-def _shapes(*values):
+def _shapes(*values: Any) -> tuple[Shape, ...]:
     return tuple(tuple(tensor.shape) for tensor in tensors_in(*values))
 
 
-class _Untouched:
-    """Gives tensors back as they were: their numbers, shapes and gradients."""
-
-    def __init__(self):
-        self._storages = {}  # address -> where numbers lie that have not changed yet
-        self._copies, self._tensors, self._gradients = [], [], []
-        self._watched = set()  # ids of tensors, addresses of storages
-
-    def watch(self, tensor):
-        address = _address(tensor)
-        if address is None or id(tensor) in self._watched:
-            return
-        if address not in self._watched:
-            self._storages[address] = tensor.untyped_storage()
-        self._watched |= {id(tensor), address}
-        self._tensors.append((tensor, tensor.detach()))
-        if tensor.is_leaf:
-            self._gradients.append((tensor, tensor.grad))
-            if tensor.grad is not None:  # autograd changes it unseen
-                self.watch(tensor.grad)
-                self.about_to_change([tensor.grad])
-
-    def about_to_change(self, tensors):
-        for tensor in tensors:
-            storage = self._storages.pop(_address(tensor), None)
-            if storage is not None:
-                self._copies.append((storage, storage.clone()))
-
-    def restore(self):
-        for storage, copied in self._copies:
-            if storage.nbytes() != copied.nbytes():
-                storage.resize_(copied.nbytes())
-            storage.copy_(copied)
-        # What was noted first is put back last.
-        for tensor, data in reversed(self._tensors):
-            if (tensor.shape, _address(tensor)) != (data.shape, _address(data)):
-                tensor.data = data
-        for tensor, grad in reversed(self._gradients):
-            tensor.grad = grad
-
-
-def _address(tensor):
-    try:
-        return tensor.untyped_storage().data_ptr() or None
-    except (RuntimeError, NotImplementedError, ValueError):  # sparse, lazy, ...
-        return None
-
-
 class Tracer(TorchFunctionMode):
-    """Watches one call of fn. root: what ran. said: cause and explanation."""
+    """Watches one call of fn.
 
-    def __init__(self, fn, name):
+    root: what ran. said: the cause and the explanation of an error. returned_none:
+    whether fn returned None.
+    """
+
+    def __init__(self, fn: Callable, name: str) -> None:
         super().__init__()
         self.root = Block("", name)
         self.said, self.returned_none = (None, ""), False
         self._fn, self._stack = fn, [self.root]
-        self._paths, self._names = {}, {}  # module -> path, id(tensor) -> name
-        self._untouched = _Untouched()
-        # id -> (weak reference, whether a size of 1 was put in, origin), of what was
-        # computed
+        self._paths, self._names = {}, {}  # module -> path, id of tensor -> name
+        self._saved = SavedTensors()
+        # Of what was computed: id -> (weak reference, whether a size of 1 was put in,
+        # origin).
         self._computed = {}
         self._data = None  # the id of the first tensor that fn was given
-        self._explained = None, None  # an error, and what is said about it
+        self._explained = None, None  # an error, and the text about it
         self._thread = threading.get_ident()
         for path, value in _within_reach(fn).items():
             self._register(path, value)
 
-    def run(self, fn, tensors):
+    def run(self, fn: Callable, tensors: tuple) -> Exception | None:
         """Call fn, and return what it raised, or None."""
         given = tensors_in(tensors)
         for tensor in given:
-            self._untouched.watch(tensor)
+            self._saved.watch(tensor)
         self._data = id(given[0]) if given else None
         self.root.inputs = _shapes(tensors)
         hooks = nn.modules.module
@@ -192,7 +90,7 @@ class Tracer(TorchFunctionMode):
         after = hooks.register_module_forward_hook(self._leave, always_call=True)
         try:
             with warnings.catch_warnings(), _same_random_numbers():
-                # PyTorch's own warning of what mismatch.warn says better.
+                # PyTorch's own warning, which `warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
                 with self:
                     result = fn(*tensors)
@@ -206,23 +104,15 @@ class Tracer(TorchFunctionMode):
         finally:
             before.remove()
             after.remove()
-            self._untouched.restore()
+            self._saved.restore()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name == "__get__":
-            name = getattr(getattr(func, "__self__", None), "__name__", "")
-            if name not in ATTRIBUTES:
-                return func(*args, **kwargs)
-        name = name[2:-2] if name.startswith("__") else name.removeprefix("_")
+        name = _name_of(func)
+        if name is None:
+            return func(*args, **kwargs)
         given = tensors_in(args, kwargs)
-        for tensor in given:
-            if not self._made(tensor)[0]:
-                self._untouched.watch(tensor)  # such as one in a list of the learner's
-        in_place = name in IN_PLACE or name.endswith(("_", "norm"))
-        if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
-            self._untouched.about_to_change(given)
+        self._save(name, given, kwargs)
         step = self._step(name, given)
         try:
             result = func(*args, **kwargs)
@@ -233,28 +123,41 @@ class Tracer(TorchFunctionMode):
             raise
         made = given[:1] if name == "setitem" else tensors_in(result)
         if made and name != "requires_grad_" and step.names != COUNTER:
-            step.outputs = _shapes(made)
-            # Whole numbers are positions, and a size of 1 put in on purpose is meant.
-            floats = any(tensor.is_floating_point() for tensor in given)
-            meant = any(self._made(tensor)[1] for tensor in given)
-            if floats or name in COMPARISONS:
-                step.warning = warn(step, meant)
-            self._stack[-1].parts.append(step)
-            adds = name in ("getitem", "unsqueeze")
-            for tensor in made if given else ():  # torch.zeros(...) counts as kept
-                grew = adds and tensor.dim() > given[0].dim()
-                origin = step.origins[0] if name in VIEWS else "computed"
-                self._computed[id(tensor)] = weakref.ref(tensor), grew, origin
+            self._succeeded(step, given, made)
         return result
 
-    def _step(self, name, given):
+    def _save(self, name: str, given: list[torch.Tensor], kwargs: dict) -> None:
+        for tensor in given:
+            if not self._made(tensor)[0]:
+                self._saved.watch(tensor)  # such as one in a list
+        in_place = name in IN_PLACE or name.endswith(("_", "norm"))
+        if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
+            self._saved.about_to_change(given)
+
+    def _succeeded(
+        self, step: TraceStep, given: list[torch.Tensor], made: list[torch.Tensor]
+    ) -> None:
+        step.outputs = _shapes(made)
+        # Whole numbers are positions, and a size of 1 put in on purpose is meant.
+        floats = any(tensor.is_floating_point() for tensor in given)
+        meant = any(self._made(tensor)[1] for tensor in given)
+        if floats or step.name in COMPARISONS:
+            step.warning = warn(step, meant)
+        self._stack[-1].parts.append(step)
+        adds = step.name in ("getitem", "unsqueeze")
+        for tensor in made if given else ():  # what torch.zeros(...) makes is kept
+            grew = adds and tensor.dim() > given[0].dim()
+            origin = step.origins[0] if step.name in VIEWS else "computed"
+            self._computed[id(tensor)] = weakref.ref(tensor), grew, origin
+
+    def _step(self, name: str, given: list[torch.Tensor]) -> TraceStep:
         frame = sys._getframe(2)
         while frame and frame.f_code.co_filename.startswith(TORCH):
             frame = frame.f_back
         own = frame is None or frame.f_code.co_filename == __file__
         outer, local = ({}, {}) if own else (frame.f_globals, frame.f_locals)
         names = _names_of(outer) | self._names | _names_of(local)
-        return Step(
+        return TraceStep(
             name=name,
             path=self._stack[-1].path,
             inputs=_shapes(given),
@@ -263,18 +166,18 @@ class Tracer(TorchFunctionMode):
             origins=tuple(self._made(tensor)[2] for tensor in given),
         )
 
-    def _made(self, tensor):
-        """Whether it came up on the way, whether a size of 1 was put in, its origin."""
+    def _made(self, tensor: torch.Tensor) -> tuple[bool, bool, str]:
+        """Whether it was computed, whether a size of 1 was put in, and its origin."""
         reference, grew, origin = self._computed.get(id(tensor), (None, False, ""))
         if reference is None or reference() is not tensor:
             return False, False, "data" if id(tensor) == self._data else "kept"
         return True, grew, origin
 
-    def _register(self, name, value):
-        """Take care of a tensor or a module, and learn the names in it."""
+    def _register(self, name: str, value: Any) -> None:
+        """Watch a tensor, or all those of a module, and learn their names."""
         if isinstance(value, torch.Tensor):
             self._names[id(value)] = name
-            self._untouched.watch(value)
+            self._saved.watch(value)
         elif isinstance(value, nn.Module):
             for path, module in value.named_modules(prefix=name):
                 if module not in self._paths:
@@ -287,7 +190,7 @@ class Tracer(TorchFunctionMode):
         if threading.get_ident() != self._thread:
             return
         kind = type(module).__name__
-        with torch._C.DisableTorchFunction():  # this is no operation of fn's
+        with torch._C.DisableTorchFunction():  # not an operation of fn's
             self._register(kind, module)
         if module is self._fn:
             self._stack.append(self.root)
@@ -310,8 +213,18 @@ class Tracer(TorchFunctionMode):
             self._stack[-1].parts[-1:] = block.parts
 
 
-def _within_reach(fn):
-    """What fn can use without being given it, by name: its modules and tensors."""
+def _name_of(func: Callable) -> str | None:
+    """What an operation is called; None for a question, such as X.shape."""
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        name = getattr(getattr(func, "__self__", None), "__name__", "")
+        if name not in ATTRIBUTES:
+            return None
+    return name[2:-2] if name.startswith("__") else name.removeprefix("_")
+
+
+def _within_reach(fn: Callable) -> dict[str, Any]:
+    """What fn can use although it is not an argument, by name."""
     owner = getattr(fn, "__self__", fn)
     if isinstance(owner, nn.Module):
         return {"": owner}
@@ -322,7 +235,7 @@ def _within_reach(fn):
     return reach
 
 
-def _names_of(variables):
+def _names_of(variables: dict[str, Any]) -> dict[int, str]:
     return {
         id(value): name
         for name, value in list(variables.items())
@@ -330,20 +243,20 @@ def _names_of(variables):
     }
 
 
-def _same_random_numbers():
-    """Puts the random numbers back, on the main thread: all threads share them."""
+def _same_random_numbers() -> AbstractContextManager:
+    """Restores the random numbers, on the main thread: all threads share them."""
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     is_main = threading.current_thread() is threading.main_thread()
     return torch.random.fork_rng(cuda, enabled=is_main)
 
 
-def _raised_in(error):
+def _raised_in(error: BaseException) -> str:
     """The file of the line that raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_filename
 
 
-def _without_tracebacks(error):
+def _without_tracebacks(error: Exception) -> Exception:
     """The error, without the frames that would keep their tensors alive."""
     one = error
     while one is not None and one.__traceback__ is not None:

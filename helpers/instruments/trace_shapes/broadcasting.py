@@ -1,22 +1,26 @@
-"""What PyTorch does without a word and nobody wanted: the tracer's warnings."""
+"""What broadcasting does in silence although nobody wants it: the tracer's warnings."""
 
 import math
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 from helpers.instruments.trace_shapes.messages import same_shape
+from helpers.instruments.trace_shapes.steps import Shape, TraceStep
 
 ALL_PAIRS = (
-    "{operation} spread {a} {a_shape} and {b} {b_shape} to {out}: each number met every "
-    "other. To pair them one by one, give both the same shape, as in "
+    "{operation} expanded {a} {a_shape} and {b} {b_shape} to {out}: every element was "
+    "paired with every other. To pair them one by one, give both the same shape, as in "
     "{b}.reshape({a}.shape)."
 )
 COLUMN_BIAS = (
-    "{operation} gave each row of {a} {a_shape} one number of {b} {b_shape}. A bias has "
-    "one number for each column: if {b} is one, make it of shape ({columns},)."
+    "{operation} used one number of {b} {b_shape} for each row of {a} {a_shape}. A "
+    "bias has one number for each column: if {b} is a bias, give it the shape "
+    "({columns},)."
 )
-SPREAD = "{said} It spread them to {out} instead."
+EXPANDED = "PyTorch expanded them to {out} instead."
 
-ROLES = ("left", "right")  # what stands for a tensor that has no name
+ROLES = ("left", "right")  # names for tensors that have none
 SUMS = {"add", "sub", "subtract"}
 COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge"}
 LOSSES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
@@ -24,11 +28,11 @@ PAIRWISE = SUMS | COMPARISONS | {"pow", "maximum", "minimum"}
 PAIRWISE |= {"mul", "multiply", "div", "divide", "true_divide"}
 
 
-def warn(step, meant):
+def warn(step: TraceStep, meant: bool) -> str:
     """A sentence where broadcasting probably did what nobody wanted, or "".
 
-    step: a Step that went well. meant: whether a size of 1 was put into one of its
-    inputs on purpose, as by x[:, None].
+    step: an operation that succeeded. meant: whether a size of 1 was put into one of
+    its inputs on purpose, as by x[:, None].
     """
     name = step.name.rstrip("_")
     if len(step.inputs) != 2 or (out := broadcast(*step.inputs)) is None:
@@ -37,7 +41,7 @@ def warn(step, meant):
     names = [name or role for name, role in zip(step.names, ROLES)]
     facts = pair_facts(names, a, b) | {"operation": step.name, "out": out}
     if name in LOSSES and a != b:
-        return SPREAD.format(said=same_shape(a, b, facts), out=out)
+        return f"{same_shape(a, b, facts)} {EXPANDED.format(out=out)}"
     if name not in PAIRWISE or meant:
         return ""
     both_grew = math.prod(out) > max(math.prod(a), math.prod(b))
@@ -55,14 +59,14 @@ def warn(step, meant):
     return ""
 
 
-def broadcast(a, b):
-    """The shape that a and b are spread to, or None where they clash."""
+def broadcast(a: Shape, b: Shape) -> Shape | None:
+    """The shape that a and b are expanded to, or None where they clash."""
     pairs = [*zip_longest(a[::-1], b[::-1], fillvalue=1)][::-1]
     if any(m != n and 1 not in (m, n) for m, n in pairs):
         return None
     return tuple(n if m == 1 else m for m, n in pairs)
 
 
-def pair_facts(names, a, b):
+def pair_facts(names: Sequence[str], a: Shape, b: Shape) -> dict[str, Any]:
     """What sentences say of two tensors."""
     return {"a": names[0], "b": names[1], "a_shape": a, "b_shape": b}

@@ -1,0 +1,158 @@
+"""Why a matrix product a @ b does not fit: the sizes that clash, the cause, the repair.
+
+The same two shapes have another cause with a hidden layer than with a batch, so the
+table of causes also asks where the numbers of a and b come from.
+"""
+
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from helpers.instruments.trace_shapes.messages import (
+    ALL_FLAT,
+    FLATTEN,
+    ORDER,
+    OTHER,
+    SWAPPED,
+    TRANSPOSED,
+    WIDTH,
+    Explained,
+)
+from helpers.instruments.trace_shapes.steps import Shape
+
+# How the product is written, and what clashes in it.
+PLAIN = (
+    "{a} {a_shape} @ {b} {b_shape}: the last size of {a} is {k} but {b} has {rows} "
+    "rows; the two must match."
+)
+IN_LINEAR = (
+    "F.linear({a}, {b}) takes a weight of shape (outputs, inputs): the last sizes of "
+    "{a} {a_shape} and {b} {b_shape}, {k} and {rows}, must match."
+)
+IN_LAYER = (
+    "nn.Linear({rows}, {columns}) takes {rows} numbers for each example, but the last "
+    "size of {a} {a_shape} is {k}."
+)
+
+# The causes and repairs.
+FLATTEN_EXAMPLES = "A flatten is missing: use {a}.flatten(1), since {example} = {rows}."
+FLATTEN_ONE = "A flatten is missing: use {a}.flatten(), since {sizes} = {rows}."
+KEEP_THE_BATCH = (
+    "All examples were flattened into one row of {k} numbers: use flatten(1), which "
+    "keeps the first size."
+)
+SAME_TWICE = (
+    "Both are the same tensor, so transpose one of them: use {a} @ {a}.T or "
+    "{a}.T @ {a}."
+)
+INPUT_FIRST = (
+    "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
+    "{b}."
+)
+AS_IN_BOOKS = (
+    "This is the order in books, where each example is a column: use {b} @ {a}.T, with "
+    "one example in each row of {b}."
+)
+WEIGHT_LIKELY = (
+    "The weight {b} is probably transposed: use {b}.T. If instead batch and features "
+    "of {a} are swapped, use {a}.T."
+)
+BATCH_LIKELY = (
+    "Batch and features of {a} are probably swapped: use {a}.T. If instead the weight "
+    "{b} is transposed, use {b}.T."
+)
+LAYER_SIZES = (
+    "Its two sizes are swapped: use nn.Linear({columns}, {rows}), inputs first; the "
+    "layer itself stores its weight transposed."
+)
+WEIGHT_STACK = "Each matrix in {b} is transposed: use {b}.mT."
+WEIGHT = "The weight {b} is transposed: use {b}.T."
+BATCH = (
+    "Batch and features of {a} are swapped: use {a}.T, with one row of {rows} numbers "
+    "for each example."
+)
+LAYER_WIDTH = (
+    "The widths of two layers don't match: use nn.Linear({k}, {columns}), or let the "
+    "layer before it output {rows}."
+)
+WEIGHT_WIDTH = (
+    "The widths of two layers don't match: give {b} the shape {wanted}, or let the "
+    "layer before it output {rows} columns."
+)
+
+# When (p: what `_seen` returns), the cause, the repair. The first row that applies.
+CAUSES = (
+    (lambda p: p.examples_fit, FLATTEN, FLATTEN_EXAMPLES),
+    (lambda p: p.one_row and p.k % p.rows == 0, ALL_FLAT, KEEP_THE_BATCH),
+    (lambda p: p.same_twice, OTHER, SAME_TWICE),
+    (lambda p: p.weight_first and p.transposed, ORDER, AS_IN_BOOKS),
+    (lambda p: p.weight_first and p.fits_reversed, ORDER, INPUT_FIRST),
+    (lambda p: p.transposed and p.swapped and p.wide, TRANSPOSED, WEIGHT_LIKELY),
+    (lambda p: p.transposed and p.swapped, SWAPPED, BATCH_LIKELY),
+    (lambda p: p.transposed and p.in_layer, TRANSPOSED, LAYER_SIZES),
+    (lambda p: p.transposed and p.in_stack, TRANSPOSED, WEIGHT_STACK),
+    (lambda p: p.transposed, TRANSPOSED, WEIGHT),
+    (lambda p: p.swapped, SWAPPED, BATCH),
+    (lambda p: p.fits_reversed and not p.hidden, ORDER, INPUT_FIRST),
+    (lambda p: p.one_example_fits and not p.hidden, FLATTEN, FLATTEN_ONE),
+    (lambda p: p.in_layer, WIDTH, LAYER_WIDTH),
+    (lambda p: True, WIDTH, WEIGHT_WIDTH),
+)
+
+
+def explain_product(
+    a: Shape,
+    b: Shape,
+    names: Sequence[str],
+    origins: Sequence[str],
+    written: str = PLAIN,
+) -> Explained | None:
+    """The cause and a sentence for a @ b, or None where the two fit.
+
+    a, b: shapes, that of b as (..., inputs, outputs). names: what the two are called.
+    origins: where their numbers come from, as in `TraceStep`. written: PLAIN,
+    IN_LINEAR or IN_LAYER.
+    """
+    if not a or not b or a[-1] == b[-2:][0]:
+        return None
+    seen = _seen(a, b, names, origins, written)
+    cause, repair = next(row for applies, *row in CAUSES if applies(seen))
+    wanted = (*b[:-2], seen.k, seen.columns) if len(b) > 1 else (seen.k,)
+    facts = vars(seen) | {"a": names[0], "b": names[1], "a_shape": a}
+    # A weight of F.linear has its outputs first.
+    facts["b_shape"], facts["wanted"] = (
+        shape if written == PLAIN else shape[::-1] for shape in (b, wanted)
+    )
+    facts["sizes"] = " * ".join(map(str, a))
+    facts["example"] = " * ".join(map(str, a[1:]))
+    return cause, f"{written} {repair}".format(**facts)
+
+
+def _seen(
+    a: Shape, b: Shape, names: Sequence[str], origins: Sequence[str], written: str
+) -> SimpleNamespace:
+    """What the conditions of CAUSES ask about."""
+    k, rows, columns = a[-1], b[-2:][0], b[-1]
+    plain, matrices = written == PLAIN, len(a) == len(b) == 2
+    hidden = origins[0] == "computed"  # a hidden layer, whose rows are right
+    weight_first = (
+        origins[0] == "kept" and origins[1] != "kept" and names[1][0] not in "Ww"
+    )
+    return SimpleNamespace(
+        k=k,
+        rows=rows,
+        columns=columns,
+        hidden=hidden,
+        in_layer=written == IN_LAYER,
+        in_stack=len(b) > 2,
+        examples_fit=len(a) > 2 and math.prod(a[1:]) == rows,
+        one_example_fits=len(a) == 2 and math.prod(a) == rows,
+        one_row=len(a) == 1 and k > rows > 0,
+        same_twice=plain and a == b and names[0] == names[1],
+        weight_first=plain and matrices and weight_first,
+        fits_reversed=plain and matrices and columns == a[0],
+        transposed=columns == k,
+        swapped=matrices and a[0] == rows and not hidden,
+        # Usually an example has more numbers than a batch has examples.
+        wide=k >= a[0],
+    )
