@@ -3,13 +3,16 @@
 import copy
 import math
 import operator
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import (
     NO_RETURN,
+    NotYet,
     ask,
     describe,
     exercise,
@@ -40,81 +43,66 @@ def count_trainable(net):
     notice="Notice that parameters() looks into all parts of a module and gives a "
     "shared Parameter only once; a sum over state_dict() would count it twice.",
 )
-def check_count_trainable(answer):
-    found, wanted = _count(answer, MLP(20, 16, 10, seed=0)), 506
-    expect(
-        found != 4,
-        "for MLP(20, 16, 10) I got 4: that is how many Parameters there are, and not "
-        "the numbers in them.",
-    )
-    expect(
-        found != 62,
-        "for MLP(20, 16, 10) I got 62: len() of a tensor counts its rows only.",
-    )
-    expect(found != 480, "for MLP(20, 16, 10) I got 480: the biases are missing.")
-    expect(
-        found == wanted, f"for MLP(20, 16, 10) I got {found:,}, and it is {wanted:,}."
-    )
-
+def check_count_trainable(answer: Callable) -> None:
+    mistakes = {
+        4: "for MLP(20, 16, 10) I got 4: that is the number of Parameters, not of the "
+        "numbers in them.",
+        62: "for MLP(20, 16, 10) I got 62: len() of a tensor counts only its rows.",
+        480: "for MLP(20, 16, 10) I got 480: the biases are missing.",
+    }
+    other = "for MLP(20, 16, 10) I got {found:,}, not 506."
+    _expect_count(answer, MLP(20, 16, 10, seed=0), 506, mistakes, other)
     net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
-    found = _count(answer, net)
-    expect(
-        found != 0,
-        "for an nn.Sequential with two nn.Linear I got 0: its Parameters belong to its "
-        "parts, and you looked at the whole only.",
-    )
-    expect(
-        found != 2 * wanted,
-        f"for an nn.Sequential with two nn.Linear I got {found:,}, twice too many: you "
-        "counted each Parameter in the whole, and again in its part.",
-    )
-    expect(
-        found == wanted,
-        f"for an nn.Sequential with two nn.Linear I got {found:,}, and it is {wanted}.",
-    )
-
+    mistakes = {
+        0: "for an nn.Sequential with two nn.Linear I got 0: its Parameters belong to "
+        "its parts, but you looked only at the whole.",
+        1012: "for an nn.Sequential with two nn.Linear I got 1,012, twice as many as "
+        "there are: you counted each Parameter in the whole, and again in its part.",
+    }
+    other = "for an nn.Sequential with two nn.Linear I got {found:,}, not 506."
+    _expect_count(answer, net, 506, mistakes, other)
     net[0].weight.requires_grad_(False)
-    found = _count(answer, net)
-    expect(
-        found != wanted,
-        f"I froze 320 of the 506 numbers, and you still count {found}: frozen "
-        "Parameters are not trained.",
+    mistakes = {
+        506: "I froze 320 of the 506 numbers, and you still count 506: frozen "
+        "Parameters are not trained."
+    }
+    other = (
+        "I froze the 320 numbers of one weight, which leaves 186; you count {found}."
     )
-    expect(
-        found == 186,
-        f"I froze the 320 numbers of one weight, which leaves 186, and you count "
-        f"{found}.",
-    )
+    _expect_count(answer, net, 186, mistakes, other)
+    _expect_odd_counts(answer)
 
+
+def _expect_odd_counts(answer: Callable) -> None:
+    """Expect a shared weight once, no buffers, and a part of a part."""
     net = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10))
     net[2].weight = net[0].weight
-    found = _count(answer, net)
-    expect(
-        found != 220,
-        "I gave two layers the same weight of 100 numbers, and you count it twice: it "
-        "is one Parameter with two names.",
+    mistakes = {
+        220: "I gave two layers the same weight of 100 numbers, and you count it "
+        "twice: it is one Parameter with two names."
+    }
+    other = (
+        "two layers share a weight of 100 numbers and have 10 biases each, which is "
+        "120, but you count {found}."
     )
-    expect(
-        found == 120,
-        f"two layers share a weight of 100 numbers and have 10 biases each, which is "
-        f"120, and you count {found}.",
+    _expect_count(answer, net, 120, mistakes, other)
+    other = (
+        "nn.BatchNorm1d(10) has 20 numbers in Parameters and 21 in buffers, and you "
+        "count {found}: buffers are not trained by an optimizer."
     )
-
-    found = _count(answer, nn.BatchNorm1d(10))
-    expect(
-        found == 20,
-        f"nn.BatchNorm1d(10) has 20 numbers in Parameters and 21 in buffers, and you "
-        f"count {found}: buffers are not trained by an optimizer.",
+    _expect_count(answer, nn.BatchNorm1d(10), 20, {}, other)
+    net = nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False)))
+    other = (
+        "there is a weight of 50 numbers, without a bias, in a part of a part, but you "
+        "count {found}."
     )
-    found = _count(answer, nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False))))
-    expect(
-        found == 50,
-        "a weight of 50 numbers, without a bias, stands in a part of a part, and you "
-        f"count {found}.",
-    )
+    _expect_count(answer, net, 50, {}, other)
 
 
-def _count(answer, net):
+def _expect_count(
+    answer: Callable, net: nn.Module, wanted: int, mistakes: dict, other: str
+) -> None:
+    """Expect this count; `other` is what to say of one that is none of the mistakes."""
     returned = ask(answer, net, kind=None)
     expect(returned is not None, NO_RETURN.format(name="count_trainable"))
     found = number(returned)
@@ -123,7 +111,8 @@ def _count(answer, net):
         math.isfinite(found) and found % 1 == 0,
         f"a count is a whole number; I got {describe(returned)}.",
     )
-    return int(found)
+    rule_out(found, mistakes)
+    expect(found == wanted, other.format(found=int(found)))
 
 
 # --- 3.2
@@ -148,10 +137,10 @@ def freeze(layer):
         "Look again at the two ways of zero_grad: which one makes an optimizer with "
         "weight decay skip a Parameter?",
     ),
-    notice="Notice that the optimizer still holds the frozen Parameters and skips them, "
-    "whatever its momentum and its weight decay: their .grad is None.",
+    notice="Notice that the optimizer still holds the frozen Parameters but skips "
+    "them, whatever its momentum and its weight decay: their .grad is None.",
 )
-def check_freeze(answer):
+def check_freeze(answer: Callable) -> None:
     torch.manual_seed(1)
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     optimizer = torch.optim.SGD(
@@ -163,40 +152,8 @@ def check_freeze(answer):
     layer, kept = net[0], {n: p.detach().clone() for n, p in net.named_parameters()}
     before = list(layer.parameters())
     answer(layer)
-
+    _expect_frozen(layer, before)
     parameters = dict(layer.named_parameters())
-    expect(
-        set(parameters) == {"weight", "bias"},
-        "after your function the layer's named_parameters() are no longer weight and "
-        "bias: a frozen Parameter stays registered, so that it is saved and moves.",
-    )
-    expect(
-        all(map(operator.is_, parameters.values(), before)),
-        "after your function the layer has other Parameters than before; the optimizer "
-        "still holds the old ones.",
-    )
-    learns = [name for name, p in parameters.items() if p.requires_grad]
-    both = learns == ["weight", "bias"]
-    expect(
-        not both or "requires_grad" not in vars(layer),
-        "you set requires_grad on the layer itself. That only gives it a new attribute, "
-        "which nobody reads; its Parameters know nothing of it.",
-    )
-    expect(
-        not both or layer.training,
-        "your function put the layer into eval mode. That changes what dropout and "
-        "batch norm compute, and its Parameters learn as before.",
-    )
-    expect(
-        not both,
-        "after your function both weight and bias still require a gradient, so the "
-        "next backward() brings them one.",
-    )
-    expect(
-        not learns,
-        f"after your function {' '.join(learns)} still requires a gradient; a layer "
-        "has more than one Parameter.",
-    )
     expect(
         all(torch.equal(p, kept[f"0.{name}"]) for name, p in parameters.items()),
         "your function changed the numbers of the layer; it should only freeze them.",
@@ -225,6 +182,43 @@ def check_freeze(answer):
     expect(
         not torch.equal(net[2].weight, kept["2.weight"]),
         "the layer after the frozen one no longer learns.",
+    )
+
+
+def _expect_frozen(layer: nn.Linear, before: list[nn.Parameter]) -> None:
+    """Expect the same two Parameters as before, neither requiring a gradient."""
+    parameters = dict(layer.named_parameters())
+    expect(
+        set(parameters) == {"weight", "bias"},
+        "after your function the layer's named_parameters() are no longer weight and "
+        "bias: a frozen Parameter stays registered, so it is saved and moves.",
+    )
+    expect(
+        all(map(operator.is_, parameters.values(), before)),
+        "after your function the layer has other Parameters than before; the optimizer "
+        "still holds the old ones.",
+    )
+    learns = [name for name, p in parameters.items() if p.requires_grad]
+    both = learns == ["weight", "bias"]
+    expect(
+        not both or "requires_grad" not in vars(layer),
+        "you set requires_grad on the layer itself. That only gives it a new "
+        "attribute, which nothing reads; its Parameters don't change.",
+    )
+    expect(
+        not both or layer.training,
+        "your function put the layer into eval mode. That changes what dropout and "
+        "batch norm compute, but its Parameters learn as before.",
+    )
+    expect(
+        not both,
+        "after your function both weight and bias still require a gradient, so the "
+        "next backward() gives them one.",
+    )
+    expect(
+        not learns,
+        f"after your function {' '.join(learns)} still requires a gradient; a layer "
+        "has more than one Parameter.",
     )
 
 
@@ -257,45 +251,73 @@ class Deep(nn.Module):
     hints=(
         "Layer i leads from widths[i] to widths[i + 1]. zip(widths, widths[1:]) gives "
         "you these pairs.",
-        "You need a list that is a module itself, so that it is looked into. The lesson "
-        "has counted what such lists register.",
+        "You need a list that is a module itself, so that PyTorch looks into it. The "
+        "lesson counted what such lists register.",
         "In forward, treat the last layer on its own: it gives the scores, so no relu "
         "comes after it.",
     ),
     notice="Notice that forward looks the same for both kinds of list; which one you "
     "chose shows only in what is trained, moved and saved.",
 )
-def check_deep(answer):
+def check_deep(answer: Callable) -> None:
     torch.manual_seed(3)
     X, net = torch.randn(64, 7), answer([7, 30, 20, 4])
-    expect(isinstance(net, nn.Module), "your class is no nn.Module any more.")
+    expect(isinstance(net, nn.Module), "your class is no longer an nn.Module.")
     scores = ask(net.forward, X)
     expect(
         scores.shape == (64, 4),
         f"with widths [7, 30, 20, 4], a batch of shape (64, 7) should give scores of "
-        f"shape (64, 4), and I got {describe(scores)}.",
+        f"shape (64, 4), but I got {describe(scores)}.",
     )
     expect(
         torch.equal(net(X), net(X)),
-        "two calls with the same batch gave different scores: something is drawn anew "
-        "in forward, where nothing can be learned.",
+        "two calls with the same batch gave different scores: forward draws random "
+        "numbers, and nothing can learn those.",
     )
+    _expect_all_registered(net)
+    expect(
+        scores.requires_grad,
+        "no gradient flows from the scores back to the Parameters, so nothing can be "
+        "trained.",
+    )
+    net(X).square().sum().backward()
+    unused = [name for name, p in net.named_parameters() if p.grad is None]
+    expect(
+        not unused,
+        f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
+        "forward doesn't use them, or it cuts the way back to them.",
+    )
+    _expect_relu_between(net, X, [7, 30, 20, 4])
+    for widths in ([7, 4], [7, 9, 8, 6, 5]):
+        said = f"right for [7, 30, 20, 4], but with widths {widths}"
+        other = answer(widths)
+        scores = ask(other.forward, X)
+        expect(
+            scores.shape == (64, widths[-1]),
+            f"{said} I got {describe(scores)} instead of scores of shape "
+            f"(64, {widths[-1]}).",
+        )
+        _expect_relu_between(other, X, widths, said=f"{said}: ")
+
+
+def _expect_all_registered(net: nn.Module) -> None:
+    """Expect 944 numbers that differ and can learn, for widths [7, 30, 20, 4]."""
     parameters = dict(net.named_parameters())
     found, wanted = sum(p.numel() for p in parameters.values()), 944
-    if found < wanted:
-        for row in registration(net).rows:
-            expect(
-                row.registered,
-                f"net.parameters() finds {found} of the {wanted} numbers: {row.name} "
-                f"is a {row.kind}, and the module does not know it.",
-            )
+    for row in registration(net).rows if found < wanted else []:
+        expect(
+            row.registered,
+            f"net.parameters() finds {found} of the {wanted} numbers: {row.name} is a "
+            f"{row.kind}, and the module does not know it.",
+        )
     expect(
         found != 890,
-        "net.parameters() finds 890 numbers, all of them weights; the biases are missing.",
+        "net.parameters() finds 890 numbers, all of them weights; the biases are "
+        "missing.",
     )
     expect(
         found == wanted,
-        f"with widths [7, 30, 20, 4] there are {wanted} weights and biases, and "
+        f"with widths [7, 30, 20, 4] there are {wanted} weights and biases, but "
         f"net.parameters() finds {found}.",
     )
     for name, p in parameters.items():
@@ -305,35 +327,14 @@ def check_deep(answer):
         )
         expect(
             p.dim() < 2 or 1 in p.shape or p.std() > 0,
-            f"all numbers of {name} are equal; then the units of a layer stay twins for "
+            f"all numbers of {name} are equal, so the units of a layer stay equal for "
             "ever.",
         )
-    expect(
-        scores.requires_grad,
-        "no gradient leads from the scores back to the Parameters, so nothing could be "
-        "trained.",
-    )
-    net(X).square().sum().backward()
-    unused = [name for name, p in parameters.items() if p.grad is None]
-    expect(
-        not unused,
-        f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
-        "forward doesn't use them, or it cuts the way back to them.",
-    )
-    _check_layers(net, X, [7, 30, 20, 4])
-    for widths in ([7, 4], [7, 9, 8, 6, 5]):
-        said = f"right for [7, 30, 20, 4], but with widths {widths}"
-        shallow = answer(widths)
-        scores = ask(shallow.forward, X)
-        expect(
-            scores.shape == (64, widths[-1]),
-            f"{said} I got {describe(scores)} in place of scores of shape "
-            f"(64, {widths[-1]}).",
-        )
-        _check_layers(shallow, X, widths, said=f"{said}: ")
 
 
-def _check_layers(net, X, widths, said=""):
+def _expect_relu_between(
+    net: nn.Module, X: torch.Tensor, widths: list[int], said: str = ""
+) -> None:
     """Expect relu after each layer but the last, for random weights and biases."""
     with torch.no_grad():
         for p in net.parameters():
@@ -341,47 +342,35 @@ def _check_layers(net, X, widths, said=""):
         scores, other = net(X), net(X.flip(0))
         both, none = net(X + X.flip(0)), net(torch.zeros_like(X))
         layers = _layers(net, widths)
-    if layers is None:  # laid out in a way of its own
+    if layers is None:  # the layout is the learner's own
         expect(scores.min() < 0, f"{said}none of {scores.numel()} scores is negative.")
         linear = torch.allclose(both + none, scores + other, rtol=1e-3, atol=1e-3)
         expect(linear == (len(widths) == 2), said + ONE_MAP)
         return
-    wanted = _computed(layers, X, torch.relu, _nothing)
-    if torch.allclose(scores, wanted, rtol=1e-3, atol=1e-3):
+    wanted = _computed(layers, X, torch.relu, nn.Identity())
+    if near(scores, wanted, rtol=1e-3, atol=1e-3):
         return
+    relu, as_it_is = torch.relu, nn.Identity()
     for why, between, after in (
-        ("your last layer has a relu too.", torch.relu, torch.relu),
-        (ONE_MAP, _nothing, _nothing),
-        ("there is a sigmoid between your layers, not relu.", torch.sigmoid, _nothing),
-        ("there is a tanh between your layers, not relu.", torch.tanh, _nothing),
-        ("the scores went through a softmax.", torch.relu, _softmax),
-        ("the scores went through a log_softmax.", torch.relu, _log_softmax),
-        ("the scores went through a sigmoid.", torch.relu, torch.sigmoid),
+        ("your last layer has a relu too.", relu, relu),
+        (ONE_MAP, as_it_is, as_it_is),
+        ("there is a sigmoid between your layers, not relu.", torch.sigmoid, as_it_is),
+        ("there is a tanh between your layers, not relu.", torch.tanh, as_it_is),
+        ("the scores went through a softmax.", relu, nn.Softmax(dim=1)),
+        ("the scores went through a log_softmax.", relu, nn.LogSoftmax(dim=1)),
+        ("the scores went through a sigmoid.", relu, torch.sigmoid),
     ):
         wrong = _computed(layers, X, between, after)
-        expect(not torch.allclose(scores, wrong, rtol=1e-3, atol=1e-4), said + why)
+        expect(not near(scores, wrong, rtol=1e-3, atol=1e-4), said + why)
     n, k = divmod(int((scores - wanted).abs().argmax()), scores.shape[1])
-    expect(
-        False,
+    raise NotYet(
         f"{said}with a relu after each layer but the last, one of the scores is "
-        f"{wanted[n, k]:.2f}, and yours is {scores[n, k]:.2f}.",
+        f"{wanted[n, k]:.2f}, but yours is {scores[n, k]:.2f}."
     )
 
 
-def _nothing(z):
-    return z
-
-
-def _softmax(scores):
-    return scores.softmax(dim=1)
-
-
-def _log_softmax(scores):
-    return scores.log_softmax(dim=1)
-
-
-def _layers(net, widths):
-    """The (W, b) of each layer, told by their shapes; None where these don't tell."""
+def _layers(net: nn.Module, widths: list[int]) -> list[tuple] | None:
+    """The (W, b) of each layer, found by their shapes; None if these are ambiguous."""
     left, layers = list(net.parameters()), []
     for num_inputs, num_outputs in zip(widths, widths[1:]):
         weights = [p for p in left if set(p.shape) == {num_inputs, num_outputs}]
@@ -393,7 +382,10 @@ def _layers(net, widths):
     return layers
 
 
-def _computed(layers, X, between, after):
+def _computed(
+    layers: list[tuple], X: torch.Tensor, between: Callable, after: Callable
+) -> torch.Tensor:
+    """The scores of these layers, with other activations between and after them."""
     *hidden, (W, b) = layers
     for W_i, b_i in hidden:
         X = between(X @ W_i + b_i)
@@ -418,32 +410,31 @@ def never_changed(net, optimizer):
     minutes=12,
     difficulty="medium",
     hints=(
-        "What an optimizer holds stands in optimizer.param_groups, a list of dicts. "
+        "What an optimizer holds is in optimizer.param_groups, a list of dicts. "
         'Each has its Parameters under "params".',
-        "`p in held` compares numbers, which fails for tensors. Python's id(p) says "
-        "which object it is; a set of ids answers quickly.",
+        "`p in held` compares numbers, which fails for tensors. Python's id(p) "
+        "identifies the object; looking it up in a set of ids is fast.",
         "vars(net) is a dict of the attributes that aren't registered. Which of its "
         "values are lists?",
     ),
-    notice="Notice that it takes no training to know it: which objects the optimizer "
-    "holds says it all. This is the core of the X-ray.",
+    notice="Notice that it takes no training to know this: it is enough to know which "
+    "objects the optimizer holds. This is the core of the X-ray.",
 )
-def check_never_changed(answer):
+def check_never_changed(answer: Callable) -> None:
     net = MLP(6, 5, 4, seed=0)
     found = _names(answer, net, _sgd(net))
     expect(
         not found,
-        f"for an MLP whose optimizer holds all four Parameters you named {_said(found)}; "
-        "the optimizer will change them all.",
+        "for an MLP whose optimizer holds all four Parameters you named "
+        f"{_said(found)}; the optimizer will change them all.",
     )
-
     optimizer = _sgd(net)
     net.W2 = nn.Parameter(torch.ones(5, 4))
     found = _names(answer, net, optimizer)
     expect(
         found == {"W2"},
-        f"I replaced W2 after the optimizer was made, and you named {_said(found)}; the "
-        "optimizer still holds the old W2 only.",
+        f"I replaced W2 after the optimizer was made, and you named {_said(found)}; "
+        "the optimizer still holds only the old W2.",
     )
     net = MLP(6, 5, 4, seed=0)
     optimizer = _sgd(net)
@@ -451,10 +442,21 @@ def check_never_changed(answer):
     found = _names(answer, net, optimizer)
     expect(
         found == {"W2"},
-        f"I replaced W2 by a new Parameter with the same numbers, and you named "
+        "I replaced W2 by a new Parameter with the same numbers, and you named "
         f"{_said(found)}; equal numbers do not make it the same Parameter.",
     )
+    _expect_those_in_a_list(answer)
+    _expect_groups_and_frozen(answer)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    found = _names(answer, net, _sgd(net[2]))
+    expect(
+        found == {"0.weight", "0.bias"},
+        "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So "
+        f"0.weight and 0.bias stay as they are, but you named {_said(found)}.",
+    )
 
+
+def _expect_those_in_a_list(answer: Callable) -> None:
     net = _InList()
     found = _names(answer, net, _sgd(net))
     expect(
@@ -464,63 +466,61 @@ def check_never_changed(answer):
     )
     expect(
         found == {"hidden[0]", "hidden[1]"},
-        f"two Parameters stand in the list net.hidden, where named_parameters() doesn't "
-        f"look, and you named {_said(found)}.",
+        "two Parameters are in the list net.hidden, where named_parameters() doesn't "
+        f"look, but you named {_said(found)}.",
     )
     by_hand = torch.optim.SGD([*net.parameters(), *net.hidden], lr=0.1)
     found = _names(answer, net, by_hand)
     expect(
         not found,
-        f"I handed the Parameters of the list to the optimizer too, and you named "
+        "I gave the optimizer the Parameters in the list too, and you named "
         f"{_said(found)}; it changes what it holds, registered or not.",
     )
 
+
+def _expect_groups_and_frozen(answer: Callable) -> None:
     net = MLP(6, 5, 4, seed=0)
     groups = [{"params": [net.W1, net.b1]}, {"params": [net.W2, net.b2], "lr": 0.01}]
     found = _names(answer, net, torch.optim.SGD(groups, lr=0.1))
     expect(
         not found,
-        f"for an optimizer with two groups, which together hold all, you named "
-        f"{_said(found)}; a step changes the Parameters of every group.",
+        "for an optimizer with two groups, which together hold all Parameters, you "
+        f"named {_said(found)}; a step changes the Parameters of every group.",
     )
     net.W1.requires_grad_(False)
     found = _names(answer, net, _sgd(net))
     expect(
         found == {"W1"},
-        f"I froze W1 and made an optimizer that holds it, and you named {_said(found)}; "
-        "a frozen Parameter gets no gradient, so no step changes it.",
+        "I froze W1 and made an optimizer that holds it, and you named "
+        f"{_said(found)}; a frozen Parameter gets no gradient, so no step changes it.",
     )
     found = _names(answer, net, torch.optim.SGD([net.b1, net.W2, net.b2], lr=0.1))
     expect(
         found == {"W1"},
-        f"W1 is frozen, and I handed the optimizer only the other three; you named "
+        "W1 is frozen, and I gave the optimizer only the other three; you named "
         f"{_said(found)}.",
-    )
-    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
-    found = _names(answer, net, _sgd(net[2]))
-    expect(
-        found == {"0.weight", "0.bias"},
-        "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So "
-        f"0.weight and 0.bias stay as they are, and you named {_said(found)}.",
     )
 
 
 class _InList(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         W1, b1, self.W2, self.b2 = MLP(6, 5, 4, seed=0).parameters()
         self.hidden = [W1, b1]
 
 
-def _sgd(net):
+def _sgd(net: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD(net.parameters(), lr=0.1)
 
 
-def _said(names):
+def _said(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"
 
 
-def _names(answer, net, optimizer):
+def _names(
+    answer: Callable, net: nn.Module, optimizer: torch.optim.Optimizer
+) -> set[str]:
+    """What the answer names, if it is a list of names and the model is unchanged."""
     tensors = [*net.parameters(), *getattr(net, "hidden", [])]
     before = [tensor.detach().clone() for tensor in tensors]
     found = answer(net, optimizer)
@@ -556,17 +556,17 @@ def write_means(net, means):
     minutes=10,
     difficulty="hard",
     hints=(
-        "All four Parameters of net stay; only their numbers change. The lesson did that "
-        "in place, under torch.no_grad().",
-        "means has a row for each kind, and W1 a column for each hidden unit. What turns "
-        "rows into columns?",
-        "tensor.copy_(other) overwrites the numbers of a tensor with those of another of "
-        "the same shape. torch.eye makes an identity matrix.",
+        "All four Parameters of net stay; only their numbers change. The lesson did "
+        "that in place, under torch.no_grad().",
+        "means has a row for each kind, and W1 a column for each hidden unit. What "
+        "turns rows into columns?",
+        "tensor.copy_(other) overwrites the numbers of a tensor with those of another "
+        "of the same shape. torch.eye makes an identity matrix.",
     ),
-    notice="Notice that you have built a classifier without a single training step. Run "
-    "the next cell: W1 now shows ten clothes.",
+    notice="Notice that you have built a classifier without a single training step. "
+    "Run the next cell: W1 now shows ten clothes.",
 )
-def check_write_means(answer):
+def check_write_means(answer: Callable) -> None:
     net = MLP(12, 10, 10, seed=5)
     torch.manual_seed(5)
     means = torch.rand(10, 12)
@@ -574,81 +574,93 @@ def check_write_means(answer):
     kept, old = dict(net.named_parameters()), copy.deepcopy(net.state_dict())
     ask(answer, net, means, kind=None)
     for name, parameter in kept.items():
-        now = getattr(net, name, None)
-        expect(
-            now is parameter,
-            f"net.{name} is another tensor after your function; an optimizer that was "
-            "made before would go on with the old one.",
-        )
-        expect(
-            now.requires_grad,
-            f"net.{name} no longer requires a gradient after your function, so the "
-            "model could not be trained further.",
-        )
-        expect(
-            now.shape == old[name].shape,
-            f"net.{name} had the shape {tuple(old[name].shape)}, and after your function "
-            f"it has {tuple(now.shape)}.",
-        )
-        expect(
-            now.dtype == old[name].dtype,
-            f"net.{name} was of type {old[name].dtype}, and after your function it is of "
-            f"{now.dtype}, which the others can't be multiplied by.",
-        )
+        _expect_same_parameter(net, name, parameter, old[name])
     W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
     expect(
         not all(torch.equal(p, old[name]) for name, p in kept.items()),
         "no number of the four Parameters has changed. (`W1 = ...` only gives a name "
         "to another tensor.)",
     )
-    expect(not torch.equal(W1, old["W1"]), "no number of net.W1 has changed.")
-    expect(
-        not torch.allclose(W1, old["W1"] + means.T),
-        "column k of W1 is mean k plus what was there before.",
-    )
-    expect(
-        not torch.equal(W1, means.reshape(12, 10)),
-        "W1 has the numbers of means, but a column of W1 is not a mean picture: reshape "
-        "and view keep the order of the numbers and do not turn rows into columns.",
-    )
-    k = int((W1 - means.T).abs().amax(dim=0).argmax())  # the worst
-    expect(
-        torch.allclose(W1, means.T),
-        f"column {k} of W1 should be mean {k}, which begins with {means[k, 0]:.2f}, "
-        f"{means[k, 1]:.2f}, and yours begins with {W1[0, k]:.2f}, {W1[1, k]:.2f}.",
-    )
-    half = (means**2).sum(dim=1) / 2
-    expect(
-        b1.any(),
-        "b1 is still zero; then a kind with a bright mean wins for most pictures.",
-    )
-    expect(
-        not torch.allclose(b1, half),
-        "the sign of b1 is wrong: bright kinds get a bonus, and should pay for it.",
-    )
-    expect(
-        not torch.allclose(b1, -2 * half),
-        "b1 is twice too low; it is minus half of the sum of squares.",
-    )
-    k = int((b1 + half).abs().argmax())
-    expect(
-        torch.allclose(b1, -half),
-        f"b1[{k}] should be minus half of the sum of the squares in mean {k}, which is "
-        f"{-half[k]:.2f}, and yours is {b1[k]:.2f}.",
-    )
+    _expect_means(W1, old["W1"], means)
+    _expect_half_squares(b1, means)
     expect(
         torch.equal(W2, torch.eye(10)),
-        f"W2 should be the identity matrix, so that unit k votes for kind k alone; the "
+        "W2 should be the identity matrix, so that unit k votes for kind k alone; the "
         f"sum over your W2 is {W2.sum():.2f} instead of 10, and over its diagonal "
         f"{W2.diagonal().sum():.2f}.",
     )
     expect(
         not b2.any(),
-        f"b2 should be zero, and b2[0] is {b2[0]:.2f}, as it was when I gave you the "
+        f"b2 should be zero, but b2[0] is {b2[0]:.2f}, as it was when I gave you the "
         "model.",
     )
     means.zero_()
     expect(
         W1.any(),
         "net.W1 now shares its memory with means: when one changes, so does the other.",
+    )
+
+
+def _expect_same_parameter(
+    net: MLP, name: str, parameter: nn.Parameter, old: torch.Tensor
+) -> None:
+    """Expect the Parameter that was there before, of the same shape and type."""
+    now = getattr(net, name, None)
+    expect(
+        now is parameter,
+        f"net.{name} is another tensor after your function; an optimizer made before "
+        "would go on with the old one.",
+    )
+    expect(
+        now.requires_grad,
+        f"net.{name} no longer requires a gradient after your function, so the model "
+        "could not be trained further.",
+    )
+    expect(
+        now.shape == old.shape,
+        f"net.{name} had the shape {tuple(old.shape)}, and after your function it has "
+        f"{tuple(now.shape)}.",
+    )
+    expect(
+        now.dtype == old.dtype,
+        f"net.{name} was of type {old.dtype}, and after your function it is of type "
+        f"{now.dtype}; the other Parameters can't be multiplied by that.",
+    )
+
+
+def _expect_means(W1: torch.Tensor, old: torch.Tensor, means: torch.Tensor) -> None:
+    """Expect mean k in column k."""
+    mistakes = {
+        old: "no number of net.W1 has changed.",
+        old + means.T: "column k of W1 is mean k plus what was there before.",
+        means.reshape(12, 10): "W1 has the numbers of means, but a column of W1 is not "
+        "a mean picture: reshape and view keep the order of the numbers; they do not "
+        "turn rows into columns.",
+    }
+    rule_out(W1, mistakes, near)
+    k = int((W1 - means.T).abs().amax(dim=0).argmax())  # the worst
+    expect(
+        near(W1, means.T),
+        f"column {k} of W1 should be mean {k}, which begins with {means[k, 0]:.2f}, "
+        f"{means[k, 1]:.2f}, but yours begins with {W1[0, k]:.2f}, {W1[1, k]:.2f}.",
+    )
+
+
+def _expect_half_squares(b1: torch.Tensor, means: torch.Tensor) -> None:
+    """Expect minus half of the sum of the squares in mean k as b1[k]."""
+    half = (means**2).sum(dim=1) / 2
+    mistakes = {
+        0 * half: "b1 is still zero; then a kind with a bright mean wins for most "
+        "pictures.",
+        half: "the sign of b1 is wrong: bright kinds get a bonus, but should pay for "
+        "it.",
+        -2 * half: "b1 is too low by a factor of two; it is minus half of the sum of "
+        "squares.",
+    }
+    rule_out(b1, mistakes, near)
+    k = int((b1 + half).abs().argmax())
+    expect(
+        near(b1, -half),
+        f"b1[{k}] should be minus half of the sum of the squares in mean {k}, which is "
+        f"{-half[k]:.2f}, but yours is {b1[k]:.2f}.",
     )

@@ -1,6 +1,7 @@
 """Predict, then run, then see both side by side: `predict` and `reveal`."""
 
 import reprlib
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -187,24 +188,15 @@ def _votes_box(count: int) -> widgets.BoundedIntText:
     return widgets.BoundedIntText(value=count, max=MAX_VOTES, layout=layout)
 
 
+@dataclass
 class Revealed:
-    """What `reveal` returns: a table in a notebook, sentences under str().
+    """What `reveal` returns: a table in a notebook, sentences under str()."""
 
-    question: its text. choice: what was predicted, or None. votes: {option: count}.
-    measured: a text. notice: what went wrong with the learner's file, or "".
-    """
-
-    def __init__(
-        self,
-        question: str,
-        choice: str | None,
-        votes: dict[str, int],
-        measured: str,
-        notice: str = "",
-    ) -> None:
-        self.question, self.choice = question, choice
-        self.votes, self.measured = votes, measured
-        self.notice = notice
+    question: str
+    choice: str | None
+    votes: dict[str, int]  # how many of the class chose each option
+    measured: str
+    notice: str = ""  # what went wrong with the learner's file
 
     def __str__(self) -> str:
         said = self._sentences()

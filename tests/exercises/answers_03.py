@@ -30,12 +30,12 @@ def as_one_tensor(net):
     return torch.tensor([p.numel() for p in net.parameters() if p.requires_grad]).sum()
 
 
-@wrong("3.1", "how many Parameters there are")
+@wrong("3.1", "the number of Parameters, not of the numbers")
 def counts_tensors(net):
     return len(list(net.parameters()))
 
 
-@wrong("3.1", "counts its rows only")
+@wrong("3.1", "counts only its rows")
 def counts_rows(net):
     return sum(len(p) for p in net.parameters())
 
@@ -108,7 +108,7 @@ def no_bias_forgotten(net):
     return sum(p.numel() for p in seen.values() if p.requires_grad)
 
 
-@wrong("3.1", "in a part of a part, and you count 0")
+@wrong("3.1", "in a part of a part, but you count 0")
 def one_level_deep(net):
     modules = [net, *net.children()]
     seen = {id(p): p for m in modules for p in m._parameters.values() if p is not None}
@@ -326,7 +326,7 @@ class LinearsInAList(Linears):
         self.layers = list(self._modules.pop("layers"))
 
 
-@wrong("3.3", "something is drawn anew in forward")
+@wrong("3.3", "forward draws random numbers")
 class DrawsInForward(nn.Module):
     def __init__(self, widths):
         super().__init__()
@@ -413,7 +413,7 @@ class ReluAfterTheFirstOnly(Linears):
         return X
 
 
-@wrong("3.3", "no gradient leads from the scores")
+@wrong("3.3", "no gradient flows from the scores")
 class WithoutGradients(Linears):
     @torch.no_grad()
     def forward(self, X):
@@ -459,7 +459,7 @@ class ForgetsABias(TensorsInParameterList):
         return X @ self.W[-1]
 
 
-@wrong("3.3", "stay twins")
+@wrong("3.3", "stay equal for ever")
 class FromOnes(TensorsInParameterList):
     def __init__(self, widths):
         super().__init__(widths)
@@ -511,7 +511,7 @@ def without_gradient(net, optimizer):
     return [name for name, p in net.named_parameters() if p.grad is None]
 
 
-@wrong("3.4", "the optimizer still holds the old W2 only")
+@wrong("3.4", "the optimizer still holds only the old W2")
 def frozen_only(net, optimizer):
     return [name for name, p in net.named_parameters() if not p.requires_grad]
 
@@ -526,7 +526,7 @@ def equal_numbers(net, optimizer):
     ]
 
 
-@wrong("3.4", "where named_parameters() doesn't look, and you named nothing")
+@wrong("3.4", "where named_parameters() doesn't look, but you named nothing")
 def registered_only(net, optimizer):
     held = set(held_by(optimizer))
     return [name for name, p in net.named_parameters() if p not in held]
@@ -560,7 +560,7 @@ def forgets_frozen(net, optimizer):
     return [name for name, p in tensors.items() if p not in held]
 
 
-@wrong("3.4", "0.weight and 0.bias stay as they are, and you named nothing")
+@wrong("3.4", "0.weight and 0.bias stay as they are, but you named nothing")
 def its_own_only(net, optimizer):
     held = {id(p) for p in held_by(optimizer) if p.requires_grad}
     tensors = {n: p for n, p in net._parameters.items() if p is not None}
@@ -698,7 +698,7 @@ def upside_down(net, means):
     net.W1.data = means.flip(0).T.clone()
 
 
-@wrong("3.5", "do not turn rows into columns")
+@wrong("3.5", "they do not turn rows into columns")
 def reshapes(net, means):
     net.W1.data.copy_(means.reshape(len(net.W1), 10))
 
@@ -715,7 +715,7 @@ def a_bonus(net, means):
     net.b1.data.neg_()
 
 
-@wrong("3.5", "b1 is twice too low")
+@wrong("3.5", "b1 is too low by a factor of two")
 def without_half(net, means):
     through_data(net, means)
     net.b1.data *= 2
