@@ -1,9 +1,7 @@
 // The picture of a running training: two panels of curves and W1's columns.
 // The kernel sends whole frames; this file only draws the newest one.
 
-const TRAIN = "#3f90da"; // matplotlib's petroff10: safe for colour-blind eyes
-const VAL = "#e76300";
-const BATCH = "#94a4a2";
+const COLOURS = ["train", "val", "batch", "pin", "negative", "zero", "positive"];
 const PIN_DASHES = [[2, 3], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2, 1, 2]];
 const SIDE = 28; // pixels of a Fashion-MNIST picture
 const COLUMNS = 4; // tiles in a row
@@ -27,6 +25,7 @@ const readCurves = (packed) =>
     Object.entries(packed || {}).map(([name, [x, y]]) => [name, { x: floats(x), y: floats(y) }]),
   );
 
+// The colours are CSS variables; --course-train and the like come from palette.py.
 function theme(el) {
   const style = getComputedStyle(el);
   const read = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
@@ -35,8 +34,7 @@ function theme(el) {
     faint: read("--jp-ui-font-color2", "#666"),
     grid: read("--jp-border-color2", "#ddd"),
     axis: read("--jp-border-color1", "#aaa"),
-    pin: document.body.dataset.jpThemeLight === "false" ? "#c792ea" : "#832db6",
-    dark: document.body.dataset.jpThemeLight === "false",
+    ...Object.fromEntries(COLOURS.map((name) => [name, read(`--course-${name}`, "#888888")])),
     font: read("--jp-ui-font-family", "sans-serif"),
   };
 }
@@ -63,7 +61,7 @@ const short = (value) =>
 const PANELS = {
   loss: {
     title: "loss (log scale)",
-    curves: [["batch", BATCH, [], 1.2], ["train_loss", TRAIN, [], 2], ["val_loss", VAL, [6, 3], 2]],
+    curves: [["batch", "batch", [], 1.2], ["train_loss", "train", [], 2], ["val_loss", "val", [6, 3], 2]],
     pinned: "val_loss",
     range(curves) {
       let low = 0.2, high = 3;
@@ -90,7 +88,7 @@ const PANELS = {
   },
   accuracy: {
     title: "accuracy",
-    curves: [["train_accuracy", TRAIN, [], 2], ["val_accuracy", VAL, [6, 3], 2]],
+    curves: [["train_accuracy", "train", [], 2], ["val_accuracy", "val", [6, 3], 2]],
     pinned: "val_accuracy",
     range: () => [0, 1],
     ticks: () => [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
@@ -174,7 +172,7 @@ function drawPanel(canvas, panel, state, colours, pointer) {
     }
   };
   for (const pin of pins) line(pin.curves[panel.pinned], colours.pin, pinDash(pin), 1.5);
-  for (const [name, colour, dash, thick] of panel.curves) line(curves[name], colour, dash, thick);
+  for (const [name, colour, dash, thick] of panel.curves) line(curves[name], colours[colour], dash, thick);
   ink.restore();
 
   ink.fillStyle = colours.pin;
@@ -211,6 +209,9 @@ function drawPointer(ink, panel, curves, pointer, box, span, px, colours, width)
   ink.fillText(`epoch ${at}: train ${short(train.y[nearest])}, val ${short(val.y[nearest])}`, width - 14, 5);
 }
 
+// "#3f90da" -> [63, 144, 218]
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
 // W1's columns, blue below zero and orange above, on one scale for all.
 function drawTiles(canvas, tiles, colours) {
   const { ink, width, height } = prepare(canvas);
@@ -226,9 +227,7 @@ function drawTiles(canvas, tiles, colours) {
   picture.height = COLUMNS * (SIDE + gap) - gap;
   const image = picture.getContext("2d").createImageData(picture.width, picture.height);
   const values = new Int8Array(tiles.data.buffer, tiles.data.byteOffset, tiles.data.byteLength);
-  const zero = colours.dark ? [34, 34, 34] : [247, 247, 247];
-  const below = colours.dark ? [90, 175, 255] : [20, 85, 160];
-  const above = colours.dark ? [255, 165, 60] : [200, 85, 0];
+  const [below, zero, above] = [colours.negative, colours.zero, colours.positive].map(rgb);
   for (let t = 0; t < tiles.count; t++) {
     const left = (t % COLUMNS) * (SIDE + gap);
     const top = Math.floor(t / COLUMNS) * (SIDE + gap);
@@ -257,13 +256,13 @@ function drawLegend(legend, pins) {
   legend.replaceChildren();
   const entry = (text, colour, dash, thick) => {
     const item = element("span", "w1lab-key", legend);
-    item.innerHTML = `<svg width="26" height="8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" style="stroke: ${colour}" stroke-width="${thick}" stroke-dasharray="${dash.join(" ")}"/></svg>`;
+    item.innerHTML = `<svg width="26" height="8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" style="stroke: var(--course-${colour})" stroke-width="${thick}" stroke-dasharray="${dash.join(" ")}"/></svg>`;
     item.append(text);
   };
-  entry("batch", BATCH, [], 1.5);
-  entry("train", TRAIN, [], 2);
-  entry("validation", VAL, [6, 3], 2);
-  for (const pin of pins) entry(`${pin.name}: ${pin.label}`, "var(--w1lab-pin)", pinDash(pin), 1.5);
+  entry("batch", "batch", [], 1.5);
+  entry("train", "train", [], 2);
+  entry("validation", "val", [6, 3], 2);
+  for (const pin of pins) entry(`${pin.name}: ${pin.label}`, "pin", pinDash(pin), 1.5);
 }
 
 function render({ model, el }) {
@@ -302,7 +301,11 @@ function render({ model, el }) {
   };
   const draw = () => { waiting ||= requestAnimationFrame(paint); };
 
+  // The kernel pauses a run that no page shows. It asks for this answer while it trains;
+  // a timer would not do, since the browser slows those down in a tab in the background.
+  const sayShown = () => model.send("shown");
   const onFrame = () => {
+    if (model.get("frame").state === "away") sayShown();
     state.curves = readCurves(model.get("frame").curves);
     const ends = [state.curves, ...state.pins.map((pin) => pin.curves)].flatMap((curves) =>
       Object.values(curves).map(({ x }) => x[x.length - 1] || 0),
@@ -323,6 +326,7 @@ function render({ model, el }) {
       canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
   };
   const onMessage = (message) => {
+    if (message === "shown?") sayShown();
     if (message.copy && navigator.clipboard) navigator.clipboard.writeText(message.copy).catch(() => {});
   };
   const onMove = (event) => { pointer = event.offsetX; draw(); };
@@ -344,6 +348,7 @@ function render({ model, el }) {
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   onText();
   onPins();
+  sayShown();
 
   return () => {
     resized.disconnect();

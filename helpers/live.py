@@ -8,8 +8,10 @@ abandons the old run within one step, and only the worker writes what is drawn.
 import math
 import string
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import ipywidgets as widgets
@@ -19,10 +21,14 @@ import traitlets
 from helpers import controls as look
 from helpers import plots
 from helpers.curves import Curves
-from helpers.data import check_data
+from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
+from helpers.page_watch import PageWatch
+from helpers.palette import css_variables
+from helpers.plots import Picture
 from helpers.script import as_code
-from helpers.training import Config, no_such_field, train
+from helpers.tables import one_line
+from helpers.training import Config, Progress, Run, no_such_field, train
 
 HERE = Path(__file__).parent
 FRAME_SECONDS = 0.030
@@ -62,11 +68,13 @@ RUNNING = (
     "Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
     "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
 )
-PAUSED = "Paused. " + RUNNING
+PAUSED = f"Paused. {RUNNING}"
+AWAY = f"Paused, since no page shows this lab. {RUNNING}"
 DONE = (
     "Done after {step:,} steps, epochs: {num_epochs}. Accuracy on all {num_val:,} "
     "validation pictures: {full_val_accuracy:.4f}."
 )
+SENTENCES = {"preview": PREVIEW, "done": DONE, "paused": PAUSED, "away": AWAY}
 DIVERGED = "This run {reason}."
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
@@ -93,7 +101,7 @@ class _Canvas(anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
     _esm = HERE / "lab.js"
-    _css = HERE / "lab.css"
+    _css = css_variables() + (HERE / "lab.css").read_text()
     frame = traitlets.Dict().tag(sync=True)
     tiles = traitlets.Dict().tag(sync=True)
     pins = traitlets.List().tag(sync=True)
@@ -101,7 +109,32 @@ class _Canvas(anywidget.AnyWidget):
     summary = traitlets.Unicode().tag(sync=True)
 
 
-def lab(data, controls=("num_hiddens", "lr"), **defaults):
+@dataclass(frozen=True)
+class _State:
+    """Where a lab is. The worker replaces it as a whole; other threads only read it.
+
+    name: "new" (a run is to begin), "fresh" (it has no step yet), "preview", "running",
+    "paused", "away" (paused, since no page shows the lab), "done", "diverged" or
+    "failed". wanted: the steps it is still to take; math.inf: to the end of the run.
+    newest: what its last step left. failure: what went wrong, in a sentence.
+    """
+
+    name: str
+    wanted: float = 0
+    newest: Progress | None = None
+    failure: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the run can go on from its last step."""
+        return self.name in ("running", "paused", "away")
+
+
+def lab(
+    data: FashionMNIST,
+    controls: str | Sequence[str] = ("num_hiddens", "lr"),
+    **defaults: Any,
+) -> "Lab":
     """A live lab: sliders, curves and W1, training on `data` as you drag.
 
     data: what `load_fashion_mnist` returns. controls: the fields of `Config`
@@ -109,16 +142,16 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
     as fields of `Config`; `init` may be your own function.
 
     Returns a widget. Its `wait()` returns when the current run has ended or is
-    paused and re-raises what went wrong in it; `run` and `config` are the
-    current ones; `close()` stops the worker. Raises ValueError with one
-    sentence for an unknown control or a bad setting.
+    paused, and raises what went wrong in it; `run` and `config` are the current
+    ones; `close()` removes the lab. While no page shows it, it pauses. Raises
+    ValueError with one sentence for an unknown control or a bad setting.
     """
     check_data(data, "lab(data)")
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
-    known = list(look.OPTIONS)
     for name in controls:
-        if name not in known:
-            raise ValueError(NO_SUCH_CONTROL.format(name=name, known=", ".join(known)))
+        if name not in look.OPTIONS:
+            known = ", ".join(look.OPTIONS)
+            raise ValueError(NO_SUCH_CONTROL.format(name=name, known=known))
     for name in defaults:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
@@ -129,18 +162,18 @@ def lab(data, controls=("num_hiddens", "lr"), **defaults):
 class Lab(Instrument):
     """The widget that `lab` returns."""
 
-    def __init__(self, data, controls, config):
+    def __init__(
+        self, data: FashionMNIST, controls: Sequence[str], config: Config
+    ) -> None:
         self.config = config
-        self.run = None
+        self.run: Run | None = None
         self._data = data.to(config.device)
         self._own_init = config.init if callable(config.init) else None
         self._canvas = _Canvas()
+        self._watch = PageWatch(self._canvas, self._on_page)
         self._curves = Curves(1)
-        self._state = "fresh"
+        self._state = _State("new")
         self._quiet = False
-        self._restart = False
-        self._steps_left = 0  # math.inf while it runs
-        self._newest = None  # the newest Progress
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = 0.0
         self._controls = {
@@ -192,26 +225,26 @@ class Lab(Instrument):
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
         try:
-            self._begin(self.config)
+            self._begin()
             for progress in self.run:
                 self._curves.add(progress)
                 if progress.reason or progress.step == PREVIEW_STEPS:
                     break
-            self._newest = progress
-            self._state = self._ended(progress) or "preview"
+            self._state = _State(_ended(progress) or "preview", newest=progress)
+            self._show()
         except Exception as error:  # anything, from the learner's own init
-            self._fail(error)
-        self._show()
+            self.error = error
+            self._show_error(error)
 
-    def _text(self):
-        if self.error:
-            return self._status()
+    def _text(self) -> str:
+        if self._state.failure:
+            return self._state.failure
         controls = ", ".join(self._controls)
         return PLAIN_TEXT.format(controls=controls, config=self.config)
 
-    def _picture(self):
+    def _picture(self) -> Picture | None:
         # The worker may replace them meanwhile.
-        curves, run, newest = self._curves, self.run, self._newest
+        curves, run, newest = self._curves, self.run, self._state.newest
         if not (run and newest and curves.last):
             return None
         alt = ALT.format(step=newest.step, config=run.config)
@@ -258,65 +291,59 @@ class Lab(Instrument):
             self._set_quietly({"seed": seed})
         self._submit(lambda: self._change({"seed": seed}))
 
-    def start(self):
+    def _on_page(self):
+        if self._state.name == "away":
+            self._submit(self._go_on)
+
+    def start(self) -> None:
         """Start, pause or go on, as the button does."""
         self._submit(self._toggle)
 
     # The worker: all below runs on its thread alone, once it has begun.
 
-    def _more(self):
-        return self._steps_left > 0
+    def _more(self) -> bool:
+        return self._state.wanted > 0
 
-    def _work(self, commands):
-        try:
-            if commands:
-                self._say("")
-            for command in commands:
-                command()
-            if self._restart:
-                self._begin(self.config)
-            if self._steps_left:
-                self._advance()
-            self._show(now=bool(commands))
-        except BaseException as error:  # anything, from the learner's own init
-            self._fail(error)
-            self._show(now=True)
+    def _work(self, commands: list) -> None:
+        if commands:
+            self._watch.reset()
+            self._say("")
+        for command in commands:
+            command()
+        if self._state.name == "new":
+            self._begin()
+        if self._state.wanted:
+            self._advance()
+        self._show(now=bool(commands))
 
-    def _begin(self, config):
-        self._restart = False
+    def _show_error(self, error: BaseException) -> None:
+        sentence = FAILED.format(kind=type(error).__name__, text=one_line(error))
+        self._state = _State("failed", failure=sentence)
+        self._show(now=True)
+
+    def _begin(self):
         if self.run:
             self.run.close()  # frees its memory now, not when Python next looks
-        self.run = self.error = self._newest = None
+        self.run = None
         self._runs += 1
         self._curves = Curves(1)
-        self._state = "fresh"
-        self._settings.value = str(config)
+        self._state = replace(self._state, name="fresh", newest=None)
+        self._settings.value = str(self.config)
         self._code.value = ""
         self._code.layout.display = "none"
-        self._data = self._data.to(config.device)
-        self.run = train(config, self._data)
+        self._data = self._data.to(self.config.device)
+        self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
 
     def _advance(self):
-        self._newest = progress = next(self.run)
+        if self._watch.is_gone():
+            self._state = replace(self._state, name="away", wanted=0)
+            return
+        progress = next(self.run)
         self._curves.add(progress)
-        self._steps_left -= 1
-        if progress.reason:
-            self._steps_left = 0
-        self._state = self._ended(progress) or (
-            "running" if self._steps_left else "paused"
-        )
-
-    def _ended(self, progress):
-        if progress.reason:
-            return "done" if progress.epoch_end else "diverged"
-        return None
-
-    def _fail(self, error):
-        self.error = error
-        self._steps_left = 0
-        self._restart = False
-        self._state = "failed"
+        wanted = 0 if progress.reason else self._state.wanted - 1
+        name = _ended(progress) or ("running" if wanted else "paused")
+        self._state = _State(name, wanted, progress)
 
     def _change(self, values):
         try:
@@ -324,11 +351,10 @@ class Lab(Instrument):
         except ValueError as error:
             self._say(str(error))
             return
-        self._restart = True
-        self._steps_left = math.inf
+        self._state = _State("new", math.inf)
 
     def _change_lr(self, lr):
-        if self._restart or self._state not in ("running", "paused"):
+        if not self._state.is_under_way:
             self._change({"lr": lr})
         else:
             self.run.lr = lr
@@ -336,21 +362,31 @@ class Lab(Instrument):
             self._settings.value = str(self.config)
 
     def _toggle(self):
-        if self._steps_left:
-            self._steps_left = 0
-            self._state = "paused"
+        state = self._state
+        if not state.wanted:
+            self._want(math.inf)
+        elif state.name == "new":
+            self._state = replace(state, wanted=0)
         else:
-            self._steps_left = math.inf
-            self._restart |= self._state not in ("paused", "fresh")
+            self._state = replace(state, name="paused", wanted=0)
 
     def _step(self):
-        self._restart |= self._state not in ("running", "paused", "fresh")
-        stepping = 0 < self._steps_left < math.inf
-        self._steps_left = self._steps_left + 1 if stepping else 1
+        stepping = 0 < self._state.wanted < math.inf
+        self._want(self._state.wanted + 1 if stepping else 1)
+
+    def _want(self, steps):
+        """Take so many steps, of this run where it can go on, else of a new one."""
+        goes_on = self._state.is_under_way or self._state.name == "fresh"
+        self._state = (
+            replace(self._state, wanted=steps) if goes_on else _State("new", steps)
+        )
 
     def _reset(self):
-        self._restart = True
-        self._steps_left = 0
+        self._state = _State("new")
+
+    def _go_on(self):
+        if self._state.name == "away":
+            self._want(math.inf)
 
     def _pin(self):
         if not self._curves.last:
@@ -381,8 +417,8 @@ class Lab(Instrument):
 
     def _show(self, now=False):
         """Send a frame, if one is due."""
-        newest, time_now = self._newest, time.monotonic()
-        running = self._state == "running"
+        state, newest, time_now = self._state, self._state.newest, time.monotonic()
+        running = state.name == "running"
         now = now or not running or newest.step == 1
         if not now and time_now < self._frame_due:
             return
@@ -392,13 +428,13 @@ class Lab(Instrument):
             self._canvas.frame = {
                 "run": self._runs,
                 "step": newest.step if newest else 0,
-                "state": self._state,
+                "state": state.name,
                 "status": status,
                 "curves": self._curves.packed(),
             }
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
-                if self.run and self._state != "failed":
+                if self.run and not state.failure:
                     self._canvas.tiles = _tiles(self.run.net.W1)
             # For screen readers: what changed, but not more often than one can hear.
             if not running or time_now >= self._summary_due:
@@ -408,30 +444,32 @@ class Lab(Instrument):
         self._start_button.icon = "pause" if running else "play"
 
     def _status(self):
-        if self._state == "failed":
-            kind = type(self.error).__name__
-            text = " ".join(str(self.error).split())
-            return FAILED.format(kind=kind, text=text)
-        config, newest, last = self.config, self._newest, self._curves.last
+        state, newest, last = self._state, self._state.newest, self._curves.last
+        if state.failure:
+            return state.failure
         if newest is None:
             return FRESH.format(num_steps=self.run.num_steps)
-        if self._state == "diverged":
+        if state.name == "diverged":
             return DIVERGED.format(reason=newest.reason)
-        sentence = {"preview": PREVIEW, "done": DONE, "paused": PAUSED}.get(
-            self._state, RUNNING
-        )
         values = {name: getattr(last, name) for name in last.__slots__}
         values |= {"step": newest.step, "epoch": newest.epoch}
-        return sentence.format(
-            num_epochs=config.num_epochs,
+        return SENTENCES.get(state.name, RUNNING).format(
+            num_epochs=self.config.num_epochs,
             num_steps=self.run.num_steps,
             num_val=len(self._data.val.labels),
             **values,
         )
 
 
+def _ended(progress: Progress) -> str | None:
+    """How the run has ended with this step, or None."""
+    if progress.reason:
+        return "done" if progress.epoch_end else "diverged"
+    return None
+
+
 @torch.no_grad()
-def _tiles(W1):
+def _tiles(W1: torch.Tensor) -> dict:
     """The first columns of W1 as int8 pictures on one scale, for the browser."""
     columns = W1[:, :NUM_TILES].T.cpu()
     top = columns.abs().nan_to_num(posinf=0).max().item()

@@ -6,6 +6,8 @@ submit a command; the worker takes the newest, and it alone writes what is drawn
 
 import atexit
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -21,7 +23,7 @@ class Worker:
     again although there is no command.
     """
 
-    def __init__(self, body, more=lambda: False):
+    def __init__(self, body: Callable[[list], Any], more: Callable[[], bool]) -> None:
         self.closed = False
         self._body, self._more = body, more
         self._condition = threading.Condition()
@@ -29,7 +31,7 @@ class Worker:
         self._idle = True
         self._thread = None
 
-    def submit(self, command):
+    def submit(self, command: Any) -> None:
         """Hand in a command, which may be any object; from any thread."""
         with self._condition:
             if self.closed:
@@ -45,13 +47,13 @@ class Worker:
                 # A thread inside PyTorch when Python ends would abort the kernel.
                 atexit.register(self.close)
 
-    def wait(self, seconds=None):
+    def wait(self, seconds: float | None = None) -> bool:
         """Wait until there is nothing to do: True, or False if it takes longer."""
         with self._condition:
-            return self._condition.wait_for(self._is_idle, seconds)
+            return self._condition.wait_for(lambda: self.closed or self._idle, seconds)
 
-    def close(self):
-        """End the thread, after what it does right now."""
+    def close(self) -> None:
+        """End the thread, after what it is doing right now."""
         with self._condition:
             self.closed = True
             self._condition.notify_all()
@@ -59,10 +61,7 @@ class Worker:
             self._thread.join(timeout=5)
         atexit.unregister(self.close)
 
-    def _is_idle(self):
-        return self.closed or self._idle
-
-    def _work(self):
+    def _work(self) -> None:
         # One core stays free for the browser and the rest of the notebook.
         torch.set_num_threads(NUM_THREADS)
         while not self.closed:

@@ -164,7 +164,7 @@ def test_pause_holds_a_run(make_lab):
     assert canvas(shown).frame["status"].startswith("Paused.")
     step = canvas(shown).frame["step"]
     time.sleep(0.2)
-    assert shown._newest.step == step
+    assert canvas(shown).frame["step"] == shown._state.newest.step == step
 
 
 def test_reset_shows_the_first_weights(make_lab):

@@ -189,6 +189,71 @@ def test_running_the_cell_again_stops_the_old_lab(open_notebook):
     assert notebook.output(2).strip().endswith("1")
 
 
+WATCHED = "shown = lab(data)\nshown._watch.seconds = 0.2\nshown"
+STATE = "print(shown._state.name, shown._state.newest.step)"
+
+
+def kernel_state(notebook, index=2):
+    """The state and the step of the lab `shown`, by a cell that prints them."""
+    notebook.run(index)
+    name, step = notebook.output(index).split()[-2:]
+    return name, int(step)
+
+
+def command(notebook, name, index):
+    """Run one of JupyterLab's commands on a cell."""
+    notebook.page.evaluate(
+        """([name, index]) => {
+            const content = window.jupyterapp.shell.currentWidget.content;
+            content.activeCellIndex = index;
+            return window.jupyterapp.commands.execute(name).then(() => true);
+        }""",
+        [name, index],
+    )
+
+
+def test_a_deleted_cell_pauses_its_lab_until_it_is_back(open_notebook):
+    notebook = open_notebook(WATCHED, STATE)
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+    command(notebook, "notebook:delete-cell", 1)
+    notebook.page.wait_for_timeout(4000)
+    name, step = kernel_state(notebook, 1)
+    assert name == "away"
+    notebook.page.wait_for_timeout(500)
+    assert kernel_state(notebook, 1) == ("away", step)
+    command(notebook, "notebook:undo-cell-action", 1)
+    until_state(notebook, "running", beyond=step + 10)
+    expect(button(notebook, "pause")).to_be_visible()
+    assert notebook.errors == []
+
+
+def test_a_closed_page_pauses_its_lab(open_notebook):
+    notebook = open_notebook(WATCHED, STATE)
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+    address = notebook.page.url
+    notebook.page.goto("about:blank")
+    notebook.page.wait_for_timeout(4000)
+    notebook.page.goto(address)
+    notebook.wait_idle()
+    notebook.fill(["", STATE])
+    assert kernel_state(notebook)[0] == "away"
+
+
+@pytest.mark.parametrize("pause", ["time.sleep(4)", "await asyncio.sleep(4)"])
+def test_a_long_cell_does_not_pause_a_lab(open_notebook, pause):
+    notebook = open_notebook(WATCHED, f"import asyncio, time\n{pause}\n{STATE}")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=10)
+    before = state(notebook)[2]
+    for _ in range(2):
+        name, step = kernel_state(notebook)
+        assert name == "running" and step > before + 20
+        before = step
+    until_state(notebook, "running", beyond=step + 10)
+
+
 def test_the_kernel_restarts_while_training(open_notebook):
     notebook = open_notebook("lab(data)")
     button(notebook, "start").click()

@@ -1,0 +1,66 @@
+"""Whether a page still shows a live widget: the kernel asks, and the page answers."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+from IPython import get_ipython
+
+QUESTION = "shown?"
+UNANSWERED = 4  # questions in a row: then no page shows the widget
+
+
+class PageWatch:
+    """Watches whether a page shows `widget`, from its first message on.
+
+    The page sends a message when it shows the widget, and one for each question. While
+    a cell runs, the kernel may hear no messages at all. So a question waits until the
+    main thread is free, and one that a cell ran after does not count. Without a kernel,
+    or as long as no page has shown the widget, nothing is asked.
+
+    on_message: called after each message, on whatever thread it comes. seconds: from
+    one question to the next.
+    """
+
+    def __init__(
+        self,
+        widget: widgets.DOMWidget,
+        on_message: Callable[[], Any],
+        seconds: float = 1.0,
+    ) -> None:
+        self.seconds = seconds
+        self._widget, self._on_message = widget, on_message
+        self._shell = get_ipython()
+        self._loop = getattr(getattr(self._shell, "kernel", None), "io_loop", None)
+        self._seen = self._waiting = False
+        self._unanswered = 0
+        self._cells = None  # how many had run at the last question
+        self._due = 0.0
+        widget.on_msg(self._heard)
+
+    def is_gone(self) -> bool:
+        """Whether no page shows the widget any more; to be asked at every step."""
+        now = time.monotonic()
+        if self._seen and self._loop and not self._waiting and now >= self._due:
+            self._due = now + self.seconds
+            self._waiting = True
+            self._loop.add_callback(self._ask)
+        return self._unanswered > UNANSWERED
+
+    def reset(self) -> None:
+        """Begin to count again: somebody is there."""
+        self._unanswered = 0
+
+    def _ask(self) -> None:
+        """On the main thread, between cells."""
+        cells = self._shell.execution_count
+        self._unanswered = self._unanswered + 1 if cells == self._cells else 1
+        self._cells = cells
+        self._widget.send(QUESTION)
+        self._waiting = False
+
+    def _heard(self, *_: Any) -> None:
+        self._seen = True
+        self.reset()
+        self._on_message()
