@@ -20,7 +20,7 @@ class PageWatch:
     or as long as no page has shown the widget, nothing is asked.
 
     on_message: called after each message, on whatever thread it comes. seconds: from
-    one question to the next.
+    one question to the next. shell: IPython's; by default the one that runs.
     """
 
     def __init__(
@@ -28,10 +28,11 @@ class PageWatch:
         widget: widgets.DOMWidget,
         on_message: Callable[[], Any],
         seconds: float = 1.0,
+        shell: Any = None,
     ) -> None:
         self.seconds = seconds
         self._widget, self._on_message = widget, on_message
-        self._shell = get_ipython()
+        self._shell = shell or get_ipython()
         self._loop = getattr(getattr(self._shell, "kernel", None), "io_loop", None)
         self._seen = self._waiting = False
         self._unanswered = 0

@@ -1,0 +1,219 @@
+"""What all live instruments share: how they end, and how one waits for them."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from ipywidgets.widgets import widget
+
+from helpers import (
+    init_lab,
+    instrument,
+    lab,
+    load_fashion_mnist,
+    predict,
+    registration_lab,
+    shapes_lab,
+)
+from helpers.instrument import Instrument, open_in_cell
+from helpers.page_watch import UNANSWERED, PageWatch
+
+MAKERS = {
+    "lab": lambda data: lab(data, num_hiddens=8),
+    "init_lab": lambda data: init_lab(data, num_hiddens=8),
+    "shapes_lab": lambda data: shapes_lab(),
+    "registration_lab": registration_lab,
+    "predict": lambda data: predict("a-question", "Does it rise?", ["yes", "no"]),
+}
+every_instrument = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_fashion_mnist("sample")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Predictions are kept in a folder of the test's own."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def run_cell(monkeypatch):
+    """A function that makes something as a run of the cell with this id does."""
+    runs = iter(range(100))
+
+    def run(cell, make, times=1):
+        parent = {"metadata": {"cellId": cell}, "header": {"msg_id": next(runs)}}
+        shell = SimpleNamespace(get_parent=lambda: parent)
+        with monkeypatch.context() as patch:
+            patch.setattr(instrument, "get_ipython", lambda: shell)
+            return [make() for _ in range(times)]
+
+    return run
+
+
+def registered():
+    return set(widget._instances)
+
+
+def threads():
+    return [one for one in threading.enumerate() if one.name == "lab worker"]
+
+
+@every_instrument
+def test_a_closed_instrument_leaves_no_widget(make, data):
+    before = registered()
+    shown = make(data)
+    assert registered() > before
+    shown.close()
+    shown.close()
+    assert registered() == before
+
+
+@every_instrument
+def test_a_cell_that_runs_again_leaves_one_instrument(make, data, run_cell):
+    before = registered()
+    run_cell("a", lambda: make(data))
+    once = len(registered() - before)
+    [shown] = run_cell("a", lambda: make(data))
+    assert len(registered() - before) == once
+    shown.close()
+    assert registered() == before
+
+
+def test_a_cell_keeps_all_that_one_run_of_it_made(data, run_cell):
+    before = registered()
+    first, second = run_cell("a", shapes_lab, times=2)
+    [other] = run_cell("b", shapes_lab)
+    assert all(one.comm for one in (first, second, other))
+    [again] = run_cell("a", shapes_lab)
+    assert not first.comm and not second.comm and other.comm
+    for one in (other, again):
+        one.close()
+    assert registered() == before
+
+
+def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
+    before, working = registered(), len(threads())
+    shown = init_lab(data, num_hiddens=8, num_epochs=1000)
+    for _ in range(2):  # the second one takes the place of the first
+        shown._button.click()
+        shown.wait(60)
+    assert shown.training.run
+    shown.close()
+    assert registered() == before
+    assert len(threads()) == working
+
+
+class Echo(Instrument):
+    """Does what it is told."""
+
+    def __init__(self):
+        self.shown = []
+        super().__init__([])
+
+    def _work(self, commands):
+        for command in commands:
+            self.shown.append(command())
+
+    def _show_error(self, error):
+        self.shown.append(f"failed: {error}")
+
+    def _text(self):
+        return "an echo"
+
+
+@pytest.fixture
+def echo():
+    made = open_in_cell(Echo)
+    yield made
+    made.close()
+
+
+def test_waiting_returns_when_all_is_done(echo):
+    echo.wait(0)
+    echo._submit(lambda: 1)
+    echo._submit(lambda: 2)
+    assert echo.wait(60) is None
+    assert echo.shown == [1, 2]
+
+
+def test_waiting_too_short_is_said(echo):
+    go_on = threading.Event()
+    echo._submit(go_on.wait)
+    with pytest.raises(TimeoutError, match="Not finished after 0.05 s; wait longer"):
+        echo.wait(0.05)
+    go_on.set()
+    echo.wait(60)
+
+
+def test_waiting_raises_what_went_wrong_until_something_else_is_done(echo):
+    echo._submit(lambda: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            echo.wait(60)
+    assert echo.shown == ["failed: division by zero"]
+    echo._submit(lambda: 3)
+    echo.wait(60)
+    assert echo.error is None and echo.shown[-1] == 3
+
+
+# --- whether a page shows it
+
+
+class Page:
+    """A widget, and a kernel whose main thread is free when `turn` is called."""
+
+    def __init__(self):
+        self.asked = self.came = 0
+        self.turns = []
+        self.io_loop = SimpleNamespace(add_callback=self.turns.append)
+        self.shell = SimpleNamespace(kernel=self, execution_count=1)
+        self.watch = PageWatch(self, self._on_message, 0, self.shell)
+
+    def on_msg(self, heard):
+        self.answer = lambda: heard(self, "shown", [])
+
+    def send(self, question):
+        self.asked += 1
+
+    def _on_message(self):
+        self.came += 1
+
+    def turn(self):
+        gone = self.watch.is_gone()
+        while self.turns:
+            self.turns.pop(0)()
+        return gone
+
+
+@pytest.fixture
+def page():
+    return Page()
+
+
+def test_where_no_page_has_shown_it_nothing_is_asked(page):
+    assert not any(page.turn() for _ in range(50))
+    assert page.asked == 0
+
+
+def test_a_page_that_answers_is_there_and_one_that_does_not_is_gone(page):
+    page.answer()
+    for _ in range(50):
+        assert not page.turn()
+        page.answer()
+    assert page.came == 51
+    assert [page.turn() for _ in range(UNANSWERED + 2)].index(True) > UNANSWERED
+    page.answer()
+    assert not page.turn()
+
+
+def test_while_the_main_thread_is_busy_nothing_counts(page):
+    page.answer()
+    assert not any(page.watch.is_gone() for _ in range(50))
+    assert len(page.turns) == 1  # one question waits, and no more
+    for _ in range(50):  # cells run one after the other, and answers wait behind them
+        page.shell.execution_count += 1
+        assert not page.turn()
