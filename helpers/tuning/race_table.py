@@ -1,0 +1,99 @@
+"""The table that races search: what every setting's trainings came to."""
+
+import hashlib
+import json
+import math
+import statistics
+from itertools import product
+
+from helpers.tuning.results import Results
+
+AXES = ("lr", "num_layers", "num_hiddens", "num_epochs")
+
+NOT_A_TABLE = (
+    "race(strategies, table) needs the Results that sweep(configs, data) returns; "
+    "you gave {found}."
+)
+EMPTY = "race(strategies, table) needs runs to search; this table is empty."
+NOT_ONE_LENGTH = (
+    "All runs of the table must have the same num_epochs; these have {found}."
+)
+NOT_NUMBERS = (
+    "num_hiddens must be one whole number in each run of the table; one has {found}."
+)
+TWICE = (
+    "The table has more than one run of {setting}, so its runs differ in more than lr, "
+    "num_layers, num_hiddens and seed; give a race the runs of one kind."
+)
+NOT_COMPLETE = (
+    "The table needs a run with a validation accuracy for every combination of its lr, "
+    "num_layers, num_hiddens and seeds; {missing:,} of {wanted:,} are missing, such as "
+    "{setting}."
+)
+
+
+class RaceTable:
+    """The learning curves of a sweep.
+
+    axes: {name of a hyperparameter: its values, ascending}. curves: {(lr, num_layers,
+    num_hiddens): for each seed the accuracies after each epoch}. best: the highest
+    score. fingerprint: a short name for all of it.
+    """
+
+    def __init__(self, results: Results) -> None:
+        """Raises TypeError or ValueError where the runs are no complete grid."""
+        length = _checked_length(results)
+        runs = _runs(results, length)
+        *settings, seeds = values = [sorted(set(of_axis)) for of_axis in zip(*runs)]
+        missing = [key for key in product(*values) if not runs.get(key)]
+        if missing:
+            counts = {"missing": len(missing), "wanted": math.prod(map(len, values))}
+            raise ValueError(NOT_COMPLETE.format(**counts, setting=_named(missing[0])))
+        epochs = list(range(1, length + 1))
+        self.axes: dict[str, list] = dict(zip(AXES, (*settings, epochs)))
+        self.curves: dict[tuple, list[list[float]]] = {
+            key: [runs[*key, seed] for seed in seeds] for key in product(*settings)
+        }
+        text = json.dumps([self.axes, list(self.curves.values())])
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.best = max(self.score(*key) for key in product(*self.axes.values()))
+
+    def score(
+        self, lr: float, num_layers: int, num_hiddens: int, num_epochs: int
+    ) -> float:
+        """The true score: the mean accuracy of all seeds after that many epochs."""
+        curves = self.curves[lr, num_layers, num_hiddens]
+        return statistics.fmean(curve[num_epochs - 1] for curve in curves)
+
+
+def _checked_length(results):
+    """The num_epochs that all runs have."""
+    if not isinstance(results, Results):
+        raise TypeError(NOT_A_TABLE.format(found=type(results).__name__))
+    if not results:
+        raise ValueError(EMPTY)
+    lengths = sorted({row.config.num_epochs for row in results})
+    if len(lengths) > 1:
+        raise ValueError(NOT_ONE_LENGTH.format(found=lengths))
+    return lengths[0]
+
+
+def _runs(results, length):
+    """{(lr, num_layers, num_hiddens, seed): accuracies after each epoch}."""
+    runs = {}
+    for row in results:
+        if not isinstance(row.config.num_hiddens, int):
+            raise ValueError(NOT_NUMBERS.format(found=row.config.num_hiddens))
+        key = tuple(getattr(row.config, name) for name in (*AXES[:3], "seed"))
+        if key in runs:
+            raise ValueError(TWICE.format(setting=_named(key)))
+        # Five digits, as in a record, so that a table read from there is the same.
+        curve = [float(f"{value:.5g}") for value in row.val_accuracy]
+        # A run that broke down keeps its last accuracy.
+        runs[key] = curve + curve[-1:] * (length - len(curve))
+    return runs
+
+
+def _named(key):
+    lr, num_layers, num_hiddens, seed = key
+    return f"{lr=} {num_layers=} {num_hiddens=} {seed=}"

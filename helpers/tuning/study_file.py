@@ -1,0 +1,183 @@
+"""The file that keeps a search: Optuna's own journal, opened, mended and locked."""
+
+import gzip
+import json
+import os
+import tempfile
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+import filelock
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from helpers import records
+from helpers.tables import one_line
+from helpers.tuning.shared_data import Shared
+
+# A rung is at 1, 3, 9, ... epochs; the best third of the trials there continue.
+REDUCTION_FACTOR = 3
+
+NOT_KEPT = (
+    "The search can't be kept in {path} ({text}). Set COURSE_HOME to a folder that you "
+    "can write to, or leave the name out."
+)
+UNREADABLE = (
+    "The file {path} can't be read as a search ({text}). It has not been changed; give "
+    "this search another name, or move the file away."
+)
+NOT_A_LINE = "a line is not one of Optuna's"
+NOT_A_LAST_LINE = "its last line is not one of Optuna's"
+OTHER_STUDY = (
+    "The file {path} holds another search, named {found!r}. It has not been changed; "
+    "give this search another name."
+)
+OTHER_DATA = (
+    "The search named {name!r} began with other data ({found}, now {now}), so their "
+    "accuracies can't be compared. Give this search another name."
+)
+IN_USE = (
+    "The search named {name!r} is being run by another notebook; stop it there, or "
+    "give this one another name."
+)
+
+
+def location(name: str) -> Path:
+    """The path of the file that keeps the search of this name."""
+    return records.location().with_name("searches") / f"{name}.journal"
+
+
+def ended(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """The trials that have ended: in these states, or in any where none is given."""
+    states = states or (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    found = study.get_trials(deepcopy=False, states=states)
+    # A failure without a reason was interrupted; its setting waits to be tried again.
+    failed = TrialState.FAIL
+    return [t for t in found if t.state != failed or "reason" in t.user_attrs]
+
+
+def put_back(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
+    """End a trial that was interrupted, and have its setting tried again."""
+    study.tell(trial.number, state=TrialState.FAIL)
+    study.enqueue_trial(trial.params)
+
+
+def open_study(
+    name: str | None, shared: Shared, num_trials: int, recorded: Path, stack: ExitStack
+) -> tuple[optuna.Study, bool]:
+    """The study of this name, and whether it is the one recorded with the course.
+
+    recorded: the folder of what came with the course. stack: keeps the file locked
+    until it is closed. Raises ValueError where the file can't be used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if name is None:
+        return _study(InMemoryStorage(), "search", shared), False
+    path, record = location(name), recorded / f"{name}.journal.gz"
+    try:
+        if record.exists() and not path.exists():
+            if study := _from_record(record, path, shared, num_trials):
+                return study, True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(filelock.FileLock(f"{path}.running").acquire(timeout=0))
+        _mend(path)
+    except filelock.Timeout:
+        raise ValueError(IN_USE.format(name=name)) from None
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise ValueError(NOT_KEPT.format(path=path, text=text)) from None
+    study = _study(_storage(path), name, shared)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        put_back(study, trial)  # the kernel or the machine died
+    return study, False
+
+
+def _from_record(
+    record: Path, path: Path, shared: Shared, num_trials: int
+) -> optuna.Study | None:
+    """The recorded study; None where more trials are wanted than it has.
+
+    Then a copy is at `path`, to continue from. Otherwise nothing is written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(gzip.decompress(record.read_bytes()))
+        storage = _storage(copy)
+        # For the sample, a record of the full data will do.
+        study = _study(storage, path.stem, shared, any_data=shared.source != "full")
+        if len(ended(study)) >= num_trials:
+            memory = InMemoryStorage()
+            optuna.copy_study(
+                from_study_name=path.stem, from_storage=storage, to_storage=memory
+            )
+            return optuna.load_study(study_name=path.stem, storage=memory)
+        _study(storage, path.stem, shared)  # to continue, the data must be the same
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(copy.read_bytes())
+        return None
+
+
+def _mend(path: Path) -> None:
+    """Remove a last line that was cut short, since Optuna reads no file with one.
+
+    Raises ValueError for a file that is no journal, and leaves it alone.
+    """
+    if not path.exists():
+        return
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+        if not all("op_code" in json.loads(line) for line in lines):
+            raise ValueError(NOT_A_LINE)
+        if last and not last.startswith(b'{"op_code"'):
+            raise ValueError(NOT_A_LAST_LINE)
+    except (ValueError, TypeError, IsADirectoryError) as error:
+        raise _unreadable(path, error) from None
+    if last:
+        os.truncate(path, path.stat().st_size - len(last))
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    text = one_line(f"{type(error).__name__}: {error}")
+    return ValueError(UNREADABLE.format(path=path, text=text))
+
+
+def _storage(path: Path) -> JournalStorage:
+    """Optuna's storage in this file; ValueError where it holds anything else."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # journals are experimental
+            lock = JournalFileOpenLock(str(path))  # works where links are forbidden
+            backend = JournalFileBackend(str(path), lock_obj=lock)
+            storage = JournalStorage(backend)
+        names = optuna.get_all_study_names(storage)
+    except Exception as error:  # Optuna raises anything, depending on the content
+        raise _unreadable(path, error) from None
+    if names and path.stem not in names:
+        raise ValueError(OTHER_STUDY.format(path=path, found=names[0]))
+    return storage
+
+
+def _study(
+    storage: BaseStorage, name: str, shared: Shared, any_data: bool = False
+) -> optuna.Study:
+    """The study in a storage, a new one if need be; ValueError for other data."""
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True
+    )
+    # A new seed after each stop, or the first random settings would be drawn again.
+    count = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=count)
+    study.pruner = optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=1, reduction_factor=REDUCTION_FACTOR
+    )
+    of = study.user_attrs.get("of")
+    if of is None:
+        study.set_user_attr("of", shared.fingerprint)
+        study.set_user_attr("data", shared.source)
+    elif of != shared.fingerprint and not any_data:
+        begun = study.user_attrs["data"]
+        raise ValueError(OTHER_DATA.format(name=name, found=begun, now=shared.source))
+    return study
