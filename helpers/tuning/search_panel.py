@@ -32,8 +32,8 @@ class SearchPanel(Instrument):
             max=count, value=done, layout=widgets.Layout(width="100%")
         )
         self._said = widgets.HTML(BEGIN.format(wanted=count - done, done=done))
-        self._picture = widgets.Image(layout=widgets.Layout(max_width="100%"))
-        super().__init__([self._bar, self._said, self._picture])
+        self._drawn = widgets.Image(layout=widgets.Layout(max_width="100%"))
+        super().__init__([self._bar, self._said, self._drawn])
 
     def show(self, runner: TrialRunner) -> None:
         """Show how far the search is by now."""
@@ -47,7 +47,7 @@ class SearchPanel(Instrument):
             spent=duration(time.monotonic() - runner.began),
         )
         self._said.value = f"{said} {found.note}".strip()
-        self._picture.value = plot_study(found.study).png()
+        self._drawn.value = plot_study(found.study).png()
 
     def _text(self) -> str:
         return SEARCH.format(count=self._count)

@@ -164,20 +164,19 @@ def _study(
     storage: BaseStorage, name: str, shared: Shared, any_data: bool = False
 ) -> optuna.Study:
     """The study in a storage, a new one if need be; ValueError for other data."""
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True
-    )
+    if name not in optuna.get_all_study_names(storage):
+        optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    study = optuna.load_study(storage=storage, study_name=name)
     # A new seed after each stop, or the first random settings would be drawn again.
     count = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=count)
     study.pruner = optuna.pruners.SuccessiveHalvingPruner(
         min_resource=1, reduction_factor=REDUCTION_FACTOR
     )
-    of = study.user_attrs.get("of")
-    if of is None:
+    if "of" not in study.user_attrs:
         study.set_user_attr("of", shared.fingerprint)
         study.set_user_attr("data", shared.source)
-    elif of != shared.fingerprint and not any_data:
+    elif study.user_attrs["of"] != shared.fingerprint and not any_data:
         begun = study.user_attrs["data"]
         raise ValueError(OTHER_DATA.format(name=name, found=begun, now=shared.source))
     return study

@@ -11,8 +11,8 @@ from distributed import Client, LocalCluster
 
 from helpers import Config, load_fashion_mnist, search, sweep
 from helpers.tuning import kept, shared_data
-from helpers.tuning import search as studies
 from helpers.tuning.shared_data import share
+from helpers.tuning.study_file import location
 from helpers.tuning.task import train_one
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
@@ -146,4 +146,4 @@ def test_the_two_lines_of_the_notebook_run(data):
     names = {"configs": [small()], "data": data, "space": space}
     exec(source, names | {"sweep": sweep, "search": search}, names)
     assert len(names["results"]) == 1 and len(names["found"].trials()) == 2
-    assert studies.location("mine").exists()
+    assert location("mine").exists()

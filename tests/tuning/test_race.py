@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from helpers import Config
-from helpers.tuning import race as races
-from helpers.tuning.race import STRATEGIES, Races, race
+from helpers.tuning.race import Races, race, record_races
+from helpers.tuning.race_records import RACES_VERSION
+from helpers.tuning.race_table import AXES, RaceTable
 from helpers.tuning.results import Result, Results
+from helpers.tuning.strategies import STRATEGIES, Improvement, Race, Trainings
 
 EPOCHS = 60  # what a race may spend here
 LRS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -46,15 +48,10 @@ def table():
     return results()
 
 
-@pytest.fixture(autouse=True)
-def record(tmp_path, monkeypatch):
-    """No race is recorded yet."""
-    monkeypatch.setattr(races, "RECORD", tmp_path / "recorded" / "races.jsonl.gz")
-    return races.RECORD
-
-
-def no_study(*_, **__):
-    raise AssertionError("there was nothing to search")
+@pytest.fixture
+def record(tmp_path):
+    """A file in which no race is recorded yet."""
+    return tmp_path / "recorded" / "races.jsonl.gz"
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -92,28 +89,22 @@ def test_another_seed_is_another_race(table):
     assert len({row.steps[0].seen for row in rows}) == 3
 
 
-def watched(monkeypatch):
-    """What each trial was: (setting, seen), in the order of trials."""
-    trials = []
-    end = races._Search.end
-
-    def watching(self, seen, **setting):
-        trials.append((setting, seen))
-        end(self, seen, **setting)
-
-    monkeypatch.setattr(races._Search, "end", watching)
-    return trials
+def trials_of(name, table, num_epochs=EPOCHS, seed=0):
+    """What each trial of a race was: (setting, seen), in the order of trials."""
+    trainings = Trainings(RaceTable(table), num_epochs, seed)
+    STRATEGIES[name](trainings)
+    return [(setting, seen) for seen, setting in trainings.trials]
 
 
 @pytest.mark.parametrize("name", ["random", "Hyperopt TPE", "Hyperband"])
-def test_a_trial_sees_one_seed_and_its_score_is_the_mean(name, monkeypatch):
+def test_a_trial_sees_one_seed_and_its_score_is_the_mean(name):
     table = results(noise=0.05)
-    trials = watched(monkeypatch)
+    trials = [trial for seed in range(3) for trial in trials_of(name, table, seed=seed)]
     rows = race(name, table, num_epochs=EPOCHS, repeats=3)
     groups = table.group("lr", "num_layers", "num_hiddens")
     drawn = set()
     for setting, seen in trials:
-        *place, epoch = (setting[axis] for axis in races.AXES)
+        *place, epoch = (setting[axis] for axis in AXES)
         runs = [run.val_accuracy[epoch - 1] for run in groups[tuple(place)]]
         drawn.add(np.argmin([abs(value - seen) for value in runs]))
         assert any(value == pytest.approx(seen, rel=1e-4) for value in runs)
@@ -125,8 +116,8 @@ def test_a_trial_sees_one_seed_and_its_score_is_the_mean(name, monkeypatch):
             assert step.score == pytest.approx(statistics.fmean(values), abs=1e-5)
 
 
-def test_the_epochs_of_the_trials_are_what_is_spent(table, monkeypatch):
-    trials = watched(monkeypatch)
+def test_the_epochs_of_the_trials_are_what_is_spent(table):
+    trials = trials_of("random", table)
     (row,) = race("random", table, num_epochs=EPOCHS, repeats=1)
     spent = np.cumsum([setting["num_epochs"] for setting, _ in trials])
     assert EPOCHS - 4 < spent[-1] <= EPOCHS and row.num_trials == len(trials)
@@ -134,20 +125,16 @@ def test_the_epochs_of_the_trials_are_what_is_spent(table, monkeypatch):
     assert row.steps[-1].spent == spent[trials.index(best)]
 
 
-def test_who_gives_up_early_tries_more(table, monkeypatch):
-    trials = watched(monkeypatch)
+def test_who_gives_up_early_tries_more(table):
     for name in ("successive halving", "Hyperband"):
-        trials.clear()
-        (row,) = race(name, table, num_epochs=EPOCHS, repeats=1)
-        epochs = [setting["num_epochs"] for setting, _ in trials]
+        epochs = [setting["num_epochs"] for setting, _ in trials_of(name, table)]
         assert sum(epochs) == EPOCHS
         assert statistics.fmean(epochs) < 2.5 == statistics.fmean((1, 2, 3, 4))
         assert {1, 4} <= set(epochs)
 
 
-def test_a_grid_is_even_tried_once_and_whole_within_the_budget(table, monkeypatch):
-    trials = watched(monkeypatch)
-    race("grid", table, num_epochs=EPOCHS, repeats=1)
+def test_a_grid_is_even_tried_once_and_whole_within_the_budget(table):
+    trials = trials_of("grid", table)
     tried = [tuple(setting.values()) for setting, _ in trials]
     values = [set(of_axis) for of_axis in zip(*tried)]
     assert len(set(tried)) == len(tried) == math.prod(map(len, values))
@@ -158,10 +145,9 @@ def test_a_grid_is_even_tried_once_and_whole_within_the_budget(table, monkeypatc
     assert tried != sorted(tried)  # in no order that the first ones would gain from
 
 
-def test_a_grid_that_the_budget_can_pay_is_the_whole_table(monkeypatch):
-    trials = watched(monkeypatch)
+def test_a_grid_that_the_budget_can_pay_is_the_whole_table():
     table = results(lrs=LRS[:2], depths=(1,), widths=(8, 32), length=2)
-    race("grid", table, num_epochs=1000, repeats=1)
+    trials = trials_of("grid", table, num_epochs=1000)
     assert len({tuple(setting.values()) for setting, _ in trials}) == 2 * 2 * 2
 
 
@@ -185,21 +171,21 @@ def test_a_run_that_diverged_keeps_its_last_accuracy(table):
         replace(row, val_accuracy=(0.3, 0.1)) if row.config.lr == 3 else row
         for row in table
     ]
-    known = races._Table(Results(rows))
+    known = RaceTable(Results(rows))
     assert known.score(3.0, 2, 8, 4) == pytest.approx(0.1)
     assert known.score(3.0, 2, 8, 1) == pytest.approx(0.3)
 
 
 def made(strategy, *scores, spent=10):
     """Races of one strategy that end with these scores."""
-    steps = [(races.Step(spent, score, score, 0.1, 1, 8, 4),) for score in scores]
-    return [races.Race(strategy, i, 5, step) for i, step in enumerate(steps)]
+    steps = [(Improvement(spent, score, score, 0.1, 1, 8, 4),) for score in scores]
+    return [Race(strategy, i, 5, step) for i, step in enumerate(steps)]
 
 
 def test_curves_means_bands_and_the_end():
     setting = (0.1, 1, 8, 4)
-    steps = races.Step(3, 0.5, 0.6, *setting), races.Step(7, 0.8, 0.55, *setting)
-    rows = [races.Race("TPE", 0, 2, steps), *made("TPE", 0.85)]
+    steps = Improvement(3, 0.5, 0.6, *setting), Improvement(7, 0.8, 0.55, *setting)
+    rows = [Race("TPE", 0, 2, steps), *made("TPE", 0.85)]
     of = Races(rows, 0.9, 12)
     curve, other = of.curves("TPE")
     assert np.isnan(curve[:2]).all() and np.isnan(other[:9]).all()
@@ -237,66 +223,66 @@ def test_a_difference_is_stated_with_its_uncertainty():
     said = str(of.difference("random", "TPE"))
     assert "0.0200 ± 0.0033 below TPE" in said and "worse" in said
     assert "can't tell which" in str(of.difference("TPE", "grid"))
-    assert "two races of each" in str(of.difference("TPE", "Hyperband"))
+    assert "two races each" in str(of.difference("TPE", "Hyperband"))
 
 
 # --- what is recorded
 
 
-@pytest.fixture
-def few(monkeypatch):
-    """Two strategies are all there are: the others would only take longer."""
+def record_two(table, record, repeats):
+    """Races of two strategies, recorded; the others would only take longer."""
     names = ("random", "Hyperband")
-    monkeypatch.setattr(races, "STRATEGIES", {name: STRATEGIES[name] for name in names})
+    return record_races(table, names, EPOCHS, repeats, path=record)
 
 
-def test_what_is_recorded_is_not_run_again(table, record, few, monkeypatch):
-    first = races.record_races(table, num_epochs=EPOCHS, repeats=2)
+def test_what_is_recorded_is_not_run_again(table, record):
+    first = record_two(table, record, repeats=2)
     kept = record.read_bytes()
     assert [(row.strategy, row.seed) for row in first] == [
         *(("random", 0), ("random", 1), ("Hyperband", 0), ("Hyperband", 1))
     ]
-    races.record_races(table, num_epochs=EPOCHS, repeats=2)
+    record_two(table, record, repeats=2)
     assert record.read_bytes() == kept
     live = race("random", table, num_epochs=EPOCHS, repeats=2, recorded=False)
     assert list(live) == first[:2] and live.note == ""
-    monkeypatch.setattr(optuna, "create_study", no_study)
-    rows = race(["random", "Hyperband"], table, num_epochs=EPOCHS, repeats=2)
+    rows = race(["random", "Hyperband"], table, EPOCHS, repeats=2, recorded=record)
+    assert all(row.recorded for row in rows)
     assert [replace(row, recorded=False) for row in rows] == list(first)
     assert rows.note.startswith("4 of the 4 races were recorded")
     assert str(rows).startswith(rows.note)
 
 
-def test_only_what_is_missing_is_run(table, record, few):
-    races.record_races(table, num_epochs=EPOCHS, repeats=1)
-    rows = race("random", table, num_epochs=EPOCHS, repeats=3)
+def test_only_what_is_missing_is_run(table, record):
+    record_two(table, record, repeats=1)
+    rows = race("random", table, EPOCHS, repeats=3, recorded=record)
     assert [row.recorded for row in rows] == [True, False, False]
 
 
-def test_another_table_budget_or_version_is_not_the_recorded_one(
-    table, record, few, monkeypatch
-):
-    races.record_races(table, num_epochs=EPOCHS, repeats=1)
+def test_another_table_budget_or_version_is_not_the_recorded_one(table, record):
+    record_two(table, record, repeats=1)
     rows = list(table)
     rows[7] = replace(rows[7], val_accuracy=(*rows[7].val_accuracy[:-1], 0.123))
     for of_table, num_epochs in ((Results(rows), EPOCHS), (table, EPOCHS + 1)):
-        assert not race("random", of_table, num_epochs, repeats=1)[0].recorded
+        (one,) = race("random", of_table, num_epochs, repeats=1, recorded=record)
+        assert not one.recorded
     shuffled = Results(reversed(list(table)))
-    assert race("random", shuffled, EPOCHS, repeats=1)[0].recorded
-    monkeypatch.setattr(races, "RACES_VERSION", races.RACES_VERSION + 1)
-    assert not race("random", table, EPOCHS, repeats=1)[0].recorded
+    assert race("random", shuffled, EPOCHS, repeats=1, recorded=record)[0].recorded
+    lines = gzip.decompress(record.read_bytes()).decode()
+    older = lines.replace(f'"version": {RACES_VERSION}', '"version": 0')
+    record.write_bytes(gzip.compress(older.encode()))
+    assert not race("random", table, EPOCHS, repeats=1, recorded=record)[0].recorded
 
 
-def test_a_record_that_is_damaged_costs_only_what_it_lost(table, record, few):
-    races.record_races(table, num_epochs=EPOCHS, repeats=2)
+def test_a_record_that_is_damaged_costs_only_what_it_lost(table, record):
+    record_two(table, record, repeats=2)
     lines = gzip.decompress(record.read_bytes()).decode().splitlines()
     broken = json.loads(lines[1]) | {"steps": [[1, 0.9]]}
     odd = ["[3]", "{", "", json.dumps(broken), lines[0]]
     record.write_bytes(gzip.compress("\n".join(odd).encode()))
-    rows = race("random", table, num_epochs=EPOCHS, repeats=2)
+    rows = race("random", table, EPOCHS, repeats=2, recorded=record)
     assert [row.recorded for row in rows] == [True, False]
     record.write_bytes(b"no gzip at all")
-    assert not race("random", table, num_epochs=EPOCHS, repeats=1)[0].recorded
+    assert not race("random", table, EPOCHS, repeats=1, recorded=record)[0].recorded
 
 
 # --- bad input

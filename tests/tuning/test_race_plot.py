@@ -3,14 +3,15 @@
 import pytest
 from pictures import shown
 
-from helpers.tuning.race import Race, Races, Step
+from helpers.tuning.race import Races
 from helpers.tuning.race_plot import plot_races
 from helpers.tuning.results import Results
+from helpers.tuning.strategies import Improvement, Race
 
 
 def race(strategy, seed, *steps):
     """A race whose best so far changes at (epochs spent, true score)."""
-    steps = [Step(spent, score, score, 0.1, 1, 8, 4) for spent, score in steps]
+    steps = [Improvement(spent, score, score, 0.1, 1, 8, 4) for spent, score in steps]
     return Race(strategy, seed, 5, tuple(steps))
 
 

@@ -1,6 +1,7 @@
 """Searches: real trainings, given up early or not, stopped, and gone on with."""
 
 import gzip
+import multiprocessing
 import os
 import re
 import signal
@@ -8,20 +9,23 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import filelock
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, search, train
-from helpers.tuning import search as studies
-from helpers.tuning import stop, task
+from helpers.tuning.search_panel import SearchPanel
 from helpers.tuning.shared_data import share
+from helpers.tuning.study_file import location, open_study
+from helpers.tuning.task import train_epoch
+from helpers.tuning.trial_runner import TrialRunner
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +39,6 @@ def data():
 def home(tmp_path, monkeypatch):
     """Nothing is known yet, and what is found stays here."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    monkeypatch.setattr(studies, "RECORDED", tmp_path / "recorded")
     return tmp_path
 
 
@@ -121,9 +124,7 @@ def test_a_stop_that_a_library_swallows_is_not_lost(data, threads):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_second_stop_ends_a_space_that_hangs(data, threads, monkeypatch):
-    monkeypatch.setattr(stop, "PATIENCE", 0)
-
+def test_a_second_stop_ends_a_space_that_hangs(data, threads):
     def hanging(trial):
         while trial.number == 1:
             time.sleep(0.05)
@@ -134,11 +135,11 @@ def test_a_second_stop_ends_a_space_that_hangs(data, threads, monkeypatch):
     assert found.note.startswith("Stopped after")
 
 
-def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
+def test_what_a_kernel_that_died_had_begun_is_tried_again(data, home, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
-    path = studies.location("mine")
-    with studies.ExitStack() as stack:
-        study, _ = studies._open("mine", share(data), 2, stack)
+    path = location("mine")
+    with ExitStack() as stack:
+        study, _ = open_study("mine", share(data), 2, home, stack)
         lost = study.ask()
         space(lost)
     path.write_bytes(path.read_bytes() + b'{"op_code": 8, "wor')  # cut short
@@ -146,10 +147,9 @@ def test_what_a_kernel_that_died_had_begun_is_tried_again(data, threads):
     assert settings(found)[1] == lost.params["lr"]
 
 
-def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path, monkeypatch):
+def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path):
     dies = partial(_dies_once, tmp_path / "died")
-    monkeypatch.setattr(task, "train_epoch", dies)
-    found = search(space, data, num_trials=3)
+    found = search(space, data, num_trials=3, train=dies)
     assert (tmp_path / "died").exists()
     assert len(found.trials(TrialState.COMPLETE, TrialState.PRUNED)) == 3
     *_, last = train(found.best, data)
@@ -160,12 +160,11 @@ def _dies_once(died, config, shared, last):
     if last is not None and not died.exists():
         died.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return task.train_epoch(config, shared, last)
+    return train_epoch(config, shared, last)
 
 
-def test_a_setting_that_always_kills_its_process_is_given_up(data, monkeypatch):
-    monkeypatch.setattr(task, "train_epoch", _always_dies)
-    found = search(space, data, num_trials=1)
+def test_a_setting_that_always_kills_its_process_is_given_up(data):
+    found = search(space, data, num_trials=1, train=_always_dies)
     assert found.best is None and "1 failed" in str(found)
     assert "trial 0: the process that trained it died" in str(found)
     assert "died 3 times" in found.trials()[0].user_attrs["reason"]
@@ -175,11 +174,10 @@ def _always_dies(config, shared, last):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_an_executor_whose_worker_has_died_is_named(data, monkeypatch):
-    monkeypatch.setattr(task, "train_epoch", _always_dies)
+def test_an_executor_whose_worker_has_died_is_named(data):
     with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
-        search(space, data, 1, name="mine", executor=own)
-    assert "A worker of your executor has died" in str(raised.value)
+        search(space, data, 1, name="mine", executor=own, train=_always_dies)
+    assert "A worker of your executor died" in str(raised.value)
 
 
 def test_a_run_that_diverges_is_given_up_with_its_reason(data, threads):
@@ -194,9 +192,9 @@ def test_a_run_that_diverges_is_given_up_with_its_reason(data, threads):
 
 def test_when_the_time_is_up_it_says_so(data, threads):
     found = search(space, data, 5, name="mine", minutes=1e-9, executor=threads)
-    assert found.note.startswith("The 1e-09 minutes are over after 0 of 5 trials")
+    assert found.note.startswith("The 1e-09 minutes were over after 0 of 5 trials")
     nameless = search(space, data, 5, minutes=1e-9, executor=threads)
-    assert nameless.note.endswith("to keep it and go on later.")
+    assert nameless.note.endswith("to keep it and continue later.")
     assert len(search(space, data, 1, name="mine", executor=threads).trials()) == 1
 
 
@@ -204,17 +202,22 @@ def test_a_recorded_search_is_there_at_once_and_can_be_gone_on_with(
     data, home, threads
 ):
     first = settings(search(space, data, num_trials=2, name="mine", executor=threads))
-    path = studies.location("mine")
-    (home / "recorded").mkdir()
-    packed = gzip.compress(path.read_bytes())
-    (home / "recorded" / "mine.journal.gz").write_bytes(packed)
-    path.unlink()
-    found = search(space, data, num_trials=2, name="mine", executor=_NoExecutor())
+    path = location("mine")
+    record(path, home)
+    again = partial(search, space, data, name="mine", recorded=home)
+    found = again(num_trials=2, executor=_NoExecutor())
     assert settings(found) == first and "recorded with the course" in found.note
     assert not path.exists()
-    more = search(space, data, num_trials=3, name="mine", executor=threads)
+    more = again(num_trials=3, executor=threads)
     assert settings(more)[:2] == first and len(settings(more)) == 3
     assert path.exists()
+
+
+def record(path, folder):
+    """Pack a search as the course's records are, and remove it."""
+    packed = gzip.compress(path.read_bytes())
+    (folder / f"{path.name}.gz").write_bytes(packed)
+    path.unlink()
 
 
 def complaint(error, *arguments, **options):
@@ -255,7 +258,7 @@ def test_bad_arguments_are_named(data):
     assert "name must be" in complaint(ValueError, space, data, name="../mine")
     assert "name must be" in complaint(ValueError, space, data, name="m" * 300)
     last = data.for_the_test()
-    assert "test pictures in their place" in complaint(ValueError, space, last)
+    assert "the test pictures take their place" in complaint(ValueError, space, last)
     assert "executor must be" in complaint(TypeError, space, data, executor=2)
     with ThreadPoolExecutor(1) as ended:
         pass
@@ -263,15 +266,15 @@ def test_bad_arguments_are_named(data):
 
 
 def test_a_file_that_is_not_this_search_is_named_and_left_alone(data, threads):
-    path = studies.location("mine")
+    path = location("mine")
     path.parent.mkdir(parents=True)
-    other = studies.location("other")
+    other = location("other")
     search(space, data, num_trials=1, name="other", executor=threads)
     kept = other.read_bytes()
     foreign = (b"my thesis\nmy only copy\n", b"my thesis", b"my thesis\ncut", b"\0\xff")
     for content in (*foreign, b"[1, 2]\n", kept + b"####\n", kept + b"####"):
         path.write_bytes(content)
-        assert "cannot be read" in complaint(ValueError, space, data, name="mine")
+        assert "can't be read" in complaint(ValueError, space, data, name="mine")
         assert path.read_bytes() == content
 
     path.write_bytes(kept)
@@ -312,26 +315,24 @@ def nothing_of_it(trial):
 )
 def test_another_space_under_the_same_name_is_refused(data, threads, other, said):
     search(space, data, num_trials=2, name="mine", executor=threads)
-    kept = studies.location("mine").read_bytes()
+    kept = location("mine").read_bytes()
     for count in (2, 3):
         complained = complaint(ValueError, other, data, count, name="mine")
         assert re.search(said, complained), complained
-    assert studies.location("mine").read_bytes() == kept
+    assert location("mine").read_bytes() == kept
     assert len(search(space, data, 3, name="mine", executor=threads).trials()) == 3
 
 
 def test_a_record_of_other_data_leaves_no_file_behind(data, home, threads):
     search(space, data, num_trials=2, name="mine", executor=threads)
-    path = studies.location("mine")
-    (home / "recorded").mkdir()
-    packed = gzip.compress(path.read_bytes())
-    (home / "recorded" / "mine.journal.gz").write_bytes(packed)
-    path.unlink()
+    path = location("mine")
+    record(path, home)
     less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
-    assert len(search(space, less, 2, name="mine").trials()) == 2  # stands in
-    assert "other data" in complaint(ValueError, space, less, 3, name="mine")
+    named = {"name": "mine", "recorded": home}
+    assert len(search(space, less, 2, **named).trials()) == 2  # stands in
+    assert "other data" in complaint(ValueError, space, less, 3, **named)
     assert not path.exists()
-    assert len(search(space, less, 2, name="mine").trials()) == 2
+    assert len(search(space, less, 2, **named).trials()) == 2
 
 
 def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
@@ -339,21 +340,46 @@ def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file"))
     assert "Set COURSE_HOME" in complaint(ValueError, space, data, 1, name="mine")
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    studies.location("mine").mkdir(parents=True)
-    assert "cannot be read" in complaint(ValueError, space, data, 1, name="mine")
+    location("mine").mkdir(parents=True)
+    assert "can't be read" in complaint(ValueError, space, data, 1, name="mine")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
+
+
+@linux
+def test_a_kernel_that_is_killed_leaves_no_training_behind(data):
+    search(space, data, num_trials=1)  # so that the fork server runs
+    me = psutil.Process()
+    before = set(me.children(recursive=True))
+    kernel = multiprocessing.get_context("forkserver").Process(target=_endless_search)
+    kernel.start()
+    wait_until(lambda: len(set(me.children(recursive=True)) - before) >= 2)
+    kernel.kill()
+    kernel.join()
+    wait_until(lambda: set(me.children(recursive=True)) <= before)
+
+
+def _endless_search():
+    def endless(trial):
+        return Config(lr=trial.suggest_float("lr", 0.1, 1), num_epochs=900)
+
+    search(endless, load_fashion_mnist("sample"), 1)
+
+
+@linux
 def test_a_kernel_that_is_killed_leaves_no_process_behind(tmp_path):
     script = (
-        "from helpers import Config, load_fashion_mnist, search\n"
-        "def space(trial):\n"
-        "    return Config(lr=trial.suggest_float('lr', 0.1, 1), num_epochs=900)\n"
-        "search(space, load_fashion_mnist('sample'), 1)\n"
+        "import time\n"
+        "from multiprocessing import forkserver\n"
+        "from helpers.tuning.processes import Processes\n"
+        "forkserver.ensure_running()  # before it would load PyTorch\n"
+        "with Processes() as pool:\n"
+        "    pool.submit(time.sleep, 900).result()\n"
     )
     mark = f"COURSE_HOME={tmp_path}"
     kernel = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
-    wait_until(lambda: len(marked(mark)) >= 4)  # itself, a server, and two workers
+    wait_until(lambda: len(marked(mark)) >= 4)  # also a server, a tracker, a worker
     kernel.kill()
     kernel.wait()
     wait_until(lambda: not marked(mark))
@@ -388,7 +414,7 @@ def test_how_long_it_ran_is_kept(data, threads):
 
 def test_two_notebooks_do_not_run_one_search_at_once(data, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
-    with filelock.FileLock(f"{studies.location('mine')}.running"):
+    with filelock.FileLock(f"{location('mine')}.running"):
         assert "run by another notebook" in complaint(
             ValueError, space, data, 2, name="mine"
         )
@@ -396,7 +422,23 @@ def test_two_notebooks_do_not_run_one_search_at_once(data, threads):
 
 def test_optuna_itself_reads_what_is_kept(data, threads):
     found = search(space, data, num_trials=2, name="mine", executor=threads)
-    backend = optuna.storages.journal.JournalFileBackend(str(studies.location("mine")))
+    backend = optuna.storages.journal.JournalFileBackend(str(location("mine")))
     storage = optuna.storages.JournalStorage(backend)
     study = optuna.load_study(study_name="mine", storage=storage)
     assert study.best_value == found.accuracy
+
+
+def test_the_panel_shows_how_far_it_is_and_draws_the_study(data, threads):
+    found = search(space, data, num_trials=3, executor=threads)
+    panel = SearchPanel(found, 5)
+    bar, said, picture = panel.children
+    assert (bar.value, bar.max) == (3, 5) and "2 trials to run, 3 already" in said.value
+    runner = TrialRunner(found.study, space, share(data), 5, None, threads, train_epoch)
+    found.note = "Stopped."
+    panel.show(runner)
+    assert said.value.startswith("3 of 5 trials done: ")
+    assert f"so far: {found.accuracy:.4f}, num_hiddens=8" in said.value
+    assert said.value.endswith(" Stopped.") and bytes(picture.value[:4]) == b"\x89PNG"
+    bundle, _ = panel._repr_mimebundle_()
+    assert bundle["text/plain"] == "A search with 5 trials."
+    panel.close()
