@@ -9,7 +9,7 @@ from torch import nn
 from helpers.instruments.registration.verdicts import STALE
 from helpers.instruments.registration.walk import PARAMETER
 from helpers.palette import ORANGE
-from helpers.tables import Row, as_html, as_text, page
+from helpers.tables import Html, Row, as_html, as_text, page
 
 FOLD_FROM = 60  # rows; more are folded by module in HTML
 SIGN = "!"
@@ -41,15 +41,13 @@ OWN = "in the module itself"  # in place of the name of a part
 
 # Where a page takes away style sheets, as GitHub does, a plain table remains.
 STYLE = f"""<style>
-.registration {{font-size: 12px}}
-.registration table {{font-size: 12px}}
-.registration th, .registration td {{padding: 1px 6px !important; line-height: 16px}}
-.registration th {{white-space: normal}}
+.registration, .registration table {{font-size: 12px}}
+.registration th, .registration td {{padding: 1px 4px !important; line-height: 16px}}
+.registration th, .registration .said td {{white-space: normal}}
 .registration td:nth-child(3) {{font-family: var(--jp-code-font-family, monospace)}}
-.registration tr.marked, .registration tr.marked:hover
-  {{background: {ORANGE}1f !important}}
-.registration tr.marked td:nth-child(2) {{font-weight: bold}}
-.registration tr.said td {{white-space: normal; font-weight: normal}}
+.registration .marked td:nth-child(2) {{font-weight: bold}}
+.registration .marked td, .registration .said td {{background: {ORANGE}1f}}
+.registration .said td {{font-family: inherit; padding-bottom: 3px !important}}
 .registration details {{margin-left: 12px}}
 </style>"""
 
@@ -140,10 +138,12 @@ def _table(rows):
     for row in rows:
         if row.verdict:
             lines.append(Row([SIGN, *row.cells()], "marked"))
-            lines.append(Row(["", row.verdict], "marked said"))
+            lines.append(Row(["", row.verdict], "said"))
         else:
             lines.append(Row(["", *row.cells()]))
-    return as_html(["", *HEADERS.values()], lines)
+    # Where they are too wide for the page, names break after an underscore.
+    names = [Html(name.replace("_", "_<wbr>")) for name in HEADERS.values()]
+    return as_html(["", *names], lines)
 
 
 def _folded(rows, depth):
