@@ -63,7 +63,7 @@ arguments = sys.argv[1:]
 if arguments[0] == "-c":
     (site / "pip.py").touch()
     os.environ["PYTHONPATH"] = str(site)
-    # -B: two versions of one second and one size would share their bytecode.
+    # -B: two versions of the same second and size would share their bytecode.
     os.execv(sys.executable, [sys.executable, "-S", "-B", *arguments])
 
 with open(folder / "log", "a") as log:
@@ -89,7 +89,7 @@ elif outcome in PAIRS and not torch.exists():
 
 
 def executable(path, script):
-    """Writes a shell script to `path`."""
+    """Write a shell script to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -119,7 +119,7 @@ class Project:
         file.write_text(file.read_text() + "# changed\n")
 
     def set_up(self, patch="", gpu=False, **environment):
-        """Runs tools/set_up.py after `patch`; returns the ended process."""
+        """Run tools/set_up.py after `patch`, and return the ended process."""
         executable(self.bin / "nvidia-smi", f"exit {0 if gpu else 9}")
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
         outcomes = {"CPU_INDEX": "cpu", "DEFAULT_INDEX": "cuda", "COURSE": "works"}
@@ -135,7 +135,7 @@ class Project:
         )
 
     def pip_calls(self):
-        """The calls of pip since the last question, without what is common to all."""
+        """The calls of pip since this was last asked, without what all share."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         self.log.unlink(missing_ok=True)
         return [json.loads(line)[3:] for line in lines]
@@ -182,7 +182,8 @@ def test_make_alone_lists_every_target_with_a_sentence():
     ).stdout
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([\w-]+):(?!=)", makefile, flags=re.MULTILINE))
-    assert targets == {"help", "lab", "test", "setup", "bench", "notebooks", "recorded"}
+    wanted = "help lab check test lint setup bench notebooks recorded"
+    assert targets == set(wanted.split())
     sentences = dict(re.findall(r"^make (\S+) +([A-Z].*\.)$", listed, re.MULTILINE))
     assert set(sentences) == targets
 
@@ -210,7 +211,7 @@ def test_a_second_run_installs_nothing_and_says_nothing(project):
 
 
 @needs_posix
-def test_a_changed_pyproject_is_installed_once_more(project):
+def test_a_changed_pyproject_is_installed_again(project):
     project.set_up()
     project.pip_calls()
     project.change_pyproject()
@@ -221,7 +222,7 @@ def test_a_changed_pyproject_is_installed_once_more(project):
 
 
 @needs_posix
-def test_a_moved_folder_is_installed_once_more(project):
+def test_a_moved_folder_is_installed_again(project):
     project.set_up()
     moved = project.root.with_name("elsewhere")
     project.root.rename(moved)
@@ -234,7 +235,7 @@ def test_a_moved_folder_is_installed_once_more(project):
 @needs_posix
 @pytest.mark.parametrize("outcome", ["killed", "fails"])
 @pytest.mark.parametrize("step", ["DEFAULT_INDEX", "COURSE"])
-def test_an_install_that_was_cut_off_is_done_again(project, step, outcome):
+def test_an_install_that_was_cut_off_is_repeated(project, step, outcome):
     original = (project.root / "pyproject.toml").read_text()
     assert project.set_up().returncode == 0
     project.change_pyproject()
@@ -321,7 +322,7 @@ def test_an_old_python_alone_ends_with_one_sentence(project):
     shutil.copy(ROOT / "pyproject.toml", project.root)
     done = project.set_up("sys.version_info = (3, 9, 6); os.environ['PATH'] = ''")
     assert done.returncode != 0
-    assert "needs Python 3.11 or newer, and python3 is 3.9 here" in done.stderr
+    assert "needs Python 3.11 or newer, but python3 is 3.9 here" in done.stderr
     assert done.stderr.count("\n") == 1
     assert project.pip_calls() == []
 
@@ -331,7 +332,7 @@ def test_a_python_without_ensurepip_ends_with_the_package_to_install(project):
     shutil.rmtree(project.root / ".venv")
     done = project.set_up("sys.modules['ensurepip'] = None")
     assert done.returncode != 0
-    version = "%d.%d" % sys.version_info[:2]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert f"sudo apt install python{version}-venv" in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -358,7 +359,7 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
 
 
 def build_wheel(folder, name, version, code=""):
-    """Writes a wheel with one module."""
+    """Write a wheel with one module."""
     info = f"{name}-{version}.dist-info"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
@@ -408,7 +409,7 @@ def test_from_a_broken_venv_and_a_mixed_pair_to_a_working_course(tmp_path):
         HTTP_PROXY=nobody,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "do not fit together: reinstalling both." in done.stdout
+    assert "do not match: reinstalling both." in done.stdout
     assert "Ready: PyTorch 2.14.1+cu130 with CUDA 13.0" in done.stdout
     assert not (venv / "leftover").exists()
     code = "import torch, torchvision, jupyterlab, pytest; print(torch.__file__)"

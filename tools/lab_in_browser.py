@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
 BROWSER_FLAGS = [
     "--no-sandbox",
@@ -45,7 +46,7 @@ IDLE = """() => {
 expect.set_options(timeout=PAGE_PATIENCE)
 
 
-def find_browser():
+def find_browser() -> str | None:
     """The path of a Chromium, Chrome or Edge that starts, or None.
 
     One that the machine has, else Playwright's own, which it fetches once.
@@ -53,7 +54,7 @@ def find_browser():
     return installed_browser() or playwright_browser()
 
 
-def installed_browser():
+def installed_browser() -> str | None:
     """A browser that the machine has, or None."""
     found = [shutil.which(command) for command in COMMANDS]
     for app in MAC_APPS:
@@ -63,23 +64,19 @@ def installed_browser():
     return next((path for path in found if path and starts(path)), None)
 
 
-def starts(path):
+def starts(path: str) -> bool:
     """Whether the browser is there and is more than a stub."""
     if sys.platform == "win32":  # where --version would open a window
         return Path(path).is_file()
+    command = [path, "--version"]
     try:
-        # Ubuntu's chromium-browser may only say that a snap is to be installed.
-        return (
-            subprocess.run(
-                [path, "--version"], capture_output=True, timeout=60
-            ).returncode
-            == 0
-        )
+        # Ubuntu's chromium-browser may only ask for a snap to be installed.
+        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def playwright_browser():
+def playwright_browser() -> str | None:
     """Playwright's own Chromium, fetched if it is not there yet, or None."""
     with sync_playwright() as playwright:
         path = Path(playwright.chromium.executable_path)
@@ -91,8 +88,8 @@ def playwright_browser():
 
 
 @contextmanager
-def jupyterlab(folder, subshells=True):
-    """A JupyterLab server on `folder` with a configuration of its own: its URL."""
+def jupyterlab(folder: str | Path, subshells: bool = True) -> Iterator[str]:
+    """The URL of a JupyterLab server on `folder`, with a configuration of its own."""
     with socket.socket() as free, tempfile.TemporaryDirectory() as own:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -151,7 +148,7 @@ def jupyterlab(folder, subshells=True):
 
 
 @contextmanager
-def browser(executable):
+def browser(executable: str) -> Iterator[Browser]:
     """A fresh headless Chromium."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
@@ -163,15 +160,15 @@ def browser(executable):
             running.close()
 
 
-def box(locator):
-    """Where an element is, in pixels. A redraw may take the node away while asked."""
+def box(locator: Locator) -> dict[str, float]:
+    """Where an element is, in pixels; a redraw may take it away for a moment."""
     for _ in range(50):
         if found := locator.bounding_box():
             return found
-    raise AssertionError(f"not to be seen: {locator}")
+    raise AssertionError(f"not visible: {locator}")
 
 
-def write_notebook(path, *cells):
+def write_notebook(path: str | Path, *cells: str) -> None:
     """A notebook with these code cells."""
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
@@ -182,7 +179,7 @@ def write_notebook(path, *cells):
 class Notebook:
     """One notebook, open in the browser."""
 
-    def __init__(self, browser, url, name):
+    def __init__(self, browser: Browser, url: str, name: str) -> None:
         self.page = browser.new_page(viewport={"width": 1400, "height": 1000})
         self.errors = []  # what the browser's console complains about
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -195,14 +192,15 @@ class Notebook:
         if message.type == "error":
             self.errors.append(message.text)
 
-    def wait_idle(self):
+    def wait_idle(self) -> None:
+        """Wait until the kernel is connected and idle."""
         self.page.wait_for_function(IDLE)
 
-    def run(self, index):
+    def run(self, index: int) -> None:
         """Run one cell to its end."""
         self._execute("notebook:run-cell", index)
 
-    def run_all(self):
+    def run_all(self) -> None:
         """Run all cells to their end."""
         self._execute("notebook:run-all-cells", 0)
 
@@ -221,7 +219,7 @@ class Notebook:
         )
         assert ended, f"{command} did not end within {PATIENCE} s"
 
-    def fill(self, sources):
+    def fill(self, sources: Iterable[str]) -> None:
         """Give the cells after the first new sources, and clear all outputs."""
         self.page.evaluate(
             """async (sources) => {
@@ -234,7 +232,7 @@ class Notebook:
             list(sources),
         )
 
-    def execute(self, code):
+    def execute(self, code: str) -> None:
         """Run code in the kernel, in no cell."""
         self.page.evaluate(
             """(code) => window.jupyterapp.shell.currentWidget
@@ -242,17 +240,18 @@ class Notebook:
             code,
         )
 
-    def output(self, index):
+    def output(self, index: int) -> str:
         """The text that a cell has printed."""
         return self.page.evaluate(
             """(index) => {
-                const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
-                return cell.node.querySelector(".jp-OutputArea")?.innerText ?? "";
+                const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+                const area = cells[index].node.querySelector(".jp-OutputArea");
+                return area?.innerText ?? "";
             }""",
             index,
         )
 
-    def unexpected_errors(self):
+    def unexpected_errors(self) -> list[str]:
         """The errors in the outputs of all cells, also of those out of sight.
 
         A cell tagged raises-exception shows one on purpose.
@@ -266,7 +265,7 @@ class Notebook:
                 .map((output) => `${output.ename}: ${output.evalue}`)"""
         )
 
-    def restart(self):
+    def restart(self) -> None:
         """Restart the kernel and wait until it is there again."""
         self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget
@@ -274,14 +273,14 @@ class Notebook:
         )
         self.wait_idle()
 
-    def all_text(self):
+    def all_text(self) -> str:
         """The text of all cells and outputs."""
         return self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget.content.widgets
                 .map((cell) => cell.node.innerText).join("\\n")"""
         )
 
-    def close(self):
+    def close(self) -> None:
         """Shut the kernel down and close the page."""
         self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"""

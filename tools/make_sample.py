@@ -18,13 +18,13 @@ sys.path.insert(0, str(ROOT))
 from helpers import data  # noqa: E402
 
 
-def first_of_each_class(labels, count):
+def first_of_each_class(labels: torch.Tensor, count: int) -> torch.Tensor:
     """Positions, in file order, of the first `count` of each class in `labels` [N]."""
     firsts = [torch.nonzero(labels == label)[:count, 0] for label in range(10)]
     return torch.cat(firsts).sort().values
 
 
-def make_sample(full, folder):
+def make_sample(full: data.FashionMNIST, folder: str | Path) -> None:
     """Write the two idx files of the sample of `full`, a FashionMNIST, to `folder`."""
     images, labels = [], []
     splits = (full.train, full.val, full.test)
@@ -37,7 +37,7 @@ def make_sample(full, folder):
         ("labels-idx1-ubyte.bz2", labels, ()),
     ):
         sizes = (sum(map(len, parts)), *sizes)
-        header = bytes([0, 0, 8, len(sizes)])  # idx: 8 stands for unsigned bytes
+        header = bytes([0, 0, 8, len(sizes)])  # idx: 8 means unsigned bytes
         header += b"".join(size.to_bytes(4, "big") for size in sizes)
         content = header + torch.cat(parts).numpy().tobytes()
         Path(folder, name).write_bytes(bz2.compress(content))

@@ -1,10 +1,10 @@
-"""Trains what the notebooks show from records, and ships it: `make recorded`.
+"""Train what the notebooks show from records, and store it: `make recorded`.
 
-It runs a notebook as it stands, with a copy of the course in which nothing of that
-lesson is known. What its sweeps trained becomes
-helpers/tuning/recorded/NAME.jsonl.gz, the searches named after the lesson become
-NAME.journal.gz, and lesson 06 has its races. Stopped half-way, it goes on from there;
-what was shipped before stays as it is until all of it is done.
+It runs a notebook unchanged, with a copy of the course that knows no results of that
+lesson. What its sweeps trained becomes helpers/tuning/recorded/NAME.jsonl.gz, the
+searches named after the lesson become NAME.journal.gz, and lesson 06 has its races.
+If stopped, it continues from there when run again; the stored records are replaced
+only when all of it is done.
 """
 
 import gzip
@@ -22,26 +22,31 @@ from run_notebooks import NOTEBOOKS, ROOT, private_jupyter
 
 NAMES = ("05_hyperparameters", "06_search")
 RECORDED = ROOT / "helpers" / "tuning" / "recorded"
+STOPPED = "Stopped: run the same command again to continue."
+ONLY_SAMPLE = (
+    "Records come from the full Fashion-MNIST, but only the bundled sample is here: "
+    "connect to the network and run the same command again."
+)
 
 
-def main():
-    """Records one of the notebooks, in a process of its own, or each in turn."""
+def main() -> None:
+    """Record one of the notebooks, or each in turn in a process of its own."""
     names = [Path(name).stem for name in sys.argv[1:]] or NAMES
     if len(names) == 1:
         record(*names)
         return
     for name in names:
-        if status := os.spawnv(
-            os.P_WAIT, sys.executable, [sys.executable, __file__, name]
-        ):
+        command = [sys.executable, __file__, name]
+        if status := os.spawnv(os.P_WAIT, sys.executable, command):
             sys.exit(status)
 
 
-def record(name):
-    """Records what one notebook shows."""
-    # A sweep keeps what is done when it is stopped, and would go on without the rest.
+def record(name: str) -> None:
+    """Record what one notebook shows."""
+    # A stopped sweep returns what is done, and the cells after it would run without
+    # the rest.
     for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: sys.exit("Stopped; run it again to go on."))
+        signal.signal(stop, lambda *_: sys.exit(STOPPED))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder, "helpers")
         ignored = shutil.ignore_patterns(f"{name[:3]}*", "__pycache__")
@@ -51,6 +56,7 @@ def record(name):
 
 
 def _record(name, copy):
+    # Here, since they have to come from the copy.
     from helpers import load_fashion_mnist
     from helpers.tuning import kept as on_disk
     from helpers.tuning import race as races
@@ -58,10 +64,7 @@ def _record(name, copy):
 
     data = load_fashion_mnist()
     if data.source != "full":
-        sys.exit(
-            "Records come from the full Fashion-MNIST, and here is only the "
-            "bundled sample: connect to the network and run this again."
-        )
+        sys.exit(ONLY_SAMPLE)
     course = ROOT / "build" / "recording" / name
     course.mkdir(parents=True, exist_ok=True)
     os.environ.update(private_jupyter(copy.parent / "jupyter"))
@@ -85,7 +88,7 @@ def _record(name, copy):
     shutil.rmtree(course)
 
 
-def the_table(notebook):
+def the_table(notebook: nbformat.NotebookNode) -> object:
     """The sweep that a notebook calls `table`, trained now; None if it has none."""
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     if not any(source.startswith("table = ") for source in cells):
@@ -97,8 +100,8 @@ def the_table(notebook):
             return names["table"]
 
 
-def pack(name, content):
-    """Ships it, without the time, so that the same records are the same file."""
+def pack(name: str, content: bytes) -> None:
+    """Store it, without the time, so that the same records give the same file."""
     RECORDED.mkdir(exist_ok=True)
     packed = gzip.compress(content, mtime=0)
     (RECORDED / f"{name}.gz").write_bytes(packed)

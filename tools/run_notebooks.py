@@ -1,7 +1,7 @@
-"""Executes the notebooks and stores their outputs, ready to commit: `make notebooks`.
+"""Execute the notebooks and store their outputs, ready to commit: `make notebooks`.
 
-All of them run, in order, or only those that are named. A notebook is written back when
-all of it has run; otherwise it stays as it was.
+All of them run, in order, or only those that are named. A notebook is written back
+only when all of its cells have run.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -25,24 +26,24 @@ METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 PREFIX = re.compile(r"[^\s\x1b\"]*[/\\](site-packages|helpers|python3[.\d]*)(?=[/\\])")
 
 
-def private_jupyter(home):
-    """Returns environment variables that put `home` in place of the user's settings."""
+def private_jupyter(home: str | Path) -> dict[str, str]:
+    """Environment variables that put `home` in place of the user's settings."""
     write_kernel_spec(Path(home, "kernels", "python3"))  # this interpreter
     folders = ["IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_PATH"]
     return {
         **dict.fromkeys(folders, str(home)),
         **dict.fromkeys(["JUPYTER_CONFIG_PATH", "PYTHONSTARTUP"], ""),
         "PYTHONPATH": str(ROOT),  # kernels import the helpers of this checkout
-        "COURSE_HOME": str(home),  # nobody's own answers
+        "COURSE_HOME": str(home),  # without anybody's own answers
         "PYTHONHASHSEED": "0",  # sets of strings print in the same order every time
-        "ATEN_CPU_CAPABILITY": "avx2",  # AVX-512 adds up in another order, and the
-        "MKL_CBWR": "AVX2",  # last digits grow to whole points in long trainings
+        "ATEN_CPU_CAPABILITY": "avx2",  # AVX-512 adds in another order, and in long
+        "MKL_CBWR": "AVX2",  # trainings the last digits grow into whole points
     }
 
 
-def read(path):
-    """Reads a notebook and gives an id to each cell that has none of its own."""
-    # nbformat.read would draw random ids, and the file would change at every run.
+def read(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook, and give an id to each cell that has none of its own."""
+    # nbformat.read would draw random ids, and the file would change in every run.
     notebook = nbformat.v4.reads(path.read_text(encoding="utf-8"))
     notebook["nbformat_minor"] = 5
     used = {None}
@@ -55,8 +56,8 @@ def read(path):
     return notebook
 
 
-def clean(outputs):
-    """Yields outputs as a reader sees them, and the same from every machine."""
+def clean(outputs: list) -> Iterator[nbformat.NotebookNode]:
+    """Yield outputs as a reader sees them, and the same from every machine."""
     last = {}
     for output in outputs:
         # A stored view reopens as "model not found"; its picture and text stay.
@@ -64,14 +65,14 @@ def clean(outputs):
         if output.output_type == "error":
             output["traceback"] = [PREFIX.sub(r"\1", line) for line in output.traceback]
         if "name" in last and last.name == output.get("name"):
-            last["text"] += output.text  # one stream, which came in pieces
+            last["text"] += output.text  # one stream that came in pieces
         elif not view or output.data:
             last = output
             yield output
 
 
-def run(path):
-    """Executes one notebook and replaces its file; an error ends the program."""
+def run(path: Path) -> None:
+    """Execute one notebook and replace its file; an error ends the program."""
     notebook, reached = read(path), [-1]
     notebook["metadata"] = METADATA
     client = NotebookClient(notebook, resources={"metadata": {"path": path.parent}})
@@ -84,7 +85,8 @@ def run(path):
         for output in notebook.cells[reached[-1]].get("outputs", []):
             if output.output_type == "error":
                 why = f"{output.ename}: {output.evalue}"
-        sys.exit(f"{path.name}, cell {reached[-1] + 1}: {why}\nThe file is as it was.")
+        cell = reached[-1] + 1
+        sys.exit(f"{path.name}, cell {cell}: {why}\nThe file was not changed.")
     notebook["metadata"] = METADATA  # without a version and widget states
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # time stamps
@@ -96,19 +98,20 @@ def run(path):
     complete.replace(path)
 
 
-def main():
-    """Runs the notebooks named on the command line, or all of them."""
+def main() -> None:
+    """Run the notebooks named on the command line, or all of them."""
     notebooks = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     names = [Path(name).stem for name in sys.argv[1:]] or list(notebooks)
     if unknown := set(names) - set(notebooks):
-        sys.exit(f"There is no notebook {min(unknown)}, but: {', '.join(notebooks)}.")
+        there = ", ".join(notebooks)
+        sys.exit(f"There is no notebook {min(unknown)}. There are: {there}.")
     sys.path.insert(0, str(ROOT))
-    from helpers import load_fashion_mnist
+    from helpers import load_fashion_mnist  # found only now
 
     if load_fashion_mnist().source != "full":
         sys.exit(
-            "Outputs to commit come from the full Fashion-MNIST, and here is only "
-            "the bundled sample: connect to the network and run this again."
+            "Outputs to commit come from the full Fashion-MNIST, but only the bundled "
+            "sample is here: connect to the network and run the same command again."
         )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ.update(private_jupyter(home))

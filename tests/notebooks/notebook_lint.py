@@ -1,7 +1,7 @@
 """Rules for the committed notebooks: what nbval lets pass, and what readers need.
 
 `RULES` holds functions. Each takes a `Notebook` and yields a pair for everything that
-is wrong: the number of the cell (from 1, over all cells), and what to do about it.
+is wrong: the number of the cell (counted from 1), and what to do about it.
 """
 
 import html
@@ -17,14 +17,14 @@ MAX_BYTES = 1_000_000
 MAX_CODE_LINES = 8
 MAX_LINES = 12
 MAX_WORDS = 90
-SLACK = 1.5  # the factor by which a time in the prose may miss the printed one
+SLACK = 1.5  # times in the prose and in print may differ by this factor
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 RULES = []
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook as its file has it; `following` is the name of the next file."""
+    """A notebook as it is in its file; `following` is the name of the next file."""
 
     name: str
     size: int
@@ -34,7 +34,7 @@ class Notebook:
 
     @classmethod
     def load(cls, path):
-        """Reads without the repairs of nbformat.read, which would hide missing ids."""
+        """Read it as it is; nbformat.read would repair it, and hide missing ids."""
         path = Path(path)
         text = path.read_text(encoding="utf-8")
         notebook = nbformat.v4.reads(text)
@@ -44,24 +44,24 @@ class Notebook:
         return cls(path.name, size, notebook.cells, notebook.metadata, following)
 
     def numbered(self, cell_type):
-        """Yields (number, cell) for the cells of one type."""
+        """Yield (number, cell) for the cells of one type."""
         for number, cell in enumerate(self.cells, start=1):
             if cell.cell_type == cell_type:
                 yield number, cell
 
     def outputs(self):
-        """Yields (number of the cell, output)."""
+        """Yield (number of the cell, output)."""
         for number, cell in self.numbered("code"):
             for output in cell.outputs:
                 yield number, output
 
     def findings(self, rule):
-        """Returns the sentences that `rule` has to say about this notebook."""
+        """The sentences that `rule` says about this notebook."""
         return [f"{self.name}, cell {number}: {what}" for number, what in rule(self)]
 
 
 def rule(function):
-    """Adds a function to `RULES`."""
+    """Add a function to `RULES`."""
     RULES.append(function)
     return function
 
@@ -71,21 +71,19 @@ def rule(function):
 
 @rule
 def the_file_is_small(notebook):
-    """GitHub shows small notebooks at once and large ones late or never."""
+    """GitHub shows small notebooks at once, and large ones late or never."""
     if notebook.size >= MAX_BYTES:
         sizes = [len(json.dumps(cell)) for cell in notebook.cells]
-        yield (
-            sizes.index(max(sizes)) + 1,
-            (
-                f"the largest cell of a file of {notebook.size:,} bytes: keep the file "
-                f"under {MAX_BYTES:,}, with fewer or smaller pictures."
-            ),
+        advice = (
+            f"the largest cell of a file of {notebook.size:,} bytes: keep the file "
+            f"under {MAX_BYTES:,}, with fewer or smaller pictures."
         )
+        yield sizes.index(max(sizes)) + 1, advice
 
 
 @rule
 def the_kernel_is_python3(notebook):
-    """Any other name asks the reader to choose a kernel."""
+    """With any other name, JupyterLab asks the reader to choose a kernel."""
     name = notebook.metadata.get("kernelspec", {}).get("name")
     if name != "python3":
         yield 1, f"the kernel is {name!r}, not 'python3': run `make notebooks`."
@@ -124,33 +122,29 @@ def no_cell_is_empty(notebook):
 
 @rule
 def cells_ran_in_order(notebook):
-    """nbval passes a cell without a number, whatever it does."""
+    """nbval lets a cell without a number pass, whatever it does."""
     for expected, (number, cell) in enumerate(notebook.numbered("code"), start=1):
         if cell.execution_count != expected:
-            yield (
-                number,
-                (
-                    f"it carries [{cell.execution_count or ' '}] and should carry "
-                    f"[{expected}]: run `make notebooks`."
-                ),
+            advice = (
+                f"it carries [{cell.execution_count or ' '}] and should carry "
+                f"[{expected}]: run `make notebooks`."
             )
-            return  # the cells below it follow from this one
+            yield number, advice
+            return  # the cells below are wrong because of this one
 
 
 @rule
 def errors_are_announced(notebook):
-    """nbval passes a cell tagged raises-exception that raises nothing."""
+    """nbval lets a cell tagged raises-exception pass that raises nothing."""
     for number, cell in notebook.numbered("code"):
         errors = [output for output in cell.outputs if output.output_type == "error"]
         tagged = "raises-exception" in tags(cell)
         if errors and not tagged:
-            yield (
-                number,
-                (
-                    f"it ended in {errors[0].ename}: correct it, or tag it "
-                    "raises-exception if the error is the lesson."
-                ),
+            advice = (
+                f"it ended in {errors[0].ename}: fix it, or tag it "
+                "raises-exception if the error is the lesson."
             )
+            yield number, advice
         if tagged and not errors:
             yield number, "it raised nothing: remove the tag raises-exception."
 
@@ -159,12 +153,12 @@ def errors_are_announced(notebook):
 def every_cell_runs_in_the_tests(notebook):
     for number, cell in notebook.numbered("code"):
         if "nbval-skip" in tags(cell) or re.search(r"#\s*NBVAL_SKIP", cell.source):
-            yield number, "nbval would leave it out: remove the mark nbval-skip."
+            yield number, "nbval would leave it out: remove nbval-skip."
 
 
 @rule
 def nothing_is_on_stderr(notebook):
-    """Warnings and progress bars distract, and hold paths of the machine."""
+    """Warnings and progress bars distract, and contain paths of one machine."""
     for number, output in notebook.outputs():
         if output.get("name") == "stderr":
             start = output.text.strip()[:60]
@@ -173,7 +167,7 @@ def nothing_is_on_stderr(notebook):
 
 @rule
 def no_line_ends_in_a_semicolon(notebook):
-    """nbval runs the cell without it, and never finds the same output."""
+    """nbval runs the cell without it, and gets another output."""
     for number, cell in notebook.numbered("code"):
         for line in map(str.strip, cell.source.splitlines()):
             if re.search(r";\s*(#[^'\"]*)?$", line) and not line.startswith("#"):
@@ -186,24 +180,22 @@ def no_path_of_a_machine(notebook):
     for number, cell in enumerate(notebook.cells, start=1):
         text = "\n".join([cell.source, *map(all_text, cell.get("outputs", []))])
         if found := re.search(rf"(?:{path})[^\s'\"]*", text):
-            yield (
-                number,
-                (
-                    f"{found[0]!r} is a path of somebody's machine: show a name, or a path "
-                    "from the course's folder."
-                ),
+            advice = (
+                f"{found[0]!r} is a path of one machine: show a name, or a path inside "
+                "the course's folder."
             )
+            yield number, advice
 
 
 @rule
 def helpers_come_before_torch(notebook):
-    """helpers/__init__.py sets what PyTorch reads once, when it is imported."""
+    """helpers/__init__.py sets what PyTorch reads once, while it is imported."""
     for number, cell in notebook.numbered("code"):
         for line in cell.source.splitlines():
             if re.match(r"\s*(from|import) helpers\b", line):
                 return
             if re.match(r"\s*(from|import) torch", line):
-                yield number, "torch is imported before helpers: change the order."
+                yield number, "torch is imported before helpers: swap the order."
                 return
 
 
@@ -213,19 +205,17 @@ def code_cells_are_short(notebook):
         lines = cell.source.strip("\n").splitlines()
         code = [line for line in lines if not re.match(r"\s*(#|$)", line)]
         if len(code) > MAX_CODE_LINES or len(lines) > MAX_LINES:
-            yield (
-                number,
-                (
-                    f"it has {len(code)} lines of code, {len(lines)} with comments and "
-                    f"blanks: split it, or move plumbing to helpers (at most "
-                    f"{MAX_CODE_LINES} and {MAX_LINES})."
-                ),
+            advice = (
+                f"it has {len(code)} lines of code, {len(lines)} with comments and "
+                "blanks: split it, or move details to helpers (at most "
+                f"{MAX_CODE_LINES} and {MAX_LINES})."
             )
+            yield number, advice
 
 
 @rule
 def figures_have_text(notebook):
-    """For readers who do not see the picture."""
+    """For readers who can't see the picture."""
     for number, cell in notebook.numbered("code"):
         said = cell.metadata.get("alt") or any(
             output.get("name") == "stdout" and output.text.strip()
@@ -233,18 +223,16 @@ def figures_have_text(notebook):
         )
         for output in cell.outputs:
             if is_figure(output) and not said and not describes_itself(output):
-                yield (
-                    number,
-                    (
-                        "its figure has no text: print one line that sums it up, or give "
-                        'the output\'s metadata["image/png"]["alt"].'
-                    ),
+                advice = (
+                    "its figure has no text: print one line that sums it up, or give "
+                    'the output\'s metadata["image/png"]["alt"].'
                 )
+                yield number, advice
 
 
 @rule
 def every_answer_has_its_question(notebook):
-    """reveal without its predict has nothing to show."""
+    """Without its predict, reveal has nothing to show."""
     asked = set()
     for number, cell in notebook.numbered("code"):
         asked |= set(re.findall(r"\bpredict\(\s*(['\"].+?['\"])", cell.source))
@@ -267,7 +255,7 @@ def nobodys_prediction_is_stored(notebook):
 def the_title_comes_first(notebook):
     for first in notebook.cells[:1]:
         if first.cell_type != "markdown" or not first.source.startswith("# "):
-            yield 1, "it has to be text that starts with the title: '# ...'."
+            yield 1, "it must be text that starts with the title: '# ...'."
 
 
 @rule
@@ -275,7 +263,10 @@ def the_last_text_links_forward(notebook):
     target = notebook.following
     for number, last in list(notebook.numbered("markdown"))[-1:]:
         if target and not re.search(rf"\]\((\./)?{re.escape(target)}\)", last.source):
-            yield number, f"the last text has to link forward: [...]({target})."
+            yield (
+                number,
+                f"the last text must link to the next notebook: [...]({target}).",
+            )
 
 
 @rule
@@ -296,13 +287,11 @@ def paragraphs_are_short(notebook):
         for paragraph in paragraphs(cell.source):
             words = re.findall(r"\S*\w\S*", paragraph)
             if len(words) > MAX_WORDS:
-                yield (
-                    number,
-                    (
-                        f"the paragraph '{' '.join(words[:5])} ...' has {len(words)} "
-                        f"words: shorten or split it (at most {MAX_WORDS})."
-                    ),
+                advice = (
+                    f"the paragraph '{' '.join(words[:5])} ...' has {len(words)} "
+                    f"words: shorten or split it (at most {MAX_WORDS})."
                 )
+                yield number, advice
 
 
 @rule
@@ -342,8 +331,8 @@ IN_SECONDS = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "s": 1.0}
 class Number:
     """A number with what it counts.
 
-    text: as written, with its unit. value: without its unit. half: half a unit of the
-    last digit, by which rounding may have moved it. kind: a key of `UNITS`, or "".
+    text: as written, with its unit. value: without its unit. half: half a unit in the
+    last digit, the most that rounding can change. kind: a key of `UNITS`, or "".
     unit: of a time or a rate, else "".
     """
 
@@ -354,7 +343,7 @@ class Number:
     unit: str
 
     def is_measured(self):
-        """Whether the prose may say it only if a cell printed it."""
+        """Whether the prose may contain it only if a cell printed it."""
         return self.kind not in ("", "points") or self.half < 0.5
 
     def is_backed(self, printed, settings):
@@ -367,7 +356,7 @@ class Number:
         return self.kind in ("time", "rate", "speed-up")
 
     def is_close_to(self, other):
-        """Whether both may be the same time, rate or speed-up on two machines."""
+        """Whether both can be the same time, rate or speed-up on two machines."""
         if self.kind != other.kind or self.kind == "rate" and self.unit != other.unit:
             return False
         low, high = sorted([self.in_base_unit(), other.in_base_unit()])
@@ -383,23 +372,23 @@ class Number:
             values.append(100 * other.value)
         elif other.kind == "percent":
             values.append(other.value / 100)
-        # A trace more than half a unit: 0.855 may be rounded both ways.
+        # A little more than half a unit: 0.855 may be rounded up or down.
         return any(abs(self.value - value) <= 1.000001 * self.half for value in values)
 
     def advice(self):
         if self.depends_on_the_machine():
             return (
-                f"'{self.text}' is in the prose, and no {self.kind} within a factor of "
+                f"'{self.text}' is in the prose, but no {self.kind} within a factor of "
                 f"{SLACK} was printed: print one with its unit, or correct it."
             )
         return (
-            f"'{self.text}' is in the prose, and no cell printed it: print or correct "
-            "it. A setting stands in `backticks`, or below the code that sets it."
+            f"'{self.text}' is in the prose, but no cell printed it: print or correct "
+            "it. Put a setting in `backticks`, or below the code that sets it."
         )
 
 
 def numbers(text):
-    """Returns the numbers in a text; both ends of a range have the unit of the last."""
+    """The numbers in a text; both ends of a range have the unit of the last."""
     found = []
     for match in RANGE.finditer(text):
         kind, written, unit = what_follows(text, match.end())
@@ -413,7 +402,7 @@ def numbers(text):
 
 
 def what_follows(text, position):
-    """Returns kind, text and unit of what a number counts."""
+    """The kind, text and unit of what a number counts."""
     for kind, pattern in UNITS.items():
         if match := pattern.match(text, position):
             return kind, match[0], match[1] if pattern.groups else ""
@@ -432,7 +421,7 @@ NAMES = re.compile(
 
 
 def claims(markdown):
-    """The part of a markdown cell whose numbers have to be true of the outputs."""
+    """The part of a markdown cell whose numbers must agree with the outputs."""
     guess = r"^>\s*\*\*Predict(?:.|\n(?!\s*\n))*"
     text = without_code(re.sub(guess, "", markdown, flags=re.MULTILINE))
     text = re.sub(r"^[> \t]*#+ .*$", "", text, flags=re.MULTILINE)
@@ -442,7 +431,7 @@ def claims(markdown):
 
 
 def paragraphs(markdown):
-    """Splits markdown where the eye rests; code blocks and tables are left out."""
+    """Split markdown into what is read in one go, without code blocks and tables."""
     text = re.sub(r"^[> \t]*>[ \t]?", "", without_blocks(markdown), flags=re.MULTILINE)
     text = re.sub(r"^[ \t]*\|.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\]\([^)]*\)", "]", text)
@@ -450,7 +439,7 @@ def paragraphs(markdown):
 
 
 def without_blocks(markdown):
-    """Drops fenced code blocks, in block quotes too."""
+    """Drop fenced code blocks, in block quotes too."""
     block = r"^[> \t]*(```+|~~~+).*?(?:^[> \t]*\1[^\n]*$|\Z)"
     return re.sub(block, "", markdown, flags=re.MULTILINE | re.DOTALL)
 
@@ -470,7 +459,7 @@ def tags(cell):
 
 
 def asks_for_a_guess(cell):
-    """Whether its numbers are the options of a guess, which prove nothing."""
+    """Whether its numbers are the options of a question, which prove nothing."""
     return re.search(r"\bpredict\(\s*['\"]", cell.source) is not None
 
 
