@@ -98,10 +98,10 @@ def run(path: Path) -> None:
     complete.replace(path)
 
 
-def main() -> None:
-    """Run the notebooks named on the command line, or all of them."""
-    notebooks = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    names = [Path(name).stem for name in sys.argv[1:]] or list(notebooks)
+def main(names: list[str], folder: Path = NOTEBOOKS) -> None:
+    """Run the named notebooks of a folder, or all of them."""
+    notebooks = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    names = [Path(name).stem for name in names] or list(notebooks)
     if unknown := set(names) - set(notebooks):
         there = ", ".join(notebooks)
         sys.exit(f"There is no notebook {min(unknown)}. There are: {there}.")
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

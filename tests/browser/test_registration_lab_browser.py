@@ -1,4 +1,4 @@
-"""The registration X-ray in a real JupyterLab in a real browser."""
+"""`registration` and its lab in a real JupyterLab in a real browser."""
 
 import pytest
 from playwright.sync_api import expect
@@ -49,6 +49,12 @@ def code_top(shown):
     return box(shown.locator("pre"))["y"]
 
 
+def fits(shown):
+    """Whether the whole table is on the page."""
+    table = shown.locator(".course").first
+    return table.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_a_step_shows_what_a_list_hides(shown):
     choose(shown, "W1 is", "Parameter in a list")
     expect(shown.get_by_text("Use nn.ParameterList.")).to_be_visible()
@@ -74,14 +80,22 @@ def test_nothing_jumps_and_nothing_is_cut_off(shown):
     expect(shown.get_by_text("Stale: ")).to_be_visible()
     press(shown, "train one step", 1)
     assert code_top(shown) == before
-    table = shown.locator(".course").first
-    assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert fits(shown)
     choose(shown, "W1 is", "requires_grad=True inside randn")
     expect(shown.get_by_text("Built, not trained yet.")).to_be_visible()
     press(shown, "train one step", 1)
     shown.get_by_role("button", name="train one step").click()
     expect(shown.get_by_text("It failed. RuntimeError")).to_be_visible()
     assert code_top(shown) == before
+
+
+def test_the_table_fits_a_projector(opened, shown):
+    opened.page.set_viewport_size({"width": 1024, "height": 700})
+    choose(shown, "W1 is", "Parameter in a plain object")
+    choose(shown, "optimizer is", "made before W2 is replaced")
+    expect(shown.get_by_text("Stale: ")).to_be_visible()
+    press(shown, "train one step", 1)
+    assert fits(shown)
 
 
 def test_a_big_network_unfolds_by_click(open_notebook):

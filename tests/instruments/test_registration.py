@@ -1,4 +1,4 @@
-"""The registration X-ray: what it finds, what it says, and that it only looks."""
+"""`registration`: what it finds, what it says, and that it only looks."""
 
 import copy
 import functools
@@ -503,7 +503,7 @@ def test_a_buffer_with_requires_grad_is_a_surprise():
     assert "an optimizer has it only if you pass it in separately" in row.verdict
 
 
-# Each cure, applied: (what hides it, what the verdict says, what that makes of it).
+# Each cure, applied: what hides it, what the verdict says, what that makes of it.
 CURED = [
     (
         lambda p: [p],
@@ -923,7 +923,7 @@ def test_it_says_the_same_without_a_front_end(shown):
     assert "class Net(nn.Module)" in bundle["text/html"]
 
 
-def test_the_live_xray_leaves_the_global_generator_alone(data):
+def test_the_lab_leaves_the_global_generator_alone(data):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
@@ -931,6 +931,6 @@ def test_the_live_xray_leaves_the_global_generator_alone(data):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_live_xray_wants_the_data():
+def test_the_lab_wants_the_data():
     with pytest.raises(TypeError, match=r"^registration_lab\(data\) .* gave list\.$"):
         registration_lab([1, 2])

@@ -514,13 +514,11 @@ def test_a_notebook_that_fails_is_named_and_left_as_it_was(project, full_data):
     [("00_good", "sample", "full Fashion-MNIST"), ("07_more", "", "notebook 07_more")],
 )
 def test_it_says_why_it_runs_nothing(name, source, sentence, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", name])
     monkeypatch.setenv("FASHION_MNIST_ROOT", source)
     good, _ = two_notebooks(tmp_path)
     before = good.read_bytes()
     with pytest.raises(SystemExit, match=sentence):
-        run_notebooks.main()
+        run_notebooks.main([name], tmp_path)
     assert good.read_bytes() == before
 
 
@@ -528,8 +526,6 @@ def test_only_the_notebooks_that_are_named_run(full_data, tmp_path, monkeypatch)
     ran = []
     two_notebooks(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))  # main adds to it
-    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "notebooks/01_bad.ipynb"])
-    monkeypatch.setattr(run_notebooks, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(run_notebooks, "run", lambda path: ran.append(path.name))
-    run_notebooks.main()
+    run_notebooks.main(["notebooks/01_bad.ipynb"], tmp_path)
     assert ran == ["01_bad.ipynb"]

@@ -43,7 +43,8 @@ OWN = "in the module itself"  # in place of the name of a part
 STYLE = f"""<style>
 .registration, .registration table {{font-size: 12px}}
 .registration th, .registration td {{padding: 1px 4px !important; line-height: 16px}}
-.registration th, .registration .said td {{white-space: normal}}
+.registration th, .registration td:nth-child(4), .registration .said td
+  {{white-space: normal}}
 .registration td:nth-child(3) {{font-family: var(--jp-code-font-family, monospace)}}
 .registration .marked td:nth-child(2) {{font-weight: bold}}
 .registration .marked td, .registration .said td {{background: {ORANGE}1f}}
