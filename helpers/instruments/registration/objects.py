@@ -1,12 +1,11 @@
 """What any Python object holds, found by looking and nothing else.
 
-This module reads `__dict__`, slots, containers and functions. It asks no object of
-the learner's for an attribute, not even for its `__class__` as isinstance does: that
-could run a property, and with it the learner's code. For the same reason it calls the
-methods of Python's own classes: a subclass may have others.
+No object is asked for an attribute, not even for its `__class__` as isinstance does:
+that could run a property, and with it the learner's code. For the same reason methods
+are those of Python's own classes: a subclass may have others.
 
-What an object holds comes as pairs (path, object): `path` says how one would reach it
-in Python, and starts with the path of its holder.
+What an object holds comes as pairs (path, object): how one would reach it in Python,
+which starts with the `path` of its holder, and what it is.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """What `registration` returns: a row for each tensor, as objects, text and HTML."""
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from html import escape
 
 from torch import nn
@@ -13,19 +13,10 @@ from helpers.tables import Html, Row, as_html, as_text, page
 
 FOLD_FROM = 60  # rows; more are folded by module in HTML
 SIGN = "!"
-HEADERS = {  # field of TensorRow -> the name of its column
-    "name": "name",
-    "shape": "shape",
-    "kind": "kind",
-    "registered": "registered",
-    "requires_grad": "requires_grad",
-    "in_optimizer": "in optimizer",
-    "has_gradient": "has .grad",
-    "leaf": "leaf",
-    "in_state_dict": "in state_dict",
-    "moves": "moves (.to)",
-    "changed": "changed",
-}
+HEADERS = (  # in the order of the fields of TensorRow
+    *("name", "shape", "kind", "registered", "requires_grad", "in optimizer"),
+    *("has .grad", "leaf", "in state_dict", "moves (.to)", "changed"),
+)
 ANSWERS = {True: "yes", False: "no", None: "-"}
 NO_SHAPE = "not yet"
 
@@ -82,8 +73,8 @@ class TensorRow:
     def cells(self) -> list[str]:
         """The texts of its columns."""
         shape = NO_SHAPE if self.shape is None else str(self.shape)
-        flags = [ANSWERS[getattr(self, name)] for name in list(HEADERS)[3:]]
-        return [self.name, shape, self.kind, *flags]
+        flags = astuple(self)[3 : len(HEADERS)]
+        return [self.name, shape, self.kind, *(ANSWERS[flag] for flag in flags)]
 
 
 class Registration:
@@ -117,7 +108,7 @@ class Registration:
 
     def __str__(self):
         cells = (row.cells() for row in self.rows)
-        header, *table = as_text(list(HEADERS.values()), cells).splitlines()
+        header, *table = as_text(HEADERS, cells).splitlines()
         lines = [f"  {header}"]
         for row, line in zip(self.rows, table):
             lines.append(f"{SIGN if row.verdict else ' '} {line}")
@@ -143,7 +134,7 @@ def _table(rows):
         else:
             lines.append(Row(["", *row.cells()]))
     # Where they are too wide for the page, names break after an underscore.
-    names = [Html(name.replace("_", "_<wbr>")) for name in HEADERS.values()]
+    names = [Html(name.replace("_", "_<wbr>")) for name in HEADERS]
     return as_html(["", *names], lines)
 
 

@@ -1,8 +1,7 @@
-"""Finds every tensor that a module reaches, and what lies between the two."""
+"""Every tensor that a module reaches, and what lies between the two."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -60,14 +59,6 @@ class Found:
     places: list[Place] = field(default_factory=list)
 
 
-class Part(NamedTuple):
-    """Something that an object holds, and the level that it adds to the way."""
-
-    path: str
-    value: Any
-    level: str | None = None
-
-
 def find_tensors(module: nn.Module) -> list[Found]:
     """Each tensor that a module reaches, once: the registered ones come first."""
     found = {}
@@ -86,8 +77,8 @@ def find_tensors(module: nn.Module) -> list[Found]:
     seen = set(paths)  # ends cycles
     others = [part for owner in paths.values() for part in _others(*owner)]
     # What is also an attribute is named as one.
-    for part in sorted(others, key=lambda part: part.level in LAST):
-        _walk(part, seen, add)
+    for path, value, level in sorted(others, key=lambda part: part[2] in LAST):
+        _walk(path, value, level, seen, add)
     return list(found.values())
 
 
@@ -122,21 +113,21 @@ def _own(module):
 
 
 def _others(module, path):
-    """All else that a module has: attributes, hooks, and what is in its class."""
+    """(path, value, level or None) of a module's attributes, hooks and classes."""
     state = state_of(module)
     level = HOOKED if state.get("_forward_pre_hooks") else None
     for name, value in attributes(module):
         if name[1:] not in INTERNAL:
-            yield Part(path + name, value, level)
+            yield path + name, value, level
     for name in HOOKS:
         for key, hook in (state.get(name) or {}).items():
-            yield Part(f"{path}.{name}[{key!r}]", hook, HOOK)
+            yield f"{path}.{name}[{key!r}]", hook, HOOK
     for cls in type(module).__mro__:
         if cls not in (nn.Module, object):
             for name, value in vars(cls).items():
                 if is_a(value, (staticmethod, classmethod)):
                     value = value.__func__
-                yield Part(f"{path}.{name}", value, CLASS)
+                yield f"{path}.{name}", value, CLASS
 
 
 def _holder(value):
@@ -160,12 +151,12 @@ def _is_name(key):
     return type(key) is str and key and "." not in key and key not in MODULE_NAMES
 
 
-def _walk(part, seen, add):
-    """Calls `add` for each tensor that a part of the module reaches."""
-    holder = HOOK if part.level == HOOK else _holder(part.value)
-    waiting = [(part, None)]
+def _walk(path, value, level, seen, add):
+    """Call `add` for each tensor that `value`, a part of the module, reaches."""
+    holder = HOOK if level == HOOK else _holder(value)
+    waiting = [(path, value, level, None)]
     while waiting:
-        (path, value, level), way = waiting.pop()
+        path, value, level, way = waiting.pop()
         way = (way, level) if level else way
         if is_a(value, torch.Tensor):
             add(value, path, what_is(value), holder, _levels(way))
@@ -174,8 +165,7 @@ def _walk(part, seen, add):
             way = (way, _level(value))
             for key, what, tensor in _own(value) if is_a(value, nn.Module) else ():
                 add(tensor, path + _step(value, key), what, holder, _levels(way))
-            parts = list(_parts(value, path))
-            waiting += [(inner, way) for inner in reversed(parts)]
+            waiting += [(*part, way) for part in reversed(_parts(value, path))]
 
 
 def _levels(way):
@@ -192,10 +182,10 @@ def _levels(way):
 
 
 def _parts(value, path):
-    """All that an object holds."""
+    """(path, value, level or None) of all that an object holds."""
     if not is_a(value, nn.Module):
-        held = [*contents(value, path), *attributes(value, path)]
-        return [Part(*one) for one in held]
+        held = (*contents(value, path), *attributes(value, path))
+        return [(*one, None) for one in held]
     children = state_of(value).get("_modules", {}).items()
-    inner = [Part(path + _step(value, key), child) for key, child in children]
+    inner = [(path + _step(value, key), child, None) for key, child in children]
     return [*inner, *_others(value, path)]
