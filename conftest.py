@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
         group = item.path.name
         if folder == "browser":
             parameters = getattr(item, "callspec", None)
-            subshells = parameters.params.get("page", True) if parameters else True
+            subshells = not parameters or parameters.params.get("page", True)
             group = f"browser, {subshells=}"
         item.add_marker(pytest.mark.xdist_group(group))
 

@@ -20,7 +20,6 @@ from lab_in_browser import (
     write_notebook,
 )
 
-
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
