@@ -1,1 +1,15 @@
-"""Many trainings: sweeps, searches and races, their results and their pictures."""
+"""Many trainings: sweeps, searches and races, their results and their pictures.
+
+Sweeps: `sweep` is the call; `task` trains one run, or an epoch of one, in any process;
+`processes` are ours or anybody's executor, `stop` hears Ctrl-C between two steps, and
+`shared_data` gives each process the data once; `results` is what comes back, `kept`
+what is on disk, `progress_bar` and `sweep_plots` what is shown.
+
+Searches: `search` is the call; `search_space` asks the learner's function for a
+Config, `study_file` opens Optuna's journal, `trial_runner` trains epoch by epoch and
+gives up early; `search_result` is what comes back, `search_panel` and `study_plot` what
+is shown.
+
+Races: `race` is the call; `race_table` holds a sweep's learning curves, `strategies`
+search them, `race_records` came with the course, and `race_plot` is what is shown.
+"""

@@ -246,13 +246,12 @@ def _checked(strategies, num_epochs, repeats):
         if not isinstance(name, str):
             raise TypeError(NOT_STRATEGIES.format(found=type(name).__name__))
         if name not in STRATEGIES:
-            raise ValueError(_no_strategy(name))
+            raise ValueError(_unknown(name))
     return list(dict.fromkeys(names))
 
 
-def _no_strategy(name):
+def _unknown(name):
     lower = {known.lower(): known for known in STRATEGIES}
-    close = difflib.get_close_matches(name.lower(), lower, n=1)
-    if close:
-        return NO_STRATEGY_CLOSE.format(name=name, close=lower[close[0]])
+    for close in difflib.get_close_matches(name.lower(), lower, n=1):
+        return NO_STRATEGY_CLOSE.format(name=name, close=lower[close])
     return NO_STRATEGY.format(name=name, known=", ".join(STRATEGIES))

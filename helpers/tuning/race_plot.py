@@ -3,13 +3,18 @@
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from helpers.plots import LINES, Picture
-from helpers.tuning.race import STRATEGIES, Races
+from helpers.palette import LINES
+from helpers.plots import Picture
+from helpers.tuning.race import Races
+from helpers.tuning.strategies import STRATEGIES
 
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+# One colour and dash for each strategy, the same in every picture.
+LOOKS = dict(zip(STRATEGIES, zip(LINES, DASHES)))
 NO_RACES = "plot_races needs what race(strategies, table) returned; you gave {found}."
 RACES = (
     "True score of the best trial so far over the epochs spent. At the end: {ends}. "
@@ -17,56 +22,61 @@ RACES = (
 )
 
 
-def plot_races(races):
+def plot_races(races: Races) -> Picture:
     """Races of search strategies: the best so far over epochs spent, and the end.
 
     races: what `race` returned. Left, a line is the mean true score over a strategy's
-    races and its band two standard errors; right, at the end, a dot is that mean with
+    races and its band two standard errors. Right, at the end, a dot is that mean with
     two standard errors, and the pale bar goes from the 10th to the 90th percentile of
     the races. Raises TypeError for anything else.
     """
     if not isinstance(races, Races):
         raise TypeError(NO_RACES.format(found=type(races).__name__))
-    names, best, num_epochs = races.strategies, races.best, races.num_epochs
-    looks = list(STRATEGIES)  # the same one in each picture, whoever takes part
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
-    epochs = np.arange(1, num_epochs + 1)
-    early, lows = max(0, num_epochs // 5 - 1), [best]
-    for place, name in enumerate(names):
-        i = looks.index(name)
-        look = {"color": LINES[i % len(LINES)], "ls": DASHES[i % len(DASHES)]}
-        mean, (final, error) = races.mean(name), races.final(name)
-        spread = 2 * races.error(name)
-        left.plot(epochs, mean, **look, lw=1.8, label=name, drawstyle="steps-post")
-        left.fill_between(
-            *(epochs, mean - spread, mean + spread),
-            **{"color": look["color"], "alpha": 0.15, "lw": 0, "step": "post"},
-        )
-        low, high = (end[-1] for end in races.band(name))
-        right.plot([low, high], [place] * 2, color=look["color"], lw=8, alpha=0.25)
-        right.errorbar(
-            *(final, place),
-            xerr=None if math.isnan(error) else 2 * error,
-            **{"color": look["color"], "marker": "o", "ms": 5, "lw": 1.8, "capsize": 3},
-        )
-        lows += [value for value in (mean[early], low) if value == value]
-    # From a fifth of the epochs on: what comes before would press the rest together.
-    bottom = min(lows) - 0.1 * (best - min(lows)) - 0.001
-    left.set_ylim(bottom, best + 0.1 * (best - bottom))
-    left.set_xlim(0, num_epochs)
-    left.set_xlabel("epochs spent", fontsize=9)
-    left.axhline(best, color="black", lw=0.8, ls=":")
-    left.set_title("true score of the best so far", fontsize=10, loc="left")
-    left.legend(fontsize=8, frameon=False, handlelength=3.2, loc="lower right")
-    right.axvline(best, color="black", lw=0.8, ls=":")
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    right.xaxis.set_major_locator(MaxNLocator(4))
-    right.set_title(f"after {num_epochs:,} epochs", fontsize=10, loc="left")
+    _draw_means(left, races)
+    _draw_ends(right, races)
+    left.axhline(races.best, color="black", lw=0.8, ls=":")
+    right.axvline(races.best, color="black", lw=0.8, ls=":")
     for axes in (left, right):
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    ends = ", ".join(f"{name} {races.final(name)[0]:.4f}" for name in names)
-    return Picture(figure, RACES.format(ends=ends, best=best))
+    ends = ", ".join(f"{name} {races.final(name)[0]:.4f}" for name in races.strategies)
+    return Picture(figure, RACES.format(ends=ends, best=races.best))
+
+
+def _draw_means(axes: Axes, races: Races) -> None:
+    epochs = np.arange(1, races.num_epochs + 1)
+    # From a fifth of the epochs on: what comes before would press the rest together.
+    early, lows = max(0, races.num_epochs // 5 - 1), [races.best]
+    for name in races.strategies:
+        colour, dash = LOOKS[name]
+        mean, spread = races.mean(name), 2 * races.error(name)
+        steps = {"color": colour, "label": name, "drawstyle": "steps-post"}
+        axes.plot(epochs, mean, **steps, ls=dash, lw=1.8)
+        band = {"color": colour, "alpha": 0.15, "lw": 0, "step": "post"}
+        axes.fill_between(epochs, mean - spread, mean + spread, **band)
+        lows += [mean[early], races.band(name)[0][-1]]
+    low = np.nanmin(lows)
+    bottom = low - 0.1 * (races.best - low) - 0.001
+    axes.set_ylim(bottom, races.best + 0.1 * (races.best - bottom))
+    axes.set_xlim(0, races.num_epochs)
+    axes.set_xlabel("epochs spent", fontsize=9)
+    axes.set_title("true score of the best so far", fontsize=10, loc="left")
+    axes.legend(fontsize=8, frameon=False, handlelength=3.2, loc="lower right")
+
+
+def _draw_ends(axes: Axes, races: Races) -> None:
+    for place, name in enumerate(races.strategies):
+        colour, _ = LOOKS[name]
+        low, high = (end[-1] for end in races.band(name))
+        axes.plot([low, high], [place] * 2, color=colour, lw=8, alpha=0.25)
+        final, error = races.final(name)
+        error = None if math.isnan(error) else 2 * error
+        dot = {"color": colour, "marker": "o", "ms": 5, "lw": 1.8, "capsize": 3}
+        axes.errorbar(final, place, xerr=error, **dot)
+    axes.set_yticks(range(len(races.strategies)), races.strategies)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_title(f"after {races.num_epochs:,} epochs", fontsize=10, loc="left")

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from helpers.tuning.kept import RECORDED
@@ -23,43 +24,32 @@ def read_races(
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     except (OSError, EOFError, ValueError):
         return {}
-    races = filter(None, (_from_line(line, table, num_epochs) for line in lines))
-    return {(race.strategy, race.seed): race for race in races}
+    known, stamp = {}, _stamp(table, num_epochs)
+    for line in lines:
+        # A line may be damaged, or of another version of the course.
+        with suppress(ValueError, TypeError, LookupError, AttributeError):
+            kept = json.loads(line)
+            if stamp.items() <= kept.items():
+                steps = tuple(
+                    Improvement(spent, seen, table.score(*setting), *setting)
+                    for spent, seen, *setting in kept["steps"]
+                )
+                key = kept["strategy"], kept["seed"]
+                known[key] = Race(*key, kept["trials"], steps, recorded=True)
+    return known
 
 
 def write_races(
     path: Path, races: Iterable[Race], table: RaceTable, num_epochs: int
 ) -> None:
     """Write the races to a file; the same races make the same file."""
-    lines = [_to_line(race, table, num_epochs) for race in races]
+    stamp, lines = _stamp(table, num_epochs), []
+    for race in races:
+        steps = [[*step[:2], *step[3:]] for step in race.steps]  # scores: in the table
+        kept = {"strategy": race.strategy, "seed": race.seed, "trials": race.num_trials}
+        lines.append(json.dumps(stamp | kept | {"steps": steps}))
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
-
-
-def _to_line(race, table, num_epochs):
-    steps = [[*step[:2], *step[3:]] for step in race.steps]  # the table has the scores
-    kept = _stamp(table, num_epochs) | {
-        "strategy": race.strategy,
-        "seed": race.seed,
-        "trials": race.num_trials,
-        "steps": steps,
-    }
-    return json.dumps(kept)
-
-
-def _from_line(line, table, num_epochs):
-    """The Race in a line; None if it is of another table, budget or version."""
-    try:
-        kept = json.loads(line)
-        if _stamp(table, num_epochs).items() <= kept.items():
-            steps = tuple(
-                Improvement(spent, seen, table.score(*setting), *setting)
-                for spent, seen, *setting in kept["steps"]
-            )
-            return Race(kept["strategy"], kept["seed"], kept["trials"], steps, True)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        pass  # a damaged line, or one of another version of the course
-    return None
 
 
 def _stamp(table, num_epochs):

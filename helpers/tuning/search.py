@@ -6,24 +6,22 @@ whether the next one is worth it, so a bad setting costs an epoch or two, not al
 
 import math
 import re
-from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from helpers.data import FashionMNIST, check_data
 from helpers.model import is_count, is_number
-from helpers.training import Config
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.processes import check_executor
 from helpers.tuning.search_panel import open_panel
 from helpers.tuning.search_result import Search
 from helpers.tuning.search_space import Space, check_same_space
-from helpers.tuning.shared_data import Shared, share
+from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.study_file import open_study
-from helpers.tuning.task import Epoch, train_epoch
-from helpers.tuning.trial_runner import TrialRunner
+from helpers.tuning.task import train_epoch
+from helpers.tuning.trial_runner import Train, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 
@@ -60,7 +58,7 @@ def search(
     executor: Executor | None = None,
     *,
     recorded: Path = RECORDED,
-    train: Callable[[Config, Shared, Epoch | None], Epoch] = train_epoch,
+    train: Train = train_epoch,
 ) -> Search:
     """Search the settings that `space` describes; returns a `Search`.
 

@@ -26,14 +26,12 @@ NOT_KEPT = (
     "can write to, or leave the name out."
 )
 UNREADABLE = (
-    "The file {path} can't be read as a search ({text}). It has not been changed; give "
-    "this search another name, or move the file away."
+    "The file {path} can't be read as a search ({text}). Move it away, or give this "
+    "search another name."
 )
-NOT_A_LINE = "a line is not one of Optuna's"
-NOT_A_LAST_LINE = "its last line is not one of Optuna's"
+NOT_A_JOURNAL = "not every line is one of Optuna's"
 OTHER_STUDY = (
-    "The file {path} holds another search, named {found!r}. It has not been changed; "
-    "give this search another name."
+    "The file {path} holds a search named {found!r}. Give this one another name."
 )
 OTHER_DATA = (
     "The search named {name!r} began with other data ({found}, now {now}), so their "
@@ -129,10 +127,9 @@ def _mend(path: Path) -> None:
         return
     try:
         *lines, last = path.read_bytes().split(b"\n")
-        if not all("op_code" in json.loads(line) for line in lines):
-            raise ValueError(NOT_A_LINE)
-        if last and not last.startswith(b'{"op_code"'):
-            raise ValueError(NOT_A_LAST_LINE)
+        whole = all("op_code" in json.loads(line) for line in lines)
+        if not whole or last and not last.startswith(b'{"op_code"'):
+            raise ValueError(NOT_A_JOURNAL)
     except (ValueError, TypeError, IsADirectoryError) as error:
         raise _unreadable(path, error) from None
     if last:

@@ -3,18 +3,20 @@
 import itertools
 import math
 import warnings
+from collections.abc import Callable
 
 import optuna
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
 
-from helpers.plots import BATCH, TRAIN, VAL, Picture
+from helpers.palette import BATCH, DARK_GREY, TRAIN, VAL
+from helpers.plots import Picture
 
-PLATE = {"fc": "white", "ec": "none", "pad": 0.3, "alpha": 0.8}  # behind a number
-SHADES = colormaps["Blues"]
 NO_STUDY = (
     "plot_study needs an optuna.Study of accuracies, such as "
     "optuna.create_study(direction='maximize'); you gave {found}."
@@ -25,62 +27,74 @@ STUDY = (
     "{best:.4f}."
 )
 STUDY_EMPTY = "No trial is complete yet; {pruned:,} were pruned."
-STUDY_PANELS = (
+TITLES = (
     "trials: dark blue is accurate, grey was pruned",
     "accuracy, best so far",
     "importance, epoch 1",
 )
-ACCURACY = "accuracy"
+ACCURACY, TRIAL = "accuracy", "trial"
 NO_TRIALS = "no trial has ended yet"
 FEW_TRIALS = "{count} of the {enough} trials\nthat it needs"
 ALL_ALIKE = "the trials don't differ yet"
+
+SHADES = colormaps["Blues"]
+PLATE = {"fc": "white", "ec": "none", "pad": 0.3, "alpha": 0.8}  # behind a number
 ENOUGH_TRIALS = 10  # so that there is a best tenth, at which PED-ANOVA looks
 SHOWN_BELOW = 0.1  # accuracies further below the best one look alike
 
+Place = Callable[[object], float]  # from a value to its height in [0, 1]
+Ticks = list[tuple[float, str]]  # (height, label)
 
-def plot_study(study):
+
+def plot_study(study: optuna.Study) -> Picture:
     """A study of Optuna's so far: its trials, the best of them, and what mattered.
 
     study: an `optuna.Study` that maximizes an accuracy. Left, a line is a trial and an
-    axis a hyper-parameter; dark lines are accurate, pale grey ones were pruned. Middle,
+    axis a hyperparameter; dark lines are accurate, pale grey ones were pruned. Middle,
     the completed trials and the best so far. Right, the importance of each
-    hyper-parameter for the accuracy after the first epoch, by PED-ANOVA, once ten
+    hyperparameter for the accuracy after the first epoch, by PED-ANOVA, once ten
     trials have one. Raises TypeError for anything else.
     """
-    try:
-        trials = study.get_trials(deepcopy=False)
-        several = len(study.directions) > 1
-        found = "" if not several and study.direction.name == "MAXIMIZE" else MINIMIZES
-    except AttributeError:
-        found = type(study).__name__
-    if found:
-        raise TypeError(NO_STUDY.format(found=found))
-    completed = [trial for trial in trials if trial.state.name == "COMPLETE"]
-    completed = [trial for trial in completed if math.isfinite(trial.value)]
-    pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
-    # Not laid out by "constrained", which takes longer than all the rest.
-    figure = Figure(figsize=(10, 3))
-    grid = {"left": 0.075, "right": 0.985, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
-    parts = figure.subplots(1, 3, width_ratios=(2.4, 1, 0.8), gridspec_kw=grid)
-    for axes in parts:
-        axes.set(xticks=[], yticks=[])
+    if not isinstance(study, optuna.Study):
+        raise TypeError(NO_STUDY.format(found=type(study).__name__))
+    if study.directions != [optuna.study.StudyDirection.MAXIMIZE]:
+        raise TypeError(NO_STUDY.format(found=MINIMIZES))
+    trials = study.get_trials(deepcopy=False)
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    completed = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and math.isfinite(trial.value)
+    ]
     best = max((trial.value for trial in completed), default=math.nan)
     lowest = min((trial.value for trial in completed), default=0)
     # One trial alone needs an axis, too.
     low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)
-    _draw_parallel(parts[0], completed, pruned, low, best)
+    # Not laid out by "constrained", which takes longer than all the rest.
+    figure = Figure(figsize=(10, 3))
+    grid = {"left": 0.075, "right": 0.965, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
+    parts = figure.subplots(1, 3, width_ratios=(2.6, 1, 0.75), gridspec_kw=grid)
+    for axes, title in zip(parts, TITLES):
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set(xticks=[], yticks=[])
+        axes.tick_params(labelsize=8, length=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    _draw_trials(parts[0], completed, pruned, low, best)
     _draw_best(parts[1], completed, low, best)
     _draw_importance(parts[2], [*completed, *pruned])
-    for axes, title in zip(parts, STUDY_PANELS):
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
-    text = STUDY if completed else STUDY_EMPTY
     counts = {"completed": len(completed), "pruned": len(pruned)}
+    text = STUDY if completed else STUDY_EMPTY
     return Picture(figure, text.format(**counts, best=best))
 
 
-def _draw_parallel(axes, completed, pruned, low, best):
-    """One upright axis for each hyper-parameter, and one for the accuracy."""
+def _draw_trials(
+    axes: Axes,
+    completed: list[FrozenTrial],
+    pruned: list[FrozenTrial],
+    low: float,
+    best: float,
+) -> None:
+    """One upright axis for each hyperparameter, and one for the accuracy."""
     distributions = {}
     for trial in (*completed, *pruned):
         for name, distribution in trial.distributions.items():
@@ -112,19 +126,22 @@ def _draw_parallel(axes, completed, pruned, low, best):
     if completed:
         lowest = f"{low:.3f}" if completed[0].value >= low else f"≤ {low:.3f}"
         ticks[ACCURACY] = [(0, lowest), (1, f"{best:.3f}")]
+    _draw_uprights(axes, ticks)
+
+
+def _draw_uprights(axes: Axes, ticks: dict[str, Ticks]) -> None:
     axes.vlines(range(len(ticks)), 0, 1, color="black", lw=0.8)
-    small = {"va": "center", "fontsize": 7}
+    small = {"va": "center", "fontsize": 7, "bbox": PLATE}
     for x, (name, of_axis) in enumerate(ticks.items()):
         for height, label in of_axis:
-            axes.text(x + 0.06, height, label, **small, bbox=PLATE)
-        # Many names stand on two lines in turn, so that they don't meet.
+            axes.text(x + 0.06, height, label, **small)
+        # Many names take turns on two lines, so that they don't touch.
         floor = -0.18 if len(ticks) > 6 and x % 2 else -0.08
         axes.text(x, floor, name, fontsize=8, va="top", ha="center")
     axes.set_xlim(-0.3, len(ticks) - 0.4)
 
 
-def _scale(distributions):
-    """A function from a value to its height in [0, 1], and ticks (height, label)."""
+def _scale(distributions: list) -> tuple[Place, Ticks]:
     latest = distributions[-1]
     if hasattr(latest, "choices"):
         heights = [(i + 0.5) / len(latest.choices) for i in range(len(latest.choices))]
@@ -148,74 +165,58 @@ def _scale(distributions):
     return place, [(place(value), f"{value:g}") for value in (low, *inner, high)]
 
 
-def _draw_best(axes, completed, low, best):
+def _draw_best(
+    axes: Axes, completed: list[FrozenTrial], low: float, best: float
+) -> None:
     if not completed:
         _say(axes, NO_TRIALS)
         return
-    completed = sorted(completed, key=lambda trial: trial.number)
-    numbers = [trial.number + 1 for trial in completed]
-    values = [trial.value for trial in completed]
-    so_far = list(itertools.accumulate(values, max))
-    axes.plot(numbers, values, "o", ms=3, color=BATCH)
+    values = {trial.number + 1: trial.value for trial in completed}
+    numbers = sorted(values)
+    so_far = list(itertools.accumulate((values[number] for number in numbers), max))
+    axes.plot(values.keys(), values.values(), "o", ms=3, color=BATCH)
     axes.plot(numbers, so_far, color=VAL, lw=1.8, drawstyle="steps-post")
     margin = 0.05 * (best - low)
     axes.set(ylim=(low - margin, best + margin), xlim=(0, numbers[-1] + 1))
-    heights = MaxNLocator(4).tick_values(low, best)
-    heights = [height for height in heights if low <= height <= best]
-    axes.hlines(heights, 0, numbers[-1] + 1, color=BATCH, lw=0.5, alpha=0.5)
-    for height in heights:
-        label = f"{height:.3f}"
-        _write(axes, -0.02, height, label, axes.get_yaxis_transform(), ha="right")
-    for number in {1, numbers[-1]}:
-        below = axes.get_xaxis_transform()
-        _write(axes, number, -0.02, f"{number:,}", below, ha="center", va="top")
-    _write(axes, 0.5, -0.1, "trial", axes.transAxes, ha="center", va="top")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter("{x:.3f}")
+    axes.grid(axis="y", color=BATCH, lw=0.5, alpha=0.5)
+    axes.set_xticks(sorted({1, numbers[-1]}))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel(TRIAL, fontsize=8)
 
 
-def _draw_importance(axes, trials):
-    # By the first epoch, which each trial has: those that came to their end are few,
-    # and are good ones all.
+def _draw_importance(axes: Axes, trials: list[FrozenTrial]) -> None:
+    # By the first epoch, which every trial has: few come to their end, and only good
+    # ones.
     first = [(trial, _first_accuracy(trial)) for trial in trials]
     first = [(trial, value) for trial, value in first if math.isfinite(value)]
-    differ = len({value for _, value in first}) > 1
-    if len(first) < ENOUGH_TRIALS or not differ:
-        few = FEW_TRIALS.format(count=len(first), enough=ENOUGH_TRIALS)
-        _say(axes, ALL_ALIKE if len(first) >= ENOUGH_TRIALS else few)
+    if len(first) < ENOUGH_TRIALS:
+        _say(axes, FEW_TRIALS.format(count=len(first), enough=ENOUGH_TRIALS))
+        return
+    if len({value for _, value in first}) == 1:
+        _say(axes, ALL_ALIKE)
         return
     study = optuna.create_study(direction="maximize")
     for trial, value in first:
-        study.add_trial(
-            optuna.create_trial(
-                params=trial.params, distributions=trial.distributions, value=value
-            )
-        )
-    with warnings.catch_warnings():  # of a hyper-parameter that few trials have
+        fields = {"params": trial.params, "distributions": trial.distributions}
+        study.add_trial(optuna.create_trial(**fields, value=value))
+    with warnings.catch_warnings():  # about a hyperparameter that few trials have
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     names = sorted(shares, key=shares.get)
-    axes.barh(range(len(names)), [shares[name] for name in names], color=TRAIN)
-    axes.set(xlim=(0, 1), ylim=(-0.6, len(names) - 0.4))
-    for place, name in enumerate(names):
-        share, names_at = shares[name], axes.get_yaxis_transform()
-        _write(axes, -0.03, place, name, names_at, ha="right")
-        _write(axes, share + 0.03, place, f"{share:.0%}", axes.transData)
+    bars = axes.barh(names, [shares[name] for name in names], color=TRAIN)
+    axes.bar_label(bars, [f"{shares[name]:.0%}" for name in names], padding=3, size=8)
+    axes.set(xlim=(0, 1), yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
 
 
-def _first_accuracy(trial):
+def _first_accuracy(trial: FrozenTrial) -> float:
     """After its first epoch; at its end where it has reported none before."""
     if trial.intermediate_values:
         return trial.intermediate_values[min(trial.intermediate_values)]
     return math.nan if trial.value is None else trial.value
 
 
-def _write(axes, x, y, words, transform, ha="left", va="center"):
-    # Ticks of matplotlib's own would take twice the time of all the rest.
-    axes.text(x, y, words, transform=transform, ha=ha, va=va, fontsize=8)
-
-
-def _say(axes, words):
-    axes.text(
-        *(0.5, 0.5, words),
-        **{"transform": axes.transAxes, "ha": "center", "va": "center"},
-        **{"fontsize": 8, "color": "#717581"},
-    )
+def _say(axes: Axes, words: str) -> None:
+    centre = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, words, **centre, fontsize=8, color=DARK_GREY)

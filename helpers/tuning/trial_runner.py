@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import TrialState
@@ -25,14 +25,14 @@ from helpers.tuning.task import Epoch
 
 ATTEMPTS = 3  # how often an epoch is started whose process has died
 
-LOST = (
-    "the process that trained it died {attempts} times, possibly because it ran out of "
-    "memory"
-)
+LOST = "the process that trained it died {attempts} times, possibly out of memory"
 DIED = (
-    "A worker of your executor died ({text}). The trials that have ended are kept; "
-    "make a new executor and run the search again."
+    "A worker of your executor died ({text}). What is done is kept; make a new "
+    "executor and run the search again."
 )
+
+# Trains the next epoch of a run, in any process, as `train_epoch` does.
+Train = Callable[[Config, Shared, Epoch | None], Epoch]
 
 
 @dataclass
@@ -43,30 +43,24 @@ class _Running:
     deaths: int = 0  # of its process, since its last epoch
 
 
+@dataclass
 class TrialRunner:
     """Runs trials, as many at a time as there are workers.
 
-    epochs: how many were trained. began: when, by `time.monotonic()`.
+    The first fields are as in `search`. epochs: how many it has trained. began: when,
+    by `time.monotonic()`.
     """
 
+    study: optuna.Study
+    space: Space
+    shared: Shared
+    num_trials: int
+    minutes: float | None
+    executor: Executor | None
+    train: Train
     epochs: int = 0
-    began: float
-
-    def __init__(
-        self,
-        study: optuna.Study,
-        space: Space,
-        shared: Shared,
-        num_trials: int,
-        minutes: float | None,
-        executor: Executor | None,
-        train: Callable[[Config, Shared, Epoch | None], Epoch],
-    ) -> None:
-        self.began = time.monotonic()
-        self._ends = self.began + (60 * minutes if minutes else math.inf)
-        self._study, self._space, self._shared = study, space, shared
-        self._num_trials, self._executor, self._train = num_trials, executor, train
-        self._running: dict[int, _Running] = {}  # trial number -> the trial
+    began: float = field(default_factory=time.monotonic)
+    _running: dict[int, _Running] = field(default_factory=dict)  # by trial number
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
         """Yields after each trial that has ended.
@@ -74,33 +68,33 @@ class TrialRunner:
         Raises RuntimeError where a worker of the executor that was given dies.
         """
         try:
-            if self._executor:
-                yield from self._run_in(self._executor, stop)
+            if self.executor:
+                yield from self._run_in(self.executor, stop)
             else:
-                while self._wants_another() or self._has_more_to_train():
+                while self._wants_another() or self._running and self._in_time():
                     with suppress(BrokenExecutor), Processes() as executor:
                         yield from self._run_in(executor, stop)
         except BrokenExecutor as error:
             raise RuntimeError(DIED.format(text=one_line(error))) from None
         finally:
             for running in self._running.values():
-                put_back(self._study, running.trial)
-            earlier = self._study.user_attrs.get("seconds", 0)
+                put_back(self.study, running.trial)
+            earlier = self.study.user_attrs.get("seconds", 0)
             spent = earlier + time.monotonic() - self.began
-            self._study.set_user_attr("seconds", round(spent, 3))
+            self.study.set_user_attr("seconds", round(spent, 3))
+
+    def _in_time(self) -> bool:
+        return not self.minutes or time.monotonic() < self.began + 60 * self.minutes
 
     def _wants_another(self) -> bool:
-        begun = len(ended(self._study)) + len(self._running)
-        return begun < self._num_trials and time.monotonic() < self._ends
-
-    def _has_more_to_train(self) -> bool:
-        return bool(self._running) and time.monotonic() < self._ends
+        begun = len(ended(self.study)) + len(self._running)
+        return begun < self.num_trials and self._in_time()
 
     def _run_in(self, executor: Executor, stop: DeferredStop) -> Iterator[None]:
         futures: dict[Future, _Running] = {}
 
         def start(running: _Running) -> None:
-            task = self._train, running.config, self._shared, running.last
+            task = self.train, running.config, self.shared, running.last
             futures[submit(executor, *task)] = running
 
         try:
@@ -116,7 +110,7 @@ class TrialRunner:
                     running = futures.pop(future)
                     if self._ends_with(running, _epoch(future)):
                         yield
-                    elif self._has_more_to_train():
+                    elif self._in_time():
                         start(running)
         except BrokenExecutor:
             self._count_deaths()
@@ -126,11 +120,11 @@ class TrialRunner:
                 future.cancel()
 
     def _begin(self) -> _Running:
-        trial = self._study.ask()
+        trial = self.study.ask()
         try:
-            config = config_of(self._space, trial)
+            config = config_of(self.space, trial)
         except (ValueError, TypeError):
-            self._study.tell(trial, state=TrialState.FAIL)
+            self.study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("config", str(config))
         self._running[trial.number] = running = _Running(trial, config)
@@ -153,12 +147,12 @@ class TrialRunner:
             self._end(trial, TrialState.PRUNED)
         return trial.number not in self._running
 
-    def _end(self, trial: optuna.Trial, state: TrialState, value: float | None = None):
-        self._study.tell(trial, value, state)
+    def _end(self, trial, state: TrialState, value: float | None = None) -> None:
+        self.study.tell(trial, value, state)
         del self._running[trial.number]
 
     def _count_deaths(self) -> None:
-        """Count it for each trial that was running, and give up on frequent ones."""
+        """A process died: give up on a trial with which this happens often."""
         for running in list(self._running.values()):
             running.deaths += 1
             if running.deaths == ATTEMPTS:

@@ -2,7 +2,6 @@
 
 import gzip
 import multiprocessing
-import os
 import re
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import filelock
 import optuna
 import psutil
 import pytest
+from deadly import always_dies, dies_once
 from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, search, train
@@ -148,7 +148,7 @@ def test_what_a_kernel_that_died_had_begun_is_tried_again(data, home, threads):
 
 
 def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path):
-    dies = partial(_dies_once, tmp_path / "died")
+    dies = partial(dies_once, tmp_path / "died")
     found = search(space, data, num_trials=3, train=dies)
     assert (tmp_path / "died").exists()
     assert len(found.trials(TrialState.COMPLETE, TrialState.PRUNED)) == 3
@@ -156,27 +156,16 @@ def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path):
     assert last.full_val_accuracy == pytest.approx(found.accuracy)
 
 
-def _dies_once(died, config, shared, last):
-    if last is not None and not died.exists():
-        died.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return train_epoch(config, shared, last)
-
-
 def test_a_setting_that_always_kills_its_process_is_given_up(data):
-    found = search(space, data, num_trials=1, train=_always_dies)
+    found = search(space, data, num_trials=1, train=always_dies)
     assert found.best is None and "1 failed" in str(found)
     assert "trial 0: the process that trained it died" in str(found)
     assert "died 3 times" in found.trials()[0].user_attrs["reason"]
 
 
-def _always_dies(config, shared, last):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_an_executor_whose_worker_has_died_is_named(data):
     with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
-        search(space, data, 1, name="mine", executor=own, train=_always_dies)
+        search(space, data, 1, name="mine", executor=own, train=always_dies)
     assert "A worker of your executor died" in str(raised.value)
 
 

@@ -97,8 +97,8 @@ def test_a_study_says_its_best_so_far_and_what_mattered():
     )
     assert list(best.lines[1].get_xdata()[[0, 19, 20]]) == [1, 20, 26]
     shares = {
-        name: bar.get_width()
-        for name, bar in zip(words(importance)[::2], importance.patches)
+        name.get_text(): bar.get_width()
+        for name, bar in zip(importance.get_yticklabels(), importance.patches)
     }
     assert {*shares} == {"lr", "num_layers", "num_epochs", "momentum"}
     assert max(shares, key=shares.get) == "lr" and shares["num_epochs"] == 0
