@@ -583,16 +583,16 @@ def _positions(returned: Any) -> Tensor:
     elif isinstance(returned, np.ndarray) and returned.dtype.kind in "iuf":
         found = torch.from_numpy(returned)
     shape = found.shape if isinstance(found, Tensor) else None
-    mistakes = {
-        (50,): "I got 50 numbers, one for each picture: they say what each picture is "
-        "taken for. The task asks for one picture for each of the ten kinds.",
-        (
-            10,
-            20,
-        ): "I got ten rows of pixels, perhaps the pictures themselves, not their "
+    expect(
+        shape != (50,),
+        "I got 50 numbers, one for each picture: they say what each picture is taken "
+        "for. The task asks for one picture for each of the ten kinds.",
+    )
+    expect(
+        shape != (10, 20),
+        "I got ten rows of pixels, perhaps the pictures themselves, not their "
         "positions.",
-    }
-    rule_out(shape, mistakes)
+    )
     expect(
         shape is None or not found.is_floating_point(),
         "I got decimal numbers, perhaps the probabilities, not the positions of the "

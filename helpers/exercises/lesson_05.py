@@ -93,7 +93,7 @@ def _numbers(found: Any) -> list:
     for value in found:
         other = f"I need a list of numbers; yours holds {describe(value)}."
         expect(number(value) is not None, other)
-    return [number(value) for value in found]
+    return [float(number(value)) for value in found]
 
 
 def _shown(numbers: list) -> str:
@@ -472,21 +472,15 @@ SETTINGS = {
     (8, 1): (0.70, 0.71),
 }
 NOT_THE_CHEAPEST = {
-    (
-        512,
-        2,
-    ): "you returned the best of all; others are within the margin, and cheaper.",
+    (512, 2): "you returned the best of all; others within the margin are cheaper.",
     (8, 1): "you returned the cheapest of all, which is right only 0.705 of the time; "
     "the best reaches 0.900.",
     (64, 3): "you returned a setting with one lucky seed, 0.899. Its mean is 0.850, "
     "and means decide.",
     (128, 2): "you returned a setting with 0.884, and the best has 0.900. The margin "
     "of 0.01 is subtracted from the best: anything from 0.890 up is good enough.",
-    (
-        256,
-        2,
-    ): "you returned (256, 2), 0.896 with 260,000 parameters. Another one within "
-    "the margin has fewer parameters, although its layer has more units.",
+    (256, 2): "you returned (256, 2), 0.896 with 260,000 parameters. Another setting "
+    "within the margin has fewer parameters, although its layer has more units.",
     (280, 2): "you returned (280, 2), 0.893 with 250,000 parameters. (300, 1) has "
     "fewer, and its mean, 0.8905, is less than 0.01 below the best mean, 0.900. (One "
     "percent of 0.900 would be less than 0.01.)",

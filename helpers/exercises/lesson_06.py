@@ -427,15 +427,16 @@ def check_halving_cost(answer: Callable) -> None:
 def _explain_cost(found: float, settings: int, epochs: int) -> None:
     said = f"for {settings} settings and {epochs} epochs you said {found:g}."
     rounds = _rounds(settings, epochs)
+    rounded_up = _rounds(settings, epochs, half=lambda n: (n + 1) // 2)
+    in_halves = _rounds(settings, epochs, half=lambda n: n / 2)
     # Where two mistakes give one cost, the later line is told.
     mistakes = {
         sum(_rounds(settings, epochs, beyond=True)): f"{said} The last round went "
         f"beyond {epochs} epochs.",
-        sum(
-            _rounds(settings, epochs, half=lambda n: (n + 1) // 2)
-        ): f"{said} Of an odd number of settings the larger half went on.",
-        sum(_rounds(settings, epochs, half=lambda n: n / 2)): f"{said} That counts "
-        "halves of settings, such as 2.5; a setting goes on or it does not.",
+        sum(rounded_up): f"{said} Of an odd number of settings the larger half went "
+        "on.",
+        sum(in_halves): f"{said} That counts halves of settings, such as 2.5; a "
+        "setting goes on or it does not.",
         sum(_survivors(settings, epochs)): f"{said} That is one epoch for each setting "
         "in each round, but later rounds are longer.",
         sum(rounds[1:]): f"{said} The first epoch, which all settings train, is "

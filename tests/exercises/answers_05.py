@@ -479,7 +479,7 @@ def counts_from_the_setting(groups, margin):
     return chosen
 
 
-@wrong("5.5", "the best of all; others are within the margin")
+@wrong("5.5", "the best of all; others within the margin")
 def the_best(groups, margin):
     return max(groups, key=lambda key: groups[key].mean)
 
