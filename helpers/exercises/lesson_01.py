@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from helpers.data import Split, load_fashion_mnist
 from helpers.exercises.comparing import rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
-from helpers.instruments.layers import measure_layers
+from helpers.instruments.measure_layers import measure_layers
 from helpers.model import MLP
 from helpers.training import evaluate
 

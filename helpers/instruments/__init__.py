@@ -1,1 +1,13 @@
-"""What looks into a model: its layers, its shapes, its parameters, its faults."""
+"""What looks into a model: its layers, its shapes, its parameters, its faults.
+
+layer_values, layer_verdicts, layer_drawing: the activations and gradients of a layer
+    summed up, what they mean for training, and a picture of them
+measure_layers: those of every layer of a network
+layer_plots: several networks or tensors in one picture
+init_lab: live, how the first weights change them
+trace_shapes: every operation of a function with its shapes; why shapes don't fit
+shapes_lab: live, the shapes of two layers and five mistakes
+registration: which tensors of a module are parameters, and why others aren't
+registration_lab: live, that view of a module
+doctor: examines a training for known mistakes
+"""

@@ -1,32 +1,27 @@
-"""The init lab: drag how the weights begin, and see every layer at once."""
+"""The init lab: change how the weights start, and see every layer at once."""
 
 from dataclasses import replace
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 
 from helpers.controls import button, control, grid
-from helpers.data import check_data
+from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
-from helpers.instruments.layers import (
-    BINS,
-    COLOURS,
-    DEAD,
-    FIRST_LOSS,
-    HIGH,
-    LOW,
-    TICK,
-    measure_layers,
-    place,
-)
+from helpers.instruments.layer_drawing import COLOURS, HIGH, LOW, TICK, place
+from helpers.instruments.layer_values import BINS, Values
+from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
 from helpers.live import Lab
+from helpers.plots import Picture
+from helpers.tables import Html, Row, as_html, one_line, page
 from helpers.training import Config, Run, no_such_field
 
 BATCH = 256  # pictures
-SHAPE_WIDTH, BAR_WIDTH, HEIGHT = 96, 128, 22  # pixels
+HISTOGRAM_WIDTH, BAR_WIDTH, HEIGHT = 96, 128, 22  # pixels
 
 CONTROLS = {
-    "init": "How the weights begin.",
+    "init": "How the weights start.",
     "sigma": "Spread of the first weights (normal), or their value (constant).",
     "num_layers": "Number of hidden layers.",
     "num_hiddens": "Units in each hidden layer.",
@@ -55,33 +50,23 @@ SHOWN = "Init lab at {config}. {status} The first loss is {loss:.2f}."
 HOW_TO = "In JupyterLab, run this cell, then move a slider."
 FAILED = "This network could not be measured. {kind}: {text}"
 
+# Cells of fixed widths, so that nothing jumps while a slider moves.
 STYLE = """<style>
-.w1layers {overflow-x: auto; width: 0; min-width: 100%;
-  color: var(--jp-ui-font-color1, #222);
-  font-size: 13px; line-height: 1.4}
-.w1layers table {border-collapse: collapse; table-layout: fixed; width: 806px;
-  margin: 6px 0; font-variant-numeric: tabular-nums}
-.w1layers th, .w1layers td {padding: 0 4px; text-align: right; height: 22px;
-  white-space: nowrap; font-weight: normal}
-.w1layers thead th {text-align: left; vertical-align: bottom; font-weight: 600}
-.w1layers thead th.right {text-align: right}
-.w1layers svg {display: block; overflow: visible}
-.w1layers line {stroke: var(--jp-border-color2, #ccc)}
-.w1layers text {fill: var(--jp-ui-font-color2, #666); font-size: 9px;
-  text-anchor: middle}
-.w1layers p {margin: 2px 0; max-width: min(806px, 100%)}
-.w1layers .status {min-height: 2.8em; font-size: 14px; font-weight: 600}
-.w1layers .note {color: var(--jp-ui-font-color2, #666); font-size: 12px}
+.layers {overflow-x: auto; width: 0; min-width: 100%; font-size: 13px; line-height: 1.4}
+.course .layers th, .course .layers td {padding: 0 4px !important; height: 22px}
+.course .layers td:nth-child(6) {padding-left: 20px !important; min-width: 2.5em}
+.layers .number {display: inline-block; width: 5.5em; text-align: right}
+.layers svg {display: block; overflow: visible}
+.layers line {stroke: var(--jp-border-color2, #ccc)}
+.layers text {fill: var(--jp-ui-font-color2, #666); font-size: 9px; text-anchor: middle}
+.layers .status {min-height: 2.8em; font-size: 14px; font-weight: 600}
+.layers .note {color: var(--jp-ui-font-color2, #666); font-size: 12px}
 </style>"""
-PAGE = """{style}<div class="w1layers"><p class="status" role="status">{status}</p>
-<p>{loss}</p><table><colgroup><col style="width:52px"><col style="width:104px">
-<col style="width:136px"><col style="width:70px"><col style="width:88px">
-<col style="width:46px"><col style="width:104px"><col style="width:136px">
-<col style="width:70px"></colgroup><thead><tr><th>{layer}</th><th>{activations}</th>
-<th>{axis}</th><th class="right">{spread}</th><th class="right">{dead}</th><th></th>
-<th>{gradients}</th><th>{axis}</th><th class="right">{spread}</th></tr></thead>
-<tbody>{rows}</tbody></table><p class="note">{legend}</p></div>"""
-SENTENCE = '{style}<div class="w1layers"><p class="status">{text}</p></div>'
+SHOWN_PAGE = (
+    '<div class="layers"><p class="status" role="status">{status}</p><p>{loss}</p>'
+    '{table}<p class="note">{legend}</p></div>'
+)
+FAILED_PAGE = '<div class="layers"><p class="status" role="status">{text}</p></div>'
 SVG = '<svg aria-hidden="true" width="{width}" height="{height}">{inside}</svg>'
 TICKS = {
     power: BAR_WIDTH * (power - LOW) / (HIGH - LOW)
@@ -92,22 +77,23 @@ LABELS = "".join(
     f'<text x="{x:g}" y="10">{f"1e{power}" if power else 1}</text>'
     for power, x in TICKS.items()
 )
-AXIS = SVG.format(width=BAR_WIDTH, height=14, inside=LABELS)
+AXIS = Html(SVG.format(width=BAR_WIDTH, height=14, inside=LABELS))
 
 
-def init_lab(data, **defaults):
+def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
     """A live view of what the first weights do to each layer, before any training.
 
     data: what `load_fashion_mnist` returns. defaults: the first setting, as fields
-    of `Config`; those without a control here, such as lr, hold for the button that
-    trains the network. Each layer's activations, the gradients of its weights, its
-    dead units and the first loss come from one pass forward and one back over 256
-    training pictures.
+    of `Config`; those without a control here, such as lr, apply when the button trains
+    the network. Each layer's activations, the gradients of its weights, its dead units
+    and the first loss come from one forward and one backward pass over 256 training
+    pictures.
 
     Returns a widget. `layers` is what it shows, a `Layers`; `update(sigma=0.1)` shows
-    another setting at once; `wait()` returns when it shows what the controls say;
-    `training` is the lab that the button has opened, or None; `close()` removes it.
-    Raises TypeError or ValueError with one sentence for what it can't use.
+    another setting at once; `wait()` returns when it shows what the controls say, and
+    raises what went wrong; `training` is the lab that the button has opened, or None;
+    `close()` removes it. Raises TypeError or ValueError with one sentence for what it
+    can't use.
     """
     check_data(data, "init_lab(data)")
     _check_fields(defaults)
@@ -117,7 +103,11 @@ def init_lab(data, **defaults):
 class InitLab(Instrument):
     """The widget that `init_lab` returns."""
 
-    def __init__(self, data, config):
+    layers: Layers
+    config: Config
+    training: Lab | None
+
+    def __init__(self, data: FashionMNIST, config: Config) -> None:
         self.config = config
         self.training = None
         self._data = data
@@ -136,38 +126,38 @@ class InitLab(Instrument):
         for one in self._controls:
             one.observe(self._on_control, "value")
 
-    def update(self, **changes):
+    def update(self, **changes: Any) -> None:
         """Measure and show the setting with these changes, on this thread.
 
         changes: fields of `Config`. Raises ValueError with one sentence.
         """
         _check_fields(changes)
         config = replace(self.config, **changes)
-        run = Run(config, self._data)  # not begun: the network that TRAIN would train
+        run = Run(config, self._data)  # not started: the network that TRAIN would train
         train = run.data.train
         self.layers = measure_layers(
             run.net, train.images[:BATCH], train.labels[:BATCH]
         )
         self.config = config
+        self.error = None
         self._report.value = _page(self.layers, config)
 
-    def _shown(self):
+    def _shown(self) -> str:
         return SHOWN.format(
             config=self.config, status=self.layers.status, loss=self.layers.loss
         )
 
-    def _text(self):
+    def _text(self) -> str:
         return f"{self._shown()} {HOW_TO}"
 
-    def _picture(self):
+    def _picture(self) -> Picture:
         return self.layers.picture(self._shown())
 
-    def _on_control(self, change):
+    def _on_control(self, _) -> None:
         self._submit({one.description: one.value for one in self._controls})
 
-    # On the worker's thread.
-
-    def _work(self, commands):
+    def _work(self, commands: list) -> None:
+        """Measure the newest setting and maybe train it; on the worker's thread."""
         try:
             changes = [command for command in commands if command != TRAIN]
             if changes:
@@ -175,12 +165,13 @@ class InitLab(Instrument):
             if TRAIN in commands:
                 self._train()
         except Exception as error:  # anything, from the learner's own init
-            text = " ".join(str(error).split())
+            self.error = error
+            text = one_line(error)
             if not isinstance(error, ValueError):
                 text = FAILED.format(kind=type(error).__name__, text=text)
-            self._report.value = SENTENCE.format(style=STYLE, text=escape(text))
+            self._report.value = page(STYLE, FAILED_PAGE.format(text=escape(text)))
 
-    def _train(self):
+    def _train(self) -> None:
         if self.training:
             self.training.close()
         self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
@@ -188,51 +179,53 @@ class InitLab(Instrument):
         self.training.start()
 
 
-def _check_fields(names):
+def _check_fields(names: dict[str, Any]) -> None:
     for name in names:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
 
 
-def _page(layers, config):
-    rows = []
-    for number, layer in enumerate(layers.layers, start=1):
-        cells = [
-            *_cells(layer.activations, COLOURS["activations"]),
-            "" if layer.dead is None else f"{layer.dead:.0%}",
-            f"W{number}",
-            *_cells(layer.gradients, COLOURS["gradients"]),
-        ]
-        cells = "".join(f"<td>{cell}</td>" for cell in cells)
-        rows.append(f'<tr><th scope="row">{layer.name}</th>{cells}</tr>')
+def _page(layers: Layers, config: Config) -> str:
+    spread, dead = _number(SPREAD), _number(DEAD[layers.activation])
+    header = (LAYER, ACTIVATIONS, AXIS, spread, dead, "", GRADIENTS, AXIS, spread)
+    rows = [
+        Row(
+            [
+                layer.name,
+                *_cells(layer.activations, COLOURS["activations"]),
+                _number("" if layer.dead is None else f"{layer.dead:.0%}"),
+                f"W{number}",
+                *_cells(layer.gradients, COLOURS["gradients"]),
+            ]
+        )
+        for number, layer in enumerate(layers.layers, start=1)
+    ]
     legend = [LEGEND.format(count=BATCH), DEAD_LEGEND[layers.activation]]
     if config.init not in ("normal", "constant") and not callable(config.init):
         legend.append(NO_SIGMA.format(init=config.init))
-    return PAGE.format(
-        style=STYLE,
+    shown = SHOWN_PAGE.format(
         status=layers.status,
         loss=FIRST_LOSS.format(loss=layers.loss),
-        axis=AXIS,
-        layer=LAYER,
-        activations=ACTIVATIONS,
-        gradients=GRADIENTS,
-        spread=SPREAD,
-        dead=DEAD[layers.activation],
-        rows="".join(rows),
+        table=as_html(header, rows),
         legend=" ".join(legend),
     )
+    return page(STYLE, shown)
 
 
-def _cells(values, colour):
+def _cells(values: Values, colour: str) -> tuple[Html, Html, Html]:
     """The histogram, the bar and the spread as HTML."""
-    step, floor = SHAPE_WIDTH / BINS, HEIGHT - 2
-    path = "".join(f"V{floor - 17 * high:.1f}h{step:g}" for high in values.shape)
+    step, floor = HISTOGRAM_WIDTH / BINS, HEIGHT - 2
+    path = "".join(f"V{floor - 17 * high:.1f}h{step:g}" for high in values.heights)
     shape = f'<path fill="{colour}" d="M0 {floor}{path}V{floor}z"/>'
-    shape += f'<line x1="0" x2="{SHAPE_WIDTH}" y1="{floor}" y2="{floor}"/>'
+    shape += f'<line x1="0" x2="{HISTOGRAM_WIDTH}" y1="{floor}" y2="{floor}"/>'
     length = BAR_WIDTH * place(values.spread)
     bar = f'<rect y="6" width="{length:.1f}" height="11" fill="{colour}"/>'
     return (
-        SVG.format(width=SHAPE_WIDTH, height=HEIGHT, inside=shape),
-        SVG.format(width=BAR_WIDTH, height=HEIGHT, inside=GRID + bar),
-        f"{values.spread:.2g}",
+        Html(SVG.format(width=HISTOGRAM_WIDTH, height=HEIGHT, inside=shape)),
+        Html(SVG.format(width=BAR_WIDTH, height=HEIGHT, inside=GRID + bar)),
+        _number(f"{values.spread:.2g}"),
     )
+
+
+def _number(text: str) -> Html:
+    return Html(f'<span class="number">{text}</span>')

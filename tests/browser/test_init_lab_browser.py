@@ -3,7 +3,7 @@
 import pytest
 
 SHOWN = "init_lab(data, num_layers=5, num_hiddens=64)"
-STATUS = ".w1layers .status"
+STATUS = ".layers .status"
 
 
 @pytest.fixture
@@ -37,22 +37,22 @@ def test_sliders_and_menus_are_followed(shown):
     choose(shown, "init", "kaiming")
     until_status(shown, "The signal gets through")
     choose(shown, "init", "zeros")
-    until_status(shown, "Every weight has the gradient 0")
+    until_status(shown, "Every weight has a gradient of 0")
     choose(shown, "init", "normal")
     until_status(shown, "The signal dies out")
     for _ in range(6):
         press(shown, 0, "ArrowRight")
     until_status(shown, "The signal is too large")
     press(shown, 1, "ArrowLeft")
-    rows = "document.querySelectorAll('.w1layers tbody tr')"
-    shown.wait_for_function(f"{rows}.length == 5")
+    rows = "document.querySelectorAll('.layers tr')"
+    shown.wait_for_function(f"{rows}.length == 6")  # a header, 4 layers, the scores
 
 
 def test_nothing_jumps_while_a_slider_is_dragged(shown):
     def places():
         return shown.evaluate(
             """() => [...document.querySelectorAll(
-                    '.w1layers th, .w1layers td, .w1layers .status')]
+                    '.layers th, .layers td, .layers .status')]
                 .map((cell) => cell.getBoundingClientRect())
                 .map(({x, width, height}) => [x, width, height])"""
         )
@@ -87,6 +87,6 @@ def test_running_the_cell_again_leaves_one_lab(open_notebook):
     page.wait_for_selector(".w1lab")
     notebook.run(1)
     until_status(page, "The signal dies out")
-    assert page.locator(".w1layers").count() == 1
+    assert page.locator(".layers").count() == 1
     assert page.locator(".w1lab").count() == 0
     assert notebook.errors == []

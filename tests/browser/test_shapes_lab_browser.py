@@ -9,7 +9,7 @@ NET = (
     "body = torch.nn.Sequential(*[torch.nn.Linear(9, 9) for _ in range(40)])\n"
     "trace_shapes(torch.nn.Sequential(body, torch.nn.Linear(9, 2)), torch.rand(2, 9))"
 )
-DRAWN = ".course"
+DRAWN = ".shapes"
 
 
 @pytest.fixture

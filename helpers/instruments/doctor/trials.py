@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from helpers.instruments.doctor.findings import finding
 from helpers.instruments.doctor.training import LONG, TRIAL, measure
-from helpers.instruments.layers import NO_START, SLOW_START
+from helpers.instruments.layer_verdicts import NO_START, SLOW_START
 
 ENOUGH = 512  # steps after which a net that is at chance does not learn
 

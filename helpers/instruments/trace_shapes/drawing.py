@@ -27,22 +27,26 @@ SUMMARY = "{numbers} {path} {label}: {inputs} → {outputs}"
 STOPS = "✗ stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
 STYLE = Template("""<style>
-.course .tensor {display: inline-flex; flex-direction: column; align-items: center;
+.course .shapes caption {text-align: left; font-weight: 600; white-space: nowrap;
+  padding: 4px 8px}
+.course .shapes th, .course .shapes td {padding: 3px 8px !important;
+  border-bottom: 1px solid var(--jp-border-color2, #ddd)}
+.shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
   vertical-align: bottom; gap: 3px; line-height: 18px}
-.course .tensor i {display: block; box-sizing: border-box;
+.shapes .tensor i {display: block; box-sizing: border-box;
   border: 1.5px solid $computed; background: ${computed}40}
-.course .kept i {border: 1.5px dashed $kept; background: ${kept_inside}40}
-.course .deep i {box-shadow: 3px -3px 0 -1px ${computed}80}
-.course .failed i {border: 2.5px solid $failed}
-.course .stop {color: var(--jp-error-color1, $failed)}
-.course summary {cursor: pointer}
+.shapes .kept i {border: 1.5px dashed $kept; background: ${kept_inside}40}
+.shapes .deep i {box-shadow: 3px -3px 0 -1px ${computed}80}
+.shapes .failed i {border: 2.5px solid $failed}
+.shapes .stop {color: var(--jp-error-color1, $failed)}
+.shapes summary {cursor: pointer}
 </style>""").substitute(computed=COMPUTED, kept=KEPT, kept_inside=YELLOW, failed=FAILED)
 
 
 def draw(title: str, rows: Sequence[Part], notes: Iterable[str]) -> str:
     """The trace as HTML. Folded parts open by a click, also without a kernel."""
-    said = (f"<p>{escape(note)}</p>" for note in notes if note)
-    return page(STYLE, _table(rows, title), *said)
+    said = "".join(f"<p>{escape(note)}</p>" for note in notes if note)
+    return page(STYLE, f'<div class="shapes">{_table(rows, title)}{said}</div>')
 
 
 def _table(rows: Sequence[Part], title: str = "") -> str:
