@@ -7,7 +7,7 @@ layer_plots: several networks or tensors in one picture
 init_lab: live, how the first weights change them
 trace_shapes: every operation of a function with its shapes; why shapes don't fit
 shapes_lab: live, the shapes of two layers and five mistakes
-registration: which tensors of a module are parameters, and why others aren't
-registration_lab: live, that view of a module
-doctor: examines a training for known mistakes
+registration: what becomes of every tensor that a module reaches
+registration_lab: live, ways to store a weight, and what a training step changes
+doctor: why a model does not learn
 """
