@@ -1,1 +1,1 @@
-"""What the course asks of a learner: predictions, and exercises that check themselves."""
+"""What the course asks of a learner: predictions, and self-checking exercises."""

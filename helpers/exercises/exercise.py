@@ -19,8 +19,6 @@ import torch
 
 from helpers import exercises
 
-DIFFICULTIES = ("easy", "medium", "hard")
-
 NO_RETURN = "your {name} returned None; does it end in a return?"
 OTHER_TYPE = "your {name} returned {found}, but the exercise asks for {wanted}."
 NOT_FINITE = "your {name} returned NaN or infinite values."
@@ -40,8 +38,6 @@ class Exercise:
 
     id: str
     reference: Callable
-    minutes: int
-    difficulty: str
     hints: tuple[str, ...]
     notice: str
     checker: Checker
@@ -60,24 +56,17 @@ _exercises: dict[str, Exercise] = {}  # by id, filled by the modules lesson_*
 
 
 def exercise(
-    id: str,
-    reference: Callable,
-    minutes: int,
-    difficulty: str,
-    hints: tuple[str, ...],
-    notice: str,
+    id: str, reference: Callable, hints: tuple[str, ...], notice: str
 ) -> Callable[[Checker], Checker]:
     """Decorates the function that checks answers to an exercise.
 
     The function takes the answer, and returns, or raises NotYet (by `expect` and
     `ask`). notice: what a right answer shows, a sentence.
     """
-    assert difficulty in DIFFICULTIES and 2 <= len(hints) <= 3, id
+    assert 2 <= len(hints) <= 3, id
 
     def register(checker: Checker) -> Checker:
-        _exercises[id] = Exercise(
-            id, reference, minutes, difficulty, hints, notice, checker
-        )
+        _exercises[id] = Exercise(id, reference, hints, notice, checker)
         return checker
 
     return register

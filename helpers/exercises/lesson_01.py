@@ -98,8 +98,6 @@ def first_layer(num_inputs, num_hiddens):
 @exercise(
     "1.1",
     first_layer,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "W1 is the line of this course: a row for each input, a column for each unit.",
         "Each hidden unit has one bias, and biases don't have to be random.",
@@ -176,8 +174,6 @@ def kaiming(num_inputs, num_outputs):
 @exercise(
     "1.2",
     kaiming,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "Start from torch.randn, whose spread is 1. What do you multiply it by?",
         "Read the formula once more: is 2 divided by n the spread, or the spread "
@@ -240,8 +236,6 @@ def nearly_constant(num_inputs, num_outputs):
 @exercise(
     "1.3",
     nearly_constant,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "Units are equal when their columns are. How many numbers of a column have to "
         "change to make it different from the others?",
@@ -294,8 +288,6 @@ def gain(activation):
 @exercise(
     "1.4",
     gain,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "For relu the mean square falls to a half, and the root of 2 makes up for it. "
         "For another activation, measure what it falls to.",
@@ -391,8 +383,6 @@ def without_luck(num_inputs, num_outputs):
 @exercise(
     "1.5",
     without_luck,
-    minutes=15,
-    difficulty="hard",
     hints=(
         "The lesson asked three things of initial weights: the units differ, the mean "
         "is 0, and the spread is Kaiming's. Random numbers are only one way to get "

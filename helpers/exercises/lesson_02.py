@@ -21,8 +21,6 @@ def hidden(pictures, W1, b1):
 @exercise(
     "2.1",
     hidden,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "W1 has a row for each of 784 pixels, so each picture has to become a row of "
         "784 numbers first. How many pictures there are stays as it is.",
@@ -120,8 +118,6 @@ def count_parameters(widths):
 @exercise(
     "2.2",
     count_parameters,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "Go from layer to layer: each connects two neighbours in the list. "
         "zip(widths, widths[1:]) gives these pairs.",
@@ -189,8 +185,6 @@ def squared_error(scores, answers):
 @exercise(
     "2.3",
     squared_error,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "(N, 1) against (N,) makes (N, N). Which call brings both to the shape (N,), "
         "whichever of the two shapes they have?",
@@ -326,8 +320,6 @@ def from_linear(layer):
 @exercise(
     "2.4",
     from_linear,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "layer.weight has the shape (out, in), and W1 has (in, out). Of the two ways "
         "to get there, which one turns the table, and which one cuts it anew?",
@@ -467,8 +459,6 @@ def wall(X, rows, columns):
 @exercise(
     "2.5",
     wall,
-    minutes=12,
-    difficulty="hard",
     hints=(
         "Give X four sizes first: the row of the wall, the column of the wall, and "
         "the row and the column inside a picture.",

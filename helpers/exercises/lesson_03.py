@@ -32,8 +32,6 @@ def count_trainable(net):
 @exercise(
     "3.1",
     count_trainable,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "Which of parameters(), buffers() and state_dict() gives you what an optimizer "
         "would get? One of them also counts a shared Parameter only once.",
@@ -127,8 +125,6 @@ def freeze(layer):
 @exercise(
     "3.2",
     freeze,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "There are two things to do for each Parameter of the layer. One is about the "
         "gradients to come.",
@@ -246,8 +242,6 @@ class Deep(nn.Module):
 @exercise(
     "3.3",
     Deep,
-    minutes=10,
-    difficulty="medium",
     hints=(
         "Layer i leads from widths[i] to widths[i + 1]. zip(widths, widths[1:]) gives "
         "you these pairs.",
@@ -407,8 +401,6 @@ def never_changed(net, optimizer):
 @exercise(
     "3.4",
     never_changed,
-    minutes=12,
-    difficulty="medium",
     hints=(
         "What an optimizer holds is in optimizer.param_groups, a list of dicts. "
         'Each has its Parameters under "params".',
@@ -553,8 +545,6 @@ def write_means(net, means):
 @exercise(
     "3.5",
     write_means,
-    minutes=10,
-    difficulty="hard",
     hints=(
         "All four Parameters of net stay; only their numbers change. The lesson did "
         "that in place, under torch.no_grad().",

@@ -29,8 +29,6 @@ def cross_entropy(scores, y):
 @exercise(
     "4.1",
     cross_entropy,
-    minutes=8,
-    difficulty="easy",
     hints=(
         "Softmax divides exp(score) by a sum of such terms. Take the logarithm of "
         "that quotient on paper first: the division becomes a difference.",
@@ -170,8 +168,6 @@ def sgd_update(parameters, lr):
 @exercise(
     "4.2",
     sgd_update,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "Each parameter moves against its gradient, which is in parameter.grad.",
         "The parameter itself has to change, in place: `parameter -= ...` under "
@@ -267,8 +263,6 @@ def momentum_step(parameter, velocity, lr, momentum):
 @exercise(
     "4.3",
     momentum_step,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "The velocity remembers earlier steps: it keeps `momentum` times itself and "
         "adds the new gradient.",
@@ -485,8 +479,6 @@ CURVES = (
 @exercise(
     "4.4",
     read_curve,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "Compare the last loss with the first. A run that ends above its start, or "
         "in NaN, took steps that were too large.",
@@ -520,8 +512,6 @@ def most_typical(net, images):
 @exercise(
     "4.5",
     most_typical,
-    minutes=10,
-    difficulty="hard",
     hints=(
         "net(images) gives a row of ten scores for each picture. Turn each row into "
         "probabilities first, so that pictures can be compared.",

@@ -30,8 +30,6 @@ def log_grid(lo, hi, count):
 @exercise(
     "5.1",
     log_grid,
-    minutes=5,
-    difficulty="easy",
     hints=(
         "Each number is the one before it times the same factor. How many times do "
         "you multiply on the way from the first number to the last?",
@@ -122,8 +120,6 @@ def widest(budget, num_layers):
 @exercise(
     "5.2",
     widest,
-    minutes=10,
-    difficulty="medium",
     hints=(
         "Write down the sizes from the pixels to the scores, such as 784, w, w, 10. "
         "Each pair of neighbours has one matrix between them.",
@@ -198,8 +194,6 @@ def best_and_rivals(groups):
 @exercise(
     "5.3",
     best_and_rivals,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "groups is a dictionary. max(groups, key=...) looks for the key for which "
         "something is largest; what should that something be?",
@@ -412,8 +406,6 @@ TRAININGS = (
 @exercise(
     "5.4",
     early_stopping,
-    minutes=10,
-    difficulty="medium",
     hints=(
         "Go through the epochs as they happen, and keep two things: the lowest loss "
         "so far, and its epoch.",
@@ -490,8 +482,6 @@ NOT_THE_CHEAPEST = {
 @exercise(
     "5.5",
     cheapest,
-    minutes=8,
-    difficulty="medium",
     hints=(
         "Find the best mean first. Which settings come within the margin of it?",
         "Of those, min(..., key=...) finds the one with the fewest parameters. All "
@@ -551,8 +541,6 @@ def one_at_a_time(score, choices, start):
 @exercise(
     "5.6",
     one_at_a_time,
-    minutes=15,
-    difficulty="hard",
     hints=(
         "Begin with a copy of start. Go through choices, one name after another.",
         "For one name, ask score for each of its values, with all other names as "

@@ -54,8 +54,6 @@ def num_combinations(space):
 @exercise(
     "6.1",
     num_combinations,
-    minutes=4,
-    difficulty="easy",
     hints=(
         "Take one hyperparameter with four values: four settings. Now a second one "
         "with three values joins. How many settings does each of the four become?",
@@ -123,8 +121,6 @@ def sample_lr(rng, low, high):
 @exercise(
     "6.2",
     sample_lr,
-    minutes=8,
-    difficulty="easy",
     hints=(
         "Log-uniform: the logarithm of the number is as likely to lie in one place as "
         "in another. So what do you draw evenly, and between which two ends?",
@@ -293,8 +289,6 @@ NOT_THE_BEST = {
 @exercise(
     "6.3",
     best_setting,
-    minutes=6,
-    difficulty="medium",
     hints=(
         "Write a small function first: the mean of the accuracies of one setting.",
         "max(accuracies, key=...) goes through the settings and returns the one for "
@@ -358,8 +352,6 @@ NOT_HONEST = {
 @exercise(
     "6.4",
     honest_score,
-    minutes=6,
-    difficulty="medium",
     hints=(
         "Two steps, and each may look at only one of the lists. Which list may the "
         "choice see?",
@@ -403,8 +395,6 @@ def halving_cost(num_settings, num_epochs):
 @exercise(
     "6.5",
     halving_cost,
-    minutes=12,
-    difficulty="hard",
     hints=(
         "Keep three numbers: how many settings are left, how many epochs each of them "
         "has had, and how many epochs were trained in all.",
@@ -504,8 +494,6 @@ def random_search(score, space, num_trials, rng):
 @exercise(
     "6.6",
     random_search,
-    minutes=12,
-    difficulty="hard",
     hints=(
         "First one random setting: a new dictionary with the names of space, and for "
         "each name one value of its list. rng.choice(values) draws one.",
