@@ -1,32 +1,48 @@
-"""All checks of the doctor, in the order in which it asks them."""
+"""From a finding to the check that makes it: all checks, in the order they are asked.
 
-from helpers.instruments.doctor import gradients, inputs, trials, units
+A check is a function of an `Examination` (those of STATIC also get the codes of what
+was found before them) that returns a `Finding` or None. Beside each stand the codes
+that it may find.
+"""
 
-# Where one of these speaks, nothing else can be asked.
-FIRST = [inputs.raises, inputs.not_shuffled, inputs.wrong_output_width]
-STATIC = [  # causes before their consequences
-    inputs.not_finite,
-    gradients.unregistered,
-    gradients.no_gradient,
-    gradients.frozen,
-    gradients.not_in_optimizer,
-    gradients.no_update,
-    units.softmax_twice,
-    units.softmax_missing,
-    gradients.uphill,
-    inputs.flatten_order,
-    inputs.unscaled_inputs,
-    inputs.data_mismatch,
-    units.wrong_mode,
-    gradients.gradients_accumulate,
-    units.identical_units,
-    units.dead_units,
-    units.no_nonlinearity,
-]
-NEED_STEPS = [
-    trials.vanishing,
-    trials.lr_too_low,
-    trials.lr_too_high,
-    trials.unexplained,
-]
-TRIALS = [trials.exploding, *NEED_STEPS]  # each only where nothing has been found
+from helpers.instruments.doctor import (
+    check_inputs,
+    check_training,
+    check_units,
+    check_weights,
+)
+
+FIRST = {  # where one of these finds something, the others can't be asked
+    check_inputs.raises: ("raises", "unscaled_inputs", "flatten_order"),
+    check_inputs.not_shuffled: ("not_shuffled",),
+    check_inputs.wrong_output_width: ("wrong_output_width", "flatten_order"),
+}
+STATIC = {  # causes before their side effects
+    check_inputs.not_finite: ("not_finite", "exploding"),
+    check_weights.unregistered: ("unregistered",),
+    check_weights.no_gradient: ("no_gradient",),
+    check_weights.frozen: ("frozen",),
+    check_weights.not_in_optimizer: ("not_in_optimizer",),
+    check_weights.no_update: ("no_update",),
+    check_units.softmax_twice: ("softmax_twice",),
+    check_units.softmax_missing: ("softmax_missing",),
+    check_weights.uphill: ("uphill",),
+    check_inputs.flatten_order: ("flatten_order",),
+    check_inputs.unscaled_inputs: ("unscaled_inputs",),
+    check_inputs.data_mismatch: ("data_mismatch", "flatten_order"),
+    check_units.wrong_mode: ("wrong_mode",),
+    check_weights.gradients_accumulate: ("gradients_accumulate",),
+    check_units.identical_units: ("identical_units",),
+    check_units.dead_units: ("dead_units",),
+    check_units.no_nonlinearity: ("no_nonlinearity",),
+}
+TRIALS = {  # each is asked only where nothing has been found so far
+    check_training.exploding: ("exploding",),
+    check_training.vanishing: ("vanishing",),
+    check_training.lr_too_low: ("lr_too_low",),
+    check_training.lr_too_high: ("lr_too_high",),
+    check_training.unexplained: (
+        *("unexplained", "vanishing", "lr_too_low", "dead_units"),
+    ),
+}
+NEED_STEPS = [check for check in TRIALS if check is not check_training.exploding]

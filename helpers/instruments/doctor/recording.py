@@ -1,7 +1,9 @@
-"""Writes down the operations of a pass, and which of them multiply by weights."""
+"""Records the operations of a pass, and which of them multiply by weights."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -10,42 +12,23 @@ PRODUCTS = {"linear", "matmul", "mm", "addmm", "rmatmul", "bilinear", "einsum"}
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
 
 
-def tensors_in(value):
-    """Every tensor in nested tuples, lists and dicts."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list, dict)):
-        for child in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(child)
-
-
-class Backwards(TorchFunctionMode):
-    """Notes each number that backward() is called on: the loss, whatever its name."""
-
-    def __init__(self):
-        super().__init__()
-        self.losses = []
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if getattr(func, "__name__", "") == "backward":
-            with contextlib.suppress(Exception):
-                self.losses.append(next(tensors_in((args, kwargs or {}))).item())
-        return func(*args, **(kwargs or {}))
-
-
 @dataclass(eq=False)
 class Operation:
-    """name: as PyTorch's. inputs: its tensors. output: one of its results."""
+    """name: PyTorch's. inputs: its tensors. output: one of its results."""
 
     name: str
-    inputs: list
+    inputs: list[torch.Tensor]
     output: torch.Tensor
 
 
 @dataclass(eq=False)
 class Product:
-    """Data times weight. data, out: as they were then, features in the last place.
-    depth: how many products stand in a row up to this one."""
+    """Data times weight.
+
+    data, out: as they were at that time, with the features in the last dimension.
+    weight: None where it is no tensor of two or more dimensions. depth: how many
+    products in a row lead up to this one, itself included.
+    """
 
     operation: Operation
     data: torch.Tensor
@@ -54,17 +37,20 @@ class Product:
     depth: int
 
 
-class Tape(TorchFunctionMode):
-    """Writes down every operation, and the products that come from `X`."""
+class Recording(TorchFunctionMode):
+    """Records every operation inside a `with`, and the products that come from `X`."""
 
-    def __init__(self, X=None):
+    def __init__(self, X: torch.Tensor | None = None) -> None:
         super().__init__()
-        self.operations, self.products = [], []
-        self._made = set()
+        self.operations: list[Operation] = []
+        self.products: list[Product] = []
+        self._made: set[int] = set()
         self._depth = {id(X): 0}  # of each tensor that was computed from X
         self._X = X  # kept, as the outputs are, so that no id is used twice
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         name = getattr(func, "__name__", "")
         if name == "__get__":  # such as X.T
             name = getattr(func.__self__, "__name__", name)
@@ -90,14 +76,35 @@ class Tape(TorchFunctionMode):
                 self.products.append(Product(operation, data, weight, out, depth + 1))
         return value
 
-    def made(self, tensor):
+    def made(self, tensor: torch.Tensor) -> bool:
         """Whether the tensor came up during the pass, or is X."""
         return tensor is self._X or id(tensor) in self._made
 
-    def computed(self, tensor):
-        """Whether it was made from X, such as an activation."""
-        return id(tensor) in self._depth
+
+class BackwardCalls(TorchFunctionMode):
+    """Records each number that backward() is called on: the loss, whatever its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") == "backward":
+            with contextlib.suppress(Exception):
+                self.losses.append(next(tensors_in((args, kwargs or {}))).item())
+        return func(*args, **(kwargs or {}))
 
 
-def _features_last(name, tensor):
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in nested tuples, lists and dicts."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (tuple, list, dict)):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(child)
+
+
+def _features_last(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.movedim(1, -1) if name in CONVOLUTIONS and tensor.ndim > 2 else tensor
