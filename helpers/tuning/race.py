@@ -7,7 +7,7 @@ can be repeated often enough to see how much of its outcome is luck.
 import difflib
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -77,8 +77,8 @@ class Difference(NamedTuple):
         return sentence.format(**self._asdict(), gap=abs(self.mean))
 
 
-class Races(Sequence):
-    """What `race` returns: a sequence of `Race`, strategy by strategy.
+class Races(list[Race]):
+    """What `race` returns: a list of `Race`, strategy by strategy.
 
     best: the highest true score in the table. num_epochs: what each race could spend.
     note: a sentence on where the races come from, or "". `str()` of it is a table, the
@@ -88,25 +88,20 @@ class Races(Sequence):
     """
 
     def __init__(self, rows: Iterable[Race], best: float, num_epochs: int) -> None:
-        self.rows, self.best, self.num_epochs = list(rows), best, num_epochs
-        count, total = sum(row.recorded for row in self.rows), len(self.rows)
-        self.note = RECORDED_HERE.format(count=count, total=total) if count else ""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        return self.rows[index]
+        super().__init__(rows)
+        self.best, self.num_epochs = best, num_epochs
+        count = sum(row.recorded for row in self)
+        self.note = RECORDED_HERE.format(count=count, total=len(self)) if count else ""
 
     @property
     def strategies(self) -> list[str]:
         """The names of the strategies that took part, the best first."""
-        names = dict.fromkeys(row.strategy for row in self.rows)
+        names = dict.fromkeys(row.strategy for row in self)
         return sorted(names, key=lambda name: -np.nan_to_num(self.final(name)[0]))
 
     def of(self, strategy: str) -> list[Race]:
         """The races of one strategy."""
-        rows = [row for row in self.rows if row.strategy == strategy]
+        rows = [row for row in self if row.strategy == strategy]
         if not rows:
             known = ", ".join(self.strategies)
             raise ValueError(NOT_RACED.format(name=strategy, known=known))
@@ -189,7 +184,7 @@ def race(
     strategies: one or more of the names in `STRATEGIES`. table: the `Results` of a
     sweep over lr, num_layers, num_hiddens and seed, all combinations; its learning
     curves give every smaller num_epochs. num_epochs: what one race may spend, in
-    epochs of training; a race ends with the first training that it can't pay.
+    epochs of training; a race ends at the first training that it can't afford.
     repeats: races of each strategy, with seeds 0, 1, ... recorded: whether a race that
     was recorded with the course (or in this file) is taken from there; others are run.
 

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -46,9 +45,9 @@ def plot_races(races: Races) -> Picture:
     return Picture(figure, RACES.format(ends=ends, best=races.best))
 
 
-def _draw_means(axes: Axes, races: Races) -> None:
+def _draw_means(axes, races):
     epochs = np.arange(1, races.num_epochs + 1)
-    # From a fifth of the epochs on: what comes before would press the rest together.
+    # From a fifth of the epochs on: what comes before would squeeze the rest.
     early, lows = max(0, races.num_epochs // 5 - 1), [races.best]
     for name in races.strategies:
         colour, dash = LOOKS[name]
@@ -67,7 +66,7 @@ def _draw_means(axes: Axes, races: Races) -> None:
     axes.legend(fontsize=8, frameon=False, handlelength=3.2, loc="lower right")
 
 
-def _draw_ends(axes: Axes, races: Races) -> None:
+def _draw_ends(axes, races):
     for place, name in enumerate(races.strategies):
         colour, _ = LOOKS[name]
         low, high = (end[-1] for end in races.band(name))

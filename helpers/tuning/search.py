@@ -97,7 +97,7 @@ def search(
             with closing(runner.run(stop)) as trials:
                 for _ in trials:
                     if panel:
-                        panel.show(runner)
+                        panel.show()
         except KeyboardInterrupt:
             early = STOPPED
         done = len(found.trials())
@@ -105,7 +105,7 @@ def search(
             early = early.format(minutes=minutes, done=done, count=num_trials)
             found.note = f"{early} {KEPT if name else NOT_KEPT}"
         if panel:
-            panel.show(runner)
+            panel.show()
         return found
 
 

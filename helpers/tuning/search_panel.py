@@ -10,13 +10,9 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.tuning.progress_bar import duration
 from helpers.tuning.search_result import Search, short
 from helpers.tuning.study_plot import plot_study
-from helpers.tuning.trial_runner import TrialRunner
 
 BEGIN = "Starting: {wanted:,} trials to run, {done:,} already known."
-GOING_ON = (
-    "{done:,} of {count:,} trials done: {complete:,} completed, {pruned:,} given up "
-    "early, {failed:,} failed. {epochs:,} epochs trained here in {spent}. {best}"
-)
+GOING_ON = "{done:,} of {count:,} trials done, {spent} after the start."
 BEST = "Best validation accuracy so far: {accuracy:.4f}, {config}."
 NO_BEST = "No trial is complete yet."
 SEARCH = "A search with {count:,} trials."
@@ -26,7 +22,7 @@ class SearchPanel(Instrument):
     """How far a search is, and its picture; a line of text where no front end is."""
 
     def __init__(self, found: Search, count: int) -> None:
-        self._found, self._count = found, count
+        self._found, self._count, self._began = found, count, time.monotonic()
         done = len(found.trials())
         self._bar = widgets.IntProgress(
             max=count, value=done, layout=widgets.Layout(width="100%")
@@ -35,18 +31,15 @@ class SearchPanel(Instrument):
         self._drawn = widgets.Image(layout=widgets.Layout(max_width="100%"))
         super().__init__([self._bar, self._said, self._drawn])
 
-    def show(self, runner: TrialRunner) -> None:
+    def show(self) -> None:
         """Show how far the search is by now."""
         found, best = self._found, NO_BEST
         if found.best:
             best = BEST.format(accuracy=found.accuracy, config=short(str(found.best)))
         done = self._bar.value = len(found.trials())
-        said = GOING_ON.format(
-            **{"done": done, "count": self._count, **found.counts(), "best": best},
-            epochs=runner.epochs,
-            spent=duration(time.monotonic() - runner.began),
-        )
-        self._said.value = f"{said} {found.note}".strip()
+        spent = duration(time.monotonic() - self._began)
+        so_far = GOING_ON.format(done=done, count=self._count, spent=spent)
+        self._said.value = " ".join([so_far, found.counts(), best, found.note]).strip()
         self._drawn.value = plot_study(found.study).png()
 
     def _text(self) -> str:

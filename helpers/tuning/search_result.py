@@ -8,13 +8,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from helpers.tables import as_text
 from helpers.training import Config
-from helpers.tuning.study_file import ended
+from helpers.tuning.study_file import ENDED, ended
 
 SHOWN = 5  # settings in the table
 HEADER = ("val accuracy", "epochs", "trial", "setting")
 COUNTS = (
     "{complete:,} trials completed, {pruned:,} given up early, {failed:,} failed; "
-    "{epochs:,} epochs in all"
+    "{epochs:,} epochs in all."
 )
 FAILURE = "trial {number}: {reason}"
 
@@ -57,12 +57,11 @@ class Search:
         """How long it has run, including earlier calls with the same name."""
         return self.study.user_attrs.get("seconds", 0) / 60
 
-    def counts(self) -> dict[str, int]:
-        """How many trials are complete, pruned and failed."""
-        states = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
-        return {
-            name: len(self.trials(TrialState[state])) for name, state in states.items()
-        }
+    def counts(self) -> str:
+        """A sentence: how many trials were completed, given up early and failed."""
+        names = ("complete", "pruned", "failed")
+        counts = {name: len(self.trials(state)) for name, state in zip(names, ENDED)}
+        return COUNTS.format(**counts, epochs=self.num_epochs)
 
     def _ranked(self) -> list[FrozenTrial]:
         complete = self.trials(TrialState.COMPLETE)
@@ -79,14 +78,10 @@ class Search:
             for trial in self._ranked()[:SHOWN]
         ]
         table = as_text(HEADER, rows, ">>>")
-        counts = COUNTS.format(**self.counts(), epochs=self.num_epochs)
         failed = self.trials(TrialState.FAIL)
         reasons = {trial.user_attrs["reason"]: trial.number for trial in failed}
-        failures = (
-            FAILURE.format(number=number, reason=reason)
-            for reason, number in reasons.items()
-        )
-        return "\n".join(filter(None, [self.note, table, counts, *failures]))
+        lines = [FAILURE.format(number=n, reason=r) for r, n in reasons.items()]
+        return "\n".join(filter(None, [self.note, table, self.counts(), *lines]))
 
     __repr__ = __str__
 

@@ -71,7 +71,7 @@ class Trainings:
         self._rng = random.Random(f"which run a trial sees, {seed}")
 
     def curve(self, lr: float, num_layers: int, num_hiddens: int) -> list[float]:
-        """Start a training: its accuracies, epoch by epoch, as far as can be paid."""
+        """Start a training: its accuracies, epoch by epoch, as far as it can pay."""
         curves = self.table.curves[lr, num_layers, num_hiddens]
         return self._rng.choice(curves)[: self.left]
 
@@ -81,7 +81,7 @@ class Trainings:
         self.trials.append((seen, setting))
 
     def train(self, num_epochs: int, **setting: Any) -> float | None:
-        """Accuracy after a training of so many epochs; None if it can't be paid."""
+        """Accuracy after a training of so many epochs; None if it costs too much."""
         if num_epochs > self.left:
             return None
         seen = self.curve(**setting)[num_epochs - 1]
@@ -180,7 +180,7 @@ def _pruned(pruner: Callable[[int], pruners.BasePruner]) -> Strategy:
 
 
 def _grid(trainings: Trainings) -> samplers.GridSampler:
-    """The finest even grid that the race can pay in full.
+    """The finest even grid that the race can afford in full.
 
     A grid of the whole table would cost 36 times what a race has, and its beginning,
     in shuffled order, is a random search. With a budget you take fewer values of each.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import filelock
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,6 +20,7 @@ from helpers.tuning.shared_data import Shared
 
 # A rung is at 1, 3, 9, ... epochs; the best third of the trials there continue.
 REDUCTION_FACTOR = 3
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 NOT_KEPT = (
     "The search can't be kept in {path} ({text}). Set COURSE_HOME to a folder that you "
@@ -50,8 +51,7 @@ def location(name: str) -> Path:
 
 def ended(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     """The trials that have ended: in these states, or in any where none is given."""
-    states = states or (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    found = study.get_trials(deepcopy=False, states=states)
+    found = study.get_trials(deepcopy=False, states=states or ENDED)
     # A failure without a reason was interrupted; its setting waits to be tried again.
     failed = TrialState.FAIL
     return [t for t in found if t.state != failed or "reason" in t.user_attrs]
@@ -93,9 +93,7 @@ def open_study(
     return study, False
 
 
-def _from_record(
-    record: Path, path: Path, shared: Shared, num_trials: int
-) -> optuna.Study | None:
+def _from_record(record, path, shared, num_trials):
     """The recorded study; None where more trials are wanted than it has.
 
     Then a copy is at `path`, to continue from. Otherwise nothing is written.
@@ -111,14 +109,14 @@ def _from_record(
             optuna.copy_study(
                 from_study_name=path.stem, from_storage=storage, to_storage=memory
             )
-            return optuna.load_study(study_name=path.stem, storage=memory)
+            return _study(memory, path.stem, shared, any_data=True)
         _study(storage, path.stem, shared)  # to continue, the data must be the same
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(copy.read_bytes())
         return None
 
 
-def _mend(path: Path) -> None:
+def _mend(path):
     """Remove a last line that was cut short, since Optuna reads no file with one.
 
     Raises ValueError for a file that is no journal, and leaves it alone.
@@ -136,12 +134,12 @@ def _mend(path: Path) -> None:
         os.truncate(path, path.stat().st_size - len(last))
 
 
-def _unreadable(path: Path, error: Exception) -> ValueError:
+def _unreadable(path, error):
     text = one_line(f"{type(error).__name__}: {error}")
     return ValueError(UNREADABLE.format(path=path, text=text))
 
 
-def _storage(path: Path) -> JournalStorage:
+def _storage(path):
     """Optuna's storage in this file; ValueError where it holds anything else."""
     try:
         with warnings.catch_warnings():
@@ -157,9 +155,7 @@ def _storage(path: Path) -> JournalStorage:
     return storage
 
 
-def _study(
-    storage: BaseStorage, name: str, shared: Shared, any_data: bool = False
-) -> optuna.Study:
+def _study(storage, name, shared, any_data=False):
     """The study in a storage, a new one if need be; ValueError for other data."""
     if name not in optuna.get_all_study_names(storage):
         optuna.create_study(storage=storage, study_name=name, direction="maximize")

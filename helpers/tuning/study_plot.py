@@ -3,16 +3,14 @@
 import itertools
 import math
 import warnings
-from collections.abc import Callable
 
 import optuna
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from helpers.palette import BATCH, DARK_GREY, TRAIN, VAL
 from helpers.plots import Picture
@@ -39,11 +37,8 @@ ALL_ALIKE = "the trials don't differ yet"
 
 SHADES = colormaps["Blues"]
 PLATE = {"fc": "white", "ec": "none", "pad": 0.3, "alpha": 0.8}  # behind a number
-ENOUGH_TRIALS = 10  # so that there is a best tenth, at which PED-ANOVA looks
+ENOUGH_TRIALS = 10  # PED-ANOVA looks at the best tenth
 SHOWN_BELOW = 0.1  # accuracies further below the best one look alike
-
-Place = Callable[[object], float]  # from a value to its height in [0, 1]
-Ticks = list[tuple[float, str]]  # (height, label)
 
 
 def plot_study(study: optuna.Study) -> Picture:
@@ -87,13 +82,7 @@ def plot_study(study: optuna.Study) -> Picture:
     return Picture(figure, text.format(**counts, best=best))
 
 
-def _draw_trials(
-    axes: Axes,
-    completed: list[FrozenTrial],
-    pruned: list[FrozenTrial],
-    low: float,
-    best: float,
-) -> None:
+def _draw_trials(axes, completed, pruned, low, best):
     """One upright axis for each hyperparameter, and one for the accuracy."""
     distributions = {}
     for trial in (*completed, *pruned):
@@ -129,7 +118,7 @@ def _draw_trials(
     _draw_uprights(axes, ticks)
 
 
-def _draw_uprights(axes: Axes, ticks: dict[str, Ticks]) -> None:
+def _draw_uprights(axes, ticks):
     axes.vlines(range(len(ticks)), 0, 1, color="black", lw=0.8)
     small = {"va": "center", "fontsize": 7, "bbox": PLATE}
     for x, (name, of_axis) in enumerate(ticks.items()):
@@ -141,7 +130,8 @@ def _draw_uprights(axes: Axes, ticks: dict[str, Ticks]) -> None:
     axes.set_xlim(-0.3, len(ticks) - 0.4)
 
 
-def _scale(distributions: list) -> tuple[Place, Ticks]:
+def _scale(distributions):
+    """A function from a value to its height in [0, 1], and ticks (height, label)."""
     latest = distributions[-1]
     if hasattr(latest, "choices"):
         heights = [(i + 0.5) / len(latest.choices) for i in range(len(latest.choices))]
@@ -165,9 +155,7 @@ def _scale(distributions: list) -> tuple[Place, Ticks]:
     return place, [(place(value), f"{value:g}") for value in (low, *inner, high)]
 
 
-def _draw_best(
-    axes: Axes, completed: list[FrozenTrial], low: float, best: float
-) -> None:
+def _draw_best(axes, completed, low, best):
     if not completed:
         _say(axes, NO_TRIALS)
         return
@@ -186,9 +174,8 @@ def _draw_best(
     axes.set_xlabel(TRIAL, fontsize=8)
 
 
-def _draw_importance(axes: Axes, trials: list[FrozenTrial]) -> None:
-    # By the first epoch, which every trial has: few come to their end, and only good
-    # ones.
+def _draw_importance(axes, trials):
+    # By the first epoch, which every trial has: only a few good ones are completed.
     first = [(trial, _first_accuracy(trial)) for trial in trials]
     first = [(trial, value) for trial, value in first if math.isfinite(value)]
     if len(first) < ENOUGH_TRIALS:
@@ -210,13 +197,13 @@ def _draw_importance(axes: Axes, trials: list[FrozenTrial]) -> None:
     axes.set(xlim=(0, 1), yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
 
 
-def _first_accuracy(trial: FrozenTrial) -> float:
+def _first_accuracy(trial):
     """After its first epoch; at its end where it has reported none before."""
     if trial.intermediate_values:
         return trial.intermediate_values[min(trial.intermediate_values)]
     return math.nan if trial.value is None else trial.value
 
 
-def _say(axes: Axes, words: str) -> None:
+def _say(axes, words):
     centre = {"transform": axes.transAxes, "ha": "center", "va": "center"}
     axes.text(0.5, 0.5, words, **centre, fontsize=8, color=DARK_GREY)

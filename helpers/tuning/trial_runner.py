@@ -25,7 +25,7 @@ from helpers.tuning.task import Epoch
 
 ATTEMPTS = 3  # how often an epoch is started whose process has died
 
-LOST = "the process that trained it died {attempts} times, possibly out of memory"
+LOST = "its process died {attempts} times, possibly because it ran out of memory"
 DIED = (
     "A worker of your executor died ({text}). What is done is kept; make a new "
     "executor and run the search again."
@@ -45,11 +45,7 @@ class _Running:
 
 @dataclass
 class TrialRunner:
-    """Runs trials, as many at a time as there are workers.
-
-    The first fields are as in `search`. epochs: how many it has trained. began: when,
-    by `time.monotonic()`.
-    """
+    """Runs trials, as many at a time as there are workers; fields as in `search`."""
 
     study: optuna.Study
     space: Space
@@ -58,8 +54,7 @@ class TrialRunner:
     minutes: float | None
     executor: Executor | None
     train: Train
-    epochs: int = 0
-    began: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=time.monotonic)
     _running: dict[int, _Running] = field(default_factory=dict)  # by trial number
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
@@ -80,11 +75,11 @@ class TrialRunner:
             for running in self._running.values():
                 put_back(self.study, running.trial)
             earlier = self.study.user_attrs.get("seconds", 0)
-            spent = earlier + time.monotonic() - self.began
+            spent = earlier + time.monotonic() - self._began
             self.study.set_user_attr("seconds", round(spent, 3))
 
     def _in_time(self) -> bool:
-        return not self.minutes or time.monotonic() < self.began + 60 * self.minutes
+        return not self.minutes or time.monotonic() < self._began + 60 * self.minutes
 
     def _wants_another(self) -> bool:
         begun = len(ended(self.study)) + len(self._running)
@@ -134,7 +129,6 @@ class TrialRunner:
         """Note an epoch; whether the trial has ended with it."""
         trial, accuracy = running.trial, epoch.val_accuracy
         running.last, running.deaths = epoch, 0
-        self.epochs += 1
         if not epoch.ok:
             trial.set_user_attr("reason", epoch.reason)
         if not math.isnan(accuracy):
@@ -143,7 +137,7 @@ class TrialRunner:
             self._end(trial, TrialState.FAIL)
         elif epoch.number == running.config.num_epochs:
             self._end(trial, TrialState.COMPLETE, accuracy)
-        elif not epoch.ok or trial.should_prune():  # it diverged, or is not worth it
+        elif not epoch.ok or trial.should_prune():  # it diverged, or looks bad
             self._end(trial, TrialState.PRUNED)
         return trial.number not in self._running
 
