@@ -253,7 +253,7 @@ def check_nearly_constant(answer: Callable) -> None:
         expect_shape(W, num_inputs, num_outputs)
         changed = int(((W - 0.01).abs() > 1e-8).sum())
         units = count_units(W)
-        size = f"in a matrix of {num_inputs} times {num_outputs}"
+        size = f"in a matrix of {num_inputs} by {num_outputs}"
         expect(changed, f"{size} all weights are 0.01, so all units are the same.")
         expect(
             units > 1,

@@ -387,7 +387,7 @@ def test_a_stub_has_the_first_line_of_its_solution(notebook, source):
     assert lines[0] in heads and lines[-1].strip() == "..."
 
 
-def test_every_exercise_stands_in_its_notebook():
+def test_every_exercise_is_in_its_notebook():
     found = {source.splitlines()[0] for _, source in STUBS}
     assert found == {e.source.splitlines()[0] for e in EXERCISES.values()}
 

@@ -46,7 +46,7 @@ def plain(shown):
     return (bundle[0] if isinstance(bundle, tuple) else bundle)["text/plain"]
 
 
-def test_a_choice_stands_beside_the_measurement():
+def test_a_choice_is_shown_beside_the_measurement():
     radio(ask()).value = "about 10 points"
     shown = reveal("dropout", "about 1 point")
     assert str(shown) == (
@@ -105,7 +105,7 @@ def test_a_first_choice_says_only_what_is_kept():
     assert said(asked) == "Saved: about 1 point"
 
 
-def test_who_looks_first_leaves_no_record(path):
+def test_revealing_first_leaves_no_record(path):
     ask()
     reveal("dropout", "about 1 point")
     assert not path.exists()
