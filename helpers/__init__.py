@@ -2,58 +2,56 @@
 
 import os
 from importlib import import_module
+from typing import Any
 
-# PyTorch's two threads wait for each other by spinning. Where another program
-# wants the core, that can make an epoch 20 times as long; a short spin costs
-# 15 % at most. It is read when torch is first imported, so import helpers first.
+# PyTorch's threads wait for each other by spinning. If another program wants the
+# core, that can make an epoch 20 times as long; a short spin costs 15 % at most.
+# PyTorch reads this when it is first imported, so import helpers first.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-# The map: where each name lives. It is loaded when it is first used, so that
+# The map: what each module gives. It is loaded when it is first used, so that
 # `import helpers` is quick and a lesson pays only for what it shows.
-_HOME = {
-    name: module
-    for module, names in {
-        # The core: data, model, training, and a run as code, picture and lab.
-        "data": ("load_fashion_mnist",),
-        "model": ("MLP",),
-        "training": ("Config", "evaluate", "train"),
-        "script": ("as_code",),
-        "plots": ("plot_columns", "plot_confusion", "plot_curves", "plot_pictures"),
-        "live": ("lab",),
-        "machine": ("check_machine",),
-        # Instruments: what looks into a model.
-        "instruments.measure_layers": ("measure_layers",),
-        "instruments.layer_plots": ("plot_histograms", "plot_layers"),
-        "instruments.init_lab": ("init_lab",),
-        "instruments.trace_shapes": ("trace_shapes",),
-        "instruments.shapes_lab": ("shapes_lab",),
-        "instruments.registration": ("registration",),
-        "instruments.registration_lab": ("registration_lab",),
-        "instruments.doctor": ("doctor",),
-        # Tuning: many trainings.
-        "tuning.sweep": ("sweep",),
-        "tuning.sweep_plots": ("plot_grid", "plot_losses", "plot_sweep"),
-        "tuning.search": ("search",),
-        "tuning.study_plot": ("plot_study",),
-        "tuning.race": ("race",),
-        "tuning.race_plot": ("plot_races",),
-        # Exercises: what the course asks of a learner.
-        "exercises.predict": ("predict", "reveal"),
-        "exercises.check": ("check", "hint", "progress", "solution"),
-    }.items()
-    for name in names
+_NAMES = {
+    # The core: data, model, training, and a run as code, picture and lab.
+    "data": ("load_fashion_mnist",),
+    "model": ("MLP",),
+    "training": ("Config", "evaluate", "train"),
+    "script": ("as_code",),
+    "plots": ("plot_columns", "plot_confusion", "plot_curves", "plot_pictures"),
+    "live": ("lab",),
+    "machine": ("check_machine",),
+    # Instruments: what looks into a model.
+    "instruments.measure_layers": ("measure_layers",),
+    "instruments.layer_plots": ("plot_histograms", "plot_layers"),
+    "instruments.init_lab": ("init_lab",),
+    "instruments.trace_shapes": ("trace_shapes",),
+    "instruments.shapes_lab": ("shapes_lab",),
+    "instruments.registration": ("registration",),
+    "instruments.registration_lab": ("registration_lab",),
+    "instruments.doctor": ("doctor",),
+    # Tuning: many trainings.
+    "tuning.sweep": ("sweep",),
+    "tuning.sweep_plots": ("plot_grid", "plot_losses", "plot_sweep"),
+    "tuning.search": ("search",),
+    "tuning.study_plot": ("plot_study",),
+    "tuning.race": ("race",),
+    "tuning.race_plot": ("plot_races",),
+    # Exercises: what the course asks of a learner.
+    "exercises.predict": ("predict", "reveal"),
+    "exercises.check": ("check", "hint", "progress", "solution"),
 }
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = list(_HOME)
+__all__ = list(_MODULE_OF)
 
 
-def __getattr__(name):
-    if name not in _HOME:
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
         raise AttributeError(f"helpers has no {name!r}; it has: {', '.join(__all__)}")
-    value = getattr(import_module(f"helpers.{_HOME[name]}"), name)
+    value = getattr(import_module(f"helpers.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -2,6 +2,8 @@
 
 from array import array
 
+from helpers.training import Progress
+
 LIMIT = 300  # points a curve; more can't be told apart on a screen
 
 MEASURED = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
@@ -10,12 +12,12 @@ MEASURED = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 class Curve:
     """Points (x, y) in order; neighbours are averaged once there are too many."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.x, self.y = array("f"), array("f")
         self._per_point = 1
         self._waiting = []
 
-    def append(self, x, y):
+    def append(self, x: float, y: float) -> None:
         self._waiting.append((x, y))
         if len(self._waiting) == self._per_point:
             xs, ys = zip(*self._waiting)
@@ -39,12 +41,12 @@ class Curves:
     fields of `Progress` that they show.
     """
 
-    def __init__(self, steps_per_epoch):
+    def __init__(self, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self.by_name = {name: Curve() for name in ("batch", *MEASURED)}
-        self.last = None  # the newest Progress that measured accuracy
+        self.last: Progress | None = None  # the newest Progress that measured accuracy
 
-    def add(self, progress):
+    def add(self, progress: Progress) -> None:
         epoch = progress.step / self.steps_per_epoch
         self.by_name["batch"].append(epoch, progress.loss)
         if progress.val_accuracy is not None:
@@ -52,7 +54,7 @@ class Curves:
             for name in MEASURED:
                 self.by_name[name].append(epoch, getattr(progress, name))
 
-    def packed(self):
+    def packed(self) -> dict[str, list[bytes]]:
         """{name: [x, y]} with float32 bytes, as the browser reads them."""
         return {
             name: [curve.x.tobytes(), curve.y.tobytes()]

@@ -16,11 +16,14 @@ import urllib.request
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
 import platformdirs
 import torch
+
+from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
 MIRRORS = (
@@ -29,15 +32,15 @@ MIRRORS = (
 )
 DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"  # package dataset-fashion-mnist
 SAMPLE_FOLDER = os.path.join(os.path.dirname(__file__), "sample")
-ANSWER_SECONDS = 6  # a mirror that has not answered by then is passed over
-STALL_SECONDS = 15  # a transfer that stands still for so long is given up
-LOCK_SECONDS = 600  # another notebook's download is waited for so long
+ANSWER_SECONDS = 6  # until a mirror that has not answered is passed over
+STALL_SECONDS = 15  # until a transfer that has stopped is given up
+LOCK_SECONDS = 600  # that another notebook's download may take
 CLASS_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 # Number of items, and SHA-256 of the uncompressed content: the compressed bytes depend
-# on the source. The smallest file comes first, so that a bad mirror shows itself early.
+# on the source. The smallest file comes first, so that a bad mirror is noticed early.
 FILES = {
     "t10k-labels-idx1-ubyte":
         (10_000, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
@@ -56,7 +59,7 @@ SAMPLE_FILES = {
 }  # fmt: skip
 SAMPLE_SIZES = (6_000, 1_000, 1_000)  # train, val, test; each file holds all three
 
-# What the user may read, in whole sentences; `_diagnose` has the ones on damaged files.
+# What a learner may read. `_diagnose` has the sentences about damaged files.
 SAMPLE_WANTED = (
     "As asked, this is the course's own sample of Fashion-MNIST (6,000 + 1,000 + 1,000 "
     "pictures): expect accuracies about 10 points lower, and noisier. For the full "
@@ -70,8 +73,8 @@ SAMPLE_INSTEAD = (
     f"{HOME} (what went wrong: {{reason}})."
 )
 NOTHING_THERE = (
-    f"{{folder}} is not there, or has none of the four files {', '.join(FILES)} (plain "
-    "or with .gz at the end), so Fashion-MNIST is looked for elsewhere."
+    f"{{folder}} does not exist or has none of the four files {', '.join(FILES)} "
+    "(plain or with .gz at the end), so the course looks for Fashion-MNIST elsewhere."
 )
 WHAT_TO_DO = (
     f"{{problem}} Put the original from {HOME} there, or have the course look "
@@ -83,8 +86,8 @@ NOT_KEPT = (
     "The cache folder {folder} cannot be used ({reason}), so Fashion-MNIST was "
     "downloaded for this session only."
 )
-SET_ASIDE = "{problem} It was renamed to {aside}, and a good copy is looked for."
-DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; the search goes on."
+SET_ASIDE = "{problem} It was renamed to {aside}; the course looks for a good copy."
+DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; looking elsewhere."
 SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
 NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
 
@@ -113,13 +116,13 @@ class Split:
     images: torch.Tensor
     labels: torch.Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Split(images={list(self.images.shape)}, labels=[{len(self)}])"
 
-    def to(self, device):
+    def to(self, device: str) -> "Split":
         """The same pictures on `device`; `self` if they are there already."""
         images, labels = self.images.to(device), self.labels.to(device)
         same = images is self.images and labels is self.labels
@@ -131,7 +134,7 @@ class FashionMNIST:
     """Fashion-MNIST in three fixed, stratified splits, as by `load_fashion_mnist`.
 
     source: "full" or "sample"; location: the folder or mirror that it came from.
-    tests: whether it is what `for_the_test` returns.
+    tests: whether this is what `for_the_test` returns.
     """
 
     train: Split
@@ -139,23 +142,23 @@ class FashionMNIST:
     test: Split
     source: str
     location: str
-    class_names: tuple = CLASS_NAMES
+    class_names: tuple[str, ...] = CLASS_NAMES
     tests: bool = False
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         sizes = f"train={len(self.train)}, val={len(self.val)}, test={len(self.test)}"
         return f"FashionMNIST({self.source}{', test' * self.tests}: {sizes})"
 
-    def to(self, device):
+    def to(self, device: str) -> "FashionMNIST":
         """The same data on `device`; `self` if they are there already."""
         here = {name: getattr(self, name) for name in ("train", "val", "test")}
         there = {name: split.to(device) for name, split in here.items()}
         return self if there == here else replace(self, **there)
 
-    def for_the_test(self):
-        """What the very last measurement needs, when nothing is left to choose.
+    def for_the_test(self) -> "FashionMNIST":
+        """The data for the very last measurement, when nothing is left to choose.
 
-        `train` is all of train and val together, and `val` is the test pictures, so
+        Its `train` is train and val together, and its `val` is the test pictures, so
         that whatever measures on `val` now measures on them.
         """
         images = torch.cat([self.train.images, self.val.images])
@@ -163,22 +166,22 @@ class FashionMNIST:
         return replace(self, train=Split(images, labels), val=self.test, tests=True)
 
 
-def check_data(data, call):
+def check_data(data: Any, call: str) -> None:
     """Raise TypeError unless `data` is a `FashionMNIST`; call: such as "lab(data)"."""
     if not isinstance(data, FashionMNIST):
         raise TypeError(NOT_DATA.format(call=call, found=type(data).__name__))
 
 
-def load_fashion_mnist(root=None):
-    """Find, verify and split Fashion-MNIST; returns a `FashionMNIST` on the CPU.
+def load_fashion_mnist(root: str | os.PathLike | None = None) -> FashionMNIST:
+    """Find, verify and split Fashion-MNIST, on the CPU.
 
     Of the 60,000 training pictures the last 1,000 of each class, in file order, are the
     validation set: 50,000 / 10,000 / 10,000. Choose by `val`; `test` is for the end.
 
     root: a folder with the four idx files (plain or .gz), in it or in FashionMNIST/raw
-    below it; by default $FASHION_MNIST_ROOT. Then come the user's cache folder, the
+    below it; by default $FASHION_MNIST_ROOT. Next come the user's cache folder, the
     Debian package and a download into the cache (30 MB). "sample" asks for the bundled
-    6,000 + 1,000 + 1,000 pictures; they also stand in, with a printed line, if nothing
+    6,000 + 1,000 + 1,000 pictures, which are also used, with a printed line, if nothing
     can be reached. Raises `DataError` (a ValueError) if root has some of the files but
     not all, or one that is truncated, altered or swapped.
     """
@@ -208,7 +211,7 @@ def load_fashion_mnist(root=None):
     try:
         return _load_full(*_download(cache))
     except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
-        print(SAMPLE_INSTEAD.format(reason=" ".join(str(error).split())))
+        print(SAMPLE_INSTEAD.format(reason=one_line(error)))
         return _load_sample()
 
 
@@ -291,9 +294,9 @@ def _read(path, count, sha256):
 
 
 def _diagnose(path, content, shape, header, size):
-    """One sentence on an idx file that is not the one of Fashion-MNIST."""
+    """One sentence about an idx file that is not Fashion-MNIST's."""
     if content[:4] != (b"\0\0\x08\x03" if len(shape) == 2 else b"\0\0\x08\x01"):
-        return f"{path} does not begin like the idx file that its name promises."
+        return f"{path} does not begin as an idx file of that name does."
     said = int.from_bytes(content[4:8], "big")
     if said != shape[0]:
         return f"{path} has {said:,} items; {shape[0]:,} are expected."
@@ -302,18 +305,18 @@ def _diagnose(path, content, shape, header, size):
     body = np.frombuffer(content, np.uint8, offset=header)
     if len(shape) == 2 and 0.11 < (mean := body.mean() / 255) < 0.15:
         return (
-            f"{path} looks like MNIST's digits: its mean brightness is {mean:.2f}, and "
-            "that of Fashion-MNIST is 0.29."
+            f"{path} looks like MNIST's digits: its mean brightness is {mean:.2f}, "
+            "where Fashion-MNIST has 0.29."
         )
     each, sizes = shape[0] // 10, np.bincount(body, minlength=10).tolist()
     if len(shape) == 1 and sizes == [each] * 10:
         return f"{path} has {each:,} labels of each class in another order."
     if len(shape) == 1 and sizes[1] in (1_135, 6_742):
         return (
-            f"{path} looks like MNIST's labels: {sizes[1]:,} belong to class 1, and of "
-            f"Fashion-MNIST's {each:,} do."
+            f"{path} looks like MNIST's labels: {sizes[1]:,} of them are class 1, "
+            f"where Fashion-MNIST has {each:,}."
         )
-    return f"{path} has other content than the file of Fashion-MNIST with that name."
+    return f"{path} differs from the file of that name in Fashion-MNIST."
 
 
 def _read_cache(cache):
@@ -359,9 +362,9 @@ def _download(cache):
         with _lock(cache):
             missing = [name for name in FILES if name not in _find(cache)]
             if missing:
-                # A class that starts at once need not fail one after the other.
+                # When a whole class starts at once, one failure is enough for all.
                 if before != (failure.exists() and failure.stat().st_mtime_ns):
-                    raise Unreachable("another notebook has just tried in vain")
+                    raise Unreachable("another notebook has just tried and failed")
                 with _TemporaryFolder(dir=cache) as folder:
                     try:
                         _fetch(missing, folder)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from helpers.tables import Row, as_html, page
 
 HERE = Path(__file__).parent
 WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
@@ -43,48 +46,50 @@ EPOCH_SLOW = (
 )
 SLOW_SECONDS = 15
 PAGE = "waiting for the kernel to answer this page"
-PAGE_OK = "this page draws widgets, and the kernel hears them"
+PAGE_OK = "this page draws widgets, and the kernel responds"
 PAGE_DEAF = (
-    "this page draws widgets, but the kernel doesn't answer them yet; if no cell is "
+    "this page draws widgets, but the kernel doesn't respond yet; if no cell is "
     "running, choose Kernel, then Restart Kernel, and run this cell again"
 )
+STYLE = """<style>
+.machine td {white-space: normal}
+.machine td:first-child {font-weight: bold}
+.machine.ok td:first-child {color: var(--jp-success-color1)}
+.machine.FIX td:first-child {color: var(--jp-error-color1)}
+</style>"""
 
 
 @dataclass(frozen=True)
-class Row:
+class MachineRow:
     """One thing that was checked: fine or not, and a sentence with the fix."""
 
     ok: bool
     text: str
 
-    def __str__(self):
-        return f"{'ok ' if self.ok else 'FIX'}  {self.text}"
-
 
 class MachineReport:
     """What `check_machine` found: `rows`, `ok` (are all fine?), and a table."""
 
-    def __init__(self, rows):
+    def __init__(self, rows: list[MachineRow]) -> None:
         self.rows = rows
         self.ok = all(row.ok for row in rows)
 
-    def __str__(self):
-        return "\n".join(map(str, self.rows))
+    def __str__(self) -> str:
+        return "\n".join(f"{_mark(row):3}  {row.text}" for row in self.rows)
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | dict:
         bundle = {"text/plain": str(self)}
         try:
             # The page's own answer is the last row; without one, it stays text.
-            page = _page_widget(self.rows)
+            drawn, metadata = _page_widget(self.rows)._repr_mimebundle_()
         except ImportError:  # a row says so already
             return bundle
-        drawn, metadata = page._repr_mimebundle_()
         return drawn | bundle, metadata
 
 
-def check_machine():
+def check_machine() -> MachineReport:
     """Check Python, PyTorch, widgets, data, cores and speed of this machine.
 
     Returns a report that a notebook shows as a table: each row is fine, or
@@ -99,20 +104,18 @@ def check_machine():
 
 def _python():
     fine = sys.version_info >= (3, 11)
-    sentence = PYTHON_OK if fine else PYTHON_OLD
-    return Row(
-        fine,
-        sentence.format(version=platform.python_version(), system=platform.system()),
-    )
+    values = {"version": platform.python_version(), "system": platform.system()}
+    return MachineRow(fine, (PYTHON_OK if fine else PYTHON_OLD).format(**values))
 
 
 def _packages():
     for name in ("torch", "torchvision"):
         try:
             module = importlib.import_module(name)
-            yield Row(True, PACKAGE_OK.format(name=name, version=module.__version__))
+            sentence = PACKAGE_OK.format(name=name, version=module.__version__)
+            yield MachineRow(True, sentence)
         except Exception as error:  # a mixed pair raises RuntimeError
-            yield Row(False, PACKAGE_BROKEN.format(name=name, error=error))
+            yield MachineRow(False, PACKAGE_BROKEN.format(name=name, error=error))
 
 
 def _widgets():
@@ -121,8 +124,8 @@ def _widgets():
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
-            return Row(False, WIDGETS_MISSING.format(name=name))
-    return Row(True, WIDGETS_OK.format(**versions))
+            return MachineRow(False, WIDGETS_MISSING.format(name=name))
+    return MachineRow(True, WIDGETS_OK.format(**versions))
 
 
 def _data_and_speed():
@@ -135,16 +138,16 @@ def _data_and_speed():
     try:
         data = load_fashion_mnist()
     except ValueError as error:
-        yield Row(False, DATA_BROKEN.format(error=error))
+        yield MachineRow(False, DATA_BROKEN.format(error=error))
         return
     if data.source == "full":
-        # Nobody's home directory belongs into a stored notebook.
+        # A stored notebook should not show anybody's home directory.
         location = str(data.location).replace(str(Path.home()), "~")
-        yield Row(True, DATA_OK.format(location=location))
+        yield MachineRow(True, DATA_OK.format(location=location))
     else:
-        yield Row(False, DATA_SAMPLE)
+        yield MachineRow(False, DATA_SAMPLE)
     cores, threads = os.cpu_count(), torch.get_num_threads()
-    yield Row(True, CORES_OK.format(cores=cores, threads=threads))
+    yield MachineRow(True, CORES_OK.format(cores=cores, threads=threads))
     run = train(Config(num_epochs=1000), data, eval_every=None)
     for _ in islice(run, WARM_UP):
         pass
@@ -153,8 +156,8 @@ def _data_and_speed():
         pass
     seconds = (time.perf_counter() - began) / MEASURED * run.steps_per_epoch
     fine = seconds < SLOW_SECONDS
-    sentence = EPOCH_OK if fine else EPOCH_SLOW
-    yield Row(fine, sentence.format(seconds=seconds, pictures=len(data.train.labels)))
+    values = {"seconds": seconds, "pictures": len(data.train.labels)}
+    yield MachineRow(fine, (EPOCH_OK if fine else EPOCH_SLOW).format(**values))
 
 
 def _page_widget(rows):
@@ -163,12 +166,15 @@ def _page_widget(rows):
 
     class Page(anywidget.AnyWidget):
         _esm = HERE / "machine.js"
-        rows = traitlets.List().tag(sync=True)
+        html = traitlets.Unicode().tag(sync=True)
         answers = traitlets.Dict().tag(sync=True)
 
-    page = Page(
-        rows=[[row.ok, row.text] for row in rows],
-        answers={"waiting": PAGE, "heard": PAGE_OK, "deaf": PAGE_DEAF},
-    )
-    page.on_msg(lambda widget, *_: widget.send("heard"))
-    return page
+    cells = [Row((_mark(row), row.text), f"machine {_mark(row)}") for row in rows]
+    table = as_html((), [*cells, Row(("...", PAGE), "machine")])
+    shown = Page(html=page(STYLE, table), answers={"ok": PAGE_OK, "FIX": PAGE_DEAF})
+    shown.on_msg(lambda widget, *_: widget.send("heard"))
+    return shown
+
+
+def _mark(row: MachineRow) -> str:
+    return "ok" if row.ok else "FIX"

@@ -9,7 +9,9 @@ line that the course explains. (`nn.Linear` stores the transpose.)
 
 import math
 import threading
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,23 +24,16 @@ MAX_LAYERS = 20
 _global_generator = threading.RLock()
 
 
-def is_count(value, most=1_000_000):
+def is_count(value: Any, most: int = 1_000_000) -> bool:
     """True for a whole number from 1 to `most` (True and False are not numbers)."""
-    return (
-        isinstance(value, Integral)
-        and not isinstance(value, bool)
-        and 1 <= value <= most
-    )
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and 1 <= value <= most
 
 
-def is_number(value, low, high):
+def is_number(value: Any, low: float, high: float) -> bool:
     """True for a finite number with low <= value <= high."""
-    return (
-        isinstance(value, Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and low <= value <= high
-    )
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and low <= value <= high
 
 
 def _is_width(value):
@@ -47,7 +42,6 @@ def _is_width(value):
     return is_count(value, 65_536)
 
 
-# field: (is it fine?, the sentence when it isn't)
 RULES = {
     "num_inputs": (
         is_count,
@@ -99,20 +93,25 @@ OWN_INIT_SHAPE = (
     "{found}; it must be ({num_inputs}, {num_outputs}), inputs first."
 )
 WIDTHS_AGAINST_LAYERS = (
-    "num_hiddens={widths} names {found} hidden layers, but num_layers is "
+    "num_hiddens={widths} gives the widths of {found} hidden layers, but num_layers is "
     "{num_layers}; leave num_layers out or make the two agree."
 )
 
 
-def check(rules, **values):
-    """Raise ValueError with the field's own sentence for the first bad value."""
+def check(rules: dict, **values: Any) -> None:
+    """Raise ValueError with the field's own sentence for the first bad value.
+
+    rules: field -> (is a value fine?, the sentence when it isn't).
+    """
     for field, value in values.items():
         is_fine, sentence = rules[field]
         if not is_fine(value):
             raise ValueError(sentence.format(value=value))
 
 
-def hidden_widths(num_hiddens, num_layers=1):
+def hidden_widths(
+    num_hiddens: int | tuple[int, ...], num_layers: int = 1
+) -> tuple[int, ...]:
     """The width of every hidden layer, as a tuple of ints.
 
     `num_hiddens` is one width for each of `num_layers` layers, or the tuple
@@ -124,8 +123,7 @@ def hidden_widths(num_hiddens, num_layers=1):
     if num_layers not in (1, len(num_hiddens)):
         raise ValueError(
             WIDTHS_AGAINST_LAYERS.format(
-                widths=tuple(num_hiddens),
-                found=len(num_hiddens),
+                **{"widths": tuple(num_hiddens), "found": len(num_hiddens)},
                 num_layers=num_layers,
             )
         )
@@ -150,9 +148,8 @@ class MLP(nn.Module):
         sigma: the spread of "normal", the value of "constant".
         dropout: the share of hidden units that is set to zero, at random, in each
             forward pass in training mode; Srivastava et al., 2014.
-        seed: draws the same weights and zeroes the same units every time; None draws from
-            PyTorch's global generator. The global generator is left as it was found,
-            unless seed is None.
+        seed: draws the same weights and zeroes the same units every time; None draws
+            from PyTorch's global generator, which is otherwise left as it was found.
 
     Biases begin at zero, except with "default". Raises ValueError with one
     sentence that names the argument, its value and what is allowed.
@@ -160,36 +157,26 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        num_inputs,
-        num_hiddens,
-        num_outputs,
-        num_layers=1,
-        activation="relu",
-        init="normal",
-        sigma=0.01,
-        seed=None,
-        dropout=0.0,
-    ):
+        num_inputs: int,
+        num_hiddens: int | tuple[int, ...],
+        num_outputs: int,
+        num_layers: int = 1,
+        activation: str = "relu",
+        init: str | Callable = "normal",
+        sigma: float = 0.01,
+        seed: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        check(
-            RULES,
-            num_inputs=num_inputs,
-            num_outputs=num_outputs,
-            activation=activation,
-            init=init,
-            sigma=sigma,
-            dropout=dropout,
-        )
+        check(RULES, num_inputs=num_inputs, num_outputs=num_outputs)
+        check(RULES, activation=activation, init=init, sigma=sigma, dropout=dropout)
         self.activation = activation
         self.dropout = float(dropout)
         self.chance = None  # what draws the units that are set to zero
         if seed is not None:
             self.chance = torch.Generator().manual_seed(seed)
-        self.widths = (
-            int(num_inputs),
-            *hidden_widths(num_hiddens, num_layers),
-            int(num_outputs),
-        )
+        hiddens = hidden_widths(num_hiddens, num_layers)
+        self.widths = (int(num_inputs), *hiddens, int(num_outputs))
         self.num_layers = len(self.widths) - 2
         shapes = list(zip(self.widths, self.widths[1:]))
         draw = _draw_own if callable(init) else _draw_named
@@ -197,7 +184,7 @@ class MLP(nn.Module):
             setattr(self, f"W{i}", nn.Parameter(W))
             setattr(self, f"b{i}", nn.Parameter(b))
 
-    def forward(self, X):
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
         """X: float32 [N, num_inputs] -> logits: float32 [N, num_outputs]."""
         activation = ACTIVATIONS[self.activation]
         for i in range(1, self.num_layers + 1):
@@ -208,7 +195,7 @@ class MLP(nn.Module):
         last = self.num_layers + 1
         return X @ getattr(self, f"W{last}") + getattr(self, f"b{last}")
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         dropout = f", dropout={self.dropout}" if self.dropout else ""
         widths = "-".join(map(str, self.widths))
         return f"{widths}, activation={self.activation}{dropout}"
@@ -220,13 +207,10 @@ def _draw_named(init, shapes, sigma, seed):
         generator = torch.Generator().manual_seed(seed)
     for n_in, n_out in shapes:
         b = torch.zeros(n_out)
-        if init == "normal":
-            W = torch.randn(n_in, n_out, generator=generator) * sigma
-        elif init == "xavier":
-            W = torch.randn(n_in, n_out, generator=generator)
-            W = W * (2 / (n_in + n_out)) ** 0.5
-        elif init == "kaiming":
-            W = torch.randn(n_in, n_out, generator=generator) * (2 / n_in) ** 0.5
+        xavier, kaiming = (2 / (n_in + n_out)) ** 0.5, (2 / n_in) ** 0.5
+        spreads = {"normal": sigma, "xavier": xavier, "kaiming": kaiming}
+        if init in spreads:
+            W = torch.randn(n_in, n_out, generator=generator) * spreads[init]
         elif init == "default":
             # The order and the bounds of nn.Linear.reset_parameters, so that
             # the same seed gives the same numbers.
@@ -246,18 +230,13 @@ def _draw_own(function, shapes, sigma, seed):
             torch.manual_seed(seed)
         drawn = [function(n_in, n_out) for n_in, n_out in shapes]
     for W, (n_in, n_out) in zip(drawn, shapes):
-        where = {
-            "name": getattr(function, "__name__", "init"),
-            "num_inputs": n_in,
-            "num_outputs": n_out,
-        }
+        where = {"num_inputs": n_in, "num_outputs": n_out}
+        where["name"] = getattr(function, "__name__", "init")
         if not (isinstance(W, torch.Tensor) and W.is_floating_point()):
             found = str(W.dtype) if isinstance(W, torch.Tensor) else type(W).__name__
             raise ValueError(OWN_INIT_TYPE.format(found=found, **where))
         if W.shape != (n_in, n_out):
             raise ValueError(OWN_INIT_SHAPE.format(found=tuple(W.shape), **where))
         # A copy: the learner's tensor stays the learner's.
-        yield (
-            W.detach().to("cpu", torch.float32, copy=True).contiguous(),
-            torch.zeros(n_out),
-        )
+        W = W.detach().to("cpu", torch.float32, copy=True).contiguous()
+        yield W, torch.zeros(n_out)

@@ -8,6 +8,8 @@ all threads would share.
 import base64
 import io
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from IPython.display import display
@@ -17,14 +19,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from PIL import Image
 
 from helpers.curves import Curves
+from helpers.palette import BATCH, NEGATIVE, POSITIVE, TRAIN, VAL, ZERO
+from helpers.training import Progress
 
-TRAIN, VAL, BATCH = "#3f90da", "#e76300", "#94a4a2"  # matplotlib's petroff10
-LINES = (TRAIN, VAL, "#832db6", "#717581", "#bd1f01", "#ffa90e", "#a96b59")
-# The lab's own blue and orange. Few levels, so that pictures of noise stay small.
+# As in the lab. Few levels, so that pictures of noise stay small.
 BLUE_ORANGE = LinearSegmentedColormap.from_list(
-    "blue_orange", ["#1455a0", "#f7f7f7", "#c85500"], N=41
+    "blue_orange", [NEGATIVE, ZERO, POSITIVE], N=41
 )
 SIDE = 28  # pixels of a Fashion-MNIST picture
+MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 
 NO_CURVES = (
     "plot_curves needs what train(config, data) yielded, such as "
@@ -37,30 +40,30 @@ NO_COLUMNS = (
 
 
 class Picture:
-    """A matplotlib figure that shows itself, with `text` for who can't see it."""
+    """A matplotlib figure that shows itself, with `text` for those who can't see it."""
 
-    def __init__(self, figure, text):
+    def __init__(self, figure: Figure, text: str) -> None:
         self.figure, self.text = figure, text
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.text
 
-    def _ipython_display_(self):
+    def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_()
         display(data, metadata=metadata, raw=True)
-        # JupyterLab's pictures have no alt text, so the line stands beneath.
+        # JupyterLab's pictures have no alt text, so the line is printed beneath.
         print(self.text)
 
-    def png(self):
+    def png(self) -> bytes:
         """The picture as the bytes of a PNG file."""
         drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=100)
-        # A palette tells everything here, in a third of the bytes.
+        # 256 colours are enough here, and take a third of the bytes.
         picture = Image.open(drawn).convert("RGB")
         picture.quantize(256, Image.Quantize.FASTOCTREE).save(small, format="png")
         return small.getvalue()
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         png = base64.b64encode(self.png()).decode()
         return (
             {"text/plain": self.text, "image/png": png},
@@ -68,7 +71,9 @@ class Picture:
         )
 
 
-def plot_curves(history, text="Loss and accuracy over the epochs."):
+def plot_curves(
+    history: Sequence[Progress], text: str = "Loss and accuracy over the epochs."
+) -> Picture:
     """Loss and accuracy of a run over its epochs.
 
     history: the list of `Progress` that `train` yielded. text: what the
@@ -87,7 +92,7 @@ def plot_curves(history, text="Loss and accuracy over the epochs."):
     return Picture(figure, text)
 
 
-def plot_lab(curves, net, text):
+def plot_lab(curves: Curves, net: torch.nn.Module, text: str) -> Picture:
     """What the live lab shows: the curves so far and W1's first columns."""
     figure = Figure(figsize=(10, 2.9), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 0.9))
@@ -96,7 +101,7 @@ def plot_lab(curves, net, text):
     return Picture(figure, text)
 
 
-def plot_columns(W1, text, num_columns=20):
+def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     """The first columns of W1, each as a 28x28 picture, all on one scale.
 
     W1: [784, num_hiddens]. text: what the picture shows, in one line. Raises
@@ -104,16 +109,15 @@ def plot_columns(W1, text, num_columns=20):
     """
     if W1.dim() != 2 or len(W1) != SIDE * SIDE:
         raise ValueError(NO_COLUMNS.format(shape=tuple(W1.shape)))
-    across = 10
-    num_columns = min(num_columns, W1.shape[1])
-    rows = math.ceil(num_columns / across)
+    W1 = W1[:, :MOST_COLUMNS]
+    rows = math.ceil(W1.shape[1] / ACROSS)
     figure = Figure(figsize=(9, 0.95 * rows + 0.3), layout="constrained")
-    _draw_columns(figure.subplots(), W1[:, :num_columns], across)
+    _draw_columns(figure.subplots(), W1, ACROSS)
     return Picture(figure, text)
 
 
-def plot_pictures(images, titles, text):
-    """Clothes in a row of at most ten each with its title.
+def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Picture:
+    """Clothes in rows of at most ten, each with its title.
 
     images: float [N, 784] in [0, 1]. titles: N short texts. text: what the
     picture shows, in one line.
@@ -129,7 +133,9 @@ def plot_pictures(images, titles, text):
     return Picture(figure, text)
 
 
-def plot_confusion(confusion, class_names, text):
+def plot_confusion(
+    confusion: torch.Tensor, class_names: Sequence[str], text: str
+) -> Picture:
     """A confusion matrix with its counts.
 
     confusion: int [num_classes, num_classes], rows are the true classes.

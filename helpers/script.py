@@ -6,8 +6,63 @@ import symtable
 import textwrap
 from types import FunctionType, ModuleType
 
-from helpers.training import Config, Run
+from helpers.model import hidden_widths
+from helpers.training import OPTIMIZERS, Config, Run
 
+SCRIPT = """\
+{imports}
+
+{own_init}data = load_fashion_mnist({root}){last}{on}
+X, y = data.train.images, data.train.labels
+torch.manual_seed({seed})
+{masks}{model}optimizer = torch.optim.{optimizer}
+order = torch.Generator().manual_seed({seed})
+losses = []
+{schedule}for epoch in range({num_epochs}):
+    for batch in torch.randperm(len(X), generator=order){on}.split({batch_size}):
+{set_lr}        loss = nn.functional.cross_entropy(net(X[batch]), y[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+"""
+IMPORTS = "import torch\nfrom torch import nn\nfrom helpers import load_fashion_mnist"
+MASKS = "masks = torch.Generator().manual_seed({seed})\n"
+LINEARS = (
+    "linear1, linear2 = nn.Linear({n_in}, {n_hidden}), nn.Linear({n_hidden}, {n_out})\n"
+)
+ONE_HIDDEN_LAYER = """\
+{linears}W1 = nn.Parameter({W1})
+b1 = nn.Parameter({b1})
+W2 = nn.Parameter({W2})
+b2 = nn.Parameter({b2})
+params = [W1, b1, W2, b2]
+def net(X):
+    hidden = torch.{activation}(X @ W1 + b1)
+{dropout}    return hidden @ W2 + b2
+"""
+MORE_HIDDEN_LAYERS = """\
+widths = {widths}
+params = []
+for n_in, n_out in zip(widths, widths[1:]):
+{linear}    params += [nn.Parameter({W})]
+    params += [nn.Parameter({b})]
+def net(X):
+    for W, b in zip(params[:-2:2], params[1:-2:2]):
+        X = torch.{activation}(X @ W + b)
+{dropout}    return X @ params[-2] + params[-1]
+"""
+LR_CHANGES = "lr_changes = {lr_changes}  # after so many steps: lr\n"
+NUM_STEPS = "lr, num_steps = {lr}, {num_epochs} * math.ceil(len(X) / {batch_size})\n"
+CHANGE_LR = """\
+        if len(losses) in lr_changes:
+            optimizer.param_groups[0]["lr"] = lr_changes[len(losses)]
+"""
+CHANGE_FALLING_LR = "        lr = lr_changes.get(len(losses), lr)\n"
+LET_LR_FALL = """\
+        done = math.pi * len(losses) / num_steps
+        optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(done)) / 2
+"""
 WEIGHT = {
     "normal": "torch.randn({n_in}, {n_out}) * {sigma}",
     "xavier": "torch.randn({n_in}, {n_out}) * (2 / ({n_in} + {n_out})) ** 0.5",
@@ -15,7 +70,6 @@ WEIGHT = {
     "constant": "torch.full(({n_in}, {n_out}), {sigma})",
     "zeros": "torch.zeros({n_in}, {n_out})",
 }
-OPTIMIZER = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 TAKEN = {
     *("load_fashion_mnist", "data", "X", "y", "W1", "b1", "W2", "b2", "params", "net"),
     *("widths", "linear", "linear1", "linear2", "optimizer", "order", "losses"),
@@ -41,8 +95,8 @@ NOT_A_RUN = (
 )
 
 
-def as_code(run_or_config):
-    """The script (str) that repeats a run's losses, to the bit.
+def as_code(run_or_config: Run | Config) -> str:
+    """The script that repeats a run's losses, to the bit.
 
     run_or_config: a `Config` (for Fashion-MNIST: 784 inputs, 10 outputs), or
     what `train` returned, whose changes of lr the script then repeats. The
@@ -54,110 +108,80 @@ def as_code(run_or_config):
     learner's own init can't be found or uses more than can be written down.
     """
     if isinstance(run_or_config, Run):
-        config, lr_changes = run_or_config.config, dict(run_or_config.lr_changes[1:])
-        num_inputs, *widths, num_outputs = run_or_config.net.widths
+        config, widths = run_or_config.config, run_or_config.net.widths
+        data, lr_changes = run_or_config.data, dict(run_or_config.lr_changes[1:])
     elif isinstance(run_or_config, Config):
-        config, lr_changes, num_inputs, num_outputs = run_or_config, {}, 784, 10
-        widths = config.num_hiddens
-        if isinstance(widths, int):
-            widths = [widths] * config.num_layers
+        config, data, lr_changes = run_or_config, None, {}
+        widths = 784, *hidden_widths(config.num_hiddens, config.num_layers), 10
     else:
         raise TypeError(NOT_A_RUN.format(found=type(run_or_config).__name__))
-    data = getattr(run_or_config, "data", None)
-    root = '"sample"' if getattr(data, "source", None) == "sample" else ""
-    last = ".for_the_test()" if getattr(data, "tests", False) else ""
     on = "" if config.device == "cpu" else f'.to("{config.device}")'
-    falls = config.lr_schedule == "cosine"
-    lines = ["import math"] if falls else []
-    lines += ["import torch", "from torch import nn"]
-    lines += ["from helpers import load_fashion_mnist", ""]
-    if callable(config.init):
-        lines += [*_definitions(config.init), ""]
-    lines += [f"data = load_fashion_mnist({root}){last}{on}"]
-    lines += ["X, y = data.train.images, data.train.labels"]
-    lines += [f"torch.manual_seed({config.seed})"]
-    if config.dropout:
-        lines += [f"masks = torch.Generator().manual_seed({config.seed})"]
-    if len(widths) == 1:
-        lines += _one_hidden_layer(config, num_inputs, *widths, num_outputs, on)
-    else:
-        lines += _many_layers(config, [num_inputs, *widths, num_outputs], on)
-    lines += [f"optimizer = torch.optim.{_optimizer(config)}"]
-    lines += [f"order = torch.Generator().manual_seed({config.seed})", "losses = []"]
-    if lr_changes:
-        lines += [f"lr_changes = {lr_changes}  # after so many steps: lr"]
-    if falls:
-        steps = f"{config.num_epochs} * math.ceil(len(X) / {config.batch_size})"
-        lines += [f"lr, num_steps = {config.lr}, {steps}"]
-    lines += [f"for epoch in range({config.num_epochs}):"]
-    shuffled = f"torch.randperm(len(X), generator=order){on}"
-    lines += [f"    for batch in {shuffled}.split({config.batch_size}):"]
-    if falls:
-        if lr_changes:
-            lines += ["        lr = lr_changes.get(len(losses), lr)"]
-        lines += ["        done = math.pi * len(losses) / num_steps"]
-        falling = 'optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(done)) / 2'
-        lines += [f"        {falling}"]
-    elif lr_changes:
-        lines += ["        if len(losses) in lr_changes:"]
-        change = 'optimizer.param_groups[0]["lr"] = lr_changes[len(losses)]'
-        lines += [f"            {change}"]
-    lines += ["        loss = nn.functional.cross_entropy(net(X[batch]), y[batch])"]
-    lines += ["        optimizer.zero_grad()", "        loss.backward()"]
-    lines += ["        optimizer.step()", "        losses.append(loss.item())"]
-    return "\n".join(lines) + "\n"
+    own_init = _definitions(config.init) + "\n\n" if callable(config.init) else ""
+    schedule, set_lr = _schedule(config, lr_changes)
+    return SCRIPT.format(
+        imports="import math\n" * (config.lr_schedule == "cosine") + IMPORTS,
+        own_init=own_init,
+        root='"sample"' if data and data.source == "sample" else "",
+        last=".for_the_test()" if data and data.tests else "",
+        on=on,
+        seed=config.seed,
+        masks=MASKS.format(seed=config.seed) if config.dropout else "",
+        model=_model(config, widths, on),
+        optimizer=_optimizer(config),
+        schedule=schedule,
+        num_epochs=config.num_epochs,
+        batch_size=config.batch_size,
+        set_lr=set_lr,
+    )
 
 
-def _weight(config, n_in, n_out, on):
+def _model(config, widths, on):
+    """The lines that make the parameters and define `net`."""
+    linear = config.init == "default"
+    if len(widths) > 3:
+        W, b = _first_values(config, "n_in", "n_out", "linear", on)
+        return MORE_HIDDEN_LAYERS.format(
+            **{"widths": list(widths), "activation": config.activation, "W": W, "b": b},
+            linear="    linear = nn.Linear(n_in, n_out)\n" if linear else "",
+            dropout=_dropout("X", config.dropout, "        ", on),
+        )
+    n_in, n_hidden, n_out = widths
+    W1, b1 = _first_values(config, n_in, n_hidden, "linear1", on)
+    W2, b2 = _first_values(config, n_hidden, n_out, "linear2", on)
+    linears = LINEARS.format(n_in=n_in, n_hidden=n_hidden, n_out=n_out)
+    return ONE_HIDDEN_LAYER.format(
+        **{"W1": W1, "b1": b1, "W2": W2, "b2": b2, "activation": config.activation},
+        linears=linears if linear else "",
+        dropout=_dropout("hidden", config.dropout, "    ", on),
+    )
+
+
+def _first_values(config, n_in, n_out, linear, on):
+    """The expressions for a layer's first weights and biases."""
+    if config.init == "default":
+        return f"{linear}.weight.T.contiguous(){on}", f"{linear}.bias{on}"
     if callable(config.init):
         drawn = f"{config.init.__name__}({n_in}, {n_out}).float().contiguous()"
     else:
         drawn = WEIGHT[config.init].format(n_in=n_in, n_out=n_out, sigma=config.sigma)
-    return f"nn.Parameter(({drawn}){on})" if on else f"nn.Parameter({drawn})"
+    return f"({drawn}){on}" if on else drawn, f"torch.zeros({n_out}){on}"
 
 
-def _one_hidden_layer(config, num_inputs, num_hiddens, num_outputs, on):
-    lines = []
-    sizes = [(num_inputs, num_hiddens), (num_hiddens, num_outputs)]
-    if config.init == "default":
-        linears = ", ".join(f"nn.Linear({n_in}, {n_out})" for n_in, n_out in sizes)
-        lines += [f"linear1, linear2 = {linears}"]
-    for i, (n_in, n_out) in enumerate(sizes, start=1):
-        if config.init == "default":
-            weight, bias = f"linear{i}.weight.T.contiguous()", f"linear{i}.bias"
-            lines += [f"W{i} = nn.Parameter({weight}{on})"]
-            lines += [f"b{i} = nn.Parameter({bias}{on})"]
-        else:
-            lines += [f"W{i} = {_weight(config, n_in, n_out, on)}"]
-            lines += [f"b{i} = nn.Parameter(torch.zeros({n_out}){on})"]
-    lines += ["params = [W1, b1, W2, b2]", "def net(X):"]
-    lines += [f"    hidden = torch.{config.activation}(X @ W1 + b1)"]
-    if config.dropout:
-        lines += [f"    hidden = {_dropped('hidden', config.dropout, on)}"]
-    return lines + ["    return hidden @ W2 + b2"]
+def _dropout(name, share, indent, on):
+    """The line that sets some hidden units to zero, if any."""
+    if not share:
+        return ""
+    kept = f"(torch.rand({name}.shape, generator=masks) > {share}){on}"
+    return f"{indent}{name} = {name} * {kept} / (1 - {share})\n"
 
 
-def _many_layers(config, widths, on):
-    lines = [f"widths = {widths}", "params = []"]
-    lines += ["for n_in, n_out in zip(widths, widths[1:]):"]
-    if config.init == "default":
-        lines += ["    linear = nn.Linear(n_in, n_out)"]
-        lines += [f"    params += [nn.Parameter(linear.weight.T.contiguous(){on})]"]
-        lines += [f"    params += [nn.Parameter(linear.bias{on})]"]
-    else:
-        lines += [f"    params += [{_weight(config, 'n_in', 'n_out', on)}]"]
-        lines += [f"    params += [nn.Parameter(torch.zeros(n_out){on})]"]
-    lines += ["def net(X):"]
-    lines += ["    for W, b in zip(params[:-2:2], params[1:-2:2]):"]
-    lines += [f"        X = torch.{config.activation}(X @ W + b)"]
-    if config.dropout:
-        lines += [f"        X = {_dropped('X', config.dropout, on)}"]
-    return lines + ["    return X @ params[-2] + params[-1]"]
-
-
-def _dropped(name, dropout, on):
-    kept = f"(torch.rand({name}.shape, generator=masks) > {dropout}){on}"
-    return f"{name} * {kept} / (1 - {dropout})"
+def _schedule(config, lr_changes):
+    """The lines that change the step size: those before the loop, those in it."""
+    before = LR_CHANGES.format(lr_changes=lr_changes) if lr_changes else ""
+    if config.lr_schedule == "constant":
+        return before, CHANGE_LR if lr_changes else ""
+    before += NUM_STEPS.format(**vars(config))
+    return before, (CHANGE_FALLING_LR if lr_changes else "") + LET_LR_FALL
 
 
 def _optimizer(config):
@@ -167,11 +191,11 @@ def _optimizer(config):
     # AdamW's own default is 0.01, so it is always written out.
     if config.weight_decay or config.optimizer == "adamw":
         options += [f"weight_decay={config.weight_decay}"]
-    return f"{OPTIMIZER[config.optimizer]}(params, {', '.join(options)})"
+    return f"{OPTIMIZERS[config.optimizer].__name__}(params, {', '.join(options)})"
 
 
 def _definitions(function, known=()):
-    """The lines that define `function` and every name of the learner's it uses."""
+    """The source that define `function` and every name of the learner's it uses."""
     function = inspect.unwrap(function)  # under a decorator such as no_grad
     name = getattr(function, "__name__", repr(function))
     if not isinstance(function, FunctionType) or name == "<lambda>":
@@ -193,12 +217,12 @@ def _definitions(function, known=()):
         elif _is_literal(value := float(value) if isinstance(value, float) else value):
             lines += [f"{other} = {value!r}"]
         elif getattr(value, "__module__", None) == function.__module__:
-            lines += _definitions(value, {name, *known})
+            lines += [_definitions(value, {name, *known})]
         elif getattr(value, "__module__", None) and hasattr(value, "__qualname__"):
             lines += [f"from {value.__module__} import {value.__qualname__} as {other}"]
         else:
             raise ValueError(NOT_PLAIN.format(name=other))
-    return lines + source.splitlines()
+    return "\n".join([*lines, source])
 
 
 def _global_names(source):

@@ -1,27 +1,25 @@
 """Training: a Config says what, `train` does it one step at a time.
 
-`train(config, data)` is a generator. Whoever asks for the next step decides
-the pace, and stopping is just not asking for more: a `for` loop in a notebook,
-the live lab and the tests all use this one generator.
+`train(config, data)` is a generator. Its consumer decides the pace, and stops by
+not asking for another step: a `for` loop in a notebook, the live lab and the tests
+all use this one generator.
 """
 
 import difflib
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
+from torch import optim
 from torch.nn import functional as F
 
 from helpers import model
-from helpers.data import check_data
+from helpers.data import FashionMNIST, check_data
 from helpers.model import MLP, check, hidden_widths, is_count, is_number
 
-OPTIMIZERS = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
+OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
 LR_SCHEDULES = ("constant", "cosine")
 SUBSET = 500  # pictures of train and of validation behind the curves
 
@@ -79,25 +77,25 @@ RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
 }
 
 MOMENTUM_WITHOUT_SGD = (
-    "momentum={momentum} has no effect with optimizer={optimizer!r}, which has its "
-    "own; use optimizer='sgd' or leave momentum at 0."
+    "momentum={momentum} has no effect with optimizer={optimizer!r}, which has a "
+    "momentum of its own; use optimizer='sgd' or leave momentum at 0."
 )
 NO_SUCH_FIELD = "A Config has no {name!r}; its fields are: {known}."
 NO_SUCH_FIELD_CLOSE = "A Config has no {name!r}; did you mean {close!r}?"
 NOT_A_PAIR = (
-    "{part!r} is not of the form name=value; a whole setting reads like "
+    "{part!r} does not have the form name=value; a complete setting looks like "
     "'num_hiddens=256 lr=0.1 seed=3'."
 )
 NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
 OWN_INIT = (
-    "init={value} is somebody's own function, which text can't carry; define it here "
-    "and call Config.from_string(text, init={value})."
+    "init={value} is somebody's own function, and text can't hold a function; define "
+    "it here and call Config.from_string(text, init={value})."
 )
 NOT_CONFIG = (
     "train(config, data) needs a Config, such as Config(lr=0.1); you gave {found}."
 )
 DIVERGED = (
-    "stopped at step {step:,}: the loss is {loss}, so no later step can repair it; "
+    "stopped at step {step:,}: the loss is {loss}, and training cannot recover; "
     "try a smaller lr or smaller initial weights"
 )
 DONE = "done after {step:,} steps, epochs: {epochs}"
@@ -135,15 +133,11 @@ class Config:
     seed: int = 0
     device: str = "cpu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         widths = hidden_widths(self.num_hiddens, self.num_layers)
         check(RULES, **{name: getattr(self, name) for name in RULES})
         if self.momentum and self.optimizer != "sgd":
-            raise ValueError(
-                MOMENTUM_WITHOUT_SGD.format(
-                    momentum=self.momentum, optimizer=self.optimizer
-                )
-            )
+            raise ValueError(MOMENTUM_WITHOUT_SGD.format(**vars(self)))
         # One spelling for one setting: ints and floats, and a tuple only where
         # the widths differ.
         set_field = object.__setattr__
@@ -154,7 +148,7 @@ class Config:
             if field.type in (int, float):
                 set_field(self, field.name, field.type(getattr(self, field.name)))
 
-    def __str__(self):
+    def __str__(self) -> str:
         """num_hiddens, lr and whatever is not the default, as name=value."""
         parts = []
         for field in fields(self):
@@ -170,7 +164,7 @@ class Config:
         return " ".join(parts)
 
     @classmethod
-    def from_string(cls, text, init=None):
+    def from_string(cls, text: str, init: Callable | None = None) -> "Config":
         """The Config that `text` describes, such as "num_hiddens=256 lr=0.1".
 
         What the text leaves out has its default. `init`: the function, where
@@ -188,7 +182,7 @@ class Config:
         return cls(**values)
 
 
-def no_such_field(name):
+def no_such_field(name: str) -> str:
     """The sentence for a name that is no field of Config."""
     known = [field.name for field in fields(Config)]
     # 0.7: 'epochs' and 'sigmas' are close to a field, 'scheme' is not close to 'seed'.
@@ -212,9 +206,8 @@ def _read(name, value, default, init):
             return tuple(int(width) for width in value.split("-"))
         return type(default)(value)
     except ValueError:
-        raise ValueError(
-            NOT_A_VALUE.format(name=name, value=value, example=default)
-        ) from None
+        sentence = NOT_A_VALUE.format(name=name, value=value, example=default)
+        raise ValueError(sentence) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +238,18 @@ class Progress:
     reason: str | None = None
 
     @property
-    def epoch_end(self):
+    def epoch_end(self) -> bool:
         return self.full_val_accuracy is not None
 
 
 @torch.no_grad()
-def evaluate(net, images, labels):
+def evaluate(
+    net: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[float, float]:
     """Mean cross-entropy (nats) and accuracy (0 to 1) of `net`, as two floats.
 
     images: float32 [N, num_inputs]; labels: int64 [N]; any N from 1 up. The net
-    is measured in eval mode, and its modes are then put back.
+    is measured in eval mode; its parts then get their modes back.
     """
     modes = {part: part.training for part in net.modules()}
     net.eval()
@@ -279,7 +274,13 @@ class Run(Generator):
     (0, config.lr).
     """
 
-    def __init__(self, config, data, eval_every=20, state=None):
+    def __init__(
+        self,
+        config: Config,
+        data: FashionMNIST,
+        eval_every: int | None = 20,
+        state: dict | None = None,
+    ) -> None:
         if not isinstance(config, Config):
             raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
         check_data(data, "train(config, data)")
@@ -287,17 +288,11 @@ class Run(Generator):
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
         self.num_steps = self.steps_per_epoch * config.num_epochs
-        self.net = MLP(
-            data.train.images.shape[1],
-            config.num_hiddens,
-            len(data.class_names),
-            config.num_layers,
-            config.activation,
-            config.init,
-            config.sigma,
-            config.seed,
-            config.dropout,
-        ).to(config.device)
+        num_inputs, num_outputs = data.train.images.shape[1], len(data.class_names)
+        names = ("num_hiddens", "num_layers", "seed", *SHARED_RULES)
+        options = {name: getattr(config, name) for name in names}
+        net = MLP(num_inputs, num_outputs=num_outputs, **options)
+        self.net = net.to(config.device)
         self.lr_changes = [(0, config.lr)]
         self._lr = config.lr
         self._step = 0
@@ -310,30 +305,30 @@ class Run(Generator):
         self._steps = self._train(eval_every)
 
     @property
-    def lr(self):
+    def lr(self) -> float:
         return self._lr
 
     @lr.setter
-    def lr(self, value):
+    def lr(self, value: float) -> None:
         check(RULES, lr=value)
         self._lr = float(value)
 
-    def send(self, value):
+    def send(self, value: None) -> Progress:
         return self._steps.send(value)
 
-    def throw(self, *error):
+    def throw(self, *error: Any) -> Progress:
         return self._steps.throw(*error)
 
-    def state(self):
+    def state(self) -> dict:
         """What another run of this config needs to go on from here: train(..., state).
 
-        Tensors and numbers only, on the CPU. Asked for at the end of an epoch.
+        Tensors and numbers only. Ask for it at the end of an epoch.
         """
-        state = {"step": self._step, "lr_changes": list(self.lr_changes)}
-        state["net"] = self.net.state_dict()
-        state["optimizer"] = self._optimizer.state_dict()
-        state["chance"] = self.net.chance.get_state()
-        return state
+        return {
+            **{"step": self._step, "lr_changes": list(self.lr_changes)},
+            **{"net": self.net.state_dict(), "chance": self.net.chance.get_state()},
+            "optimizer": self._optimizer.state_dict(),
+        }
 
     def _set_state(self, state):
         self._step, self.lr_changes = state["step"], list(state["lr_changes"])
@@ -379,35 +374,37 @@ class Run(Generator):
 
     def _measure(self, progress, epoch_end):
         measured = {}
-        for name in ("train", "val"):
-            split = getattr(self.data, name)
-            loss, accuracy = evaluate(
-                self.net, split.images[:SUBSET], split.labels[:SUBSET]
-            )
+        for name, split in (("train", self.data.train), ("val", self.data.val)):
+            images, labels = split.images[:SUBSET], split.labels[:SUBSET]
+            loss, accuracy = evaluate(self.net, images, labels)
             measured |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         if epoch_end:
             val = self.data.val
             loss, accuracy = evaluate(self.net, val.images, val.labels)
             measured |= {"full_val_loss": loss, "full_val_accuracy": accuracy}
             if progress.step == self.num_steps:
-                measured["reason"] = DONE.format(
-                    epochs=progress.epoch, step=progress.step
-                )
+                reason = DONE.format(epochs=progress.epoch, step=progress.step)
+                measured["reason"] = reason
         return replace(progress, **measured)
 
 
-def train(config, data, eval_every=20, state=None):
+def train(
+    config: Config,
+    data: FashionMNIST,
+    eval_every: int | None = 20,
+    state: dict | None = None,
+) -> Run:
     """Train the model that `config` describes: a generator of `Progress`.
 
         for progress in train(Config(lr=0.1), data):
             if progress.epoch_end:
                 print(progress.epoch, progress.full_val_accuracy)
 
-    data: what `load_fashion_mnist` returns. The curves' figures are measured
-    at the first step, every `eval_every` steps and at each epoch's end; None:
+    data: what `load_fashion_mnist` returns. eval_every: the curves' figures are
+    measured at the first step, every so many steps and at each epoch's end; None:
     at each epoch's end only. state: what `.state()` of an earlier run with this
-    Config returned at the end of an epoch; it goes on from there. What it returns
-    also has `.net`, `.lr` (may be set while it runs), `.lr_changes`, `.state()`.
+    Config returned at the end of an epoch; this run goes on from there. The generator
+    also has `.net`, `.lr` (may be set while it runs), `.lr_changes` and `.state()`.
 
     The same Config gives the same numbers, to the bit, on the same machine
     with the same number of threads. A loss that is no longer finite ends the

@@ -389,12 +389,12 @@ DAMAGE = {
     ),
     "MNIST's digits": (
         *(TEST_IMAGES, lambda raw: gzip.compress(as_dark_as_digits(raw), 1)),
-        "looks like MNIST's digits: its mean brightness is 0.13, and that of "
-        "Fashion-MNIST is 0.29",
+        "looks like MNIST's digits: its mean brightness is 0.13, where Fashion-MNIST "
+        "has 0.29",
     ),
     "MNIST's labels": (
         *(TEST_LABELS, lambda raw: gzip.compress(labels_of_mnist(raw))),
-        "looks like MNIST's labels: 1,135 belong to class 1",
+        "looks like MNIST's labels: 1,135 of them are class 1",
     ),
     "labels in another order": (
         *(TRAIN_LABELS, lambda raw: gzip.compress(shuffled_labels(raw))),
@@ -402,11 +402,11 @@ DAMAGE = {
     ),
     "one pixel changed": (
         *(TEST_IMAGES, lambda raw: altered(gzip.compress(raw[TEST_IMAGES], 1))),
-        "has other content than the file of Fashion-MNIST",
+        "differs from the file of that name in Fashion-MNIST",
     ),
     "one label changed": (
         *(TEST_LABELS, lambda raw: altered(gzip.compress(raw[TEST_LABELS], 1))),
-        "has other content than the file of Fashion-MNIST",
+        "differs from the file of that name in Fashion-MNIST",
     ),
 }
 

@@ -16,7 +16,7 @@ from helpers import (
     shapes_lab,
 )
 from helpers.instrument import Instrument, open_in_cell
-from helpers.page_watch import UNANSWERED, PageWatch
+from helpers.live.page_watch import UNANSWERED, PageWatch
 
 MAKERS = {
     "lab": lambda data: lab(data, num_hiddens=8),

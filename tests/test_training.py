@@ -239,7 +239,7 @@ def test_an_own_line_travels_by_name_only():
 @pytest.mark.parametrize(
     "text, complaint",
     [
-        ("lr", "'lr' is not of the form name=value"),
+        ("lr", "'lr' does not have the form name=value"),
         ("lr=fast", "lr=fast can't be read"),
         ("num_hidden=3", "did you mean 'num_hiddens'"),
         ("epochs=3", "did you mean 'num_epochs'"),

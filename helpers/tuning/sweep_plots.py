@@ -5,7 +5,8 @@ import math
 import torch
 from matplotlib.figure import Figure
 
-from helpers.plots import LINES, Picture
+from helpers.palette import LINES
+from helpers.plots import Picture
 
 
 def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):

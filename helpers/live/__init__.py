@@ -23,7 +23,7 @@ from helpers import plots
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
-from helpers.page_watch import PageWatch
+from helpers.live.page_watch import PageWatch
 from helpers.palette import css_variables
 from helpers.plots import Picture
 from helpers.script import as_code
