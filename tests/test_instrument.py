@@ -107,6 +107,19 @@ def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
     assert len(threads()) == working
 
 
+def test_what_goes_wrong_in_an_instrument_is_shown_and_raised(data):
+    shown = registration_lab(data)
+    shown._names["optimizer"] = None
+    shown._on_step()
+    with pytest.raises(AttributeError, match="zero_grad"):
+        shown.wait(60)
+    assert "AttributeError" in shown._status.value
+    shown._on_choice()
+    shown.wait(60)
+    assert "Step" not in shown._status.value
+    shown.close()
+
+
 class Echo(Instrument):
     """Does what it is told."""
 

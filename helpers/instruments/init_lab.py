@@ -158,18 +158,17 @@ class InitLab(Instrument):
 
     def _work(self, commands: list) -> None:
         """Measure the newest setting and maybe train it; on the worker's thread."""
-        try:
-            changes = [command for command in commands if command != TRAIN]
-            if changes:
-                self.update(**changes[-1])
-            if TRAIN in commands:
-                self._train()
-        except Exception as error:  # anything, from the learner's own init
-            self.error = error
-            text = one_line(error)
-            if not isinstance(error, ValueError):
-                text = FAILED.format(kind=type(error).__name__, text=text)
-            self._report.value = page(STYLE, FAILED_PAGE.format(text=escape(text)))
+        changes = [command for command in commands if command != TRAIN]
+        if changes:
+            self.update(**changes[-1])
+        if TRAIN in commands:
+            self._train()
+
+    def _show_error(self, error: BaseException) -> None:
+        text = one_line(error)
+        if not isinstance(error, ValueError):
+            text = FAILED.format(kind=type(error).__name__, text=text)
+        self._report.value = page(STYLE, FAILED_PAGE.format(text=escape(text)))
 
     def _train(self) -> None:
         if self.training:

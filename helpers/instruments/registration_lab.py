@@ -143,11 +143,11 @@ class RegistrationLab(Instrument):
         """On the worker's thread: what came before a new module no longer counts."""
         builds = [i for i, command in enumerate(commands) if command != STEP]
         for command in commands[builds[-1] if builds else 0 :]:
-            try:
-                self._step() if command == STEP else self._build(command)
-            except Exception as error:  # the lesson may be that it fails
-                text = one_line(error).split(". ")[0].rstrip(".")
-                self._say(FAILED.format(kind=type(error).__name__, text=text))
+            self._step() if command == STEP else self._build(command)
+
+    def _show_error(self, error: BaseException) -> None:
+        text = one_line(error).split(". ")[0].rstrip(".")
+        self._say(FAILED.format(kind=type(error).__name__, text=text))
 
     def _build(self, chosen):
         w1, b1, optimizer = chosen
