@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import torch
@@ -27,6 +29,7 @@ from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
 from helpers import MLP, Config, load_fashion_mnist, search, sweep, train
+from helpers.data import FashionMNIST as Data
 from helpers.tuning.shared_data import share
 from helpers.tuning.task import train_one
 from lab_in_browser import (
@@ -74,9 +77,9 @@ def steps_a_second(frame_seconds, seconds=2.5):
     helpers.live.FRAME_SECONDS = frame_seconds
     shown._frame_due = 0
     time.sleep(0.3)
-    step, began = shown._newest.step, time.perf_counter()
+    step, began = shown._state.newest.step, time.perf_counter()
     time.sleep(seconds)
-    return (shown._newest.step - step) / (time.perf_counter() - began)
+    return (shown._state.newest.step - step) / (time.perf_counter() - began)
 
 usual = helpers.live.FRAME_SECONDS
 slider.value = 128
@@ -155,23 +158,23 @@ REPLIES = """async (questions) => {
 }"""
 
 
-def p95(values):
+def p95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
-def seconds(function):
+def seconds(function: Callable[[], Any]) -> float:
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
 
 
-def without_evaluation(data):
+def without_evaluation(data: Data) -> Data:
     """The data with one validation picture, so that an epoch is training alone."""
     val = replace(data.val, images=data.val.images[:1], labels=data.val.labels[:1])
     return replace(data, val=val)
 
 
-def write_idx(path, values):
+def write_idx(path: Path, values: torch.Tensor) -> None:
     """A tensor of bytes as the file that torchvision reads."""
     header = bytes([0, 0, 8, values.dim()])
     for size in values.shape:
@@ -179,7 +182,7 @@ def write_idx(path, values):
     path.write_bytes(header + values.numpy().tobytes())
 
 
-def epoch_figures(data):
+def epoch_figures(data: Data) -> dict[str, float]:
     """One epoch (256 units, batch 256) against a DataLoader and bare products."""
     alone = without_evaluation(data)
 
@@ -232,7 +235,7 @@ def epoch_figures(data):
     }
 
 
-def plain_figures(data):
+def plain_figures(data: Data) -> dict[str, float]:
     source = Config(num_hiddens=128, lr=0.1, num_epochs=10)
     full = [seconds(lambda: list(train(source, data))) for _ in range(3)]
     extra = []
@@ -250,7 +253,7 @@ def plain_figures(data):
     }
 
 
-def sweep_figures(data):
+def sweep_figures(data: Data) -> dict[str, float]:
     """Twelve trainings by `sweep` against one after another with all threads."""
     configs = [
         Config(num_hiddens=width, num_epochs=5, seed=seed)
@@ -281,7 +284,7 @@ def sweep_figures(data):
 
 
 @contextmanager
-def nothing_known():
+def nothing_known() -> Iterator[None]:
     """Results and searches that were kept before are out of sight."""
     with tempfile.TemporaryDirectory() as home:
         before = os.environ.get("COURSE_HOME")
@@ -294,7 +297,7 @@ def nothing_known():
                 os.environ["COURSE_HOME"] = before
 
 
-def search_figures(data):
+def search_figures(data: Data) -> dict[str, float]:
     """The joint search of lesson 06, and one look at the test pictures."""
     cells = nbformat.read(ROOT / "notebooks" / "06_search.ipynb", 4).cells
     names = {"Config": Config}
@@ -315,7 +318,7 @@ def search_figures(data):
     }
 
 
-def kernel_figures():
+def kernel_figures() -> dict[str, float]:
     """The lab in a kernel of its own, comms on, with nobody looking."""
     manager, client = start_new_kernel()
     found = {}
@@ -344,7 +347,7 @@ def kernel_figures():
     return found
 
 
-def browser_figures(chromium):
+def browser_figures(chromium: str) -> dict[str, float]:
     """The lab in JupyterLab in a real browser, on the same cores."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -378,7 +381,7 @@ def browser_figures(chromium):
     }
 
 
-def main():
+def main() -> None:
     chromium = find_browser()
     if chromium is None:
         sys.exit("make bench needs Chromium, Chrome or Edge; install one of them.")
