@@ -1,137 +1,169 @@
-"""What a learner has predicted and solved, in one small file of their own.
+"""What a learner has predicted and solved, and the runs of their sweeps, in one file.
 
-The file never leaves the machine. `COURSE_HOME` names another folder for it; the
-tests and `make notebooks` use a throw-away one, so that no answer is stored with the
-course.
+The file is one of SQLite's, in a folder of the learner's own, and never leaves the
+machine. `COURSE_HOME` names another folder; the tests and `make notebooks` use a
+throw-away one, so that no answer is stored with the course.
 """
 
-import contextlib
 import json
 import os
+import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
-import filelock
 import platformdirs
 
-LOCK_SECONDS = 5
+APPLICATION_ID = 0x1C0D_E001  # in the file's header: that it is the course's
+CREATE = "CREATE TABLE records (section, id, field, value, UNIQUE (section, id, field))"
+SELECT = "SELECT id, field, value FROM records WHERE section = ?"
+REPLACE = "REPLACE INTO records VALUES (?, ?, ?, ?)"
+EARLIER = "records.json"  # what versions before this file wrote; still read
 
-SET_ASIDE = (
-    "{path} could not be read. It is now {aside}, and a new file has been started."
-)
+SET_ASIDE = "{path} could not be read. It is now {aside}; a new file was started."
 NOT_KEPT = (
-    "Your answers can't be written to {path} ({error}), so they last until this "
+    "The file {path} can't be used ({error}), so your answers last only until this "
     "kernel ends."
 )
 
-_here = {}  # what this kernel knows beyond the file, where that can't be written
-_notices = []
-_threads = threading.RLock()  # callbacks come on more than one thread
 
-
-def location():
-    """The path of the file, which need not exist yet."""
+def home() -> Path:
+    """The folder for all that is kept of a learner, which need not exist yet."""
     folder = platformdirs.user_data_path("one-line-of-pytorch", appauthor=False)
-    return Path(os.environ.get("COURSE_HOME") or folder) / "records.json"
+    return Path(os.environ.get("COURSE_HOME") or folder).absolute()
 
 
-def read(section):
-    """What is known in a section, such as "predictions": {id: {field: value}}."""
-    with _threads:
-        path = location()
-        try:
-            records = _load_mended(path)
-        except OSError as error:
-            _notice(NOT_KEPT.format(path=path, error=error.strerror or error))
-            records = {}
-        return records.get(section, {}) | _here.get(section, {})
+def location() -> Path:
+    """The path of the file, which need not exist yet."""
+    return home() / "course.sqlite"
 
 
-def change(section, id, **values):
-    """Set some fields of one record, and leave all others as they are.
+class Records:
+    """The records in one file.
 
-    Several kernels may do so at once. Where the file can't be written, the record
-    lasts as long as this kernel, and `notice` says so.
+    path: of the file; None: `location()`. seconds: how long to wait while another
+    kernel writes.
     """
-    with _threads:
-        path = location()
+
+    def __init__(self, path: Path | None = None, seconds: float = 5) -> None:
+        self._given, self._seconds = path, seconds
+        self._unsaved = {}  # (section, id, field) -> JSON, until it can be written
+        self._notices = []
+        self._threads = threading.RLock()  # callbacks come on more than one thread
+
+    def read(self, section: str) -> dict[str, dict[str, Any]]:
+        """What is known in a section, such as "predictions": {id: {field: value}}."""
+        with self._threads:
+            found = _earlier(self._path.with_name(EARLIER)).get(section, {})
+            for id, field, value in self._use(lambda: self._rows(section)) or []:
+                found.setdefault(id, {})[field] = value
+            for (of_section, id, field), text in self._unsaved.items():
+                if of_section == section:
+                    found.setdefault(id, {})[field] = json.loads(text)
+            return found
+
+    def change(self, section: str, id: str, /, **values: Any) -> None:
+        """Set some fields of one record, and leave all others as they are.
+
+        values: anything that JSON can hold. Several kernels may do so at once. Where
+        the file can't be written, the record lasts as long as this kernel, and
+        `notice` says so.
+        """
+        with self._threads:
+            for field, value in values.items():
+                self._unsaved[section, id, field] = json.dumps(value)
+            self._use(self._save)
+
+    def notice(self) -> str:
+        """What went wrong with the file since the last call, or ""."""
+        said = " ".join(self._notices)
+        self._notices.clear()
+        return said
+
+    @property
+    def _path(self) -> Path:
+        return self._given or location()
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._notices:
+            self._notices.append(sentence)
+
+    def _use(self, work: Callable) -> Any:
+        """What `work()` returns; None where the file can't be used, and says so.
+
+        A file that is damaged, or none of ours, is moved away first.
+        """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _lock(path):
-                records = _load_or_set_aside(path)
-                for name, of_section in (*_here.items(), (section, {})):
-                    records.setdefault(name, {}).update(of_section)
-                records[section].setdefault(id, {}).update(values)
-                _write(path, records)
-                _here.clear()
-        except OSError as error:  # a lock that others keep among them
-            unsaved = read(section).get(id, {}) | values
-            _here.setdefault(section, {})[id] = unsaved
-            _notice(NOT_KEPT.format(path=path, error=error.strerror or error))
+            seen = _inode(self._path)
+            try:
+                return work()
+            except sqlite3.OperationalError:  # locked, full, not allowed
+                raise
+            except (sqlite3.DatabaseError, ValueError):
+                self._set_aside(seen)
+                return work()
+        except (OSError, sqlite3.Error) as error:
+            text = getattr(error, "strerror", None) or error
+            self._say(NOT_KEPT.format(path=self._path, error=text))
+
+    def _rows(self, section: str) -> list[tuple]:
+        """(id, field, value) of all that is in the file."""
+        if not self._path.exists():
+            return []
+        with closing(self._connect()) as db:
+            rows = () if _is_new(db) else db.execute(SELECT, (section,))
+            return [(*key, json.loads(text)) for *key, text in rows]
+
+    def _save(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect()) as db:
+            db.execute("BEGIN IMMEDIATE")
+            if _is_new(db):
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(CREATE)
+            db.executemany(REPLACE, [(*k, text) for k, text in self._unsaved.items()])
+            db.execute("COMMIT")
+        self._unsaved.clear()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, self._seconds, isolation_level=None)
+
+    def _set_aside(self, seen: int | None) -> None:
+        """Move the file away, unless another kernel did and began a good one."""
+        if _inode(self._path) != seen:
+            return
+        number = 1
+        while (aside := Path(f"{self._path}.unreadable-{number}")).exists():
+            number += 1
+        for end in ("", "-journal"):  # SQLite would apply a journal to the next file
+            with suppress(FileNotFoundError):
+                Path(f"{self._path}{end}").replace(f"{aside}{end}")
+        self._say(SET_ASIDE.format(path=self._path, aside=aside))
 
 
-def notice():
-    """What went wrong with the file since the last call, or ""."""
-    said = " ".join(_notices)
-    _notices.clear()
-    return said
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
 
 
-def _notice(sentence):
-    if sentence not in _notices:
-        _notices.append(sentence)
+def _is_new(db: sqlite3.Connection) -> bool:
+    """Whether a file is still empty. DatabaseError where it is another program's."""
+    if db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+        return False
+    if db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise sqlite3.DatabaseError("not a file of the course")
+    return True
 
 
-def _lock(path):
-    return filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
-
-
-def _load(path):
-    """All records; raises OSError, or ValueError where the file is none of ours."""
-    try:
+def _earlier(path: Path) -> dict:
+    """What an earlier version has kept; {} where that can't be read."""
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         records = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(r, dict) for s in records.values() for r in s.values()):
             return records
-    except FileNotFoundError:
-        return {}
-    except (AttributeError, RecursionError) as error:
-        raise ValueError from error
-    raise ValueError
+    return {}
 
 
-def _load_mended(path):
-    """As `_load`, but a file that is none of ours is moved away. Raises OSError."""
-    try:
-        return _load(path)
-    except ValueError:
-        with _lock(path):  # another kernel may have put a good one there meanwhile
-            return _load_or_set_aside(path)
-
-
-def _load_or_set_aside(path):
-    """All records, or {} after a bad file was moved away. The caller has the lock."""
-    try:
-        return _load(path)
-    except ValueError:
-        _set_aside(path)
-        return {}
-
-
-def _set_aside(path):
-    number = 1
-    while (aside := path.with_name(f"{path.name}.unreadable-{number}")).exists():
-        number += 1
-    with contextlib.suppress(OSError):
-        path.replace(aside)
-        _notice(SET_ASIDE.format(path=path, aside=aside))
-
-
-def _write(path, records):
-    """Whole or not at all, whatever happens meanwhile."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        text = json.dumps(records, indent=1)
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+_learner = Records()
+read, change, notice = _learner.read, _learner.change, _learner.notice

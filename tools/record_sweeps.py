@@ -8,6 +8,7 @@ only when all of it is done.
 """
 
 import gzip
+import json
 import os
 import shutil
 import signal
@@ -58,8 +59,8 @@ def record(name: str) -> None:
 def _record(name, copy):
     # Here, since they have to come from the copy.
     from helpers import load_fashion_mnist
-    from helpers.tuning import kept as on_disk
-    from helpers.tuning import race as races
+    from helpers.tuning.kept import own_runs
+    from helpers.tuning.race import record_races
     from helpers.tuning.shared_data import data_fingerprint
 
     data = load_fashion_mnist()
@@ -71,16 +72,11 @@ def _record(name, copy):
     os.environ.update(COURSE_HOME=str(course), PYTHONPATH=str(copy.parent))
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
     if table := the_table(notebook):
-        races.record_races(table)
+        record_races(table)
     NotebookClient(notebook, timeout=None).execute()
-    kept = (course / "sweeps.jsonl").read_text().splitlines()
-    known = {}
-    for split in (data, data.for_the_test()):
-        fingerprint = data_fingerprint(split)
-        for line in kept:
-            if result := on_disk.from_line(line, fingerprint):
-                known[fingerprint, result.config] = line
-    pack(f"{name}.jsonl", "\n".join(sorted(known.values())).encode() + b"\n")
+    fingerprints = map(data_fingerprint, (data, data.for_the_test()))
+    lines = [json.dumps(run) for of in fingerprints for run in own_runs(of)]
+    pack(f"{name}.jsonl", "\n".join(sorted(lines)).encode() + b"\n")
     for journal in sorted((course / "searches").glob(f"{name[:3]}*.journal")):
         pack(journal.name, journal.read_bytes())
     for path in (copy / "tuning" / "recorded").glob(f"{name[:3]}*races*"):

@@ -1,93 +1,95 @@
-"""What is kept of sweeps on disk, and what of them came with the course."""
+"""The runs that are known already: the learner's own, and what came with the course."""
 
 import gzip
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-
-import filelock
 
 from helpers import records
 from helpers.training import Config
 from helpers.tuning.results import Result
+from helpers.tuning.shared_data import Shared
 
 # Raise it by one when a change makes the same Config train to other numbers: the
 # results that are kept no longer hold then.
 RESULTS_VERSION = 1
 RECORDED = Path(__file__).parent / "recorded"
+EARLIER = "sweeps.jsonl"  # what versions before the one file wrote; still read
 CURVES = ("train_loss", "val_loss", "val_accuracy", "val_halves")
 
 
-def key(config):
-    return None if callable(config.init) else str(config)
+def known_results(shared: Shared, recorded: Path = RECORDED) -> dict[Config, Result]:
+    """What has been trained on this data, here or for the course.
 
-
-def known_results(shared):
-    """What has been trained on this data: {key: Result}."""
+    recorded: the folder of what came with the course. On the sample, what was recorded
+    on the full data stands in.
+    """
     known = {}
-    for path in [_own_file(), *sorted(RECORDED.glob("*.jsonl.gz"))]:
-        shipped = path.parent == RECORDED
-        # On the sample, what was recorded on the full data stands in.
-        stand_in = shipped and shared.source.replace("sample", "full")
-        for line in _lines(path):
-            if result := from_line(line, shared.fingerprint, stand_in):
-                known[key(result.config)] = replace(result, recorded=shipped)
+    for kept in [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]:
+        if result := _result(kept, shared.fingerprint):
+            known[result.config] = result
+    stand_in = shared.source.replace("sample", "full")
+    for path in sorted(recorded.glob("*.jsonl.gz")):
+        for kept in _lines(path):
+            if result := _result(kept, shared.fingerprint, stand_in):
+                known[result.config] = replace(result, recorded=True)
     return known
 
 
-def _lines(path):
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        return []
-    return content.decode(errors="replace").splitlines()
+def own_runs(fingerprint: str) -> list[dict]:
+    """The learner's own runs on the data of this fingerprint, as they are kept."""
+    runs = records.read("runs").get(fingerprint, {}).values()
+    return [run for run in runs if run["version"] == RESULTS_VERSION]
 
 
-def from_line(line, fingerprint, stand_in=None):
-    """The Result in a line; None if it is of other data or another version.
-
-    stand_in: the name of data, as in `Result.data`, whose results will do as well.
-    """
-    try:
-        kept = json.loads(line)
-        fits = kept.pop("of") == fingerprint or kept["data"] == stand_in
-        if kept.pop("version") != RESULTS_VERSION or not fits:
-            return None
-        kept["config"] = Config.from_string(kept["config"])
-        for name in set(CURVES) & set(kept):
-            kept[name] = tuple(kept[name])
-        return Result(**kept)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return None  # a line cut short, or of another course
+def remember(result: Result, fingerprint: str) -> None:
+    """Keep a result for later sweeps, where that makes sense."""
+    # A failure may have been the machine's; what diverged does so again.
+    if result.val_accuracy and not callable(result.config.init):
+        kept = as_kept(result, fingerprint)
+        records.change("runs", fingerprint, **{kept["config"]: kept})
 
 
-def to_line(result, fingerprint):
-    """A Result as one line of JSON, five digits a figure."""
+def as_kept(result: Result, fingerprint: str) -> dict:
+    """A Result as JSON can hold it, five digits a figure."""
     kept = {"of": fingerprint, "version": RESULTS_VERSION} | asdict(result)
     kept.pop("recorded")
     kept["config"] = str(result.config)
     for name in CURVES:
         kept[name] = [float(f"{value:.5g}") for value in kept[name]]
     kept["seconds"] = round(kept["seconds"], 2)
-    return json.dumps(kept)
+    return kept
 
 
-def _own_file():
-    return records.location().with_name("sweeps.jsonl")
+def _result(kept: dict, fingerprint: str, stand_in: str = "") -> Result | None:
+    """The Result that was kept; None if it is of other data or another version.
 
-
-def remember(result, fingerprint):
-    # A failure may have been the machine's; what diverged does so again.
-    if callable(result.config.init) or not result.val_accuracy:
-        return
-    path = _own_file()
+    stand_in: the name of data, as in `Result.data`, whose results will do as well.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{path}.lock", timeout=5), path.open("a") as file:
-            # The first newline, in case the last line was cut short.
-            file.write("\n" + to_line(result, fingerprint) + "\n")
-    except (OSError, filelock.Timeout):
-        pass  # it is trained again next time
+        fields = dict(kept)
+        fits = fields.pop("of") == fingerprint or fields["data"] == stand_in
+        if fields.pop("version") != RESULTS_VERSION or not fits:
+            return None
+        fields["config"] = Config.from_string(fields["config"])
+        curves = {name: tuple(fields[name]) for name in CURVES if name in fields}
+        return Result(**fields | curves)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None  # of another course
+
+
+def _lines(path: Path) -> Iterator:
+    """What JSON finds in each line of a file; a line cut short costs only itself."""
+    open_it = gzip.open if path.suffix == ".gz" else open
+    try:
+        with open_it(path, "rt", encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()
+    except (OSError, EOFError, zlib.error):
+        return
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue

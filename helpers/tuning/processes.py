@@ -7,25 +7,31 @@ import os
 import signal
 import sys
 import threading
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from helpers.tables import one_line
 
 # Forks of this process and OpenMP can deadlock. On Linux a server that has PyTorch
 # loaded and has computed nothing forks at once; elsewhere each process loads it anew.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+# The second is what the first optimizer of a process loads.
+PRELOADED = ["helpers.tuning.task", "torch._dynamo"]
 
 NOT_EXECUTOR = (
     "executor must be a concurrent.futures.Executor, or None for one process per "
     "core; you gave {found}."
 )
 SHUT_DOWN = (
-    "The executor takes no more work ({text}). Give a new one and run it again; what "
+    "The executor takes no more work ({text}). Pass a new one and run this again; what "
     "is done is kept."
 )
 
 
-def num_cores():
+def num_cores() -> int:
     """The cores that this process may use, also where a container has fewer."""
     try:
         cores = len(os.sched_getaffinity(0))
@@ -39,7 +45,7 @@ def num_cores():
     return max(1, cores)
 
 
-def num_workers(executor):
+def num_workers(executor: Executor) -> int:
     """How many runs an executor trains at the same time."""
     if hasattr(executor, "_max_workers"):  # those of concurrent.futures
         return executor._max_workers
@@ -49,31 +55,29 @@ def num_workers(executor):
     return num_cores()
 
 
-def check_executor(executor):
+def check_executor(executor: Any) -> None:
     """Raise TypeError, with one sentence, for what is neither an executor nor None."""
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(NOT_EXECUTOR.format(found=type(executor).__name__))
 
 
-def submit(executor, function, *values):
+def submit(executor: Executor, function: Callable, *values: Any) -> Future:
     """A Future; RuntimeError, with one sentence, where the executor is shut down."""
     try:
         return executor.submit(function, *values)
     except BrokenExecutor:
         raise
     except Exception as error:  # each kind of executor has its own
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise RuntimeError(SHUT_DOWN.format(text=text)) from None
+        raise RuntimeError(SHUT_DOWN.format(text=one_line(error))) from None
 
 
 class Processes:
     """One process for each core, which end when this ends, whatever they do."""
 
-    def __enter__(self):
+    def __enter__(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
-            # The second is what the first optimizer of a process loads.
-            context.set_forkserver_preload(["helpers.tuning.task", "torch._dynamo"])
+            context.set_forkserver_preload(PRELOADED)
         self._stop = context.Event()
         self._pool = ProcessPoolExecutor(
             min(61, num_cores()),  # Windows has no more
@@ -83,7 +87,7 @@ class Processes:
         )
         return self._pool
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
@@ -91,7 +95,7 @@ class Processes:
 _stop = None  # in a process of ours: whether to give up
 
 
-def told_to_stop():
+def told_to_stop() -> bool:
     """Whether this is a process of ours that should give its run up."""
     return _stop is not None and _stop.is_set()
 

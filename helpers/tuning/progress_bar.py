@@ -7,60 +7,66 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
+from helpers.instrument import Instrument, open_in_cell
+from helpers.training import Config
+from helpers.tuning.results import Result
 from helpers.tuning.task import cost
 
 BAR = "A sweep; runs to train: {count:,}."
-BEGIN = "Starting: {count:,} runs to train, {known:,} known already."
+BEGIN = "Runs to train: {count:,}; already known: {known:,}."
 GOING_ON = (
-    "{done:,} of {count:,} runs done, {failed:,} of them failed. About {left} left. "
-    "Best validation accuracy so far: {best:.3f}."
+    "Runs done: {done:,} of {count:,}; failed: {failed:,}. About {left} left. Best "
+    "validation accuracy so far: {best:.3f}."
 )
-ENDED = "{done:,} of {count:,} runs done, {failed:,} of them failed, in {spent}."
+ENDED = "Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}."
 
 
-class ProgressBar(widgets.VBox):
+def open_progress_bar(configs: list[Config], known: int) -> "ProgressBar":
+    """A bar for these runs, shown where there is a notebook."""
+    bar = open_in_cell(lambda: ProgressBar(configs, known))
+    if get_ipython():
+        display(bar)
+    return bar
+
+
+class ProgressBar(Instrument):
     """How far a sweep is; a line of text where no front end is."""
 
-    def __init__(self, configs, known):
-        self._count = count = len(configs)
+    def __init__(self, configs: list[Config], known: int) -> None:
+        """configs: what is to be trained. known: how many runs were known already."""
+        self._count, self._done = len(configs), []
         self._cost_left, self._cost_done = sum(map(cost, configs)), 0.0
-        self._done, self._began = [], time.monotonic()
-        self._said = widgets.HTML(BEGIN.format(count=count, known=known))
-        self._bar = widgets.IntProgress(max=count, layout=widgets.Layout(width="100%"))
+        self._began = time.monotonic()
+        self._said = widgets.HTML(BEGIN.format(count=self._count, known=known))
+        wide = widgets.Layout(width="100%")
+        self._bar = widgets.IntProgress(max=self._count, layout=wide)
         super().__init__([self._bar, self._said])
-        if get_ipython():
-            display(self)
 
-    def add(self, result):
+    def add(self, result: Result) -> None:
+        """One more run is over."""
         self._done.append(result)
-        spent = time.monotonic() - self._began
+        self._bar.value = len(self._done)
         self._cost_done += cost(result.config)
         self._cost_left -= cost(result.config)
-        left = spent / self._cost_done * self._cost_left
-        self._bar.value = len(self._done)
-        best = max((r.accuracy for r in self._done if r.val_accuracy), default=math.nan)
-        self._said.value = GOING_ON.format(
-            done=len(self._done),
-            count=self._count,
-            failed=sum(not r.ok for r in self._done),
-            left=duration(left),
-            best=best,
-        )
+        spent = time.monotonic() - self._began
+        left = duration(spent / self._cost_done * self._cost_left)
+        accuracies = [r.accuracy for r in self._done if r.val_accuracy]
+        self._say(GOING_ON, left=left, best=max(accuracies, default=math.nan))
 
-    def end(self, note):
-        failed = sum(not result.ok for result in self._done)
-        spent = duration(time.monotonic() - self._began)
-        self._said.value = note or ENDED.format(
-            done=len(self._done), count=self._count, failed=failed, spent=spent
-        )
+    def end(self, note: str = "") -> None:
+        """All are over, or `note` says what else."""
+        self._say(note or ENDED, spent=duration(time.monotonic() - self._began))
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = dict(super()._repr_mimebundle_(**kwargs))
-        bundle["text/plain"] = BAR.format(count=self._count)
-        return bundle
+    def _say(self, sentence, **values):
+        done, failed = len(self._done), sum(not run.ok for run in self._done)
+        values |= {"done": done, "failed": failed, "count": self._count}
+        self._said.value = sentence.format(**values)
+
+    def _text(self):
+        return BAR.format(count=self._count)
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Seconds as a text, such as "2 min 5 s"."""
     minutes, seconds = divmod(math.ceil(seconds), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -2,21 +2,22 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from helpers.tables import as_text
 from helpers.training import Config
 
 RECORDED_FULL = (
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
-    "your bundled sample would give other figures."
+    "your bundled sample would give different figures."
 )
 MIXED = (
     "{count:,} of the {total:,} runs were recorded on all of Fashion-MNIST, which "
-    "isn't here; the others were trained on your bundled sample. The two do not "
-    "compare."
+    "isn't here; the others were trained on your bundled sample. Don't compare the two."
 )
 RECORDED_HERE = "{count:,} of the {total:,} runs were recorded with the course."
+COLUMNS = ("val accuracy", "lowest", "highest", "seeds", "parameters", "setting")
 NO_FIELD = "Results can be grouped by a field of Config, such as 'lr', not {name!r}."
 
 
@@ -38,17 +39,17 @@ class Result:
     data: str
     seconds: float
     num_parameters: int
-    train_loss: tuple = ()
-    val_loss: tuple = ()
-    val_accuracy: tuple = ()
-    val_halves: tuple = ()
+    train_loss: tuple[float, ...] = ()
+    val_loss: tuple[float, ...] = ()
+    val_accuracy: tuple[float, ...] = ()
+    val_halves: tuple[float, ...] = ()
     train_accuracy: float | None = None
     reason: str = ""
     ok: bool = True
     recorded: bool = False
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float:
         """Validation accuracy at the end; NaN where there is none."""
         return self.val_accuracy[-1] if self.val_accuracy else math.nan
 
@@ -59,19 +60,21 @@ class Results(Sequence):
     A run that was not trained, after Stop, is left out.
     """
 
-    def __init__(self, rows, here="", stopped=""):
+    def __init__(
+        self, rows: Iterable[Result], here: str = "", stopped: str = ""
+    ) -> None:
         """here: the data that were asked for. stopped: a sentence after Stop."""
         self.rows, self._here, self._stopped = list(rows), here, stopped
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> "Result | Results":
         rows = self.rows[index]
         return Results(rows, self._here) if isinstance(index, slice) else rows
 
     @property
-    def note(self):
+    def note(self) -> str:
         """Where they come from, if not from here alone, and whether some are missing;
         sentences, or ""."""
         recorded, total = sum(row.recorded for row in self.rows), len(self.rows)
@@ -82,13 +85,16 @@ class Results(Sequence):
         return " ".join(filter(None, [self._stopped, origin]))
 
     @property
-    def stand_in(self):
-        """Whether there are runs of other data than were asked for among them."""
+    def stand_in(self) -> bool:
+        """Whether some were trained on other data than were asked for."""
         recorded = any(row.recorded for row in self.rows)
         return recorded and self._here.startswith("sample")
 
-    def group(self, *names):
-        """{value: Results} for the values of a field of Config; tuples for several."""
+    def group(self, *names: str) -> dict:
+        """{value: Results} for the values of a field of Config; tuples for several.
+
+        Raises ValueError for a name that is no field.
+        """
         for name in names:
             if name not in Config.__dataclass_fields__:
                 raise ValueError(NO_FIELD.format(name=name))
@@ -100,34 +106,35 @@ class Results(Sequence):
         return groups
 
     @property
-    def accuracies(self):
+    def accuracies(self) -> list[float]:
         """The last validation accuracy of every run that has one."""
         return [row.accuracy for row in self.rows if row.val_accuracy]
 
     @property
-    def mean(self):
+    def mean(self) -> float:
         """Their mean, NaN if there are none."""
         return statistics.fmean(self.accuracies) if self.accuracies else math.nan
 
     @property
-    def spread(self):
+    def spread(self) -> tuple[float, float]:
         """(lowest, highest) of them."""
         values = self.accuracies or [math.nan]
         return min(values), max(values)
 
-    def __str__(self):
-        lines = [self.note] if self.note else []
-        lines.append("val accuracy  lowest  highest  seeds  parameters  setting")
+    def __str__(self) -> str:
         settings = {}
         for row in self.rows:
             config = replace(row.config, seed=0)
             settings.setdefault(config, Results([])).rows.append(row)
-        for config, runs in settings.items():
-            low, high = runs.spread
-            lines.append(
-                f"{runs.mean:12.3f}  {low:6.3f}  {high:7.3f}  {len(runs):5}  "
-                f"{runs[0].num_parameters:10,}  {config}"
+        cells = [
+            (
+                *(f"{value:.3f}" for value in (runs.mean, *runs.spread)),
+                *(f"{len(runs)}", f"{runs[0].num_parameters:,}", str(config)),
             )
+            for config, runs in settings.items()
+        ]
+        lines = [self.note] if self.note else []
+        lines.append(as_text(COLUMNS, cells, ">>>>>"))
         lines += [f"{r.config}: {r.reason}" for r in self.rows if not r.ok]
         return "\n".join(lines)
 

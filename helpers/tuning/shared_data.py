@@ -12,8 +12,8 @@ import torch
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
 
 OTHER_DATA = (
-    "the machine that should train it has other data: {found}, not {wanted}; put the "
-    "same Fashion-MNIST there"
+    "the machine that would train it has different data: {found}, not {wanted}; put "
+    "the same Fashion-MNIST there"
 )
 
 
@@ -22,12 +22,15 @@ class Shared:
 
     Pickled, it is the name of a file; the processes of one machine map that file and
     share its memory. On another machine they load Fashion-MNIST for themselves.
+
+    data: on the CPU. source: its name, as in `Result.data`. fingerprint: what
+    `data_fingerprint` says of it. pid: of the process that shares it.
     """
 
-    def __init__(self, data):
+    def __init__(self, data: FashionMNIST, pid: int | None = None) -> None:
         self.data, self.source = data, data.source + ", test" * data.tests
         self.fingerprint = data_fingerprint(data)
-        self.pid = os.getpid()
+        self.pid = pid or os.getpid()
         self._folder = None
 
     def __reduce__(self):
@@ -35,7 +38,7 @@ class Shared:
             folder = tempfile.TemporaryDirectory(
                 prefix="one-line-of-pytorch-", ignore_cleanup_errors=True
             )
-            splits = [getattr(self.data, name) for name in ("train", "val", "test")]
+            splits = (self.data.train, self.data.val, self.data.test)
             tensors = [(split.images, split.labels) for split in splits]
             torch.save(tensors, Path(folder.name, "data.pt"))
             self._folder = folder
@@ -64,26 +67,24 @@ def _load(path, fingerprint, origin, pid):
         data = data.for_the_test() if tests else data
         if data_fingerprint(data) != fingerprint:
             raise ValueError(OTHER_DATA.format(found=data, wanted=source))
-    shared = Shared(data)
-    shared.pid = pid
-    return shared
+    return Shared(data, pid)
 
 
 _latest = None  # so that the file is made once for many sweeps
 
 
-def share(data):
+def share(data: FashionMNIST) -> Shared:
     """The `Shared` of this data; the same one if asked again."""
     global _latest
     data = data.to("cpu")
     known = _latest is not None and _latest.data is data
-    # Somebody may have changed the pictures in place.
+    # The pictures may have been changed in place.
     if not known or _latest.fingerprint != data_fingerprint(data):
         _latest = Shared(data)
     return _latest
 
 
-def data_fingerprint(data):
+def data_fingerprint(data: FashionMNIST) -> str:
     """A short name for what a run sees: all labels, and one picture in 50."""
     digest = hashlib.sha256()
     for split in (data.train, data.val):

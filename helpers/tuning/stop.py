@@ -3,7 +3,8 @@
 import signal
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, wait
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 LISTEN = 0.1  # seconds from one look for a Stop to the next
 PATIENCE = 2  # seconds after which a second Stop no longer waits
@@ -13,10 +14,14 @@ class DeferredStop:
     """Stop (Ctrl-C) is heard at any time, and obeyed between two steps.
 
     An exception in the middle of one can leave a process half started, or get lost in
-    a callback of a library. Who stops again, for a step hangs, is obeyed at once.
+    a callback of a library. A second Stop, as when a step hangs, is obeyed at once.
+    patience: the seconds between the two from which on it is.
     """
 
-    def __enter__(self):
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+
+    def __enter__(self) -> "DeferredStop":
         self._heard = None
         main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGINT)
@@ -25,7 +30,7 @@ class DeferredStop:
             signal.signal(signal.SIGINT, self._hear)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -33,15 +38,15 @@ class DeferredStop:
         now = time.monotonic()
         if self._heard is None:
             self._heard = now
-        elif now > self._heard + PATIENCE:
+        elif now > self._heard + self._patience:
             raise KeyboardInterrupt
 
-    def obey(self):
+    def obey(self) -> None:
         """Raises KeyboardInterrupt if there was a Stop."""
         if self._heard is not None:
             raise KeyboardInterrupt
 
-    def wait(self, futures):
+    def wait(self, futures: Iterable[Future]) -> set[Future]:
         """The futures that are done, at least one of them; obeys in between."""
         while True:
             self.obey()

@@ -46,7 +46,7 @@ IN_USE = (
 
 def location(name: str) -> Path:
     """The path of the file that keeps the search of this name."""
-    return records.location().with_name("searches") / f"{name}.journal"
+    return records.home() / "searches" / f"{name}.journal"
 
 
 def ended(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:

@@ -1,17 +1,19 @@
 """Many trainings over any `concurrent.futures.Executor`: the call `sweep`."""
 
-from concurrent.futures import BrokenExecutor, CancelledError
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import closing, nullcontext, suppress
+from pathlib import Path
 
-from helpers.data import check_data
+from helpers.data import FashionMNIST, check_data
 from helpers.training import Config
-from helpers.tuning import task
-from helpers.tuning.kept import key, known_results, remember
+from helpers.tuning.kept import RECORDED, known_results, remember
 from helpers.tuning.processes import Processes, check_executor, submit
-from helpers.tuning.progress_bar import ProgressBar
+from helpers.tuning.progress_bar import open_progress_bar
 from helpers.tuning.results import Result, Results
-from helpers.tuning.shared_data import share
+from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
+from helpers.tuning.task import cost, failure, train_one
 
 ATTEMPTS = 2  # how often a run is started whose process has died
 
@@ -20,12 +22,12 @@ STOPPED = (
     "kept; run it again to go on."
 )
 LOST = (
-    "the process that trained it died {attempts} times or more, perhaps for want of "
-    "memory; try fewer at once or a smaller model"
+    "the process that trained it died {attempts} times or more, possibly because it "
+    "ran out of memory; try fewer runs at once or a smaller model"
 )
 LOST_WITH_EXECUTOR = (
-    "not trained: a worker of your executor died, and with it the executor; make a new "
-    "one and run it again"
+    "not trained: a worker of your executor died and took the executor with it; make a "
+    "new one and run it again"
 )
 NOT_CONFIGS = (
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
@@ -34,12 +36,19 @@ NOT_CONFIGS = (
 NO_CONFIGS = "sweep(configs, data) got an empty list; give it at least one Config."
 
 
-def sweep(configs, data, executor=None):
+def sweep(
+    configs: Iterable[Config],
+    data: FashionMNIST,
+    executor: Executor | None = None,
+    *,
+    recorded: Path = RECORDED,
+) -> Results:
     """Train every Config in `configs` on `data`; returns `Results`.
 
-    executor: any `concurrent.futures.Executor`; None: one process for each core,
-    with one thread of PyTorch each. data: what `load_fashion_mnist` returns;
-    processes on this machine share it.
+    data: what `load_fashion_mnist` returns; processes on this machine share it.
+    executor: any `concurrent.futures.Executor`; None: one process for each core, with
+    one thread of PyTorch each. recorded: the folder of the runs that came with the
+    course.
 
     A run that fails is a row with its reason. What is trained is kept on disk, by
     Config, data and `RESULTS_VERSION`, and not trained again. Stop (Ctrl-C) ends it
@@ -49,12 +58,12 @@ def sweep(configs, data, executor=None):
     """
     configs = _checked(configs, data, executor)
     shared = share(data)
-    known = known_results(shared)
-    found = {config: known[key(config)] for config in configs if key(config) in known}
+    known = known_results(shared, recorded)
+    found = {config: known[config] for config in configs if config in known}
     missing = [config for config in dict.fromkeys(configs) if config not in found]
     note = ""
     if missing:
-        bar = ProgressBar(missing, len(found))
+        bar = open_progress_bar(missing, len(found))
         try:
             with closing(_train_all(missing, shared, executor)) as trained:
                 for config, result in trained:
@@ -69,7 +78,7 @@ def sweep(configs, data, executor=None):
     return Results(rows, data.source, note)
 
 
-def _checked(configs, data, executor):
+def _checked(configs, data, executor) -> list[Config]:
     if isinstance(configs, Config) or not hasattr(configs, "__iter__"):
         raise TypeError(NOT_CONFIGS.format(found=type(configs).__name__))
     configs = list(configs)
@@ -83,44 +92,53 @@ def _checked(configs, data, executor):
     return configs
 
 
-# --- training, here and elsewhere
-
-
-def _train_all(configs, shared, executor):
-    """Yields (config, Result) as they come."""
-    # The longest first, so that no core waits long at the end.
-    configs = sorted(configs, key=task.cost, reverse=True)
+def _train_all(
+    configs: list[Config], shared: Shared, executor: Executor | None
+) -> Iterator[tuple[Config, Result]]:
+    """Yields each Config and its Result as they come."""
     # A function of the notebook's can't travel to another process.
     own = [config for config in configs if callable(config.init)]
-    left = [config for config in configs if not callable(config.init)]
+    # The longest first, so that no core waits long at the end.
+    left = sorted((c for c in configs if not callable(c.init)), key=cost, reverse=True)
     with DeferredStop() as stop:
-        for _ in range(ATTEMPTS if left else 0):
-            with Processes() if executor is None else nullcontext(executor) as pool:
-                yield from _over(pool, left, shared, stop)
-        for config in list(left) if executor is None else ():
-            # Who takes the processes down, does so alone: the others still train.
-            with Processes() as pool:
-                alone = [config]
-                for result in _over(pool, alone, shared, stop):
+        for together in _rounds(left, executor):
+            # What takes its process down takes these down with it, and no others.
+            pool = nullcontext(executor) if executor else Processes()
+            with pool as workers:
+                for config, result in _over(workers, together, shared, stop):
                     left.remove(config)
-                    yield result
-        if own:  # nobody hears a Stop after the last of the others
+                    yield config, result
+        if own:  # nothing hears a Stop after the last of the others
             stop.obey()
     reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
     for config in left:
         yield config, Result(config, shared.source, 0, 0, reason=reason, ok=False)
     for config in own:
-        yield config, task.train_one(config, shared)
+        yield config, train_one(config, shared)
 
 
-def _over(executor, left, shared, stop):
-    """Yields as `_train_all`, and takes what is done out of `left`."""
+def _rounds(left: list[Config], executor: Executor | None) -> Iterator[list[Config]]:
+    """What to hand in together, while others take what is done out of `left`.
+
+    All at once, again where a process died, and at last each in processes of its own.
+    """
+    for _ in range(ATTEMPTS):
+        if left:
+            yield list(left)
+    if executor is None:
+        yield from [[config] for config in left]
+
+
+def _over(
+    executor: Executor, configs: list[Config], shared: Shared, stop: DeferredStop
+) -> Iterator[tuple[Config, Result]]:
+    """Yields as `_train_all`, but not what a process that died has left undone."""
     futures = {}
     try:
         with suppress(BrokenExecutor):
-            for config in left:
+            for config in configs:
                 stop.obey()
-                futures[submit(executor, task.train_one, config, shared)] = config
+                futures[submit(executor, train_one, config, shared)] = config
         while futures:
             for future in stop.wait(futures):
                 config = futures.pop(future)
@@ -129,9 +147,8 @@ def _over(executor, left, shared, stop):
                 except (BrokenExecutor, CancelledError):
                     continue
                 except Exception as error:  # of the executor's own
-                    result = task.failure(config, shared, error)
+                    result = failure(config, shared, error)
                 if result is not None:
-                    left.remove(config)
                     yield config, result
     finally:
         for future in futures:

@@ -3,13 +3,20 @@
 import math
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers.palette import LINES
 from helpers.plots import Picture
+from helpers.tuning.results import Results
 
 
-def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):
+def plot_sweep(
+    results: Results,
+    x: str,
+    by: str | None = None,
+    text: str = "Validation accuracy of a sweep.",
+) -> Picture:
     """Validation accuracy over one field of Config: the mean, and a band from the
     lowest to the highest seed.
 
@@ -17,15 +24,13 @@ def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):
     that gets a line for each of its values, or None. text: what the picture shows, in
     one line.
     """
-    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _empty("validation accuracy", x, height=3.2)
     lines = results.group(by) if by else {"": results}
     for i, (name, of_line) in enumerate(lines.items()):
-        groups = sorted(of_line.group(x).items())
-        places = [value for value, _ in groups]
-        low, high = zip(*(runs.spread for _, runs in groups))
-        means = [runs.mean for _, runs in groups]
+        places, runs = zip(*sorted(of_line.group(x).items()))
+        low, high = zip(*(of_place.spread for of_place in runs))
         look = {"color": LINES[i % len(LINES)], "marker": "osD^vPX"[i % 7]}
+        means = [of_place.mean for of_place in runs]
         axes.plot(places, means, **look, lw=1.6, ms=5, label=f"{by} {name}")
         axes.fill_between(places, low, high, color=look["color"], alpha=0.2, lw=0)
     values = sorted(results.group(x))
@@ -33,48 +38,36 @@ def plot_sweep(results, x, by=None, text="Validation accuracy of a sweep."):
         axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_title("validation accuracy", fontsize=10, loc="left")
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
     if by:
         axes.legend(fontsize=8, frameon=False)
     return Picture(figure, _with_note(text, results))
 
 
-def _with_note(text, *results):
-    """On the sample, a picture of what was recorded on the full data says so."""
-    return " ".join([text, *(one.note for one in results if one.stand_in)][:2])
-
-
-def plot_losses(groups, text):
+def plot_losses(groups: dict[str, Results], text: str) -> Picture:
     """Mean loss over the epochs: of training a line, of validation a dashed one.
 
     groups: {name: what `sweep` returned}. text: what the picture shows, in one line.
     """
-    figure = Figure(figsize=(7.5, 3), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _empty("loss", "epoch", height=3)
     for colour, (name, runs) in zip(LINES, groups.items()):
         for field, label, style in (
             ("train_loss", "train", "-"),
             ("val_loss", "validation", "--"),
         ):
             losses = torch.tensor([getattr(run, field) for run in runs]).mean(dim=0)
-            epochs = range(1, len(losses) + 1)
-            look = {"color": colour, "ls": style, "lw": 1.8}
-            axes.plot(epochs, losses.numpy(), **look, label=f"{name}, {label}")
-    axes.set_title("loss", fontsize=10, loc="left")
-    axes.set_xlabel("epoch", fontsize=9)
+            look = {
+                "color": colour,
+                "ls": style,
+                "lw": 1.8,
+                "label": f"{name}, {label}",
+            }
+            axes.plot(range(1, len(losses) + 1), losses.numpy(), **look)
     axes.set_ylim(bottom=0)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
     return Picture(figure, _with_note(text, *groups.values()))
 
 
-def plot_grid(results, x, y, panels, text):
+def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Picture:
     """Validation accuracy over two fields of Config, a panel for each value of a third.
 
     results: what `sweep` returned. x, y, panels: fields of Config. text: what the
@@ -87,25 +80,37 @@ def plot_grid(results, x, y, panels, text):
     all_axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (name, of_panel) in zip(all_axes, groups.items()):
         cells = of_panel.group(y, x)
-        means = [
-            [cells[a, b].mean if (a, b) in cells else math.nan for b in across]
-            for a in down
-        ]
-        axes.imshow(means, cmap="cividis", vmin=0.1, vmax=0.9, aspect="auto")
-        best = max(cells, key=lambda key: cells[key].mean)
-        for row, a in enumerate(down):
-            for column, b in enumerate(across):
-                value = means[row][column]
-                axes.text(
-                    *(column, row, f"{value:.2f}".lstrip("0")),
-                    **{"ha": "center", "va": "center", "fontsize": 7},
-                    color="black" if value > 0.55 else "white",
-                    weight="bold" if (a, b) == best else "normal",
-                    bbox={"fill": False, "ec": "black"} if (a, b) == best else None,
-                )
+        means = {key: runs.mean for key, runs in cells.items()}
+        best = max(means, key=means.get)
+        colours = [[means.get((a, b), math.nan) for b in across] for a in down]
+        axes.imshow(colours, cmap="cividis", vmin=0.1, vmax=0.9, aspect="auto")
+        for (a, b), mean in sorted(means.items()):
+            axes.text(
+                *(across.index(b), down.index(a), f"{mean:.2f}".lstrip("0")),
+                **{"ha": "center", "va": "center", "fontsize": 7},
+                color="black" if mean > 0.55 else "white",
+                weight="bold" if (a, b) == best else "normal",
+                bbox={"fill": False, "ec": "black"} if (a, b) == best else None,
+            )
         axes.set_xticks(range(len(across)), [f"{v:g}" for v in across], fontsize=8)
         axes.set_yticks(range(len(down)), [f"{v:g}" for v in down], fontsize=8)
         axes.set_xlabel(x, fontsize=9)
         axes.set_title(f"{panels}: {name}", fontsize=9, loc="left")
     all_axes[0].set_ylabel(y, fontsize=9)
     return Picture(figure, _with_note(text, results))
+
+
+def _empty(title: str, xlabel: str, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _with_note(text, *results):
+    """On the sample, a picture of what was recorded on the full data says so."""
+    return " ".join([text, *(one.note for one in results if one.stand_in)][:2])

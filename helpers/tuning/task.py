@@ -1,17 +1,23 @@
-"""One run as a task for any process: what it needs, and what it brings back."""
+"""One run as a task for any process: `train_one`, or `train_epoch` after `train_epoch`.
+
+A task gets a Config and the data as `Shared`, and brings back plain values.
+"""
 
 import io
 import math
 import os
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from helpers.training import evaluate, train
+from helpers.model import hidden_widths
+from helpers.tables import one_line
+from helpers.training import Config, Run, evaluate, train
 from helpers.tuning.processes import told_to_stop
 from helpers.tuning.results import Result
+from helpers.tuning.shared_data import Shared
 
 FAILED = "failed with {kind}: {text}"
 
@@ -34,104 +40,94 @@ class Epoch:
     state: bytes = b""
 
 
-def train_one(config, shared):
+def train_one(config: Config, shared: Shared) -> Result | None:
     """The Result of one run, also where it fails; None where it was told to stop."""
     _leave_cores_to_others(shared)
     began = time.perf_counter()
-    train_loss, val_loss, val_accuracy, batches = [], [], [], []
     try:
-        data = shared.data
-        run = train(config, data, eval_every=None)
-        for progress in run:
-            if told_to_stop():
+        run = train(config, shared.data, eval_every=None)
+        epochs = []
+        while not (epochs and epochs[-1].reason):
+            epochs.append(_next_epoch(run))
+            if epochs[-1] is None:
                 return None
-            batches.append(progress.loss)
-            if progress.epoch_end:
-                train_loss.append(statistics.fmean(batches))
-                val_loss.append(progress.full_val_loss)
-                val_accuracy.append(progress.full_val_accuracy)
-                batches.clear()
-        if not progress.epoch_end:  # it diverged; what is left says what it can
-            loss, accuracy = evaluate(run.net, data.val.images, data.val.labels)
-            train_loss.append(progress.loss)
-            val_loss.append(loss)
-            val_accuracy.append(accuracy)
-        half = math.ceil(len(data.val) / 2)
-        halves = zip(data.val.images.split(half), data.val.labels.split(half))
-        val_halves = tuple(evaluate(run.net, *part)[1] for part in halves)
-        _, train_accuracy = evaluate(run.net, data.train.images, data.train.labels)
+        val, half = run.data.val, math.ceil(len(run.data.val) / 2)
+        halves = zip(val.images.split(half), val.labels.split(half))
         return Result(
             config,
             shared.source,
             time.perf_counter() - began,
             sum(parameter.numel() for parameter in run.net.parameters()),
-            tuple(train_loss),
-            tuple(val_loss),
-            tuple(val_accuracy),
-            val_halves,
-            train_accuracy,
-            progress.reason,
-            ok=progress.epoch_end,
+            tuple(epoch.train_loss for epoch in epochs),
+            tuple(epoch.val_loss for epoch in epochs),
+            tuple(epoch.val_accuracy for epoch in epochs),
+            tuple(evaluate(run.net, *part)[1] for part in halves),
+            evaluate(run.net, run.data.train.images, run.data.train.labels)[1],
+            epochs[-1].reason,
+            epochs[-1].ok,
         )
     except (Exception, SystemExit) as error:  # anything, from the learner's own init
         return failure(config, shared, error)
 
 
-def train_epoch(config, shared, last=None):
+def train_epoch(
+    config: Config, shared: Shared, last: Epoch | None = None
+) -> Epoch | None:
     """The next `Epoch` of a run, after `last` or the first one.
 
-    Also where it fails; None where it was told to stop. Whoever asks decides after
-    each epoch whether the run is worth another one.
+    Also where it fails; None where it was told to stop. After each epoch the caller
+    decides whether the run is worth another one.
     """
     _leave_cores_to_others(shared)
-    number = last.number + 1 if last else 1
     try:
         state = torch.load(io.BytesIO(last.state), weights_only=True) if last else None
         run = train(config, shared.data, eval_every=None, state=state)
-        losses = []
-        for progress in run:
-            if told_to_stop():
-                return None
-            losses.append(progress.loss)
-            if progress.epoch_end or progress.reason:
-                break
-        kept = io.BytesIO()
-        torch.save(run.state(), kept)
-        measured = progress.full_val_loss, progress.full_val_accuracy
-        if not progress.epoch_end:  # it diverged
-            measured = evaluate(run.net, shared.data.val.images, shared.data.val.labels)
-        return Epoch(
-            number,
-            statistics.fmean(losses),
-            *measured,
-            progress.reason,
-            ok=progress.epoch_end,
-            state=kept.getvalue(),
-        )
+        epoch = _next_epoch(run)
+        return epoch and replace(epoch, state=_as_bytes(run.state()))
     except Exception as error:  # anything, from the data to the memory
+        number = last.number + 1 if last else 1
         return Epoch(number, reason=_reason(error), ok=False)
 
 
-def _leave_cores_to_others(shared):
+def _next_epoch(run: Run) -> Epoch | None:
+    """One epoch more of a run; None where this process was told to stop."""
+    losses = []
+    for progress in run:
+        if told_to_stop():
+            return None
+        losses.append(progress.loss)
+        if progress.epoch_end or progress.reason:
+            break
+    measured = progress.full_val_loss, progress.full_val_accuracy
+    if not progress.epoch_end:  # it diverged; what is left says what it can
+        measured = evaluate(run.net, run.data.val.images, run.data.val.labels)
+    mean = statistics.fmean(losses)
+    reason, ok = progress.reason, progress.epoch_end
+    return Epoch(progress.epoch, mean, *measured, reason, ok)
+
+
+def _as_bytes(state: dict) -> bytes:
+    kept = io.BytesIO()
+    torch.save(state, kept)
+    return kept.getvalue()
+
+
+def _leave_cores_to_others(shared: Shared) -> None:
     if os.getpid() != shared.pid:
         torch.set_num_threads(1)  # the other cores have runs of their own
 
 
-def failure(config, shared, error):
+def failure(config: Config, shared: Shared, error: BaseException) -> Result:
     """The Result of a run that ended in an exception."""
     return Result(config, shared.source, 0, 0, reason=_reason(error), ok=False)
 
 
 def _reason(error):
-    text = " ".join(str(error).split())
-    return FAILED.format(kind=type(error).__name__, text=text)
+    return FAILED.format(kind=type(error).__name__, text=one_line(error))
 
 
-def cost(config):
+def cost(config: Config) -> float:
     """About how long a run takes, beside others."""
-    widths = config.num_hiddens
-    if isinstance(widths, int):
-        widths = (widths,) * config.num_layers
-    widths = (784, *widths, 10)
+    widths = (784, *hidden_widths(config.num_hiddens, config.num_layers), 10)
     weights = sum(n_in * n_out for n_in, n_out in zip(widths, widths[1:]))
     return config.num_epochs * (weights + 10_000_000 / config.batch_size)

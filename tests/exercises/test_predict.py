@@ -1,11 +1,5 @@
 """predict and reveal, and the file that keeps what a learner chose."""
 
-import contextlib
-import json
-import subprocess
-import sys
-
-import filelock
 import pytest
 import torch
 
@@ -20,8 +14,7 @@ def path(tmp_path, monkeypatch):
     """A file of this test's own."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "own"))
     _asked.clear()
-    yield tmp_path / "own" / "records.json"
-    records._here.clear()
+    yield tmp_path / "own" / "course.sqlite"
     records.notice()
 
 
@@ -188,36 +181,11 @@ def test_a_large_object_is_named_in_short():
 # --- the file
 
 
-def test_two_kernels_lose_nothing(path):
-    code = (
-        "from helpers import records\n"
-        "import sys\n"
-        "for i in range(40):\n"
-        "    records.change('predictions', f'{sys.argv[1]}-{i}', choice='x')\n"
-    )
-    kernels = [
-        subprocess.Popen([sys.executable, "-c", code, name]) for name in ("a", "b")
-    ]
-    assert [kernel.wait() for kernel in kernels] == [0, 0]
-    assert len(records.read("predictions")) == 80
-    assert [file.name for file in path.parent.glob("*.partial")] == []
-
-
-def test_fields_and_sections_are_left_as_they_are():
-    records.change("predictions", "a", choice="x")
-    records.change("predictions", "a", measured="y")
-    records.change("exercises", "a", solved=True)
-    assert records.read("predictions") == {"a": {"choice": "x", "measured": "y"}}
-
-
-@pytest.mark.parametrize("content", ["{broken", "[1]", '{"predictions": 3}', "\xff"])
-def test_an_unreadable_file_is_set_aside_with_a_notice(path, content):
+def test_an_unreadable_file_is_set_aside_with_a_notice(path):
     path.parent.mkdir()
-    path.write_text(content, encoding="latin-1")
+    path.write_text("{broken")
     asked = ask()
-    asides = list(path.parent.glob("records.json.unreadable-*"))
-    assert [aside.read_text("latin-1") for aside in asides] == [content]
-    assert f"It is now {asides[0]}" in said(asked)
+    assert f"It is now {path}.unreadable-1" in said(asked)
     radio(asked).value = "about 1 point"
     assert records.read("predictions")["dropout"]["choice"] == "about 1 point"
 
@@ -226,42 +194,13 @@ def test_an_answer_without_its_question_tells_of_an_unreadable_file(path):
     path.parent.mkdir()
     path.write_text("{broken")
     shown = reveal("dropout", "about 1 point")
-    aside = str(path.with_name("records.json.unreadable-1"))
+    aside = f"{path}.unreadable-1"
     assert str(shown).splitlines()[-2:] == [
         "Measured: about 1 point",
-        f"{path} could not be read. It is now {aside}, and a new file has been "
-        "started.",
+        f"{path} could not be read. It is now {aside}; a new file was started.",
     ]
     assert aside in shown._repr_html_()
     assert aside not in str(reveal("dropout", "about 1 point"))  # said once
-
-
-def test_a_good_file_that_another_kernel_has_just_written_stays(path, monkeypatch):
-    path.parent.mkdir()
-    path.write_text("{broken")
-
-    @contextlib.contextmanager
-    def lock_after_the_other(*_, **__):
-        keep_by_hand(path)
-        yield
-
-    monkeypatch.setattr(filelock, "FileLock", lock_after_the_other)
-    assert records.read("predictions") == {"dropout": GOOD}
-    assert list(path.parent.glob("*unreadable*")) == []
-    assert records.notice() == ""
-
-
-def test_while_another_kernel_has_the_lock_no_file_is_moved(path, monkeypatch):
-    monkeypatch.setattr(records, "LOCK_SECONDS", 0)
-    path.parent.mkdir()
-    path.write_text("{broken")
-    with filelock.FileLock(f"{path}.lock"):
-        assert records.read("predictions") == {}
-        records.change("predictions", "a", choice="x")
-    assert path.read_text() == "{broken"
-    assert "could not be acquired" in records.notice()
-    assert records.read("predictions") == {"a": {"choice": "x"}}
-    assert "It is now" in records.notice()
 
 
 GOOD = {
@@ -272,16 +211,15 @@ GOOD = {
 }
 
 
-def keep_by_hand(path, **changes):
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"predictions": {"dropout": GOOD | changes}}))
+def keep_by_hand(**changes):
+    records.change("predictions", "dropout", **GOOD | changes)
 
 
 @pytest.mark.parametrize(
     "kept", [None, [1], 3, "many", {}, {"elsewhere": 7}, dict.fromkeys(OPTIONS, "3")]
 )
-def test_votes_that_are_no_counts_are_none(path, kept):
-    keep_by_hand(path, votes=kept)
+def test_votes_that_are_no_counts_are_none(kept):
+    keep_by_hand(votes=kept)
     assert [box.value for box in votes(ask())] == [0, 0, 0]
     _asked.clear()
     shown = reveal("dropout", "about 10 points")
@@ -291,8 +229,8 @@ def test_votes_that_are_no_counts_are_none(path, kept):
 
 
 @pytest.mark.parametrize("odd", [-4, 1.5, True, None, [], "12", 10**6])
-def test_a_count_that_cant_be_is_zero_and_the_others_stay(path, odd):
-    keep_by_hand(path, votes=GOOD["votes"] | {"about 10 points": odd})
+def test_a_count_that_cant_be_is_zero_and_the_others_stay(odd):
+    keep_by_hand(votes=GOOD["votes"] | {"about 10 points": odd})
     assert [box.value for box in votes(ask())] == [3, 0, 5]
     _asked.clear()
     shown = reveal("dropout", "about 1 point")
@@ -301,8 +239,8 @@ def test_a_count_that_cant_be_is_zero_and_the_others_stay(path, odd):
 
 
 @pytest.mark.parametrize("odd", [[1], {"a": 1}, 3, True, "", "another answer", None])
-def test_a_choice_that_is_no_option_is_not_made(path, odd):
-    keep_by_hand(path, choice=odd)
+def test_a_choice_that_is_no_option_is_not_made(odd):
+    keep_by_hand(choice=odd)
     asked = ask()
     assert radio(asked).value is None and said(asked).startswith("Choose one")
     _asked.clear()
@@ -316,8 +254,8 @@ def test_a_choice_that_is_no_option_is_not_made(path, odd):
     [{"options": o} for o in (3, None, [], ["one"], [1, 2], ["a", "a"], {"a": 1})]
     + [{"question": q} for q in (None, 3, [], " ")],
 )
-def test_a_record_without_its_question_counts_as_none(path, odd):
-    keep_by_hand(path, **odd)
+def test_a_record_without_its_question_counts_as_none(odd):
+    keep_by_hand(**odd)
     assert radio(ask()).value is None
     _asked.clear()
     shown = reveal("dropout", "about 1 point")
@@ -325,8 +263,8 @@ def test_a_record_without_its_question_counts_as_none(path, odd):
     assert "Measured: about 1 point" in shown._repr_html_()
 
 
-def test_an_odd_record_is_mended_by_the_next_choice(path):
-    keep_by_hand(path, question=3, options=None, choice=[], votes=[1])
+def test_an_odd_record_is_mended_by_the_next_choice():
+    keep_by_hand(question=3, options=None, choice=[], votes=[1])
     radio(ask()).value = "about 1 point"
     _asked.clear()
     assert "You predicted: about 1 point" in str(reveal("dropout", 3))
@@ -341,21 +279,14 @@ def test_votes_on_an_earlier_question_are_not_shown_with_the_next(path):
     assert "Does it rise?" in str(shown) and "point" not in shown._repr_html_()
 
 
-def test_a_second_unreadable_file_replaces_no_first(path):
-    path.parent.mkdir()
-    for _ in range(2):
-        path.write_text("{broken")
-        records.read("predictions")
-    assert len(list(path.parent.glob("*unreadable*"))) == 2
-
-
 def test_what_cant_be_written_lasts_as_long_as_the_kernel(path):
     path.parent.write_text("a file stands where the folder should be")
     asked = ask()
     radio(asked).value = "about 1 point"
-    assert "last until this kernel ends" in said(asked)
+    assert "last only until this kernel ends" in said(asked)
     assert "You predicted: about 1 point" in str(reveal("dropout", "x"))
     assert radio(ask()).value == "about 1 point"
     path.parent.unlink()
     records.change("predictions", "other", choice="y")
-    assert set(json.loads(path.read_text())["predictions"]) == {"dropout", "other"}
+    assert set(records.read("predictions")) == {"dropout", "other"}
+    assert records.notice() == "" and path.exists()

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from dask import config as dask_config
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 
 from helpers import Config, load_fashion_mnist, search, sweep
-from helpers.tuning import kept, shared_data
+from helpers.tuning import shared_data
+from helpers.tuning.processes import PRELOADED
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location
 from helpers.tuning.task import train_one
 
+METHOD = "distributed.worker.multiprocessing-method"
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
 
 
@@ -26,15 +30,20 @@ def data():
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    monkeypatch.setattr(kept, "RECORDED", tmp_path / "recorded")
 
 
 @pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
-        Client(two) as client,
-    ):
+def cluster():
+    """Two workers, forks of a server that has loaded PyTorch: quick, and again."""
+    with dask_config.set({METHOD: "forkserver"}):
+        get_mp_context().set_forkserver_preload([*PRELOADED, "distributed"])
+        with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as two:
+            yield two
+
+
+@pytest.fixture(scope="module")
+def client(cluster):
+    with Client(cluster) as client:
         yield client
 
 
@@ -58,27 +67,22 @@ def test_a_cluster_trains_what_this_machine_would(client, data):
 
 def test_each_worker_loads_the_data_once_for_itself(client, data):
     sweep([small(seed=seed) for seed in range(4)], data, client.get_executor())
-    for loaded in client.run(_times_loaded).values():
-        assert loaded == 1
-
-
-def _times_loaded():
-    return shared_data._load.cache_info().misses
+    for loaded in client.run(shared_data._load.cache_info).values():
+        assert loaded.misses == 1
 
 
 def test_on_another_machine_a_worker_finds_the_data_itself(client, data, tmp_path):
     shared = share(data)
     _, (_, fingerprint, origin, pid) = shared.__reduce__()
-    elsewhere = client.submit(_arrive, str(tmp_path / "no file"), fingerprint, origin)
-    assert elsewhere.result() == (6000, fingerprint)
-    wrong = client.submit(_arrive, str(tmp_path / "no file"), "of other data", origin)
-    with pytest.raises(ValueError, match="has other data"):
-        wrong.result()
+    no_file = str(tmp_path / "no file")
 
+    def arrive(fingerprint):  # in here, so that no worker has to import this file
+        shared = shared_data._load.__wrapped__(no_file, fingerprint, origin, 0)
+        return len(shared.data.train), shared.fingerprint
 
-def _arrive(path, fingerprint, origin):
-    shared = shared_data._load.__wrapped__(path, fingerprint, origin, 0)
-    return len(shared.data.train), shared.fingerprint
+    assert client.submit(arrive, fingerprint).result() == (6000, fingerprint)
+    with pytest.raises(ValueError, match="has different data"):
+        client.submit(arrive, "of other data").result()
 
 
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing(client, data, tmp_path):
@@ -127,8 +131,8 @@ def test_a_search_on_a_cluster_survives_a_killed_worker(client, data):
     assert len(search(space, data, num_trials=6, name="mine").trials()) == 6
 
 
-def test_the_executor_of_a_closed_client_is_named(data):
-    with LocalCluster(n_workers=1, dashboard_address=None) as one, Client(one) as gone:
+def test_the_executor_of_a_closed_client_is_named(cluster, data):
+    with Client(cluster) as gone:
         executor = gone.get_executor()
     for call in (
         lambda: sweep([small()], data, executor=executor),
@@ -144,6 +148,7 @@ def test_the_two_lines_of_the_notebook_run(data):
     source = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     source = source.replace("num_trials=40", "num_trials=2")
     names = {"configs": [small()], "data": data, "space": space}
-    exec(source, names | {"sweep": sweep, "search": search}, names)
+    with dask_config.set({METHOD: "spawn"}):  # as it is for a learner
+        exec(source, names | {"sweep": sweep, "search": search}, names)
     assert len(names["results"]) == 1 and len(names["found"].trials()) == 2
     assert location("mine").exists()

@@ -2,22 +2,22 @@
 
 import gzip
 import json
-import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from threading import Timer
 
+import psutil
 import pytest
 import torch
 
-from helpers import Config, load_fashion_mnist, plot_sweep, sweep, train
-from helpers.tuning import kept, task
-from helpers.tuning.shared_data import share
+from helpers import Config, load_fashion_mnist, plot_sweep, records, sweep, train
+from helpers.tuning.kept import RECORDED, as_kept, known_results
+from helpers.tuning.processes import Processes
+from helpers.tuning.shared_data import data_fingerprint, share
+from helpers.tuning.task import cost
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,8 @@ def data():
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """Nothing is known yet, and what is learned stays here."""
+    """What is learned stays here; no run of these tests came with the course."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(kept, "RECORDED", tmp_path / "recorded")
     yield tmp_path / "home"
 
 
@@ -53,8 +52,9 @@ def alone(config, data):
     return [p.full_val_accuracy for p in run if p.epoch_end]
 
 
-def lines_kept(home):
-    return [line for line in (home / "sweeps.jsonl").read_text().splitlines() if line]
+def kept_runs(data):
+    """{the text of a Config: what is kept of its run}."""
+    return records.read("runs").get(data_fingerprint(data), {})
 
 
 def test_processes_train_what_this_one_would(data):
@@ -75,10 +75,9 @@ def test_any_executor_will_do(data):
 
 
 def test_processes_share_the_data_of_this_one(data):
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as processes:
-        shared = share(data)
-        mapped, threads = processes.submit(_what_it_holds, shared).result()
+    shared = share(data)
+    with Processes() as processes:
+        mapped, _ = processes.submit(_what_it_holds, shared).result()
         assert processes.submit(_what_it_holds, shared).result()[0] == mapped
     assert mapped.endswith("data.pt")
 
@@ -91,12 +90,12 @@ def _what_it_holds(shared):
             return line.split()[-1], id(shared)
 
 
-def test_what_is_known_is_not_trained_again(data, home):
+def test_what_is_known_is_not_trained_again(data):
     first = sweep([small(), small(seed=1)], data)
-    before = (home / "sweeps.jsonl").read_text()
+    before = kept_runs(data)
     again = sweep([small(seed=1), small()], data, executor=_NoExecutor())
     assert [row.accuracy for row in again] == pytest.approx(first.accuracies[::-1])
-    assert (home / "sweeps.jsonl").read_text() == before
+    assert kept_runs(data) == before and len(before) == 2
 
 
 class _NoExecutor:
@@ -104,32 +103,45 @@ class _NoExecutor:
         raise AssertionError("there was nothing to train")
 
 
-def test_a_line_cut_short_costs_only_itself(data, home, threads):
-    sweep([small(), small(seed=1)], data, threads)
-    lines = lines_kept(home)
-    (home / "sweeps.jsonl").write_text(lines[0] + "\n" + lines[1][:50] + "\n[3]\n")
-    assert len(sweep([small(), small(seed=1)], data, threads)) == 2
-    assert len(lines_kept(home)) == 4
+def test_what_an_earlier_version_has_kept_is_still_known(data, home, threads):
+    """It kept lines of JSON, of which one may be cut short."""
+    rows = sweep([small(seed=seed) for seed in range(3)], data, threads)
+    lines = [json.dumps(as_kept(row, data_fingerprint(data))) for row in rows]
+    (home / "course.sqlite").unlink()
+    earlier = f"\n{lines[0]}\n\n{lines[1]}\n\n{lines[2][:50]}\n[3]\n"
+    (home / "sweeps.jsonl").write_text(earlier)
+    again = sweep([small(), small(seed=1)], data, executor=_NoExecutor())
+    assert again.accuracies == pytest.approx(rows.accuracies[:2])
+    assert len(sweep([small(), small(seed=2)], data, threads)) == 2
+    assert list(kept_runs(data)) == [str(small(seed=2))]
+    assert (home / "sweeps.jsonl").read_text() == earlier
 
 
-def test_other_data_and_another_version_are_trained_anew(
-    data, home, monkeypatch, threads
-):
+def test_other_data_and_another_version_are_trained_anew(data, threads):
     sweep([small()], data, threads)
-    monkeypatch.setattr(kept, "RESULTS_VERSION", kept.RESULTS_VERSION + 1)
-    sweep([small()], data, threads)
-    assert len(lines_kept(home)) == 2
+    last = data.for_the_test()
+    sweep([small()], last, threads)
+    assert len(kept_runs(data)) == len(kept_runs(last)) == 1
+    ((config, kept),) = kept_runs(data).items()
+    old = kept | {"version": kept["version"] - 1, "val_accuracy": [0.5]}
+    records.change("runs", data_fingerprint(data), **{config: old})
+    assert sweep([small()], data, threads)[0].accuracy != 0.5
+    assert kept_runs(data) == {
+        config: kept | {"seconds": kept_runs(data)[config]["seconds"]}
+    }
 
 
 def test_where_nothing_can_be_kept_it_still_trains(data, home, threads):
-    home.write_text("a file stands where the folder should be")
+    home.write_text("a file is where the folder should be")
     assert sweep([small()], data, threads)[0].ok
+    assert sweep([small()], data, _NoExecutor())[0].ok  # this kernel knows it
+    assert "so your answers last only until" in records.notice()
 
 
-def test_the_same_config_twice_is_trained_once(data, home, threads):
+def test_the_same_config_twice_is_trained_once(data, threads):
     results = sweep([small(), small()], data, threads)
     assert len(results) == 2
-    assert len(lines_kept(home)) == 1
+    assert len(kept_runs(data)) == 1
 
 
 def test_a_run_that_diverges_is_a_row_with_its_reason(data, threads):
@@ -161,48 +173,50 @@ def test_pictures_changed_in_place_are_other_data(data, threads):
     assert sweep([small()], own, threads)[0].accuracy < first
 
 
-def test_a_run_that_takes_its_process_down_leaves_the_others(data, monkeypatch):
-    monkeypatch.setattr(task, "train_one", _dies_when_wide)
-    configs = [small(seed=1), small(seed=2), small(num_hiddens=512)]
+def test_a_run_that_takes_its_process_down_leaves_the_others(data):
+    configs = [small(seed=1), small(seed=2), Deadly(num_hiddens=512)]
     results = sweep(configs, data)
     assert [row.ok for row in results] == [True, True, False]
     assert "died 2 times or more" in results[2].reason
 
 
-def _dies_when_wide(config, shared):
-    if config.num_hiddens == 512:
+class Deadly(Config):
+    """Takes down any process that it is sent to."""
+
+    def __reduce__(self):
+        return _die, (os.getpid(),)
+
+
+def _die(sender):
+    if os.getpid() != sender:
         os.kill(os.getpid(), signal.SIGKILL)
-    return task.train_one(config, shared)
 
 
-def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(
-    data, home, threads
-):
+def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(data, threads):
     inits = [small(init=init) for init in (own, broken, quits)]
     results = sweep([*inits, small()], data, threads)
     assert [row.ok for row in results] == [True, False, False, True]
     assert results[1].reason == "failed with KeyError: 'mine'"
     assert results[2].reason == "failed with SystemExit: 2"
-    assert len(lines_kept(home)) == 1
+    assert list(kept_runs(data)) == [str(small())]
 
 
 def test_recorded_results_stand_in_on_the_sample_and_say_so(data, tmp_path, threads):
     row = sweep([small()], data, threads)[0]
-    (tmp_path / "recorded").mkdir()
-    line = json.loads(kept.to_line(row, "the full data"))
-    line |= {"data": "full", "val_accuracy": [0.99]}
+    line = as_kept(row, "the full data") | {"data": "full", "val_accuracy": [0.99]}
     packed = gzip.compress(json.dumps(line).encode() + b"\n")
-    (tmp_path / "recorded" / "05.jsonl.gz").write_bytes(packed)
-    results = sweep([small()], data, threads)
+    (tmp_path / "05.jsonl.gz").write_bytes(packed)
+    results = sweep([small()], data, threads, recorded=tmp_path)
     assert results[0].accuracy == 0.99 and results[0].data == "full"
     assert "recorded on all of Fashion-MNIST" in results.note
     assert str(results).startswith(results.note)
     assert results.group("lr")[0.1].note == results[:1].note == results.note
-    both = sweep([small(), small(seed=7)], data, threads)
+    both = sweep([small(), small(seed=7)], data, threads, recorded=tmp_path)
     assert both.note.startswith("1 of the 2 runs were recorded on all")
     assert both.note in plot_sweep(both, "seed").text
     # What was measured on the test pictures is of another data set.
-    assert sweep([small()], data.for_the_test(), threads)[0].data == "sample, test"
+    last = sweep([small()], data.for_the_test(), threads, recorded=tmp_path)
+    assert last[0].data == "sample, test"
 
 
 def test_the_last_measurement_trains_on_all_and_measures_on_the_test(data):
@@ -228,15 +242,13 @@ def test_an_executor_that_is_shut_down_is_named(data):
     assert "\n" not in str(error.value)
 
 
-def test_what_is_shipped_is_small_and_still_true(full_data, monkeypatch):
-    folder = Path(kept.__file__).parent / "recorded"
-    monkeypatch.setattr(kept, "RECORDED", folder)
-    assert (folder / "05_hyperparameters.jsonl.gz").stat().st_size < 200_000
-    assert sum(path.stat().st_size for path in folder.glob("06_*")) < 300_000
-    known = kept.known_results(share(full_data)).values()
+def test_what_is_shipped_is_small_and_still_true(full_data):
+    assert (RECORDED / "05_hyperparameters.jsonl.gz").stat().st_size < 200_000
+    assert sum(path.stat().st_size for path in RECORDED.glob("06_*")) < 300_000
+    known = known_results(share(full_data)).values()
     assert all(row.data == "full" and row.recorded for row in known)
     assert len(known) > 800
-    quick = sorted(known, key=lambda row: task.cost(row.config))[:40:20]
+    quick = sorted(known, key=lambda row: cost(row.config))[:40:20]
     for row in quick:
         again = alone(row.config, full_data)
         assert list(row.val_accuracy) == pytest.approx(again, abs=0.005), row.config
@@ -255,62 +267,47 @@ def test_groups_have_mean_and_spread(data, threads):
 
 
 @pytest.mark.parametrize("whom", ["the kernel alone", "its workers too"])
-def test_stop_keeps_what_is_done_and_the_next_goes_on(data, home, whom):
-    code = (
-        "from helpers import Config, load_fashion_mnist, sweep\n"
-        "if __name__ == '__main__':\n"
-        "    data = load_fashion_mnist('sample')\n"
-        "    short = [Config(num_hiddens=4, num_epochs=1, seed=s) for s in (0, 1)]\n"
-        "    long = [Config(num_hiddens=512, num_epochs=900, seed=s) for s in (0, 1)]\n"
-        "    fast = sweep(short, data)\n"
-        "    print(len(fast), flush=True)\n"
-        "    results = sweep(short + long, data)\n"
-        "    print(len(results), results.note)\n"
-    )
-    path = home.with_name("run.py")
-    path.write_text(code)
-    running = subprocess.Popen(
-        [sys.executable, path],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        start_new_session=True,
-    )
-    for line in running.stdout:
-        if line == "2\n":
-            break
-    time.sleep(1)  # into the second sweep; earlier or later tests the same
-    if whom == "the kernel alone":
-        running.send_signal(signal.SIGINT)
-    else:
-        os.killpg(running.pid, signal.SIGINT)
-    said = running.communicate(timeout=60)[0]
-    assert said.startswith("2 Stopped: 2 of 4 runs have not been trained.")
-    assert running.returncode == 0
+def test_stop_keeps_what_is_done_and_the_next_goes_on(data, whom):
+    short = [small(seed=seed) for seed in (0, 1)]
+    long = [small(num_hiddens=512, num_epochs=900, seed=seed) for seed in (0, 1)]
+    assert len(sweep(short, data)) == 2
+    this = psutil.Process()
+
+    def stop():
+        workers = this.children(recursive=True) if whom == "its workers too" else []
+        for process in [this, *workers]:
+            process.send_signal(signal.SIGINT)
+
+    Timer(1, stop).start()  # into the training; earlier or later tests the same
+    results = sweep(short + long, data)
+    assert len(results) == 2
+    assert results.note.startswith("Stopped: 2 of 4 runs have not been trained.")
+    # Only the server that forks, and a tracker, are left.
+    assert all(process.ppid() == this.pid for process in this.children(recursive=True))
+    assert len(sweep(short, data, executor=_NoExecutor())) == 2
 
 
 def test_a_process_that_dies_costs_no_other_run(data):
-    class Killer(ProcessPoolExecutor):
+    class Killer:
         """Kills its processes once, after the second run was handed in."""
 
-        killed = False
+        submitted = 0
 
         def submit(self, *arguments):
-            future = super().submit(*arguments)
-            if not self.killed and len(self._processes) == 2:
-                self.killed = True
-                for process in self._processes.values():
+            future = pool.submit(*arguments)
+            self.submitted += 1
+            if self.submitted == 2:
+                for process in list(pool._processes.values()):
                     process.kill()
             return future
 
-    spawn = multiprocessing.get_context("spawn")
-    with Killer(2, mp_context=spawn) as processes:
-        results = sweep([small(seed=seed) for seed in range(4)], data, processes)
+    configs = [small(seed=seed) for seed in range(4)]
+    with Processes() as pool:
+        results = sweep(configs, data, Killer())
     assert len(results) == 4
     assert all("worker of your exec" in row.reason for row in results if not row.ok)
     assert not all(row.ok for row in results)
-    again = sweep([small(seed=seed) for seed in range(4)], data)
-    assert all(row.ok for row in again)
+    assert all(row.ok for row in sweep(configs, data))
 
 
 @pytest.mark.parametrize(
