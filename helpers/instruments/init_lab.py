@@ -9,8 +9,15 @@ import ipywidgets as widgets
 from helpers.controls import button, control, grid
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
-from helpers.instruments.layer_drawing import COLOURS, HIGH, LOW, TICK, place
-from helpers.instruments.layer_values import BINS, Values
+from helpers.instruments.layer_drawing import (
+    COLOURS,
+    HIGH,
+    LOW,
+    TICK,
+    draw_layers,
+    place,
+)
+from helpers.instruments.layer_values import BINS
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
 from helpers.live import Lab
 from helpers.plots import Picture
@@ -35,10 +42,10 @@ TRAIN = "train it"
 TRAIN_TOOLTIP = "Train exactly this network, in a lab that opens below."
 
 LEGEND = (
-    "One forward and one backward pass on {count} training pictures, no training. "
-    "The gradients are those of the loss with respect to the weights W1, W2, ... "
-    "A histogram reaches 3 spreads to both sides of its mean; a bar shows the spread "
-    "(standard deviation) itself, on an axis of powers of ten."
+    "One forward and one backward pass on {count} training pictures, without training. "
+    "The gradients are of the loss with respect to the weights W1, W2, ... A histogram "
+    "reaches 3 spreads to either side of its mean; a bar shows the spread (standard "
+    "deviation) on an axis of powers of ten."
 )
 DEAD_LEGEND = {
     "relu": "A dead unit outputs 0 for every picture of the batch.",
@@ -62,11 +69,7 @@ STYLE = """<style>
 .layers .status {min-height: 2.8em; font-size: 14px; font-weight: 600}
 .layers .note {color: var(--jp-ui-font-color2, #666); font-size: 12px}
 </style>"""
-SHOWN_PAGE = (
-    '<div class="layers"><p class="status" role="status">{status}</p><p>{loss}</p>'
-    '{table}<p class="note">{legend}</p></div>'
-)
-FAILED_PAGE = '<div class="layers"><p class="status" role="status">{text}</p></div>'
+STATUS = '<p class="status" role="status">{text}</p>'
 SVG = '<svg aria-hidden="true" width="{width}" height="{height}">{inside}</svg>'
 TICKS = {
     power: BAR_WIDTH * (power - LOW) / (HIGH - LOW)
@@ -140,20 +143,20 @@ class InitLab(Instrument):
         )
         self.config = config
         self.error = None
-        self._report.value = _page(self.layers, config)
+        self._report.value = _page(_shown(self.layers, config))
 
-    def _shown(self) -> str:
+    def _summary(self) -> str:
         return SHOWN.format(
             config=self.config, status=self.layers.status, loss=self.layers.loss
         )
 
     def _text(self) -> str:
-        return f"{self._shown()} {HOW_TO}"
+        return f"{self._summary()} {HOW_TO}"
 
     def _picture(self) -> Picture:
-        return self.layers.picture(self._shown())
+        return draw_layers(self.layers.layers, self._summary())
 
-    def _on_control(self, _) -> None:
+    def _on_control(self, _):
         self._submit({one.description: one.value for one in self._controls})
 
     def _work(self, commands: list) -> None:
@@ -168,9 +171,9 @@ class InitLab(Instrument):
         text = one_line(error)
         if not isinstance(error, ValueError):
             text = FAILED.format(kind=type(error).__name__, text=text)
-        self._report.value = page(STYLE, FAILED_PAGE.format(text=escape(text)))
+        self._report.value = _page(STATUS.format(text=escape(text)))
 
-    def _train(self) -> None:
+    def _train(self):
         if self.training:
             self.training.close()
         self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
@@ -178,40 +181,35 @@ class InitLab(Instrument):
         self.training.start()
 
 
-def _check_fields(names: dict[str, Any]) -> None:
+def _check_fields(names):
     for name in names:
         if name not in Config.__dataclass_fields__:
             raise ValueError(no_such_field(name))
 
 
-def _page(layers: Layers, config: Config) -> str:
+def _page(inside):
+    return page(STYLE, f'<div class="layers">{inside}</div>')
+
+
+def _shown(layers, config):
     spread, dead = _number(SPREAD), _number(DEAD[layers.activation])
     header = (LAYER, ACTIVATIONS, AXIS, spread, dead, "", GRADIENTS, AXIS, spread)
-    rows = [
-        Row(
-            [
-                layer.name,
-                *_cells(layer.activations, COLOURS["activations"]),
-                _number("" if layer.dead is None else f"{layer.dead:.0%}"),
-                f"W{number}",
-                *_cells(layer.gradients, COLOURS["gradients"]),
-            ]
-        )
-        for number, layer in enumerate(layers.layers, start=1)
-    ]
+    rows = []
+    for number, layer in enumerate(layers.layers, start=1):
+        activations = _cells(layer.activations, COLOURS["activations"])
+        gradients = _cells(layer.gradients, COLOURS["gradients"])
+        share = _number("" if layer.dead is None else f"{layer.dead:.0%}")
+        rows.append(Row([layer.name, *activations, share, f"W{number}", *gradients]))
     legend = [LEGEND.format(count=BATCH), DEAD_LEGEND[layers.activation]]
     if config.init not in ("normal", "constant") and not callable(config.init):
         legend.append(NO_SIGMA.format(init=config.init))
-    shown = SHOWN_PAGE.format(
-        status=layers.status,
-        loss=FIRST_LOSS.format(loss=layers.loss),
-        table=as_html(header, rows),
-        legend=" ".join(legend),
-    )
-    return page(STYLE, shown)
+    status = STATUS.format(text=layers.status)
+    loss = FIRST_LOSS.format(loss=layers.loss)
+    note = f'<p class="note">{" ".join(legend)}</p>'
+    return f"{status}<p>{loss}</p>{as_html(header, rows)}{note}"
 
 
-def _cells(values: Values, colour: str) -> tuple[Html, Html, Html]:
+def _cells(values, colour):
     """The histogram, the bar and the spread as HTML."""
     step, floor = HISTOGRAM_WIDTH / BINS, HEIGHT - 2
     path = "".join(f"V{floor - 17 * high:.1f}h{step:g}" for high in values.heights)
@@ -226,5 +224,5 @@ def _cells(values: Values, colour: str) -> tuple[Html, Html, Html]:
     )
 
 
-def _number(text: str) -> Html:
+def _number(text):
     return Html(f'<span class="number">{text}</span>')

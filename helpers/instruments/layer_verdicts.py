@@ -85,11 +85,6 @@ def verdict(
         (loss > TOO_SURE, SURE),
         (True, HEALTHY),
     )
-    return next(sentence for applies, sentence in sentences if applies).format(
-        loss=loss,
-        first=first,
-        last=last,
-        gradient=gradient,
-        end_gradient=slopes[-1],
-        steepest=steepest,
-    )
+    facts = {"loss": loss, "first": first, "last": last, "gradient": gradient}
+    facts |= {"end_gradient": slopes[-1], "steepest": steepest}
+    return next(said for applies, said in sentences if applies).format(**facts)

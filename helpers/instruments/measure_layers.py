@@ -5,7 +5,6 @@ signal that dies out, one that explodes, or one that gets through.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -14,7 +13,6 @@ from helpers.instruments.layer_drawing import draw_layers
 from helpers.instruments.layer_values import Layer, Values
 from helpers.instruments.layer_verdicts import verdict
 from helpers.model import ACTIVATIONS, MLP
-from helpers.plots import Picture
 from helpers.tables import as_text
 
 NEAR = 0.01  # of an end of tanh or sigmoid: flat, with almost no gradient
@@ -77,11 +75,7 @@ class Layers:
         return f"{table}\n{FIRST_LOSS.format(loss=self.loss)}"
 
     def _ipython_display_(self) -> None:
-        self.picture(self.status)._ipython_display_()
-
-    def picture(self, text: str) -> Picture:
-        """The histograms and spreads of all layers; text: what the picture shows."""
-        return draw_layers(self.layers, text)
+        draw_layers(self.layers, self.status)._ipython_display_()
 
 
 @torch.enable_grad()
@@ -115,7 +109,7 @@ def measure_layers(net: MLP, X: torch.Tensor, y: torch.Tensor) -> Layers:
     return Layers(net.activation, loss.item(), tuple(layers), equal and wide)
 
 
-def _check_batch(net: MLP, X: Any, y: Any) -> None:
+def _check_batch(net, X, y):
     num_inputs = net.W1.shape[0]
     num_outputs = getattr(net, f"W{net.num_layers + 1}").shape[1]
     if not isinstance(X, torch.Tensor) or X.dtype != net.W1.dtype:
@@ -133,11 +127,11 @@ def _check_batch(net: MLP, X: Any, y: Any) -> None:
         raise ValueError(NO_SUCH_LABEL.format(**facts))
 
 
-def _kind(value: Any) -> object:
+def _kind(value):
     return value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
 
 
-def _dead(output: torch.Tensor, activation: str) -> float:
+def _dead(output, activation):
     """The share of dead units, or of saturated outputs, 0 to 1."""
     if activation == "relu":
         passed_on = (output != 0).any(dim=0)  # nan is not dead

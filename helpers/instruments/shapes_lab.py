@@ -97,10 +97,10 @@ class ShapesLab(Instrument):
         for control in self._controls.values():
             control.observe(self._on_change, "value")
 
-    def _values(self) -> list:
+    def _values(self):
         return [control.value for control in self._controls.values()]
 
-    def _on_change(self, _) -> None:
+    def _on_change(self, _):
         self._submit(self._values())
 
     def _work(self, commands: list) -> None:
@@ -121,7 +121,7 @@ class ShapesLab(Instrument):
         return picture(self.trace.steps, SHOWN)
 
 
-def _as_code(shapes: dict[str, Shape], wrong: set[str]) -> str:
+def _as_code(shapes, wrong):
     """The lines that were traced."""
     lines = []
     for name, shape in shapes.items():

@@ -278,7 +278,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             nn.LSTM(28, 8),
             (X.reshape(64, 1, 784),),
-            "The LSTM expects 28 numbers in each step but gets 784",
+            "expects 28 numbers in each step but gets 784",
         ),
         # Two causes seem possible, but a hidden layer keeps its rows.
         (WRONG_WIDTH, (torch.rand(256, 784),), "nn.Linear(128, 10)"),

@@ -35,9 +35,7 @@ NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
 TITLE = "{name}: {inputs} -> {outputs}, operations: {count}"
 NO_OUTPUT = "{name}: {inputs} -> no tensor, operations: {count}"
 STOPPED = "{name}: {inputs} -> stopped, operations: {count}"
-HOW_TO_UNFOLD = (
-    "Folded by module. unfold({path!r}) shows the inside of a part, unfold() all."
-)
+HOW_TO_UNFOLD = "Folded by module. unfold({path!r}) opens one part, unfold() opens all."
 RETURNED_NONE = "{name} returned None. Is a return missing?"
 WARNING = "Warning at {number}: {sentence}"
 ERROR = "Error: {sentence}"
@@ -113,17 +111,14 @@ class Trace:
             other._unfolded = True
             return other
         blocks = list(self._root.blocks())
-        found = [block for block in blocks if block.path == path]
-        if not found:  # a module of one operation is listed as that operation
-            steps = [step for step in self.steps if step.path == path]
-            ends = [(one.inputs[:1], one.outputs) for one in steps]
-            found = [
-                Block(path, one.name, *end, [one]) for one, end in zip(steps, ends)
-            ]
+        # A module of one operation is listed as that operation.
+        found = [block for block in blocks if block.path == path] or [
+            Block(path, step.name, step.inputs[:1], step.outputs, [step])
+            for step in self.steps
+            if step.path == path
+        ]
         if not found or not path:
-            known = dict.fromkeys(
-                one.path for one in [*blocks, *self.steps] if one.path
-            )
+            known = {one.path: None for one in [*blocks, *self.steps] if one.path}
             known = difflib.get_close_matches(str(path), known, n=5, cutoff=0)
             known = ", ".join(known) or "-"
             raise ValueError(NO_SUCH_PART.format(path=path, known=known))
@@ -185,7 +180,7 @@ class Trace:
         return {"text/plain": str(self), "text/html": self.html()}
 
 
-def _cells(row: Part) -> tuple[str, ...]:
+def _cells(row):
     """The five texts of a row: number, path, operation, inputs, outputs."""
     if isinstance(row, Block):
         shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
@@ -195,7 +190,7 @@ def _cells(row: Part) -> tuple[str, ...]:
     return str(row.number), row.path, row.name, inputs, f"-> {out}"
 
 
-def _rows(block: Block, depth: int) -> Iterator[Part]:
+def _rows(block, depth):
     """Steps and blocks; `depth` levels are opened, and all that needs a look."""
     for part in block.parts:
         if isinstance(part, Block) and (depth > 0 or part.needs_a_look()):
@@ -204,7 +199,7 @@ def _rows(block: Block, depth: int) -> Iterator[Part]:
             yield part
 
 
-def _check(fn: Any, name: str, tensors: tuple) -> None:
+def _check(fn, name, tensors):
     if isinstance(fn, type) and issubclass(fn, nn.Module):
         raise TypeError(A_CLASS.format(name=name))
     if not callable(fn):

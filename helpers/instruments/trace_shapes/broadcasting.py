@@ -1,12 +1,10 @@
 """What broadcasting does in silence although nobody wants it: the tracer's warnings."""
 
 import math
-from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
 
-from helpers.instruments.trace_shapes.messages import same_shape
-from helpers.instruments.trace_shapes.steps import Shape, TraceStep
+from helpers.instruments.trace_shapes.messages import Facts, same_shape
+from helpers.instruments.trace_shapes.steps import Names, Shape, TraceStep
 
 ALL_PAIRS = (
     "{operation} expanded {a} {a_shape} and {b} {b_shape} to {out}: every element was "
@@ -44,17 +42,30 @@ def warn(step: TraceStep, meant: bool) -> str:
         return f"{same_shape(a, b, facts)} {EXPANDED.format(out=out)}"
     if name not in PAIRWISE or meant:
         return ""
+    if _pairs_all(step, out):
+        return ALL_PAIRS.format(**facts)
+    return _column_bias(step, names) if name in SUMS else ""
+
+
+def _pairs_all(step, out):
+    """Whether two lists of the same numbers were probably meant to be paired."""
+    a, b = step.inputs
     both_grew = math.prod(out) > max(math.prod(a), math.prod(b))
     same_numbers = [n for n in a if n != 1] == [n for n in b if n != 1]
-    if both_grew and same_numbers and (len(a) != len(b) or any(step.kept)):
-        return ALL_PAIRS.format(**facts)
-    # One computed on the way, such as a mean over the columns, is no bias.
-    may_be_bias = [origin == "kept" for origin in step.origins]
-    ways = (a, b, names, may_be_bias[1]), (b, a, names[::-1], may_be_bias[0])
-    for matrix, column, names, may_be in ways:
+    return both_grew and same_numbers and (len(a) != len(b) or any(step.kept))
+
+
+def _column_bias(step, names):
+    """The warning where a column was used as a bias, or ""."""
+    a, b = step.inputs
+    for matrix, column, called, origin in (
+        (a, b, names, step.origins[1]),
+        (b, a, names[::-1], step.origins[0]),
+    ):
         is_column = len(matrix) == 2 and min(matrix) > 1 and column == (matrix[0], 1)
-        if name in SUMS and may_be and is_column:
-            facts = pair_facts(names, matrix, column) | {"operation": step.name}
+        # One computed on the way, such as a mean over the columns, is no bias.
+        if is_column and origin == "kept":
+            facts = pair_facts(called, matrix, column) | {"operation": step.name}
             return COLUMN_BIAS.format(**facts, columns=matrix[1])
     return ""
 
@@ -67,6 +78,6 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
     return tuple(n if m == 1 else m for m, n in pairs)
 
 
-def pair_facts(names: Sequence[str], a: Shape, b: Shape) -> dict[str, Any]:
+def pair_facts(names: Names, a: Shape, b: Shape) -> Facts:
     """What sentences say of two tensors."""
     return {"a": names[0], "b": names[1], "a_shape": a, "b_shape": b}

@@ -1,7 +1,7 @@
 """Draws a trace: each tensor a box whose sides grow with its sizes.
 
-In HTML, of which GitHub strips the styles and leaves a table that reads like the
-text; and as a static picture, for where the live tracer can't run.
+As HTML: GitHub strips its styles, which leaves a table that reads like the text. And
+as a static picture, for places where the live tracer can't run.
 """
 
 import math
@@ -12,7 +12,7 @@ from string import Template
 
 from matplotlib.figure import Figure
 
-from helpers.instruments.trace_shapes.steps import Block, Part, Shape, TraceStep
+from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
 from helpers.palette import BLUE, ORANGE, RED, YELLOW
 from helpers.plots import Picture
 from helpers.tables import Html, Row, as_html, page
@@ -49,14 +49,14 @@ def draw(title: str, rows: Sequence[Part], notes: Iterable[str]) -> str:
     return page(STYLE, f'<div class="shapes">{_table(rows, title)}{said}</div>')
 
 
-def _table(rows: Sequence[Part], title: str = "") -> str:
+def _table(rows, title=""):
     # A function without modules has nothing in the column "where".
     places = any(row.path for row in rows)
     header = [name for name in COLUMNS if places or name != "where"]
     return as_html(header, [_row(row, places) for row in rows], title)
 
 
-def _row(row: Part, places: bool) -> Row:
+def _row(row, places):
     if isinstance(row, Block):
         return Row([Html(_folded(row))])
     sign = SIGNS.get(row.name, ",") if len(row.inputs) == 2 else ","
@@ -72,7 +72,7 @@ def _row(row: Part, places: bool) -> Row:
     return Row(cells, "failed" if row.failed else "")
 
 
-def _folded(block: Block) -> str:
+def _folded(block):
     summary = SUMMARY.format(
         numbers=block.numbers(),
         path=f"<b>{escape(block.path)}</b>",
@@ -86,12 +86,7 @@ def _folded(block: Block) -> str:
     return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
-def _boxes(
-    shapes: Sequence[Shape],
-    names: Sequence[str] = (),
-    kept: Sequence[bool] = (),
-    sign: str = ",",
-) -> str:
+def _boxes(shapes, names=(), kept=(), sign=","):
     tensors = [*zip_longest(shapes, names, kept, fillvalue="")]
     boxes = [_box(*tensor) for tensor in tensors[:MAX_BOXES]]
     if len(tensors) > MAX_BOXES:
@@ -99,7 +94,7 @@ def _boxes(
     return f" {sign} ".join(boxes)
 
 
-def _box(shape: Shape, name: str, kept: bool) -> str:
+def _box(shape, name, kept):
     """A rectangle for the last two sizes, with the whole shape beneath."""
     size = "width:{}px;height:{}px".format(*_sides(shape))
     kinds = "tensor" + " kept" * bool(kept) + " deep" * (len(shape) > 2)
@@ -107,13 +102,13 @@ def _box(shape: Shape, name: str, kept: bool) -> str:
     return f'<span class="{kinds}"><i style="{size}"></i>{text}</span>'
 
 
-def _sides(shape: Shape) -> tuple[int, int]:
+def _sides(shape):
     """The width and the height of a box, in pixels."""
     height, width = ((1, 1) + shape)[-2:]
     return _side(width), _side(height)
 
 
-def _side(size: int) -> int:
+def _side(size):
     return round(5 + 5 * math.log2(max(size, 1)))
 
 

@@ -26,30 +26,22 @@ FEATURES = (
     "The {layer} was made for {want} features but gets {got}: make it for {got}, or "
     "let the layer before it output {want}."
 )
-LABEL_COUNT = (
-    "{operation}: there are {first} rows of scores but {second} labels; each row needs "
-    "one label."
-)
+LABEL_COUNT = "{operation}: there are {first} rows of scores but {second} labels."
+ONE_LABEL_EACH = "Each row needs one label."
 SCORES_TRANSPOSED = (
-    "{operation}: there are {first} rows of scores but {second} labels. The scores "
-    "{a_shape} are transposed: use {a}.T, with one row for each label."
+    "The scores {a_shape} are transposed: use {a}.T, with one row for each label."
 )
 LABEL_SHAPE = (
     "{operation} takes labels of shape ({first},), one class number for each row of "
-    "scores, but {b} has the shape {b_shape}. Use {b}.flatten()."
-)
-LABEL_DIMENSIONS = (
-    "{operation} takes labels of shape ({first},), one class number for each row of "
     "scores, but {b} has the shape {b_shape}."
 )
+FLATTEN_LABELS = "Use {b}.flatten()."
 SAME_SHAPE = (
     "{operation} compares {a} {a_shape} with {b} {b_shape}, but both need the same "
-    "shape. Use {b}.reshape({a}.shape)."
+    "shape."
 )
-SAME_SHAPE_NEEDED = (
-    "{operation} compares {a} {a_shape} with {b} {b_shape}, but both need the same "
-    "shape: one target for each output."
-)
+RESHAPE_TARGETS = "Use {b}.reshape({a}.shape)."
+ONE_TARGET_EACH = "Each output needs one target."
 CAT = (
     "cat along dimension {dim}: the sizes in all other dimensions must be equal, but "
     "{want} and {got} are not. Cut one of the two, or join them along another "
@@ -85,12 +77,11 @@ PARTS = {re.sub(r"<(\w+)>", r"(?P<\1>\\w+(?:, \\d+)*)", said): said for said in 
 COUNTS = re.compile(r"batch_size \((\d+)\) to match target batch_size \((\d+)\)")
 DIMENSION = re.compile(r"Dimension out of range .* but got (-?\d+)")
 
+Facts = dict[str, Any]  # what sentences are filled with
 Explained = tuple[str | None, str]  # the cause, and a sentence
 
 
-def read(
-    message: str, facts: dict[str, Any], shapes: Sequence[Shape]
-) -> Explained | None:
+def read(message: str, facts: Facts, shapes: Sequence[Shape]) -> Explained | None:
     """The cause and a sentence, if the message is known.
 
     facts: operation, layer, shapes (a text), message; and of the first two tensors
@@ -109,21 +100,23 @@ def read(
     return None if shapes else (OTHER, CHECKED.format(**facts))
 
 
-def _of_a_loss(message: str, a: Shape, b: Shape, facts: dict[str, Any]) -> str:
+def _of_a_loss(message, a, b, facts):
     facts = facts | {"first": a[0] if a else 1}
     if found := COUNTS.search(message):
         swapped = len(a) == 2 and a[1] == int(found[2])
-        sentence = SCORES_TRANSPOSED if swapped else LABEL_COUNT
-        return sentence.format(**facts | {"first": found[1], "second": found[2]})
+        repair = SCORES_TRANSPOSED if swapped else ONE_LABEL_EACH
+        facts |= {"first": found[1], "second": found[2]}
+        return f"{LABEL_COUNT} {repair}".format(**facts)
     if "multi-target not supported" in message:
-        column = b == (*a[:1], 1)
-        return (LABEL_SHAPE if column else LABEL_DIMENSIONS).format(**facts)
+        repair = FLATTEN_LABELS if b == (*a[:1], 1) else ""
+        return f"{LABEL_SHAPE} {repair}".strip().format(**facts)
     if re.match(r"(Using a t|T)arget size", message):
         return same_shape(a, b, facts)
     return ""
 
 
-def same_shape(a: Shape, b: Shape, facts: dict[str, Any]) -> str:
+def same_shape(a: Shape, b: Shape, facts: Facts) -> str:
     """The sentence about a loss that compares two different shapes."""
     alike = sorted(n for n in a if n != 1) == sorted(n for n in b if n != 1)
-    return (SAME_SHAPE if alike else SAME_SHAPE_NEEDED).format(**facts)
+    repair = RESHAPE_TARGETS if alike else ONE_TARGET_EACH
+    return f"{SAME_SHAPE} {repair}".format(**facts)

@@ -49,10 +49,7 @@ RESHAPE = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a_shape} holds {count}. "
     "A reshape keeps every number, so the sizes must multiply to {count}."
 )
-RESHAPE_TO = (
-    "{operation} to {wanted} needs {needed} numbers, but {a} {a_shape} holds {count}. "
-    "A reshape keeps every number: {operation}{fitting} would work."
-)
+RESHAPE_TO = "For example, {operation}{fitting} would work."
 RESHAPE_REST = (
     "{operation} to {wanted}: {a} {a_shape} holds {count} numbers, which {needed} does "
     "not divide. A reshape keeps every number, so no size fits in place of -1."
@@ -119,10 +116,7 @@ def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
     other = "dtype" in message or "device" in message
     if other or not ABOUT_SHAPES.search(message):
         return None, NOT_SHAPES.format(**facts)
-    is_layer = step.name == "linear" or step.name.startswith("conv")
-    roles = LAYER_ROLES if is_layer else ROLES
-    names = [name or role for name, role in zip_longest(step.names, roles)]
-    found = None
+    names, found = _names(step), None
     if len(step.inputs) > 1:
         facts |= pair_facts(names, *step.inputs[:2])
         found = _clash(step, names, layer, message)
@@ -166,15 +160,20 @@ def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
     return text or "()"
 
 
-def _message(error: Exception) -> str:
+def _names(step):
+    """What its tensors are called; by their roles where they have no names."""
+    is_layer = step.name == "linear" or step.name.startswith("conv")
+    roles = LAYER_ROLES if is_layer else ROLES
+    return [name or role for name, role in zip_longest(step.names, roles)]
+
+
+def _message(error):
     """What the error says, without its full stop."""
     return one_line(error)[:MAX_MESSAGE].rstrip(".!")
 
 
-def _clash(
-    step: TraceStep, names: Sequence[str], layer: str, message: str
-) -> Explained | None:
-    """Of two of its shapes that clash."""
+def _clash(step, names, layer, message):
+    """The cause and a sentence, of two of its shapes that clash, or None."""
     name, shapes, origins = step.name, step.inputs, step.origins
     a, b = shapes[:2]
     if name in PRODUCTS:
@@ -199,7 +198,7 @@ def _clash(
     return None
 
 
-def _stacks(a: Shape, b: Shape, names: Sequence[str]) -> Explained | None:
+def _stacks(a, b, names):
     """Of a @ b, stacks whose matrices fit but whose numbers of matrices differ."""
     if len(a) < 3 or len(b) < 3 or broadcast(a[:-2], b[:-2]) is not None:
         return None
@@ -208,21 +207,19 @@ def _stacks(a: Shape, b: Shape, names: Sequence[str]) -> Explained | None:
     return OTHER, STACKS.format(**facts)
 
 
-def _meeting(a: Shape, b: Shape) -> tuple[int, int]:
+def _meeting(a, b):
     """The first two sizes, from the right, that can't be broadcast."""
     pairs = zip(a[::-1], b[::-1])
     return next((m, n) for m, n in pairs if m != n and 1 not in (m, n))
 
 
-def _bias(product: Shape, bias: Shape, name: str) -> Explained | None:
+def _bias(product, bias, name):
     """Of a layer's bias and the product that it is added to."""
     names, origins = ("the product", name), ("computed", "kept")
     return _pair("add", product, bias, names, origins)
 
 
-def _pair(
-    name: str, a: Shape, b: Shape, names: Sequence[str], origins: Sequence[str]
-) -> Explained | None:
+def _pair(name, a, b, names, origins):
     """Of two shapes that can't be broadcast, or None where they can."""
     if broadcast(a, b) is not None:
         return None
@@ -242,7 +239,7 @@ def _pair(
     return cause, f"{PAIRED} {repair}".strip().format(**facts)
 
 
-def _reshape(operation: str, shape: Shape, name: str, message: str) -> Explained | None:
+def _reshape(operation, shape, name, message):
     """Of reshape and view, whose target is in PyTorch's message."""
     found = re.search(r"shape '\[([-\d, ]+)\]' is invalid", message)
     if not found:
@@ -256,5 +253,5 @@ def _reshape(operation: str, shape: Shape, name: str, message: str) -> Explained
     for fitting in ((*shape[:1], *wanted), (-1, *wanted[1:]), (*wanted[:-1], -1)):
         rest = math.prod(n for n in fitting if n != -1)
         if rest == count or -1 in fitting and rest and count % rest == 0:
-            return OTHER, RESHAPE_TO.format(**facts, fitting=fitting)
+            return OTHER, f"{RESHAPE} {RESHAPE_TO}".format(**facts, fitting=fitting)
     return OTHER, RESHAPE.format(**facts)

@@ -5,7 +5,6 @@ table of causes also asks where the numbers of a and b come from.
 """
 
 import math
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 from helpers.instruments.trace_shapes.messages import (
@@ -18,7 +17,7 @@ from helpers.instruments.trace_shapes.messages import (
     WIDTH,
     Explained,
 )
-from helpers.instruments.trace_shapes.steps import Shape
+from helpers.instruments.trace_shapes.steps import Names, Shape
 
 # How the product is written, and what clashes in it.
 PLAIN = (
@@ -101,11 +100,7 @@ CAUSES = (
 
 
 def explain_product(
-    a: Shape,
-    b: Shape,
-    names: Sequence[str],
-    origins: Sequence[str],
-    written: str = PLAIN,
+    a: Shape, b: Shape, names: Names, origins: Names, written: str = PLAIN
 ) -> Explained | None:
     """The cause and a sentence for a @ b, or None where the two fit.
 
@@ -128,9 +123,7 @@ def explain_product(
     return cause, f"{written} {repair}".format(**facts)
 
 
-def _seen(
-    a: Shape, b: Shape, names: Sequence[str], origins: Sequence[str], written: str
-) -> SimpleNamespace:
+def _seen(a, b, names, origins, written):
     """What the conditions of CAUSES ask about."""
     k, rows, columns = a[-1], b[-2:][0], b[-1]
     plain, matrices = written == PLAIN, len(a) == len(b) == 2

@@ -1,9 +1,10 @@
 """What a trace is made of: operations, and the calls of modules that hold them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 Shape = tuple[int, ...]
+Names = Sequence[str]
 FOLDED = "{kind}, operations: {count}"
 
 

@@ -11,7 +11,7 @@ import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from helpers.instruments.trace_shapes import mismatch
 from helpers.instruments.trace_shapes.broadcasting import COMPARISONS, warn
 from helpers.instruments.trace_shapes.saved_tensors import SavedTensors
-from helpers.instruments.trace_shapes.steps import Block, Shape, TraceStep
+from helpers.instruments.trace_shapes.steps import Block, TraceStep
 
 TORCH = str(Path(torch.__file__).parent)  # paths in torchvision begin with it too
 ATTRIBUTES = ("T", "mT", "H", "mH", "real", "imag")  # those that are operations
@@ -51,16 +51,12 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _shapes(*values: Any) -> tuple[Shape, ...]:
+def _shapes(*values):
     return tuple(tuple(tensor.shape) for tensor in tensors_in(*values))
 
 
 class Tracer(TorchFunctionMode):
-    """Watches one call of fn.
-
-    root: what ran. said: the cause and the explanation of an error. returned_none:
-    whether fn returned None.
-    """
+    """Watches one call of fn. root: what ran. said: cause and explanation."""
 
     def __init__(self, fn: Callable, name: str) -> None:
         super().__init__()
@@ -126,7 +122,7 @@ class Tracer(TorchFunctionMode):
             self._succeeded(step, given, made)
         return result
 
-    def _save(self, name: str, given: list[torch.Tensor], kwargs: dict) -> None:
+    def _save(self, name, given, kwargs):
         for tensor in given:
             if not self._made(tensor)[0]:
                 self._saved.watch(tensor)  # such as one in a list
@@ -134,9 +130,7 @@ class Tracer(TorchFunctionMode):
         if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
             self._saved.about_to_change(given)
 
-    def _succeeded(
-        self, step: TraceStep, given: list[torch.Tensor], made: list[torch.Tensor]
-    ) -> None:
+    def _succeeded(self, step, given, made):
         step.outputs = _shapes(made)
         # Whole numbers are positions, and a size of 1 put in on purpose is meant.
         floats = any(tensor.is_floating_point() for tensor in given)
@@ -150,7 +144,7 @@ class Tracer(TorchFunctionMode):
             origin = step.origins[0] if step.name in VIEWS else "computed"
             self._computed[id(tensor)] = weakref.ref(tensor), grew, origin
 
-    def _step(self, name: str, given: list[torch.Tensor]) -> TraceStep:
+    def _step(self, name, given):
         frame = sys._getframe(2)
         while frame and frame.f_code.co_filename.startswith(TORCH):
             frame = frame.f_back
@@ -166,14 +160,14 @@ class Tracer(TorchFunctionMode):
             origins=tuple(self._made(tensor)[2] for tensor in given),
         )
 
-    def _made(self, tensor: torch.Tensor) -> tuple[bool, bool, str]:
+    def _made(self, tensor):
         """Whether it was computed, whether a size of 1 was put in, and its origin."""
         reference, grew, origin = self._computed.get(id(tensor), (None, False, ""))
         if reference is None or reference() is not tensor:
             return False, False, "data" if id(tensor) == self._data else "kept"
         return True, grew, origin
 
-    def _register(self, name: str, value: Any) -> None:
+    def _register(self, name, value):
         """Watch a tensor, or all those of a module, and learn their names."""
         if isinstance(value, torch.Tensor):
             self._names[id(value)] = name
@@ -213,7 +207,7 @@ class Tracer(TorchFunctionMode):
             self._stack[-1].parts[-1:] = block.parts
 
 
-def _name_of(func: Callable) -> str | None:
+def _name_of(func):
     """What an operation is called; None for a question, such as X.shape."""
     name = getattr(func, "__name__", "")
     if name == "__get__":
@@ -223,7 +217,7 @@ def _name_of(func: Callable) -> str | None:
     return name[2:-2] if name.startswith("__") else name.removeprefix("_")
 
 
-def _within_reach(fn: Callable) -> dict[str, Any]:
+def _within_reach(fn):
     """What fn can use although it is not an argument, by name."""
     owner = getattr(fn, "__self__", fn)
     if isinstance(owner, nn.Module):
@@ -235,7 +229,7 @@ def _within_reach(fn: Callable) -> dict[str, Any]:
     return reach
 
 
-def _names_of(variables: dict[str, Any]) -> dict[int, str]:
+def _names_of(variables):
     return {
         id(value): name
         for name, value in list(variables.items())
@@ -243,20 +237,20 @@ def _names_of(variables: dict[str, Any]) -> dict[int, str]:
     }
 
 
-def _same_random_numbers() -> AbstractContextManager:
+def _same_random_numbers():
     """Restores the random numbers, on the main thread: all threads share them."""
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     is_main = threading.current_thread() is threading.main_thread()
     return torch.random.fork_rng(cuda, enabled=is_main)
 
 
-def _raised_in(error: BaseException) -> str:
+def _raised_in(error):
     """The file of the line that raised it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code.co_filename
 
 
-def _without_tracebacks(error: Exception) -> Exception:
+def _without_tracebacks(error):
     """The error, without the frames that would keep their tensors alive."""
     one = error
     while one is not None and one.__traceback__ is not None:
