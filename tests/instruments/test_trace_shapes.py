@@ -3,6 +3,7 @@
 import base64
 import functools
 import gc
+import random
 import re
 import warnings
 import weakref
@@ -589,7 +590,7 @@ def test_a_network_is_left_as_it_was():
         net(X).sum().backward()
         torch.optim.SGD(net.parameters(), lr=0.1).step()
 
-    random = torch.random.get_rng_state()
+    state = torch.random.get_rng_state()
     for fn in (net, train_step):
         assert trace_shapes(fn, torch.rand(2, 3, 64, 64)).ok
     after = net.state_dict()
@@ -598,13 +599,24 @@ def test_a_network_is_left_as_it_was():
         assert parameter.grad is grad and grad.eq(1).all()
     assert net.training
     # torch.rand above drew from it; nothing else did.
-    torch.random.set_rng_state(random)
+    torch.random.set_rng_state(state)
     torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     drawn = torch.random.get_rng_state()
-    torch.random.set_rng_state(random)
+    torch.random.set_rng_state(state)
     x, y = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     assert trace_shapes(nn.Dropout(0.5), x).ok and trace_shapes(net, y).ok
     assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_the_random_numbers_are_left_as_they_were():
+    def draws(X):
+        return X + torch.rand(1) + np.random.rand() + random.random()
+
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    assert trace_shapes(draws, X).ok
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+    assert random.getstate() == before[2]
 
 
 def test_the_learners_tensors_are_left_as_they_were():

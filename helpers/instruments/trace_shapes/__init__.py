@@ -47,9 +47,9 @@ def trace_shapes(fn: Callable, *tensors: Any) -> "Trace":
     fn: any function or module. tensors: its arguments, of any shapes: tensors, or
     tuples, lists and dicts of tensors, and plain numbers. Returns a `Trace`; if fn
     raises, the trace ends at the error. Afterwards the tensors, the weights, buffers
-    and gradients of the modules that ran, and PyTorch's random numbers are as they
-    were. (What stays: attributes that fn sets, such as by net.eval(), an optimizer's
-    own state, the shape that a lazy layer gets, and what fn does outside PyTorch.)
+    and gradients of the modules that ran, and the random numbers are as they were.
+    (What stays: attributes that fn sets, such as by net.eval(), an optimizer's own
+    state, the shape that a lazy layer gets, and what fn does outside PyTorch.)
     Raises TypeError for what can't be traced.
     """
     name = getattr(fn, "__name__", type(fn).__name__)

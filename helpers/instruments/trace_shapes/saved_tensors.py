@@ -6,7 +6,12 @@ import torch
 
 
 class SavedTensors:
-    """Restores the tensors that it watches; copies only those that may change."""
+    """Restores the tensors that it watches, and copies only those that may change.
+
+    `state.Snapshot` copies all that it reaches before a call; this one learns of each
+    tensor when an operation uses it, so a large network costs nothing, and it restores
+    shapes too.
+    """
 
     def __init__(self) -> None:
         self._storages = {}  # address -> the numbers there, not changed so far

@@ -11,7 +11,7 @@ import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from helpers.instruments.state import random_numbers_kept
 from helpers.instruments.trace_shapes import mismatch
 from helpers.instruments.trace_shapes.broadcasting import COMPARISONS, warn
 from helpers.instruments.trace_shapes.saved_tensors import SavedTensors
@@ -85,7 +86,7 @@ class Tracer(TorchFunctionMode):
         before = hooks.register_module_forward_pre_hook(self._enter)
         after = hooks.register_module_forward_hook(self._leave, always_call=True)
         try:
-            with warnings.catch_warnings(), _same_random_numbers():
+            with warnings.catch_warnings(), _random_numbers_kept():
                 # PyTorch's own warning, which `warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
                 with self:
@@ -237,11 +238,10 @@ def _names_of(variables):
     }
 
 
-def _same_random_numbers():
-    """Restores the random numbers, on the main thread: all threads share them."""
-    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+def _random_numbers_kept():
+    """On the main thread only, since all threads share the random numbers."""
     is_main = threading.current_thread() is threading.main_thread()
-    return torch.random.fork_rng(cuda, enabled=is_main)
+    return random_numbers_kept() if is_main else nullcontext()
 
 
 def _raised_in(error):
