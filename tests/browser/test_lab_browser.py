@@ -189,7 +189,7 @@ def test_running_the_cell_again_stops_the_old_lab(open_notebook):
     assert notebook.output(2).strip().endswith("1")
 
 
-WATCHED = "shown = lab(data)\nshown._watch.seconds = 0.2\nshown"
+WATCHED = "shown = lab(data)\nshown._watch.seconds = 0.5\nshown"
 STATE = "print(shown._state.name, shown._state.newest.step)"
 
 
@@ -217,7 +217,7 @@ def test_a_deleted_cell_pauses_its_lab_until_it_is_back(open_notebook):
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=10)
     command(notebook, "notebook:delete-cell", 1)
-    notebook.page.wait_for_timeout(4000)
+    notebook.page.wait_for_timeout(6000)
     name, step = kernel_state(notebook, 1)
     assert name == "away"
     notebook.page.wait_for_timeout(500)
@@ -234,7 +234,7 @@ def test_a_closed_page_pauses_its_lab(open_notebook):
     until_state(notebook, "running", beyond=10)
     address = notebook.page.url
     notebook.page.goto("about:blank")
-    notebook.page.wait_for_timeout(4000)
+    notebook.page.wait_for_timeout(6000)
     notebook.page.goto(address)
     notebook.wait_idle()
     notebook.fill(["", STATE])
