@@ -161,6 +161,7 @@ def _data_and_speed():
 
 
 def _page_widget(rows):
+    # Not at the top: where they are missing, a row has to say so.
     import anywidget
     import traitlets
 

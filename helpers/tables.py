@@ -47,7 +47,7 @@ def as_text(
 
 
 def as_html(header: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:
-    """The table as a <table>, to stand in an element of the class `course`."""
+    """The table as a <table>, for an element of the class `course`."""
     caption = f"<caption>{_inside(caption)}</caption>" if caption else ""
     head = _row(Row(header), "th", len(header)) if header else ""
     body = "".join(_row(row, "td", len(header)) for row in rows)

@@ -196,7 +196,7 @@ def test_pinned_runs_stay_and_the_oldest_makes_room(make_lab):
     shown.wait(60)
     assert [pin["name"] for pin in canvas(shown).pins] == ["B", "C", "D", "E"]
     assert canvas(shown).pins[0]["label"] == "num_hiddens=8 lr=0.1 num_epochs=1"
-    assert "oldest is gone" in canvas(shown).note
+    assert "oldest was removed" in canvas(shown).note
 
 
 def test_a_pasted_line_moves_the_sliders_and_trains(make_lab):

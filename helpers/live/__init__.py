@@ -53,7 +53,7 @@ TOOLTIPS = {
     "optimizer": "How gradients become updates. A change starts a new run.",
     "dropout": "Share of hidden units switched off in each step. Starts a new run.",
     "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
-    "start": "Start, pause or go on.",
+    "start": "Start, pause or continue.",
     "step": "Take one training step, then pause.",
     "reset": "Back to step 0, with the first weights.",
     "new seed": "Start again with the next seed.",
@@ -62,14 +62,14 @@ TOOLTIPS = {
     "settings": "All settings in one line: copy it, or paste one and press Enter.",
 }
 PREVIEW = "Preview, the first {step} steps. Press start, or move a slider."
-FRESH = "Step 0 of {num_steps:,}: nothing is trained yet, W1 is as it was drawn."
+FRESH = "Step 0 of {num_steps:,}: nothing is trained yet; W1 is as first drawn."
 RUNNING = (
     "Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. "
     "Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
     "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
 )
 PAUSED = f"Paused. {RUNNING}"
-AWAY = f"Paused, since no page shows this lab. {RUNNING}"
+AWAY = f"Paused, because no page shows this lab. {RUNNING}"
 DONE = (
     "Done after {step:,} steps, epochs: {num_epochs}. Accuracy on all {num_val:,} "
     "validation pictures: {full_val_accuracy:.4f}."
@@ -78,11 +78,11 @@ SENTENCES = {"preview": PREVIEW, "done": DONE, "paused": PAUSED, "away": AWAY}
 DIVERGED = "This run {reason}."
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
-PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest is gone."
+PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest was removed."
 NOTHING_TO_PIN = "Nothing to pin yet: press start first."
 COPIED = (
-    "The code below reproduces this run. It is on the clipboard too, where the "
-    "browser allows that."
+    "The code below reproduces this run. It is also on the clipboard, if the browser "
+    "allows that."
 )
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
@@ -124,10 +124,8 @@ class _State:
     newest: Progress | None = None
     failure: str = ""
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether the run can go on from its last step."""
-        return self.name in ("running", "paused", "away")
+
+UNDER_WAY = ("running", "paused", "away")  # the run can go on from its last step
 
 
 def lab(
@@ -138,7 +136,7 @@ def lab(
     """A live lab: sliders, curves and W1, training on `data` as you drag.
 
     data: what `load_fashion_mnist` returns. controls: the fields of `Config`
-    that get a slider or a menu (any but device). defaults: the other settings,
+    that get a slider or a menu (any except device). defaults: the other settings,
     as fields of `Config`; `init` may be your own function.
 
     Returns a widget. Its `wait()` returns when the current run has ended or is
@@ -275,7 +273,7 @@ class Lab(Instrument):
         self._submit(lambda: self._change(values))
 
     def _set_quietly(self, values):
-        """Set the controls, if there, without their callbacks starting a run each."""
+        """Set the controls that there are, without each one starting a run."""
         self._quiet = True
         try:
             for name, control in self._controls.items():
@@ -296,7 +294,7 @@ class Lab(Instrument):
             self._submit(self._go_on)
 
     def start(self) -> None:
-        """Start, pause or go on, as the button does."""
+        """Start, pause or continue, as the button does."""
         self._submit(self._toggle)
 
     # The worker: all below runs on its thread alone, once it has begun.
@@ -354,7 +352,7 @@ class Lab(Instrument):
         self._state = _State("new", math.inf)
 
     def _change_lr(self, lr):
-        if not self._state.is_under_way:
+        if self._state.name not in UNDER_WAY:
             self._change({"lr": lr})
         else:
             self.run.lr = lr
@@ -376,10 +374,10 @@ class Lab(Instrument):
 
     def _want(self, steps):
         """Take so many steps, of this run where it can go on, else of a new one."""
-        goes_on = self._state.is_under_way or self._state.name == "fresh"
-        self._state = (
-            replace(self._state, wanted=steps) if goes_on else _State("new", steps)
-        )
+        if self._state.name in (*UNDER_WAY, "fresh"):
+            self._state = replace(self._state, wanted=steps)
+        else:
+            self._state = _State("new", steps)
 
     def _reset(self):
         self._state = _State("new")
