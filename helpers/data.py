@@ -296,7 +296,7 @@ def _read(path, count, sha256):
 def _diagnose(path, content, shape, header, size):
     """One sentence about an idx file that is not Fashion-MNIST's."""
     if content[:4] != (b"\0\0\x08\x03" if len(shape) == 2 else b"\0\0\x08\x01"):
-        return f"{path} does not begin as an idx file of that name does."
+        return f"{path} does not begin with the header that its name calls for."
     said = int.from_bytes(content[4:8], "big")
     if said != shape[0]:
         return f"{path} has {said:,} items; {shape[0]:,} are expected."

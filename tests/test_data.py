@@ -381,7 +381,7 @@ DAMAGE = {
     ),
     "labels as pictures": (
         *(TEST_IMAGES, lambda raw: gzip.compress(raw[TEST_LABELS], 1)),
-        "does not begin like the idx file",
+        "does not begin with the header",
     ),
     "fewer bytes than the header says": (
         *(TEST_IMAGES, lambda raw: gzip.compress(raw[TEST_IMAGES][:-784], 1)),
