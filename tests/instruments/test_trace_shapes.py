@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from helpers import MLP, shapes_lab, trace_shapes
 from helpers.instruments import shapes_lab as shapes_live
-from helpers.instruments.trace_shapes import messages as mismatch
+from helpers.instruments.trace_shapes import messages
 
 X = torch.rand(64, 784, generator=torch.Generator().manual_seed(0))
 W1, b1 = torch.ones(784, 256) * 0.01, torch.zeros(256)
@@ -254,24 +254,24 @@ def test_a_lazy_layer_gets_its_shape():
 WRONG_WIDTH = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(256, 10))
 BOOK = W1.T.contiguous()  # (outputs, inputs)
 BROKEN = {  # cause -> a function, its tensors, a part of what is said
-    mismatch.TRANSPOSED: [
+    messages.TRANSPOSED: [
         (two_layers, (X, W1.T), "use W1.T"),
         (nn.Linear(256, 784), (X,), "nn.Linear(784, 256)"),
         (F.linear, (X, W1), "weight.T"),
         (lambda q, k: q @ k, (*torch.rand(2, 4, 8, 64),), "use k.mT"),
         (torch.addmm, (b1, X, W1.T), ".T"),
     ],
-    mismatch.FLATTEN: [
+    messages.FLATTEN: [
         (two_layers, (X.reshape(64, 28, 28),), "X.flatten(1), since 28 * 28 = 784"),
         (nn.Linear(784, 256), (X.reshape(64, 28, 28),), ".flatten(1)"),
         (two_layers, (X[0].reshape(28, 28),), "use X.flatten(), since 28 * 28 = 784"),
         (torch.mm, (X.reshape(64, 28, 28), W1), "flatten(1)"),
     ],
-    mismatch.SWAPPED: [
+    messages.SWAPPED: [
         (two_layers, (X.T,), "use X.T"),
         (nn.Linear(784, 256), (X.T,), ".T"),
     ],
-    mismatch.WIDTH: [
+    messages.WIDTH: [
         (two_layers, (X, W1, b1, torch.ones(128, 10)), "give W2 the shape (256, 10)"),
         (nn.Sequential(nn.Linear(784, 9), nn.Linear(8, 2)), (X,), "nn.Linear(9, 2)"),
         (lambda X, w: X @ w, (X, torch.rand(256)), "give w the shape (784,)"),
@@ -279,7 +279,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             nn.LSTM(28, 8),
             (X.reshape(64, 1, 784),),
-            "expects 28 numbers in each step but gets 784",
+            "28 numbers in each step but gets 784",
         ),
         # Two causes seem possible, but a hidden layer keeps its rows.
         (WRONG_WIDTH, (torch.rand(256, 784),), "nn.Linear(128, 10)"),
@@ -296,7 +296,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (nn.LayerNorm(64), (X,), "made for 64 features but gets 784"),
         (nn.RNNCell(28, 16), (torch.rand(4, 27),), "make it with input_size=27"),
     ],
-    mismatch.BIAS: [
+    messages.BIAS: [
         (two_layers, (X, W1, b1[:, None]), "Use b1.flatten()"),
         (two_layers, (X, W1, torch.zeros(64)), "one number for each row"),
         (two_layers, (X, W1, torch.zeros(300)), "give b1 the shape (256,)"),
@@ -305,11 +305,11 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (lambda X: X @ W1 + b1[None, :-1], (X,), "the shape (256,)"),
         (torch.addmm, (torch.zeros(300), X, W1), "256 and 300 meet"),
     ],
-    mismatch.ORDER: [
+    messages.ORDER: [
         (lambda X: W1 @ X, (X,), "use X @ W1"),
         (lambda X: BOOK @ X, (X,), "use X @ BOOK.T, with one example in each row"),
     ],
-    mismatch.OTHER: [
+    messages.OTHER: [
         (
             lambda X: X.reshape(-1, 28, 28)[:60].view(64, 784),
             (X,),
@@ -317,11 +317,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         ),
         (lambda X: X.T.view(-1), (X,), "Use .reshape(...)"),
         (lambda X: torch.cat([X, X[:, :5]]), (X,), "784 and 5 are not"),
-        (
-            F.cross_entropy,
-            (X, torch.zeros(63).long()),
-            "64 rows of scores but 63 labels",
-        ),
+        (F.cross_entropy, (X, torch.arange(63)), "64 rows of scores but 63 labels"),
         (
             nn.Conv2d(1, 4, 3),
             (torch.rand(2, 3, 8, 8),),
@@ -376,7 +372,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (torch.linalg.inv, (X,), "square matrices"),
         (lambda X: X.sum(dim=3), (X,), "no dimension 3"),
     ],
-    mismatch.ALL_FLAT: [
+    messages.ALL_FLAT: [
         (
             lambda X: nn.Linear(784, 9)(X.flatten()),
             (X,),
@@ -427,10 +423,10 @@ def test_a_deep_error_is_unfolded():
 
 def test_where_two_causes_are_possible_both_are_named():
     trace = trace_shapes(two_layers, torch.ones(256, 784), W1.T)
-    assert trace.cause == mismatch.TRANSPOSED
+    assert trace.cause == messages.TRANSPOSED
     assert "use W1.T" in trace.explanation and "use X.T" in trace.explanation
     trace = trace_shapes(two_layers, torch.ones(784, 256))
-    assert trace.cause == mismatch.SWAPPED
+    assert trace.cause == messages.SWAPPED
     assert "use W1.T" in trace.explanation and "use X.T" in trace.explanation
 
 
@@ -744,9 +740,9 @@ def test_the_lab_shows_what_it_traced():
     assert lab.trace.steps[0].inputs == ((64, 784), (784, 64))
     assert "W1 = torch.rand(784, 64)\n" in lab.code
     assert "hidden = torch.relu(X @ W1 + b1)" in lab._code.value
-    controls["break it"].value = mismatch.FLATTEN
+    controls["break it"].value = messages.FLATTEN
     lab.wait(60)
-    assert lab.trace.cause == mismatch.FLATTEN
+    assert lab.trace.cause == messages.FLATTEN
     assert "X = torch.rand(64, 28, 28)  # broken" in lab.code
     assert "A flatten is missing" in lab._drawing.value
     lab.close()
@@ -764,12 +760,12 @@ def test_each_way_to_break_it_is_recognised(way, num_hiddens, batch_size):
 
 def test_a_mistake_that_no_operation_notices_is_called_one():
     lab = shapes_lab()
-    lab._controls["break it"].value = mismatch.BIAS
+    lab._controls["break it"].value = messages.BIAS
     lab._controls["batch_size"].value = 256
     lab.wait(60)
     assert lab.trace.ok and len(lab.trace.warnings) == 1
     assert shapes_live.WARNED in lab._drawing.value
-    lab._controls["break it"].value = mismatch.SWAPPED
+    lab._controls["break it"].value = messages.SWAPPED
     lab._controls["batch_size"].value = 784
     lab.wait(60)
     assert lab.trace.ok and shapes_live.SILENT in lab._drawing.value

@@ -90,15 +90,7 @@ class Trace:
     @property
     def warnings(self) -> list[str]:
         """Sentences about what probably nobody wanted, each of them once."""
-        return list(self._warned())
-
-    def _warned(self) -> dict[str, int]:
-        """Sentence -> the number of the first step that it is about."""
-        first = {}
-        for step in self.steps:
-            if step.warning:
-                first.setdefault(step.warning, step.number)
-        return first
+        return list(dict.fromkeys(step.warning for step in self.steps if step.warning))
 
     def unfold(self, path: str | None = None) -> "Trace":
         """The inside of the part at `path`, as a Trace; all of it without a path.
@@ -150,8 +142,9 @@ class Trace:
 
     def notes(self) -> Iterator[str]:
         """The sentences below the table: warnings, the error, a forgotten return."""
-        for sentence, number in self._warned().items():
-            yield WARNING.format(number=number, sentence=sentence)
+        for sentence in self.warnings:
+            first = next(step for step in self.steps if step.warning == sentence)
+            yield WARNING.format(number=first.number, sentence=sentence)
         if not self.ok:
             yield ERROR.format(sentence=self.explanation)
         if self._returned_none and not self._root.path:
