@@ -167,6 +167,26 @@ def test_pause_holds_a_run(make_lab):
     assert canvas(shown).frame["step"] == shown._state.newest.step == step
 
 
+def test_a_lab_that_no_page_shows_pauses_until_one_does(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    shown._watch.is_gone = lambda: True
+    shown.wait(60)
+    run, frame = shown.run, canvas(shown).frame
+    assert frame["state"] == "away"
+    assert frame["status"].startswith("Paused, because no page shows this lab. Step ")
+    del shown._watch.is_gone
+    canvas(shown)._handle_custom_msg("shown", [])
+    until(lambda: is_running(shown) and canvas(shown).frame["step"] > frame["step"])
+    assert shown.run is run
+    press(shown, "Start")
+    shown.wait(60)
+    canvas(shown)._handle_custom_msg("shown", [])
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "paused"  # a page does not start it
+
+
 def test_reset_shows_the_first_weights(make_lab):
     shown = make_lab(num_hiddens=8)
     press(shown, "Back to step 0")
