@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -82,14 +83,11 @@ def _result(kept: dict, fingerprint: str, stand_in: str = "") -> Result | None:
 
 def _lines(path: Path) -> Iterator:
     """What JSON finds in each line of a file; a line cut short costs only itself."""
-    open_it = gzip.open if path.suffix == ".gz" else open
-    try:
-        with open_it(path, "rt", encoding="utf-8", errors="replace") as file:
-            lines = file.readlines()
-    except (OSError, EOFError, zlib.error):
-        return
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+    read = gzip.open if path.suffix == ".gz" else open
+    with (
+        suppress(OSError, EOFError, zlib.error),
+        read(path, "rt", encoding="utf-8", errors="replace") as file,
+    ):
+        for line in file:
+            with suppress(ValueError):
+                yield json.loads(line)

@@ -18,6 +18,7 @@ from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location
 from helpers.tuning.task import train_one
 
+pytestmark = pytest.mark.slow
 METHOD = "distributed.worker.multiprocessing-method"
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
 

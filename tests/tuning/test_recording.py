@@ -25,6 +25,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full_data")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_stopped_half_way_it_keeps_what_is_trained_and_what_was_shipped(tmp_path):

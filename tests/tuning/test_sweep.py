@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from threading import Timer
 import psutil
 import pytest
 import torch
+from deadly import Deadly
 
 from helpers import Config, load_fashion_mnist, plot_sweep, records, sweep, train
 from helpers.tuning.kept import RECORDED, as_kept, known_results
@@ -57,6 +57,7 @@ def kept_runs(data):
     return records.read("runs").get(data_fingerprint(data), {})
 
 
+@pytest.mark.slow
 def test_processes_train_what_this_one_would(data):
     configs = [small(num_epochs=2, seed=seed) for seed in (2, 0, 1)]
     results = sweep(configs, data)
@@ -74,6 +75,7 @@ def test_any_executor_will_do(data):
     assert len(results) == 2 and all(row.ok for row in results)
 
 
+@pytest.mark.slow
 def test_processes_share_the_data_of_this_one(data):
     shared = share(data)
     with Processes() as processes:
@@ -90,8 +92,8 @@ def _what_it_holds(shared):
             return line.split()[-1], id(shared)
 
 
-def test_what_is_known_is_not_trained_again(data):
-    first = sweep([small(), small(seed=1)], data)
+def test_what_is_known_is_not_trained_again(data, threads):
+    first = sweep([small(), small(seed=1)], data, threads)
     before = kept_runs(data)
     again = sweep([small(seed=1), small()], data, executor=_NoExecutor())
     assert [row.accuracy for row in again] == pytest.approx(first.accuracies[::-1])
@@ -146,7 +148,7 @@ def test_the_same_config_twice_is_trained_once(data, threads):
 
 def test_a_run_that_diverges_is_a_row_with_its_reason(data, threads):
     results = sweep(
-        [small(), small(num_hiddens=256, num_layers=3, sigma=1, lr=1)], data
+        [small(), small(num_hiddens=256, num_layers=3, sigma=1, lr=1)], data, threads
     )
     assert [row.ok for row in results] == [True, False]
     assert "smaller lr" in results[1].reason
@@ -173,23 +175,12 @@ def test_pictures_changed_in_place_are_other_data(data, threads):
     assert sweep([small()], own, threads)[0].accuracy < first
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_its_process_down_leaves_the_others(data):
     configs = [small(seed=1), small(seed=2), Deadly(num_hiddens=512)]
     results = sweep(configs, data)
     assert [row.ok for row in results] == [True, True, False]
     assert "died 2 times or more" in results[2].reason
-
-
-class Deadly(Config):
-    """Takes down any process that it is sent to."""
-
-    def __reduce__(self):
-        return _die, (os.getpid(),)
-
-
-def _die(sender):
-    if os.getpid() != sender:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_learners_own_init_is_trained_here_and_a_broken_one_is_a_row(data, threads):
@@ -219,6 +210,7 @@ def test_recorded_results_stand_in_on_the_sample_and_say_so(data, tmp_path, thre
     assert last[0].data == "sample, test"
 
 
+@pytest.mark.slow
 def test_the_last_measurement_trains_on_all_and_measures_on_the_test(data):
     last = data.for_the_test()
     result = sweep([small()], last)[0]  # in a process, which gets it as a file
@@ -242,6 +234,7 @@ def test_an_executor_that_is_shut_down_is_named(data):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_what_is_shipped_is_small_and_still_true(full_data):
     assert (RECORDED / "05_hyperparameters.jsonl.gz").stat().st_size < 200_000
     assert sum(path.stat().st_size for path in RECORDED.glob("06_*")) < 300_000
@@ -266,6 +259,7 @@ def test_groups_have_mean_and_spread(data, threads):
         groups[0.1].group("learning_rate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["the kernel alone", "its workers too"])
 def test_stop_keeps_what_is_done_and_the_next_goes_on(data, whom):
     short = [small(seed=seed) for seed in (0, 1)]
@@ -287,6 +281,7 @@ def test_stop_keeps_what_is_done_and_the_next_goes_on(data, whom):
     assert len(sweep(short, data, executor=_NoExecutor())) == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_costs_no_other_run(data):
     class Killer:
         """Kills its processes once, after the second run was handed in."""
