@@ -56,7 +56,7 @@ _exercises: dict[str, Exercise] = {}  # by id, filled by the modules lesson_*
 
 
 def exercise(
-    id: str, reference: Callable, hints: tuple[str, ...], notice: str
+    id: str, reference: Callable, *hints: str, notice: str
 ) -> Callable[[Checker], Checker]:
     """Decorates the function that checks answers to an exercise.
 

@@ -98,10 +98,8 @@ def first_layer(num_inputs, num_hiddens):
 @exercise(
     "1.1",
     first_layer,
-    hints=(
-        "W1 is the line of this course: a row for each input, a column for each unit.",
-        "Each hidden unit has one bias, and biases don't have to be random.",
-    ),
+    "W1 is the line of this course: a row for each input, a column for each unit.",
+    "Each hidden unit has one bias, and biases don't have to be random.",
     notice="Notice that W1 is random and b1 is not: the weights alone make the units "
     "different.",
 )
@@ -174,11 +172,9 @@ def kaiming(num_inputs, num_outputs):
 @exercise(
     "1.2",
     kaiming,
-    hints=(
-        "Start from torch.randn, whose spread is 1. What do you multiply it by?",
-        "Read the formula once more: is 2 divided by n the spread, or the spread "
-        "squared? And which of the two sizes is the n that a sum runs over?",
-    ),
+    "Start from torch.randn, whose spread is 1. What do you multiply it by?",
+    "Read the formula once more: is 2 divided by n the spread, or the spread "
+    "squared? And which of the two sizes is the n that a sum runs over?",
     notice="Notice that num_outputs is in the shape, but not in the factor: what "
     "matters is how many products each unit adds up.",
 )
@@ -236,14 +232,12 @@ def nearly_constant(num_inputs, num_outputs):
 @exercise(
     "1.3",
     nearly_constant,
-    hints=(
-        "Units are equal when their columns are. How many numbers of a column have to "
-        "change to make it different from the others?",
-        "One weight in each column is enough, if no two columns get the same new "
-        "number in the same place.",
-        "All weights of one row belong to the same pixel, one for each unit: "
-        "W[5] = ... sets that row.",
-    ),
+    "Units are equal when their columns are. How many numbers of a column have to "
+    "change to make it different from the others?",
+    "One weight in each column is enough, if no two columns get the same new "
+    "number in the same place.",
+    "All weights of one row belong to the same pixel, one for each unit: "
+    "W[5] = ... sets that row.",
     notice="Notice that one weight for each unit breaks the symmetry, so long as its "
     "pixel is not blank in every picture: a blank pixel multiplies it by 0.",
 )
@@ -288,14 +282,12 @@ def gain(activation):
 @exercise(
     "1.4",
     gain,
-    hints=(
-        "For relu the mean square falls to a half, and the root of 2 makes up for it. "
-        "For another activation, measure what it falls to.",
-        "torch.randn(1_000_000) is a million numbers of mean square 1. Send them "
-        "through the activation, and take the mean of their squares.",
-        "Which factor would bring that mean square back to 1? Squares grow with the "
-        "factor squared.",
-    ),
+    "For relu the mean square falls to a half, and the root of 2 makes up for it. "
+    "For another activation, measure what it falls to.",
+    "torch.randn(1_000_000) is a million numbers of mean square 1. Send them "
+    "through the activation, and take the mean of their squares.",
+    "Which factor would bring that mean square back to 1? Squares grow with the "
+    "factor squared.",
     notice="Notice that tanh needs 1.59, more than relu's 1.41: it makes every number "
     "smaller, not only half of them.",
 )
@@ -383,15 +375,12 @@ def without_luck(num_inputs, num_outputs):
 @exercise(
     "1.5",
     without_luck,
-    hints=(
-        "The lesson asked three things of initial weights: the units differ, the mean "
-        "is 0, and the spread is Kaiming's. Random numbers are only one way to get "
-        "that.",
-        "Make num_inputs * num_outputs numbers that jump up and down around 0 by some "
-        "rule, reshape them, and divide by their own spread before you scale them.",
-        "torch.sin(torch.arange(...)) is too regular: neighbours are almost equal. "
-        "What could you put into the sine so that its steps get longer and longer?",
-    ),
+    "The lesson asked three things of initial weights: the units differ, the mean is "
+    "0, and the spread is Kaiming's. Random numbers are only one way to get that.",
+    "Make num_inputs * num_outputs numbers that jump up and down around 0 by some "
+    "rule, reshape them, and divide by their own spread before you scale them.",
+    "torch.sin(torch.arange(...)) is too regular: neighbours are almost equal. "
+    "What could you put into the sine so that its steps get longer and longer?",
     notice="Notice that it takes no luck: what the weights need is to differ and to "
     "keep the signal's size, and randn is only the easiest way to get both.",
 )

@@ -21,12 +21,10 @@ def hidden(pictures, W1, b1):
 @exercise(
     "2.1",
     hidden,
-    hints=(
-        "W1 has a row for each of 784 pixels, so each picture has to become a row of "
-        "784 numbers first. How many pictures there are stays as it is.",
-        "The middle sizes vanish: (N, 784) @ (784, num_hiddens). Where in a unit's "
-        "sum does its bias belong, before or after relu?",
-    ),
+    "W1 has a row for each of 784 pixels, so each picture has to become a row of "
+    "784 numbers first. How many pictures there are stays as it is.",
+    "The middle sizes vanish: (N, 784) @ (784, num_hiddens). Where in a unit's "
+    "sum does its bias belong, before or after relu?",
     notice="Notice that your code names neither N nor num_hiddens: it takes any number "
     "of pictures and units, since the shapes carry both.",
 )
@@ -118,12 +116,10 @@ def count_parameters(widths):
 @exercise(
     "2.2",
     count_parameters,
-    hints=(
-        "Go from layer to layer: each connects two neighbours in the list. "
-        "zip(widths, widths[1:]) gives these pairs.",
-        "A layer has a weight for each pair of an input and a unit. What else does it "
-        "have, and one for each of what: its inputs or its units?",
-    ),
+    "Go from layer to layer: each connects two neighbours in the list. "
+    "zip(widths, widths[1:]) gives these pairs.",
+    "A layer has a weight for each pair of an input and a unit. What else does it "
+    "have, and one for each of what: its inputs or its units?",
     notice="Notice that of the 203,530 parameters of [784, 256, 10] W1 alone holds "
     "200,704: the size of a model is decided where it is widest.",
 )
@@ -185,13 +181,11 @@ def squared_error(scores, answers):
 @exercise(
     "2.3",
     squared_error,
-    hints=(
-        "(N, 1) against (N,) makes (N, N). Which call brings both to the shape (N,), "
-        "whichever of the two shapes they have?",
-        "PyTorch itself complains about 8 scores and 5 answers, but not about 8 scores "
-        "and a single answer: it repeats the one.",
-        "So compare the two sizes yourself, before you subtract.",
-    ),
+    "(N, 1) against (N,) makes (N, N). Which call brings both to the shape (N,), "
+    "whichever of the two shapes they have?",
+    "PyTorch itself complains about 8 scores and 5 answers, but not about 8 scores "
+    "and a single answer: it repeats the one.",
+    "So compare the two sizes yourself, before you subtract.",
     notice="Notice that giving both the same shape would have saved the shoe model "
     "above, and that comparing the sizes catches what this alone lets pass.",
 )
@@ -320,14 +314,12 @@ def from_linear(layer):
 @exercise(
     "2.4",
     from_linear,
-    hints=(
-        "layer.weight has the shape (out, in), and W1 has (in, out). Of the two ways "
-        "to get there, which one turns the table, and which one cuts it anew?",
-        "A transposed tensor is only another view of the same memory. Two calls make "
-        "it independent: one leaves the gradients behind, one copies.",
-        "layer.bias may be None, and then nothing is added to any unit. Which "
-        "numbers, as many as units, add nothing?",
-    ),
+    "layer.weight has the shape (out, in), and W1 has (in, out). Of the two ways "
+    "to get there, which one turns the table, and which one cuts it anew?",
+    "A transposed tensor is only another view of the same memory. Two calls make "
+    "it independent: one leaves the gradients behind, one copies.",
+    "layer.bias may be None, and then nothing is added to any unit. Which "
+    "numbers, as many as units, add nothing?",
     notice="Notice that a reshape would have given the same shape, with nearly all "
     "weights in the wrong place: only comparing results shows it.",
 )
@@ -459,14 +451,12 @@ def wall(X, rows, columns):
 @exercise(
     "2.5",
     wall,
-    hints=(
-        "Give X four sizes first: the row of the wall, the column of the wall, and "
-        "the row and the column inside a picture.",
-        "Now walk along the top line of the wall. You cross the top line of each "
-        "picture in turn, so two of your four sizes have to change places.",
-        "permute changes the order of sizes; a last reshape joins neighbours: the "
-        "first two sizes become the height, the last two the width.",
-    ),
+    "Give X four sizes first: the row of the wall, the column of the wall, and "
+    "the row and the column inside a picture.",
+    "Now walk along the top line of the wall. You cross the top line of each "
+    "picture in turn, so two of your four sizes have to change places.",
+    "permute changes the order of sizes; a last reshape joins neighbours: the "
+    "first two sizes become the height, the last two the width.",
     notice="Notice that the wall holds the same numbers as X, read in a different "
     "order; now look at it below.",
 )

@@ -32,12 +32,10 @@ def count_trainable(net):
 @exercise(
     "3.1",
     count_trainable,
-    hints=(
-        "Which of parameters(), buffers() and state_dict() gives you what an optimizer "
-        "would get? One of them also counts a shared Parameter only once.",
-        "The number of numbers in a tensor is tensor.numel(). How do you recognize a "
-        "frozen Parameter?",
-    ),
+    "Which of parameters(), buffers() and state_dict() gives you what an optimizer "
+    "would get? One of them also counts a shared Parameter only once.",
+    "The number of numbers in a tensor is tensor.numel(). How do you recognize a "
+    "frozen Parameter?",
     notice="Notice that parameters() looks into all parts of a module and gives a "
     "shared Parameter only once; a sum over state_dict() would count it twice.",
 )
@@ -125,14 +123,12 @@ def freeze(layer):
 @exercise(
     "3.2",
     freeze,
-    hints=(
-        "There are two things to do for each Parameter of the layer. One is about the "
-        "gradients to come.",
-        "The other is about the gradient that is already there from the last "
-        "backward(): the next step() would still use it.",
-        "Look again at the two ways of zero_grad: which one makes an optimizer with "
-        "weight decay skip a Parameter?",
-    ),
+    "There are two things to do for each Parameter of the layer. One is about the "
+    "gradients to come.",
+    "The other is about the gradient that is already there from the last "
+    "backward(): the next step() would still use it.",
+    "Look again at the two ways of zero_grad: which one makes an optimizer with "
+    "weight decay skip a Parameter?",
     notice="Notice that the optimizer still holds the frozen Parameters but skips "
     "them, whatever its momentum and its weight decay: their .grad is None.",
 )
@@ -242,14 +238,12 @@ class Deep(nn.Module):
 @exercise(
     "3.3",
     Deep,
-    hints=(
-        "Layer i leads from widths[i] to widths[i + 1]. zip(widths, widths[1:]) gives "
-        "you these pairs.",
-        "You need a list that is a module itself, so that PyTorch looks into it. The "
-        "lesson counted what such lists register.",
-        "In forward, treat the last layer on its own: it gives the scores, so no relu "
-        "comes after it.",
-    ),
+    "Layer i leads from widths[i] to widths[i + 1]. zip(widths, widths[1:]) gives "
+    "you these pairs.",
+    "You need a list that is a module itself, so that PyTorch looks into it. The "
+    "lesson counted what such lists register.",
+    "In forward, treat the last layer on its own: it gives the scores, so no relu "
+    "comes after it.",
     notice="Notice that forward looks the same for both kinds of list; which one you "
     "chose shows only in what is trained, moved and saved.",
 )
@@ -401,14 +395,12 @@ def never_changed(net, optimizer):
 @exercise(
     "3.4",
     never_changed,
-    hints=(
-        "What an optimizer holds is in optimizer.param_groups, a list of dicts. "
-        'Each has its Parameters under "params".',
-        "`p in held` compares numbers, which fails for tensors. Python's id(p) "
-        "identifies the object; looking it up in a set of ids is fast.",
-        "vars(net) is a dict of the attributes that aren't registered. Which of its "
-        "values are lists?",
-    ),
+    "What an optimizer holds is in optimizer.param_groups, a list of dicts. "
+    'Each has its Parameters under "params".',
+    "`p in held` compares numbers, which fails for tensors. Python's id(p) "
+    "identifies the object; looking it up in a set of ids is fast.",
+    "vars(net) is a dict of the attributes that aren't registered. Which of its "
+    "values are lists?",
     notice="Notice that it takes no training to know this: it is enough to know which "
     "objects the optimizer holds. This is the core of the X-ray.",
 )
@@ -545,14 +537,12 @@ def write_means(net, means):
 @exercise(
     "3.5",
     write_means,
-    hints=(
-        "All four Parameters of net stay; only their numbers change. The lesson did "
-        "that in place, under torch.no_grad().",
-        "means has a row for each kind, and W1 a column for each hidden unit. What "
-        "turns rows into columns?",
-        "tensor.copy_(other) overwrites the numbers of a tensor with those of another "
-        "of the same shape. torch.eye makes an identity matrix.",
-    ),
+    "All four Parameters of net stay; only their numbers change. The lesson did "
+    "that in place, under torch.no_grad().",
+    "means has a row for each kind, and W1 a column for each hidden unit. What "
+    "turns rows into columns?",
+    "tensor.copy_(other) overwrites the numbers of a tensor with those of another "
+    "of the same shape. torch.eye makes an identity matrix.",
     notice="Notice that you have built a classifier without a single training step. "
     "Run the next cell: W1 now shows ten clothes.",
 )

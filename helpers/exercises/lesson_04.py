@@ -29,13 +29,11 @@ def cross_entropy(scores, y):
 @exercise(
     "4.1",
     cross_entropy,
-    hints=(
-        "Softmax divides exp(score) by a sum of such terms. Take the logarithm of "
-        "that quotient on paper first: the division becomes a difference.",
-        "exp(1000) is infinity in float32. Softmax doesn't change if you subtract "
-        "the same number from all ten scores. Which number makes exp harmless?",
-        "Subtract the largest score of each row: scores.max(dim=1, keepdim=True).",
-    ),
+    "Softmax divides exp(score) by a sum of such terms. Take the logarithm of "
+    "that quotient on paper first: the division becomes a difference.",
+    "exp(1000) is infinity in float32. Softmax doesn't change if you subtract "
+    "the same number from all ten scores. Which number makes exp harmless?",
+    "Subtract the largest score of each row: scores.max(dim=1, keepdim=True).",
     notice="Notice that exp and the logarithm never see a number that is too large: "
     "this is what F.cross_entropy does inside.",
 )
@@ -168,13 +166,11 @@ def sgd_update(parameters, lr):
 @exercise(
     "4.2",
     sgd_update,
-    hints=(
-        "Each parameter moves against its gradient, which is in parameter.grad.",
-        "The parameter itself has to change, in place: `parameter -= ...` under "
-        "torch.no_grad(), not `parameter = parameter - ...`, which makes a new tensor.",
-        "After the update, set parameter.grad to None or zero; otherwise the next "
-        "backward() adds to it.",
-    ),
+    "Each parameter moves against its gradient, which is in parameter.grad.",
+    "The parameter itself has to change, in place: `parameter -= ...` under "
+    "torch.no_grad(), not `parameter = parameter - ...`, which makes a new tensor.",
+    "After the update, set parameter.grad to None or zero; otherwise the next "
+    "backward() adds to it.",
     notice="Notice that nothing in it knows the model: an optimizer only sees the "
     "parameters it was given, and their gradients.",
 )
@@ -263,12 +259,10 @@ def momentum_step(parameter, velocity, lr, momentum):
 @exercise(
     "4.3",
     momentum_step,
-    hints=(
-        "The velocity remembers earlier steps: it keeps `momentum` times itself and "
-        "adds the new gradient.",
-        "The parameter then moves against the new velocity, by lr times it.",
-        "Return the new velocity, so that the next call can use it.",
-    ),
+    "The velocity remembers earlier steps: it keeps `momentum` times itself and "
+    "adds the new gradient.",
+    "The parameter then moves against the new velocity, by lr times it.",
+    "Return the new velocity, so that the next call can use it.",
     notice="Notice that with momentum 0.9 a steady gradient ends up ten times as large "
     "in the velocity: momentum also raises the step size.",
 )
@@ -479,14 +473,11 @@ CURVES = (
 @exercise(
     "4.4",
     read_curve,
-    hints=(
-        "Compare the last loss with the first. A run that ends above its start, or "
-        "in NaN, took steps that were too large.",
-        "A loss that crawls from 2.30 to 2.10 is still falling, but it would take all "
-        "day.",
-        "NaN is not equal to itself, and every other comparison with it is False. So "
-        "test for it first: math.isnan(last).",
-    ),
+    "Compare the last loss with the first. A run that ends above its start, or "
+    "in NaN, took steps that were too large.",
+    "A loss that crawls from 2.30 to 2.10 is still falling, but it would take all day.",
+    "NaN is not equal to itself, and every other comparison with it is False. So "
+    "test for it first: math.isnan(last).",
     notice="Notice that NaN needs a test of its own: last > first is False for it.",
 )
 def check_read_curve(answer: Callable) -> None:
@@ -512,12 +503,10 @@ def most_typical(net, images):
 @exercise(
     "4.5",
     most_typical,
-    hints=(
-        "net(images) gives a row of ten scores for each picture. Turn each row into "
-        "probabilities first, so that pictures can be compared.",
-        "You want a picture for each kind, not a kind for each picture: along which "
-        "dim do you look for the largest?",
-    ),
+    "net(images) gives a row of ten scores for each picture. Turn each row into "
+    "probabilities first, so that pictures can be compared.",
+    "You want a picture for each kind, not a kind for each picture: along which "
+    "dim do you look for the largest?",
     notice="Notice that argmax(dim=1) asks what each picture is, and argmax(dim=0) "
     "which picture is the best example of each kind. Now look at the ten below.",
 )

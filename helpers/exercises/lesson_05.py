@@ -30,13 +30,11 @@ def log_grid(lo, hi, count):
 @exercise(
     "5.1",
     log_grid,
-    hints=(
-        "Each number is the one before it times the same factor. How many times do "
-        "you multiply on the way from the first number to the last?",
-        "Multiplied by itself once for each gap, the factor has to give hi / lo. "
-        "There is one gap fewer than there are numbers.",
-        "The root that undoes n multiplications is a power: x ** (1 / n).",
-    ),
+    "Each number is the one before it times the same factor. How many times do "
+    "you multiply on the way from the first number to the last?",
+    "Multiplied by itself once for each gap, the factor has to give hi / lo. "
+    "There is one gap fewer than there are numbers.",
+    "The root that undoes n multiplications is a power: x ** (1 / n).",
     notice="Notice that a log grid spends as many tries between 0.001 and 0.01 as "
     "between 0.1 and 1; an even grid would spend nearly all of them above 0.1.",
 )
@@ -120,13 +118,11 @@ def widest(budget, num_layers):
 @exercise(
     "5.2",
     widest,
-    hints=(
-        "Write down the sizes from the pixels to the scores, such as 784, w, w, 10. "
-        "Each pair of neighbours has one matrix between them.",
-        "Each layer also has one bias for each of its outputs.",
-        "You need no formula for the width: count for one width after another until "
-        "the next one would be too many.",
-    ),
+    "Write down the sizes from the pixels to the scores, such as 784, w, w, 10. "
+    "Each pair of neighbours has one matrix between them.",
+    "Each layer also has one bias for each of its outputs.",
+    "You need no formula for the width: count for one width after another until "
+    "the next one would be too many.",
     notice="Notice that with 100,000 parameters a second layer costs only 15 of 125 "
     "units: nearly all weights are in W1.",
 )
@@ -194,12 +190,10 @@ def best_and_rivals(groups):
 @exercise(
     "5.3",
     best_and_rivals,
-    hints=(
-        "groups is a dictionary. max(groups, key=...) looks for the key for which "
-        "something is largest; what should that something be?",
-        "A value is a rival if its luckiest seed reaches the unluckiest seed of the "
-        "best. Which two ends of the two ranges do you compare?",
-    ),
+    "groups is a dictionary. max(groups, key=...) looks for the key for which "
+    "something is largest; what should that something be?",
+    "A value is a rival if its luckiest seed reaches the unluckiest seed of the "
+    "best. Which two ends of the two ranges do you compare?",
     notice="Notice that there can be many rivals: three seeds often can't tell "
     "neighbours apart, and then the cheaper or more robust one is as good a choice.",
 )
@@ -406,14 +400,11 @@ TRAININGS = (
 @exercise(
     "5.4",
     early_stopping,
-    hints=(
-        "Go through the epochs as they happen, and keep two things: the lowest loss "
-        "so far, and its epoch.",
-        "At each epoch that brings no new lowest loss, ask how long ago the last one "
-        "was.",
-        "Stopped or not, the answer is the epoch that you kept, not the one that you "
-        "are in. enumerate(val_loss, start=1) counts from 1.",
-    ),
+    "Go through the epochs as they happen, and keep two things: the lowest loss "
+    "so far, and its epoch.",
+    "At each epoch that brings no new lowest loss, ask how long ago the last one was.",
+    "Stopped or not, the answer is the epoch that you kept, not the one that you "
+    "are in. enumerate(val_loss, start=1) counts from 1.",
     notice="Notice what patience costs: with too little, a wobble ends the training; "
     "with too much, you pay for epochs that you throw away.",
 )
@@ -482,11 +473,9 @@ NOT_THE_CHEAPEST = {
 @exercise(
     "5.5",
     cheapest,
-    hints=(
-        "Find the best mean first. Which settings come within the margin of it?",
-        "Of those, min(..., key=...) finds the one with the fewest parameters. All "
-        "runs of a group have the same number: groups[key][0].num_parameters.",
-    ),
+    "Find the best mean first. Which settings come within the margin of it?",
+    "Of those, min(..., key=...) finds the one with the fewest parameters. All "
+    "runs of a group have the same number: groups[key][0].num_parameters.",
     notice="Notice the trade: a fraction of the parameters for a difference that is "
     "barely larger than the luck of a seed. Now run the cell below.",
 )
@@ -541,12 +530,10 @@ def one_at_a_time(score, choices, start):
 @exercise(
     "5.6",
     one_at_a_time,
-    hints=(
-        "Begin with a copy of start. Go through choices, one name after another.",
-        "For one name, ask score for each of its values, with all other names as "
-        "found so far, and keep the best value before you go on to the next name.",
-        "A copy of a dictionary with one value changed: {**found, name: value}.",
-    ),
+    "Begin with a copy of start. Go through choices, one name after another.",
+    "For one name, ask score for each of its values, with all other names as "
+    "found so far, and keep the best value before you go on to the next name.",
+    "A copy of a dictionary with one value changed: {**found, name: value}.",
     notice="Notice how few runs it took: the sum of the choices, where the grid takes "
     "their product. What you save in runs you pay for in what you never see.",
 )

@@ -54,13 +54,11 @@ def num_combinations(space):
 @exercise(
     "6.1",
     num_combinations,
-    hints=(
-        "Take one hyperparameter with four values: four settings. Now a second one "
-        "with three values joins. How many settings does each of the four become?",
-        "You need how many values each hyperparameter has, not the values themselves; "
-        "len gives that. space.values() goes through the lists.",
-        "Begin with 1: with nothing left to choose, there is one setting.",
-    ),
+    "Take one hyperparameter with four values: four settings. Now a second one "
+    "with three values joins. How many settings does each of the four become?",
+    "You need how many values each hyperparameter has, not the values themselves; "
+    "len gives that. space.values() goes through the lists.",
+    "Begin with 1: with nothing left to choose, there is one setting.",
     notice="Notice that each further hyperparameter multiplies: ten of them with ten "
     "values each are ten billion settings. No computer walks through such a grid.",
 )
@@ -121,13 +119,11 @@ def sample_lr(rng, low, high):
 @exercise(
     "6.2",
     sample_lr,
-    hints=(
-        "Log-uniform: the logarithm of the number is as likely to lie in one place as "
-        "in another. So what do you draw evenly, and between which two ends?",
-        "rng.uniform(a, b) draws evenly between a and b. After that, undo the "
-        "logarithm, with the same base: 10 ** x undoes math.log10, and math.exp undoes "
-        "math.log.",
-    ),
+    "Log-uniform: the logarithm of the number is as likely to lie in one place as "
+    "in another. So what do you draw evenly, and between which two ends?",
+    "rng.uniform(a, b) draws evenly between a and b. After that, undo the "
+    "logarithm, with the same base: 10 ** x undoes math.log10, and math.exp undoes "
+    "math.log.",
     notice="Notice that a third of your draws between 0.0001 and 0.1 are below 0.001. "
     "Drawn evenly, less than one in a hundred would be, however good those lrs are.",
 )
@@ -289,11 +285,9 @@ NOT_THE_BEST = {
 @exercise(
     "6.3",
     best_setting,
-    hints=(
-        "Write a small function first: the mean of the accuracies of one setting.",
-        "max(accuracies, key=...) goes through the settings and returns the one for "
-        "which the function you name as key returns the most.",
-    ),
+    "Write a small function first: the mean of the accuracies of one setting.",
+    "max(accuracies, key=...) goes through the settings and returns the one for "
+    "which the function you name as key returns the most.",
     notice="Notice that the luckiest run belonged to a poor setting. The more settings "
     "a search tries once each, the likelier its winner is merely lucky.",
 )
@@ -352,12 +346,10 @@ NOT_HONEST = {
 @exercise(
     "6.4",
     honest_score,
-    hints=(
-        "Two steps, and each may look at only one of the lists. Which list may the "
-        "choice see?",
-        "The choice is a position, and the score is at the same position in the other "
-        "list. A list tells the position of a value with .index(value).",
-    ),
+    "Two steps, and each may look at only one of the lists. Which list may the "
+    "choice see?",
+    "The choice is a position, and the score is at the same position in the other "
+    "list. A list tells the position of a value with .index(value).",
     notice="Notice that the winner's score fell from 0.92 to 0.84 on pictures that had "
     "no say in the choice. Of many noisy scores, the highest one is too high.",
 )
@@ -395,14 +387,12 @@ def halving_cost(num_settings, num_epochs):
 @exercise(
     "6.5",
     halving_cost,
-    hints=(
-        "Keep three numbers: how many settings are left, how many epochs each of them "
-        "has had, and how many epochs were trained in all.",
-        "In each round half of the settings go on, at least one, and each of them "
-        "trains from the epochs it has had to twice as many: how many are new?",
-        "The last round may be shorter: no setting trains beyond num_epochs. A single "
-        "setting that goes on needs no case of its own, if half of 1 stays 1.",
-    ),
+    "Keep three numbers: how many settings are left, how many epochs each of them "
+    "has had, and how many epochs were trained in all.",
+    "In each round half of the settings go on, at least one, and each of them "
+    "trains from the epochs it has had to twice as many: how many are new?",
+    "The last round may be shorter: no setting trains beyond num_epochs. A single "
+    "setting that goes on needs no case of its own, if half of 1 stays 1.",
     notice="Notice the bargain: 64 settings with up to 64 epochs cost 256 epochs; "
     "training all of them to the end costs 4,096. The price: a setting that starts "
     "slowly is thrown out early.",
@@ -494,14 +484,12 @@ def random_search(score, space, num_trials, rng):
 @exercise(
     "6.6",
     random_search,
-    hints=(
-        "First one random setting: a new dictionary with the names of space, and for "
-        "each name one value of its list. rng.choice(values) draws one.",
-        "Then num_trials of them. Score each one as soon as it is drawn, and remember "
-        "its score, since asking again may give another number.",
-        "max(settings, key=score) asks score once for each of the settings, and "
-        "returns the setting. A loop that keeps the best so far does as well.",
-    ),
+    "First one random setting: a new dictionary with the names of space, and for "
+    "each name one value of its list. rng.choice(values) draws one.",
+    "Then num_trials of them. Score each one as soon as it is drawn, and remember "
+    "its score, since asking again may give another number.",
+    "max(settings, key=score) asks score once for each of the settings, and "
+    "returns the setting. A loop that keeps the best so far does as well.",
     notice="Notice how little it needs to know: no gradient, no model of the scores, "
     "not even an order of the values. Any cleverer search has to beat these lines.",
 )

@@ -106,7 +106,7 @@ def double(X, factor):
 def told():
     """What an answer to an exercise of this test's own is told."""
 
-    @exercise("0.1", double, ("Multiply.", "Use *."), "Notice nothing.")
+    @exercise("0.1", double, "Multiply.", "Use *.", notice="Notice nothing.")
     def check_double(answer):
         given = torch.ones(2, 2)
         expect(torch.equal(ask(answer, given, 2.0), 2 * given), "it is not doubled.")
@@ -138,7 +138,7 @@ def test_an_answer_that_raises_names_its_line(told):
 def told_of_six():
     """As `told`; its checker can fail by itself."""
 
-    @exercise("0.3", double, ("Multiply.", "Use *."), "Notice nothing.")
+    @exercise("0.3", double, "Multiply.", "Use *.", notice="Notice nothing.")
     def check_six(answer):
         expect(int(answer(3.0, 2.0)) == 6, "it is not doubled.")
 
@@ -322,7 +322,7 @@ def test_a_class_is_asked_for_as_a_class():
         def forward(self, X):
             return X
 
-    @exercise("0.2", Net, ("One.", "Two."), "Notice nothing.")
+    @exercise("0.2", Net, "One.", "Two.", notice="Notice nothing.")
     def check_net(answer):
         expect(isinstance(answer(), nn.Module), "it is no module.")
 
