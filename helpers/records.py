@@ -1,8 +1,8 @@
 """What a learner has predicted and solved, and the runs of their sweeps, in one file.
 
-The file is one of SQLite's, in a folder of the learner's own, and never leaves the
-machine. `COURSE_HOME` names another folder; the tests and `make notebooks` use a
-throw-away one, so that no answer is stored with the course.
+It is an SQLite file in the learner's own folder, and never leaves the machine.
+`COURSE_HOME` names another folder; the tests and `make notebooks` use a throw-away
+one, so that no answer is stored with the course.
 """
 
 import json
@@ -16,11 +16,11 @@ from typing import Any
 
 import platformdirs
 
-APPLICATION_ID = 0x1C0D_E001  # in the file's header: that it is the course's
+APPLICATION_ID = 0x1C0D_E001  # in the file's header: it is the course's
 CREATE = "CREATE TABLE records (section, id, field, value, UNIQUE (section, id, field))"
 SELECT = "SELECT id, field, value FROM records WHERE section = ?"
 REPLACE = "REPLACE INTO records VALUES (?, ?, ?, ?)"
-EARLIER = "records.json"  # what versions before this file wrote; still read
+EARLIER = "records.json"  # written by earlier versions; still read
 
 SET_ASIDE = "{path} could not be read. It is now {aside}; a new file was started."
 NOT_KEPT = (
@@ -91,9 +91,9 @@ class Records:
             self._notices.append(sentence)
 
     def _use(self, work: Callable) -> Any:
-        """What `work()` returns; None where the file can't be used, and says so.
+        """What `work()` returns; None, and a notice, where the file can't be used.
 
-        A file that is damaged, or none of ours, is moved away first.
+        A file that is damaged, or another program's, is moved away first.
         """
         try:
             seen = _inode(self._path)
@@ -128,10 +128,10 @@ class Records:
         self._unsaved.clear()
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, self._seconds, isolation_level=None)
+        return sqlite3.connect(self._path, timeout=self._seconds, isolation_level=None)
 
     def _set_aside(self, seen: int | None) -> None:
-        """Move the file away, unless another kernel did and began a good one."""
+        """Move the file away, unless another kernel did and has started a good one."""
         if _inode(self._path) != seen:
             return
         number = 1

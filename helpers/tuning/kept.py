@@ -17,15 +17,15 @@ from helpers.tuning.shared_data import Shared
 # results that are kept no longer hold then.
 RESULTS_VERSION = 1
 RECORDED = Path(__file__).parent / "recorded"
-EARLIER = "sweeps.jsonl"  # what versions before the one file wrote; still read
+EARLIER = "sweeps.jsonl"  # written by earlier versions; still read
 CURVES = ("train_loss", "val_loss", "val_accuracy", "val_halves")
 
 
 def known_results(shared: Shared, recorded: Path = RECORDED) -> dict[Config, Result]:
-    """What has been trained on this data, here or for the course.
+    """What has been trained on this data, by the learner or for the course.
 
-    recorded: the folder of what came with the course. On the sample, what was recorded
-    on the full data stands in.
+    recorded: the folder of the runs that came with the course. On the sample, runs
+    that were recorded on the full data stand in.
     """
     known = {}
     for kept in [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]:
@@ -46,15 +46,15 @@ def own_runs(fingerprint: str) -> list[dict]:
 
 
 def remember(result: Result, fingerprint: str) -> None:
-    """Keep a result for later sweeps, where that makes sense."""
-    # A failure may have been the machine's; what diverged does so again.
+    """Keep a result for later sweeps; not a failed one, nor one of an own init."""
+    # A failure may be the machine's fault; a run that diverged would do so again.
     if result.val_accuracy and not callable(result.config.init):
         kept = as_kept(result, fingerprint)
         records.change("runs", fingerprint, **{kept["config"]: kept})
 
 
 def as_kept(result: Result, fingerprint: str) -> dict:
-    """A Result as JSON can hold it, five digits a figure."""
+    """A Result as JSON can hold it, with five digits for each figure."""
     kept = {"of": fingerprint, "version": RESULTS_VERSION} | asdict(result)
     kept.pop("recorded")
     kept["config"] = str(result.config)
@@ -78,11 +78,11 @@ def _result(kept: dict, fingerprint: str, stand_in: str = "") -> Result | None:
         curves = {name: tuple(fields[name]) for name in CURVES if name in fields}
         return Result(**fields | curves)
     except (ValueError, TypeError, LookupError, AttributeError):
-        return None  # of another course
+        return None  # another version's, or damaged
 
 
 def _lines(path: Path) -> Iterator:
-    """What JSON finds in each line of a file; a line cut short costs only itself."""
+    """The JSON in each line of a file; a line cut short is left out."""
     read = gzip.open if path.suffix == ".gz" else open
     with (
         suppress(OSError, EOFError, zlib.error),

@@ -1,4 +1,4 @@
-"""Where runs are trained: processes of our own, or anybody's executor."""
+"""Where runs are trained: in processes of our own, or by any executor."""
 
 import math
 import multiprocessing
@@ -18,7 +18,7 @@ from helpers.tables import one_line
 # Forks of this process and OpenMP can deadlock. On Linux a server that has PyTorch
 # loaded and has computed nothing forks at once; elsewhere each process loads it anew.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-# The second is what the first optimizer of a process loads.
+# The second is loaded by the first optimizer of a process.
 PRELOADED = ["helpers.tuning.task", "torch._dynamo"]
 
 NOT_EXECUTOR = (
@@ -72,7 +72,7 @@ def submit(executor: Executor, function: Callable, *values: Any) -> Future:
 
 
 class Processes:
-    """One process for each core, which end when this ends, whatever they do."""
+    """One process for each core; they end when this ends, whatever they are doing."""
 
     def __enter__(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context(START_METHOD)
@@ -92,11 +92,11 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
 
 
-_stop = None  # in a process of ours: whether to give up
+_stop = None  # in one of our processes: whether to give up
 
 
 def told_to_stop() -> bool:
-    """Whether this is a process of ours that should give its run up."""
+    """Whether this is one of our processes and should give up its run."""
     return _stop is not None and _stop.is_set()
 
 

@@ -43,7 +43,7 @@ class ProgressBar(Instrument):
         super().__init__([self._bar, self._said])
 
     def add(self, result: Result) -> None:
-        """One more run is over."""
+        """Show that one more run is over."""
         self._done.append(result)
         self._bar.value = len(self._done)
         self._cost_done += cost(result.config)
@@ -54,7 +54,7 @@ class ProgressBar(Instrument):
         self._say(GOING_ON, left=left, best=max(accuracies, default=math.nan))
 
     def end(self, note: str = "") -> None:
-        """All are over, or `note` says what else."""
+        """Show that the sweep is over. note: why it stopped early, or ""."""
         self._say(note or ENDED, spent=duration(time.monotonic() - self._began))
 
     def _say(self, sentence, **values):

@@ -1,4 +1,4 @@
-"""The data of many runs, for each process once."""
+"""The data for many runs, once in each process."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ OTHER_DATA = (
 
 
 class Shared:
-    """The data, for each process once.
+    """The data, once in each process.
 
-    Pickled, it is the name of a file; the processes of one machine map that file and
-    share its memory. On another machine they load Fashion-MNIST for themselves.
+    Pickled, it is the name of a file; the processes on one machine map that file and
+    share its memory. On another machine they load Fashion-MNIST themselves.
 
     data: on the CPU. source: its name, as in `Result.data`. fingerprint: what
     `data_fingerprint` says of it. pid: of the process that shares it.
@@ -70,7 +70,7 @@ def _load(path, fingerprint, origin, pid):
     return Shared(data, pid)
 
 
-_latest = None  # so that the file is made once for many sweeps
+_latest = None  # so that many sweeps share one file
 
 
 def share(data: FashionMNIST) -> Shared:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-LISTEN = 0.1  # seconds from one look for a Stop to the next
+LISTEN = 0.1  # seconds between two checks for a Stop
 PATIENCE = 2  # seconds after which a second Stop no longer waits
 
 
@@ -14,8 +14,8 @@ class DeferredStop:
     """Stop (Ctrl-C) is heard at any time, and obeyed between two steps.
 
     An exception in the middle of one can leave a process half started, or get lost in
-    a callback of a library. A second Stop, as when a step hangs, is obeyed at once.
-    patience: the seconds between the two from which on it is.
+    a callback of a library. When a step hangs, a second Stop is obeyed at once.
+    patience: how many seconds after the first that second one has to come.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:

@@ -15,7 +15,7 @@ from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.task import cost, failure, train_one
 
-ATTEMPTS = 2  # how often a run is started whose process has died
+ATTEMPTS = 2  # how often a run whose process died is started together with others
 
 STOPPED = (
     "Stopped: {missing:,} of {count:,} runs have not been trained. What is done is "
@@ -96,13 +96,13 @@ def _train_all(
     configs: list[Config], shared: Shared, executor: Executor | None
 ) -> Iterator[tuple[Config, Result]]:
     """Yields each Config and its Result as they come."""
-    # A function of the notebook's can't travel to another process.
+    # A function defined in the notebook can't be sent to another process.
     own = [config for config in configs if callable(config.init)]
     # The longest first, so that no core waits long at the end.
     left = sorted((c for c in configs if not callable(c.init)), key=cost, reverse=True)
     with DeferredStop() as stop:
         for together in _rounds(left, executor):
-            # What takes its process down takes these down with it, and no others.
+            # A run that kills its process ends the other runs in this pool too.
             pool = nullcontext(executor) if executor else Processes()
             with pool as workers:
                 for config, result in _over(workers, together, shared, stop):
@@ -118,9 +118,9 @@ def _train_all(
 
 
 def _rounds(left: list[Config], executor: Executor | None) -> Iterator[list[Config]]:
-    """What to hand in together, while others take what is done out of `left`.
+    """Groups of runs to train in one pool; the caller removes what is done from `left`.
 
-    All at once, again where a process died, and at last each in processes of its own.
+    First all of them, then those whose process died, and at last each on its own.
     """
     for _ in range(ATTEMPTS):
         if left:

@@ -1,6 +1,6 @@
-"""One run as a task for any process: `train_one`, or `train_epoch` after `train_epoch`.
+"""One run as a task for any process: all of it, or one epoch at a time.
 
-A task gets a Config and the data as `Shared`, and brings back plain values.
+A task takes a Config and the data as `Shared`, and returns plain values.
 """
 
 import io
@@ -41,7 +41,7 @@ class Epoch:
 
 
 def train_one(config: Config, shared: Shared) -> Result | None:
-    """The Result of one run, also where it fails; None where it was told to stop."""
+    """The Result of one run, even if it fails; None if it was told to stop."""
     _leave_cores_to_others(shared)
     began = time.perf_counter()
     try:
@@ -73,10 +73,10 @@ def train_one(config: Config, shared: Shared) -> Result | None:
 def train_epoch(
     config: Config, shared: Shared, last: Epoch | None = None
 ) -> Epoch | None:
-    """The next `Epoch` of a run, after `last` or the first one.
+    """The next `Epoch` of a run: the one after `last`, or the first.
 
-    Also where it fails; None where it was told to stop. After each epoch the caller
-    decides whether the run is worth another one.
+    It is returned even if the run fails; None if it was told to stop. After each epoch
+    the caller decides whether the run is worth another.
     """
     _leave_cores_to_others(shared)
     try:
@@ -90,7 +90,7 @@ def train_epoch(
 
 
 def _next_epoch(run: Run) -> Epoch | None:
-    """One epoch more of a run; None where this process was told to stop."""
+    """Train a run for one more epoch; None if this process was told to stop."""
     losses = []
     for progress in run:
         if told_to_stop():
@@ -127,7 +127,7 @@ def _reason(error):
 
 
 def cost(config: Config) -> float:
-    """About how long a run takes, beside others."""
+    """About how long a run takes, compared with others; no unit."""
     widths = (784, *hidden_widths(config.num_hiddens, config.num_layers), 10)
     weights = sum(n_in * n_out for n_in, n_out in zip(widths, widths[1:]))
     return config.num_epochs * (weights + 10_000_000 / config.batch_size)
