@@ -19,7 +19,6 @@ from types import (
     CodeType,
     FunctionType,
     MemberDescriptorType,
-    MethodType,
     ModuleType,
     SimpleNamespace,
 )
@@ -29,17 +28,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from helpers.instruments.registration.objects import FUNCTIONS, state_of
+
 ATOMS = (str, bytes, int, float, complex, bool, type(None), ModuleType)
 CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 OPEN = (nn.Module, torch.optim.Optimizer, SimpleNamespace, torch.Tensor, FunctionType)
 OPEN_MODULES = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.utils.data")
-INSIDE = {  # what is looked at in Python's own objects
-    MethodType: ("__self__", "__func__"),
-    partial: ("func", "args", "keywords"),
-    staticmethod: ("__func__",),
-    classmethod: ("__func__",),
-    property: ("fget", "fset"),
-}
 GLOBALS = ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME")
 INSTALLED = ("site-packages", "dist-packages")
 MAX_ITEMS = 2_000  # a container with more of them holds data, and stays closed
@@ -115,17 +109,18 @@ class _Kept(NamedTuple):
             return
         if tensor.requires_grad != self.requires_grad:
             tensor.requires_grad_(self.requires_grad)
-        if self.grad is not None and not same_bits(self.grad.detach(), self.slope):
+        if self._other_slope():
             self.grad.detach().copy_(self.slope)
         if tensor.grad is not self.grad:
             tensor.grad = self.grad
 
     def changed(self) -> bool:
-        return (
-            not same_bits(self.tensor.detach(), self.numbers)
-            or (self.tensor.is_leaf and self.tensor.grad is not self.grad)
-            or (self.grad is not None and not same_bits(self.grad.detach(), self.slope))
-        )
+        other_grad = self.tensor.is_leaf and self.tensor.grad is not self.grad
+        other_numbers = not same_bits(self.tensor.detach(), self.numbers)
+        return other_grad or other_numbers or self._other_slope()
+
+    def _other_slope(self) -> bool:
+        return self.grad is not None and not same_bits(self.grad.detach(), self.slope)
 
 
 def _has_numbers(tensor: torch.Tensor) -> bool:
@@ -140,15 +135,13 @@ def _has_numbers(tensor: torch.Tensor) -> bool:
 # Each notes an object, and returns a function that puts it back, or None.
 
 
-def _keep_torch_generator(generator):
+def _keep_generator(generator):
+    """Of PyTorch, or an old one of NumPy."""
     return partial(generator.set_state, generator.get_state())
 
 
-def _keep_python_generator(generator):
-    return partial(generator.setstate, generator.getstate())
-
-
-def _keep_numpy_generator(generator):
+def _keep_bits(generator):
+    """Of NumPy's new generators."""
     bits = generator.bit_generator
     return partial(setattr, bits, "state", bits.state)
 
@@ -183,15 +176,10 @@ def _keep_items(value):
 
 def _keep_cell(cell):
     """The variable of a closure, which may have no value yet."""
-    kept = _content(cell)
-
-    def undo():
-        if kept is not MISSING:
-            cell.cell_contents = kept
-        elif _content(cell) is not MISSING:
-            del cell.cell_contents
-
-    return undo
+    try:
+        return partial(setattr, cell, "cell_contents", cell.cell_contents)
+    except ValueError:
+        return partial(delattr, cell, "cell_contents")
 
 
 def _keep_globals(function):
@@ -225,10 +213,9 @@ def _keep_class(cls):
 
 
 KEEPERS = (
-    (torch.Generator, _keep_torch_generator),
-    (random.Random, _keep_python_generator),
-    (np.random.RandomState, lambda one: partial(one.set_state, one.get_state())),
-    (np.random.Generator, _keep_numpy_generator),
+    ((torch.Generator, np.random.RandomState), _keep_generator),
+    (random.Random, lambda one: partial(one.setstate, one.getstate())),
+    (np.random.Generator, _keep_bits),
     (np.ndarray, _keep_array),
     (dict, _keep_dict),
     ((list, set, deque, bytearray), _keep_items),
@@ -280,21 +267,14 @@ def _children(value: Any) -> Iterator:
         if len(value) <= MAX_ITEMS:
             yield from value  # an optimizer's state has tensors as its keys
             yield from value.values() if isinstance(value, dict) else ()
-    elif isinstance(value, CellType):
-        if (content := _content(value)) is not MISSING:
-            yield content
     elif isinstance(value, type) and _is_own(value):
         yield from value.__bases__
         yield from vars(value).values()
-    for name in INSIDE.get(type(value), ()):
-        yield getattr(value, name)
-    if isinstance(value, FunctionType):
-        yield from value.__closure__ or ()
-        yield from value.__defaults__ or ()
-        yield from (value.__kwdefaults__ or {}).values()
-        if _is_own(value):
-            for name in _global_names(value):
-                yield value.__globals__.get(name)
+    for name in FUNCTIONS.get(type(value), ()):
+        with contextlib.suppress(ValueError):  # a cell without a value
+            yield getattr(value, name)
+    if isinstance(value, FunctionType) and _is_own(value):
+        yield from map(value.__globals__.get, _global_names(value))
     if isinstance(value, torch.jit.ScriptModule):  # its tensors are out of sight
         yield from value.parameters()
         yield from value.buffers()
@@ -328,13 +308,6 @@ def _global_names(function: FunctionType) -> list[str]:
     return sorted(names)
 
 
-def _content(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it has no value yet
-        return MISSING
-
-
 def _slots(value: Any) -> Iterator[tuple[MemberDescriptorType, Any]]:
     """(descriptor, value) for each slot that a class of the learner's has filled."""
     for cls in type(value).__mro__ if _is_own(type(value)) else ():
@@ -351,10 +324,7 @@ def _attributes(value: Any) -> dict:
         not isinstance(value, type)
         and (_is_own(cls) or str(cls.__module__).startswith(OPEN_MODULES))
     )
-    try:
-        return object.__getattribute__(value, "__dict__") if is_open else {}
-    except AttributeError:
-        return {}
+    return state_of(value) if is_open else {}
 
 
 # --- Random numbers

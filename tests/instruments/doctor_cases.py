@@ -40,7 +40,7 @@ def plain(net, optimizer, X, y):
 
 
 def mlp(**options):
-    return MLP(784, 128, 10, **({"seed": 0} | options))
+    return MLP(784, 64, 10, **({"seed": 0} | options))
 
 
 def linear(*layers):
@@ -48,18 +48,19 @@ def linear(*layers):
     return nn.Sequential(*layers)
 
 
-def classic(*between):
-    """784-128-10 of nn.Linear, with `between` its two layers."""
+def classic(*between, width=64):
+    """784-64-10 of nn.Linear, with `between` its two layers."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(784, 128), *between, nn.Linear(128, 10))
+    return nn.Sequential(nn.Linear(784, width), *between, nn.Linear(width, 10))
 
 
-def with_sgd(net, lr=0.1, **options):
-    return {"net": net, "optimizer": SGD(net.parameters(), lr, **options)}
+def with_sgd(net, lr=0.1, momentum=0, weight_decay=0, maximize=False, **others):
+    optimizer = SGD(net.parameters(), lr, momentum, 0, weight_decay, maximize=maximize)
+    return {"net": net, "optimizer": optimizer} | others
 
 
-def with_adam(net, lr=1e-3):
-    return {"net": net, "optimizer": ADAM(net.parameters(), lr)}
+def with_adam(net, lr=1e-3, **others):
+    return {"net": net, "optimizer": ADAM(net.parameters(), lr)} | others
 
 
 def fit(case, data, steps=300):
@@ -111,9 +112,9 @@ def conv(*first):
     torch.manual_seed(0)
     return nn.Sequential(
         *first,
-        *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(16 * 49, 10)),
+        *(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(8 * 49, 10)),
     )
 
 
@@ -185,13 +186,13 @@ for lr in (1e-4, 1e-3, 1e-2):
     RIGHT[f"Adam {lr}"] = lambda d, lr=lr: with_adam(mlp(), lr)
 RIGHT |= {
     "without an optimizer": lambda d: {"net": mlp()},
-    "with the step of the lessons": lambda d: with_sgd(mlp()) | {"train_step": plain},
+    "with the step of the lessons": lambda d: with_sgd(mlp(), train_step=plain),
     "nn.Linear and dropout": lambda d: with_sgd(classic(nn.ReLU(), nn.Dropout(0.5))),
     "much dropout": lambda d: with_sgd(
         linear(nn.Dropout(0.2), *classic(nn.ReLU(), nn.Dropout(0.8))), 0.1
     ),
-    "batch norm": lambda d: with_sgd(classic(nn.BatchNorm1d(128), nn.ReLU())),
-    "layer norm": lambda d: with_sgd(classic(nn.LayerNorm(128), nn.ReLU())),
+    "batch norm": lambda d: with_sgd(classic(nn.BatchNorm1d(64), nn.ReLU())),
+    "layer norm": lambda d: with_sgd(classic(nn.LayerNorm(64), nn.ReLU())),
     "tanh": lambda d: with_sgd(mlp(activation="tanh", init="xavier"), 0.05),
     "three layers of tanh": lambda d: with_sgd(
         mlp(activation="tanh", init="xavier", num_layers=3), 0.05
@@ -213,74 +214,64 @@ RIGHT |= {
     "one hidden unit": lambda d: with_sgd(MLP(784, 1, 10, init="xavier", seed=1)),
     "a large width": lambda d: with_sgd(MLP(784, 1024, 10, seed=0)),
     "a sigma of 0.1": lambda d: with_sgd(mlp(sigma=0.1), 0.05),
-    "log_softmax and NLLLoss": lambda d: (
-        with_sgd(classic(nn.ReLU(), nn.Identity()).append(nn.LogSoftmax(dim=1)))
-        | {"loss": nn.NLLLoss()}
+    "log_softmax and NLLLoss": lambda d: with_sgd(
+        classic(nn.ReLU(), nn.Identity()).append(nn.LogSoftmax(dim=1)),
+        loss=nn.NLLLoss(),
     ),
-    "label smoothing": lambda d: (
-        with_sgd(mlp()) | {"loss": nn.CrossEntropyLoss(label_smoothing=0.1)}
+    "label smoothing": lambda d: with_sgd(
+        mlp(), loss=nn.CrossEntropyLoss(label_smoothing=0.1)
     ),
     "a residual net that begins at zero": lambda d: with_sgd(Residual()),
     "convolutions": lambda d: with_sgd(conv(nn.Unflatten(1, (1, 28, 28)))),
-    "convolutions on [N, 1, 28, 28]": lambda d: (
-        with_adam(conv())
-        | {"data": (d.train.images.reshape(-1, 1, 28, 28), d.train.labels)}
+    "convolutions on [N, 1, 28, 28]": lambda d: with_adam(
+        conv(), data=(d.train.images.reshape(-1, 1, 28, 28), d.train.labels)
     ),
-    "a Flatten on [N, 28, 28]": lambda d: (
-        with_sgd(linear(nn.Flatten(), *classic(nn.ReLU())))
-        | {"data": (d.train.images.reshape(-1, 28, 28), d.train.labels)}
+    "a Flatten on [N, 28, 28]": lambda d: with_sgd(
+        linear(nn.Flatten(), *classic(nn.ReLU())),
+        data=(d.train.images.reshape(-1, 28, 28), d.train.labels),
     ),
-    "a pair of [N, 784]": lambda d: with_sgd(mlp()) | {"data": pair(d)},
-    "one-hot labels": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images, F.one_hot(d.train.labels, 10).float())}
+    "a pair of [N, 784]": lambda d: with_sgd(mlp(), data=pair(d)),
+    "one-hot labels": lambda d: with_sgd(
+        mlp(), data=(d.train.images, F.one_hot(d.train.labels, 10).float())
     ),
-    "a DataLoader": lambda d: (
-        with_sgd(mlp())
-        | {"data": DataLoader(TensorDataset(*pair(d)), 64, shuffle=True)}
+    "a DataLoader": lambda d: with_sgd(
+        mlp(), data=DataLoader(TensorDataset(*pair(d)), 64, shuffle=True)
     ),
-    "dead pixels and constant inputs": lambda d: (
-        with_sgd(mlp())
-        | {"data": (torch.cat([d.train.images[:, 50:], torch.ones(6000, 50)], 1),
-                    d.train.labels)}
+    "dead pixels and constant inputs": lambda d: with_sgd(
+        mlp(),
+        data=(
+            torch.cat([d.train.images[:, 50:], torch.ones(len(d.train), 50)], 1),
+            d.train.labels,
+        ),
     ),
-    "float64": lambda d: (
-        with_sgd(mlp().double())
-        | {"data": (d.train.images.double(), d.train.labels)}
+    "float64": lambda d: with_sgd(
+        mlp().double(), data=(d.train.images.double(), d.train.labels)
     ),
-    "three classes of the ten": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images[d.train.labels < 3],
-                    d.train.labels[d.train.labels < 3])}
+    "three classes of the ten": lambda d: with_sgd(
+        mlp(),
+        data=(d.train.images[d.train.labels < 3], d.train.labels[d.train.labels < 3]),
     ),
-    "shuffled pixels, the same for all": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images[:, torch.randperm(784)], d.train.labels)}
+    "shuffled pixels, the same for all": lambda d: with_sgd(
+        mlp(), data=(d.train.images[:, torch.randperm(784)], d.train.labels)
     ),
-    "pictures divided by 255 in the step": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images * 255, d.train.labels),
-           "train_step": lambda net, o, X, y: plain(net, o, X / 255, y)}
+    "pictures divided by 255 in the step": lambda d: with_sgd(
+        mlp(),
+        data=(d.train.images * 255, d.train.labels),
+        train_step=lambda net, o, X, y: plain(net, o, X / 255, y),
     ),
-    "batch norm on 0 to 255": lambda d: (
-        with_sgd(linear(nn.BatchNorm1d(784), *classic(nn.ReLU())))
-        | {"data": (d.train.images * 255, d.train.labels)}
+    "batch norm on 0 to 255": lambda d: with_sgd(
+        linear(nn.BatchNorm1d(784), *classic(nn.ReLU())),
+        data=(d.train.images * 255, d.train.labels),
     ),
-    "a step that clips gradients": lambda d: (
-        with_sgd(mlp()) | {"train_step": clipping}
-    ),
+    "a step that clips gradients": lambda d: with_sgd(mlp(), train_step=clipping),
     "the batch's mean subtracted in forward": lambda d: with_sgd(
         Altered(before=lambda X: X - X.mean(dim=0))
     ),
-    "a step in small batches": lambda d: (
-        with_sgd(mlp()) | {"train_step": in_small_batches}
+    "a step in small batches": lambda d: with_sgd(mlp(), train_step=in_small_batches),
+    "a step that also measures": lambda d: with_sgd(
+        classic(nn.ReLU(), nn.Dropout(0.5)), train_step=and_measured
     ),
-    "a step that also measures": lambda d: (
-        with_sgd(classic(nn.ReLU(), nn.Dropout(0.5))) | {"train_step": and_measured}
-    ),
-    "a step that flips pictures": lambda d: (
-        with_sgd(mlp()) | {"train_step": augmented}
-    ),
+    "a step that flips pictures": lambda d: with_sgd(mlp(), train_step=augmented),
     "a step by hand": lambda d: {"net": mlp(), "train_step": by_hand},
     "a net for one batch size only": lambda d: with_sgd(OneBatchSize()),
     "a trained MLP": lambda d: fit(with_sgd(mlp(), 0.5), d),
@@ -289,7 +280,7 @@ RIGHT |= {
         fit(with_sgd(classic(nn.ReLU(), nn.Dropout(0.5)), 0.1), d)
     ),
     "a trained net with batch norm, just measured": lambda d: measured(
-        fit(with_sgd(classic(nn.BatchNorm1d(128), nn.ReLU())), d)
+        fit(with_sgd(classic(nn.BatchNorm1d(64), nn.ReLU())), d)
     ),
     "a trained softmax regression": lambda d: fit(
         with_sgd(linear(nn.Linear(784, 10)), 0.1), d
@@ -300,11 +291,12 @@ RIGHT |= {
     "each pixel standardized in the net": lambda d: with_sgd(
         Standardized(d.train.images)
     ),
-    "each pixel standardized in the data": lambda d: (
-        with_adam(classic(nn.ReLU()))
-        | {"data": (
+    "each pixel standardized in the data": lambda d: with_adam(
+        classic(nn.ReLU()),
+        data=(
             (d.train.images - d.train.images.mean(0)) / (d.train.images.std(0) + 1e-6),
-            d.train.labels)}
+            d.train.labels,
+        ),
     ),
     "a fixed projection in a plain tensor": lambda d: with_sgd(
         Projected(d.train.images)
@@ -315,70 +307,67 @@ RIGHT |= {
     ),
     "the same, with a step that divides by 255": lambda d: (
         with_head(d, ADAM, 1e-3)
-        | {"data": (d.train.images * 255, d.train.labels),
-           "train_step": lambda net, o, X, y: plain(net, o, X / 255, y)}
+        | {
+            "data": (d.train.images * 255, d.train.labels),
+            "train_step": lambda net, o, X, y: plain(net, o, X / 255, y),
+        }
     ),
-    "labels from 1, counted from 0 in the step": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images, d.train.labels + 1),
-           "train_step": lambda net, o, X, y: plain(net, o, X, y - 1)}
+    "labels from 1, counted from 0 in the step": lambda d: with_sgd(
+        mlp(),
+        data=(d.train.images, d.train.labels + 1),
+        train_step=lambda net, o, X, y: plain(net, o, X, y - 1),
     ),
-    "nan in the data, replaced in the step": lambda d: (
-        with_sgd(mlp())
-        | {"data": with_nan(d),
-           "train_step": lambda net, o, X, y: plain(net, o, X.nan_to_num(), y)}
+    "nan in the data, replaced in the step": lambda d: with_sgd(
+        mlp(),
+        data=with_nan(d),
+        train_step=lambda net, o, X, y: plain(net, o, X.nan_to_num(), y),
     ),
-    "gradients of four calls": lambda d: (
-        with_sgd(mlp(), 0.3) | {"train_step": in_turns(4)}
+    "gradients of four calls": lambda d: with_sgd(mlp(), 0.3, train_step=in_turns(4)),
+    "gradients of eight calls, in the middle of them": lambda d: with_sgd(
+        mlp(), 0.5, train_step=in_turns(8, first=5)
     ),
-    "gradients of eight calls, in the middle of them": lambda d: (
-        with_sgd(mlp(), 0.5) | {"train_step": in_turns(8, first=5)}
+    "the last of eight calls": lambda d: with_sgd(
+        mlp(), 0.5, train_step=in_turns(8, first=7)
     ),
-    "the last of eight calls": lambda d: (
-        with_sgd(mlp(), 0.5) | {"train_step": in_turns(8, first=7)}
+    "batches drawn in the step from all pictures": lambda d: with_sgd(
+        mlp(), train_step=drawing_from(*pair(d))
     ),
-    "batches drawn in the step from all pictures": lambda d: (
-        with_sgd(mlp()) | {"train_step": drawing_from(*pair(d))}
+    "a loss by hand, of pictures in another order": lambda d: with_sgd(
+        mlp(), 0.2, train_step=focal
     ),
-    "a loss by hand, of pictures in another order": lambda d: (
-        with_sgd(mlp(), 0.2) | {"train_step": focal}
+    "a loss for each class": lambda d: with_adam(
+        mlp(),
+        loss=lambda out, y: F.binary_cross_entropy_with_logits(
+            out, F.one_hot(y, 10).float()
+        ),
     ),
-    "a loss for each class": lambda d: (
-        with_adam(mlp())
-        | {"loss": lambda out, y: F.binary_cross_entropy_with_logits(
-            out, F.one_hot(y, 10).float())}
+    "probabilities and their logarithm": lambda d: with_sgd(
+        classic(nn.ReLU()).append(nn.Softmax(dim=1)),
+        loss=lambda out, y: F.nll_loss(out.log(), y),
     ),
-    "probabilities and their logarithm": lambda d: (
-        with_sgd(classic(nn.ReLU()).append(nn.Softmax(dim=1)))
-        | {"loss": lambda out, y: F.nll_loss(out.log(), y)}
+    "a step that returns nothing": lambda d: with_adam(mlp(), train_step=silent(plain)),
+    "a step that returns the loss and the accuracy": lambda d: with_sgd(
+        mlp(), train_step=lambda net, o, X, y: (plain(net, o, X, y), 0.5)
     ),
-    "a step that returns nothing": lambda d: (
-        with_adam(mlp()) | {"train_step": silent(plain)}
-    ),
-    "a step that returns the loss and the accuracy": lambda d: (
-        with_sgd(mlp())
-        | {"train_step": lambda net, o, X, y: (plain(net, o, X, y), 0.5)}
-    ),
-    "a step that returns the accuracy only": lambda d: (
-        with_sgd(mlp()) | {"train_step": and_its_accuracy}
+    "a step that returns the accuracy only": lambda d: with_sgd(
+        mlp(), train_step=and_its_accuracy
     ),
     "gradients that never reach p.grad": lambda d: {
-        "net": mlp(), "train_step": with_autograd_grad
+        "net": mlp(),
+        "train_step": with_autograd_grad,
     },
     "momentum by hand": lambda d: {"net": mlp(), "train_step": by_hand_with_speed({})},
-    "two passes for one step": lambda d: (
-        with_sgd(mlp()) | {"train_step": sharpness_aware}
-    ),
+    "two passes for one step": lambda d: with_sgd(mlp(), train_step=sharpness_aware),
     "L-BFGS": lambda d: {
-        "net": (net := mlp(init="kaiming")),
+        "net": (net := MLP(784, 16, 10, init="kaiming", seed=0)),
         "optimizer": torch.optim.LBFGS(net.parameters(), 0.5, max_iter=4),
     },
     "Rprop, whose loss grows while it is right": lambda d: {
         "net": (net := classic(nn.ReLU())),
         "optimizer": torch.optim.Rprop(net.parameters(), 1e-3),
     },
-    "a scaler of gradients": lambda d: (
-        with_sgd(mlp()) | {"train_step": scaled(torch.amp.GradScaler("cpu"))}
+    "a scaler of gradients": lambda d: with_sgd(
+        mlp(), train_step=scaled(torch.amp.GradScaler("cpu"))
     ),
     "a warm-up from 0": lambda d: scheduled(
         0.2, schedulers.LambdaLR, lambda n: min(1, n / 300)
@@ -386,18 +375,26 @@ RIGHT |= {
     "a cycle that is at its end": lambda d: ended(
         scheduled(0.1, schedulers.OneCycleLR, 0.1, total_steps=12)
     ),
-    "rare classes": lambda d: (
-        with_sgd(mlp())
-        | {"data": [torch.cat([part[d.train.labels == 0],
-                               part[d.train.labels == 1][:60]]) for part in pair(d)]}
+    "rare classes": lambda d: with_sgd(
+        mlp(),
+        data=[
+            torch.cat([part[d.train.labels == 0], part[d.train.labels == 1][:60]])
+            for part in pair(d)
+        ],
     ),
-    "a third of the labels wrong": lambda d: (
-        with_sgd(mlp())
-        | {"data": (d.train.images, torch.where(
-            torch.rand(6000) < 0.3, torch.randint(10, (6000,)), d.train.labels))}
+    "a third of the labels wrong": lambda d: with_sgd(
+        mlp(),
+        data=(
+            d.train.images,
+            torch.where(
+                torch.rand(len(d.train)) < 0.3,
+                torch.randint(10, (len(d.train),)),
+                d.train.labels,
+            ),
+        ),
     ),
-    "sorted pictures, drawn by a DataLoader": lambda d: (
-        with_sgd(mlp()) | {"data": DataLoader(sorted_by_class(d), 64, shuffle=True)}
+    "sorted pictures, drawn by a DataLoader": lambda d: with_sgd(
+        mlp(), data=DataLoader(sorted_by_class(d), 64, shuffle=True)
     ),
     "weights of one number, and biases that differ": lambda d: with_sgd(
         changed(classic(nn.ReLU()), **{"0.weight": 0.01, "2.weight": 0.01})
@@ -409,25 +406,30 @@ RIGHT |= {
         classic(nn.ReLU()).append(nn.Hardtanh(-5, 5))
     ),
     "attention within a picture": lambda d: with_adam(Attention(), 3e-3),
-    "weights clamped in forward": lambda d: (
-        with_sgd(Clamped()) | {"train_step": plain}
-    ),
+    "weights clamped in forward": lambda d: with_sgd(Clamped(), train_step=plain),
     "weights dropped in training": lambda d: with_sgd(DropConnect()),
     "a matrix of constants made in forward": lambda d: with_sgd(
         Altered(before=lambda X: X @ (2 * torch.eye(784))), 0.05
     ),
     "group norm and momentum": lambda d: with_sgd(
-        linear(nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 8, 5, 2), nn.GroupNorm(2, 8),
-               nn.SiLU(), nn.Flatten(), nn.Linear(8 * 144, 10)), 0.05, momentum=0.9
+        linear(
+            nn.Unflatten(1, (1, 28, 28)),
+            nn.Conv2d(1, 8, 5, 2),
+            nn.GroupNorm(2, 8),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(8 * 144, 10),
+        ),
+        0.05,
+        momentum=0.9,
     ),
-    "batch norm, measured in training mode in the step": lambda d: (
-        with_sgd(classic(nn.BatchNorm1d(128), nn.ReLU()))
-        | {"train_step": measured_without_eval}
+    "batch norm, measured in training mode in the step": lambda d: with_sgd(
+        classic(nn.BatchNorm1d(64), nn.ReLU()), train_step=measured_without_eval
     ),
     "trained until it knows all by heart": lambda d: (
         fit(with_sgd(mlp(init="kaiming"), 0.2), d, 1500) | {"train_step": plain}
     ),
-}  # fmt: skip
+}
 
 
 def clipping(net, optimizer, X, y):
@@ -462,8 +464,9 @@ def and_measured(net, optimizer, X, y):
 def augmented(net, optimizer, X, y):
     """Other pictures than those of the data, and in another order."""
     order = torch.randperm(len(X))
-    return plain(net, optimizer, X[order].reshape(-1, 28, 28).flip(2).flatten(1),
-                 y[order])  # fmt: skip
+    return plain(
+        net, optimizer, X[order].reshape(-1, 28, 28).flip(2).flatten(1), y[order]
+    )
 
 
 def by_hand(net, optimizer, X, y):
@@ -481,7 +484,7 @@ def with_head(data, optimizer, lr):
     """A net trained before, whose hidden layer is frozen, and a fresh last layer."""
     net = fit(with_sgd(classic(nn.ReLU())), data)["net"]
     net[0].requires_grad_(False)
-    net[2] = nn.Linear(128, 10)
+    net[2] = nn.Linear(64, 10)
     trained = [p for p in net.parameters() if p.requires_grad]
     return {"net": net, "optimizer": optimizer(trained, lr)}
 
@@ -711,7 +714,7 @@ class DrawnInForward(Altered):
 class EvalInForward(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = classic(nn.BatchNorm1d(128), nn.ReLU())
+        self.net = classic(nn.BatchNorm1d(64), nn.ReLU())
 
     def forward(self, X):
         return self.net.eval()(X)
@@ -929,7 +932,7 @@ def replaced(net):
     """The layer that the optimizer has been handed is replaced afterwards."""
     case = with_sgd(net)
     torch.manual_seed(1)
-    net[0] = nn.Linear(784, 128)
+    net[0] = nn.Linear(784, 64)
     return case
 
 
@@ -956,628 +959,424 @@ def shifted(data):
 
 NAN = float("nan")
 ALL_EQUAL = {"0.weight": 0.01, "0.bias": 0.0, "2.weight": 0.1, "2.bias": 0.0}
-WRONG = {
-    "hidden layers in a list": (
-        "unregistered",
-        lambda d: with_sgd(InAList(lambda a, b: [a, b])),
-    ),
-    "hidden layers in a dict, with a step": (
-        "unregistered",
-        lambda d: (
-            with_adam(InAList(lambda a, b: {"a": a, "b": b})) | {"train_step": plain}
+WRONG_BY_CODE = {
+    "unregistered": {
+        "hidden layers in a list": lambda d: with_sgd(InAList(lambda a, b: [a, b])),
+        "hidden layers in a dict, with a step": lambda d: with_adam(
+            InAList(lambda a, b: {"a": a, "b": b}), train_step=plain
         ),
-    ),
-    "hidden layers in an object, no optimizer": (
-        "unregistered",
-        lambda d: {"net": InAList(Holder)},
-    ),
-    "W1 is a non-leaf tensor": ("unregistered", lambda d: with_sgd(PlainW1(True))),
-    "W1 is a plain tensor": ("unregistered", lambda d: with_sgd(PlainW1(False))),
-    "convolutions in a list, in a DataLoader": (
-        "unregistered",
-        lambda d: (
-            with_adam(ConvsInAList())
-            | {"train_step": plain, "data": DataLoader(TensorDataset(*pair(d)), 64)}
+        "hidden layers in an object, no optimizer": lambda d: {"net": InAList(Holder)},
+        "W1 is a non-leaf tensor": lambda d: with_sgd(PlainW1(True)),
+        "W1 is a plain tensor": lambda d: with_sgd(PlainW1(False)),
+        "convolutions in a list, in a DataLoader": lambda d: with_adam(
+            ConvsInAList(),
+            train_step=plain,
+            data=DataLoader(TensorDataset(*pair(d)), 64),
         ),
-    ),
-    "a layer made in forward": ("unregistered", lambda d: with_sgd(MadeInForward())),
-    "weights drawn in forward": (
-        "unregistered",
-        lambda d: with_adam(DrawnInForward()) | {"train_step": plain},
-    ),
-    "a layer replaced afterwards": (
-        "not_in_optimizer",
-        lambda d: replaced(classic(nn.ReLU())),
-    ),
-    "the optimizer of another net": (
-        "not_in_optimizer",
-        lambda d: {"net": mlp(), "optimizer": SGD(mlp(seed=1).parameters(), 0.1)},
-    ),
-    "the optimizer holds the last layer": (
-        "not_in_optimizer",
-        lambda d: {
+        "a layer made in forward": lambda d: with_sgd(MadeInForward()),
+        "weights drawn in forward": lambda d: with_adam(
+            DrawnInForward(), train_step=plain
+        ),
+    },
+    "not_in_optimizer": {
+        "a layer replaced afterwards": lambda d: replaced(classic(nn.ReLU())),
+        "the optimizer of another net": lambda d: {
+            "net": mlp(),
+            "optimizer": SGD(mlp(seed=1).parameters(), 0.1),
+        },
+        "the optimizer holds the last layer": lambda d: {
             "net": (net := mlp()),
             "optimizer": SGD([net.W2, net.b2], 0.1),
             "train_step": plain,
         },
-    ),
-    "W1 frozen": ("frozen", lambda d: with_sgd(frozen(mlp(), "W1", "b1"))),
-    "a random body frozen, the rest handed to the optimizer": (
-        "frozen",
-        lambda d: {
+    },
+    "frozen": {
+        "W1 frozen": lambda d: with_sgd(frozen(mlp(), "W1", "b1")),
+        "a random body frozen, the rest handed to the optimizer": lambda d: {
             "net": (net := frozen(classic(nn.ReLU()), "0.weight", "0.bias")),
             "optimizer": SGD(net[2].parameters(), 0.1),
             "train_step": plain,
         },
-    ),
-    "everything frozen": (
-        "frozen",
-        lambda d: (
-            with_sgd(frozen(classic(nn.ReLU()), *("0.weight", "2.weight"),
-                            *("0.bias", "2.bias")))
-            | {"train_step": plain}
+        "everything frozen": lambda d: with_sgd(
+            frozen(
+                classic(nn.ReLU()), *("0.weight", "2.weight"), *("0.bias", "2.bias")
+            ),
+            train_step=plain,
         ),
-    ),
-    "detach behind the hidden layer": (
-        "no_gradient",
-        lambda d: with_sgd(Altered(lambda H: H.detach())),
-    ),
-    ".data behind the hidden layer": (
-        "no_gradient",
-        lambda d: with_sgd(Altered(lambda H: H.data)) | {"train_step": plain},
-    ),
-    "no_grad in forward": ("no_gradient", lambda d: with_sgd(NoGrad())),
-    "numpy in forward": (
-        "no_gradient",
-        lambda d: with_sgd(
+    },
+    "no_gradient": {
+        "detach behind the hidden layer": lambda d: with_sgd(
+            Altered(lambda H: H.detach())
+        ),
+        ".data behind the hidden layer": lambda d: with_sgd(
+            Altered(lambda H: H.data), train_step=plain
+        ),
+        "no_grad in forward": lambda d: with_sgd(NoGrad()),
+        "numpy in forward": lambda d: with_sgd(
             Altered(lambda H: torch.from_numpy(H.detach().numpy().copy()))
         ),
-    ),
-    "scores detached": (
-        "no_gradient",
-        lambda d: with_sgd(Altered(after=lambda out: out.detach())),
-    ),
-    "no backward in the step": (
-        "no_gradient",
-        lambda d: with_sgd(mlp()) | {"train_step": no_backward},
-    ),
-    "no_grad in the step": (
-        "no_gradient",
-        lambda d: with_sgd(mlp()) | {"train_step": no_grad_step},
-    ),
-    "backward without brackets": (
-        "no_gradient",
-        lambda d: with_adam(mlp()) | {"train_step": backward_not_called},
-    ),
-    "no_grad around forward": (
-        "no_gradient",
-        lambda d: with_sgd(without_gradients(classic(nn.ReLU()))),
-    ),
-    "no_grad around forward, with a step": (
-        "no_gradient",
-        lambda d: (
-            with_adam(without_gradients(classic(nn.ReLU()))) | {"train_step": plain}
+        "scores detached": lambda d: with_sgd(Altered(after=lambda out: out.detach())),
+        "no backward in the step": lambda d: with_sgd(mlp(), train_step=no_backward),
+        "no_grad in the step": lambda d: with_sgd(mlp(), train_step=no_grad_step),
+        "backward without brackets": lambda d: with_adam(
+            mlp(), train_step=backward_not_called
         ),
-    ),
-    "no optimizer.step in the step": (
-        "no_update",
-        lambda d: with_sgd(mlp()) | {"train_step": no_step},
-    ),
-    "step without brackets": (
-        "no_update",
-        lambda d: with_adam(mlp()) | {"train_step": step_not_called},
-    ),
-    "zero_grad between backward and step": (
-        "no_update",
-        lambda d: (
-            with_sgd(mlp(), momentum=0.9, weight_decay=1e-4)
-            | {"train_step": zero_grad_too_late}
+        "no_grad around forward": lambda d: with_sgd(
+            without_gradients(classic(nn.ReLU()))
         ),
-    ),
-    "p = p - lr * p.grad": (
-        "no_update",
-        lambda d: {"net": mlp(), "train_step": new_weights_by_hand},
-    ),
-    "uphill by hand": (
-        "uphill",
-        lambda d: {"net": mlp(), "train_step": lr_by_hand(-0.1)},
-    ),
-    "the loss with a minus": (
-        "uphill",
-        lambda d: with_sgd(classic(nn.ReLU())) | {"train_step": up_the_hill},
-    ),
-    "the loss with a minus, with Adam": (
-        "uphill",
-        lambda d: with_adam(mlp()) | {"loss": lambda out, y: -F.cross_entropy(out, y)},
-    ),
-    "an optimizer that maximizes": ("uphill", lambda d: with_sgd(mlp(), maximize=True)),
-    "no zero_grad": (
-        "gradients_accumulate",
-        lambda d: with_sgd(mlp()) | {"train_step": without_zero_grad},
-    ),
-    "zero_grad of the pictures, with Adam and dropout": (
-        "gradients_accumulate",
-        lambda d: (
-            with_adam(classic(nn.ReLU(), nn.Dropout(0.2)))
-            | {"train_step": wrong_zero_grad}
+        "no_grad around forward, with a step": lambda d: with_adam(
+            without_gradients(classic(nn.ReLU())), train_step=plain
         ),
-    ),
-    "no zero_grad, and clipping": (
-        "gradients_accumulate",
-        lambda d: (
-            with_sgd(classic(nn.ReLU()), 0.5)
-            | {"train_step": clipped_without_zero_grad(
-                nn.utils.clip_grad_norm_, 1.0)}
+    },
+    "no_update": {
+        "no optimizer.step in the step": lambda d: with_sgd(mlp(), train_step=no_step),
+        "step without brackets": lambda d: with_adam(mlp(), train_step=step_not_called),
+        "zero_grad between backward and step": lambda d: with_sgd(
+            mlp(), momentum=0.9, weight_decay=1e-4, train_step=zero_grad_too_late
         ),
-    ),
-    "no zero_grad, and values clipped": (
-        "gradients_accumulate",
-        lambda d: (
-            with_adam(mlp())
-            | {"train_step": clipped_without_zero_grad(
-                nn.utils.clip_grad_value_, 0.01)}
+        "p = p - lr * p.grad": lambda d: {
+            "net": mlp(),
+            "train_step": new_weights_by_hand,
+        },
+    },
+    "uphill": {
+        "uphill by hand": lambda d: {"net": mlp(), "train_step": lr_by_hand(-0.1)},
+        "the loss with a minus": lambda d: with_sgd(
+            classic(nn.ReLU()), train_step=up_the_hill
         ),
-    ),
-    "zero_grad for the first layer only": (
-        "gradients_accumulate",
-        lambda d: with_sgd(classic(nn.ReLU())) | {"train_step": half_zero_grad},
-    ),
-    "weights of zero": ("identical_units", lambda d: with_sgd(mlp(init="zeros"))),
-    "equal weights": (
-        "identical_units",
-        lambda d: with_sgd(mlp(init="constant", num_layers=2)),
-    ),
-    "nn.Linear filled with one number, with Adam and a step": (
-        "identical_units",
-        lambda d: (
-            with_adam(changed(classic(nn.Tanh()), **ALL_EQUAL))
-            | {"train_step": plain}
+        "the loss with a minus, with Adam": lambda d: with_adam(
+            mlp(), loss=lambda out, y: -F.cross_entropy(out, y)
         ),
-    ),
-    "weights of one, and biases that differ": (
-        "identical_units",
-        lambda d: with_sgd(
+        "an optimizer that maximizes": lambda d: with_sgd(mlp(), maximize=True),
+    },
+    "gradients_accumulate": {
+        "no zero_grad": lambda d: with_sgd(mlp(), train_step=without_zero_grad),
+        "zero_grad of the pictures, with Adam and dropout": lambda d: with_adam(
+            classic(nn.ReLU(), nn.Dropout(0.2)), train_step=wrong_zero_grad
+        ),
+        "no zero_grad, and clipping": lambda d: with_sgd(
+            classic(nn.ReLU()),
+            0.5,
+            train_step=clipped_without_zero_grad(nn.utils.clip_grad_norm_, 1.0),
+        ),
+        "no zero_grad, and values clipped": lambda d: with_adam(
+            mlp(), train_step=clipped_without_zero_grad(nn.utils.clip_grad_value_, 0.01)
+        ),
+        "zero_grad for the first layer only": lambda d: with_sgd(
+            classic(nn.ReLU()), train_step=half_zero_grad
+        ),
+    },
+    "identical_units": {
+        "weights of zero": lambda d: with_sgd(mlp(init="zeros")),
+        "equal weights": lambda d: with_sgd(mlp(init="constant", num_layers=2)),
+        "nn.Linear filled with one number, with Adam and a step": lambda d: with_adam(
+            changed(classic(nn.Tanh()), **ALL_EQUAL), train_step=plain
+        ),
+        "weights of one, and biases that differ": lambda d: with_sgd(
             changed(classic(nn.ReLU()), **{"0.weight": 1, "2.weight": 1})
         ),
-    ),
-    "weights of a half, and biases that differ, with a step": (
-        "identical_units",
-        lambda d: (
-            with_sgd(changed(classic(nn.ReLU()), **{"0.weight": 0.5, "2.weight": 0.5}))
-            | {"train_step": plain}
+        "weights of a half, and biases that differ, with a step": lambda d: with_sgd(
+            changed(classic(nn.ReLU()), **{"0.weight": 0.5, "2.weight": 0.5}),
+            train_step=plain,
         ),
-    ),
-    "zeros, and relu in place": (
-        "identical_units",
-        lambda d: with_sgd(
+        "zeros, and relu in place": lambda d: with_sgd(
             changed(
                 classic(nn.ReLU(inplace=True)),
                 **{"0.weight": 0, "0.bias": 0, "2.weight": 0},
             )
         ),
-    ),
-    "biases of -10": ("dead_units", lambda d: with_sgd(changed(mlp(), b1=-10.0))),
-    "a bias of -100, relu in place": (
-        "dead_units",
-        lambda d: with_adam(
+    },
+    "dead_units": {
+        "biases of -10": lambda d: with_sgd(changed(mlp(), b1=-10.0)),
+        "a bias of -100, relu in place": lambda d: with_adam(
             changed(classic(nn.ReLU(inplace=True)), **{"0.bias": -100.0})
         ),
-    ),
-    "convolutions that are dead": (
-        "dead_units",
-        lambda d: with_sgd(
+        "convolutions that are dead": lambda d: with_sgd(
             changed(conv(nn.Unflatten(1, (1, 28, 28))), **{"1.bias": -10.0})
         ),
-    ),
-    "relu on the scores, all of them dead": (
-        "dead_units",
-        lambda d: with_sgd(changed(classic(nn.ReLU()).append(nn.ReLU()),
-                                   **{"2.bias": -3.0})),
-    ),
-    "relu on the scores": (
-        "dead_units",
-        lambda d: (
-            with_sgd(classic(nn.ReLU()).append(nn.ReLU())) | {"train_step": plain}
+        "relu on the scores, all of them dead": lambda d: with_sgd(
+            changed(classic(nn.ReLU()).append(nn.ReLU()), **{"2.bias": -3.0})
         ),
-    ),
-    "dropout of everything": (
-        "dead_units",
-        lambda d: with_adam(classic(nn.ReLU(), nn.Dropout(1.0))),
-    ),
-    "one hidden unit, which dies": (
-        "dead_units",
-        lambda d: with_sgd(MLP(784, 1, 10, init="xavier", seed=0)),
-    ),
-    "three layers at 0.01": ("vanishing", lambda d: with_sgd(mlp(num_layers=3))),
-    "five layers at 0.01": ("vanishing", lambda d: with_sgd(mlp(num_layers=5))),
-    "eight layers of sigmoid": (
-        "vanishing",
-        lambda d: with_sgd(mlp(num_layers=8, activation="sigmoid", init="xavier")),
-    ),
-    "sixteen default layers": (
-        "vanishing",
-        lambda d: with_sgd(mlp(num_layers=16, init="default"), 0.05),
-    ),
-    "a sigma of 1": ("exploding", lambda d: with_sgd(mlp(sigma=1.0))),
-    "ten layers at 0.3": (
-        "exploding",
-        lambda d: with_adam(mlp(sigma=0.3, num_layers=10)),
-    ),
-    "numbers beyond float32": (
-        "exploding",
-        lambda d: with_sgd(mlp(sigma=100, num_layers=20)),
-    ),
-    "nan in one of 500 pictures": (
-        "not_finite",
-        lambda d: with_sgd(mlp()) | {"data": with_nan(d)},
-    ),
-    "nan in one of 500 pictures, in a DataLoader, with a step": (
-        "not_finite",
-        lambda d: (
-            with_adam(mlp())
-            | {"train_step": plain,
-               "data": DataLoader(TensorDataset(*with_nan(d)), 64, shuffle=True)}
+        "relu on the scores": lambda d: with_sgd(
+            classic(nn.ReLU(), width=128).append(nn.ReLU()), train_step=plain
         ),
-    ),
-    "nan in a weight": ("not_finite", lambda d: with_sgd(changed(mlp(), b2=NAN))),
-    "nan in the pictures": (
-        "not_finite",
-        lambda d: (
-            with_sgd(mlp())
-            | {"data": (d.train.images / d.train.images.clamp(max=0), d.train.labels)}
+        "dropout of everything": lambda d: with_adam(
+            classic(nn.ReLU(), nn.Dropout(1.0))
         ),
-    ),
-    "log of 0 in forward": (
-        "not_finite",
-        lambda d: with_sgd(Altered(after=lambda out: (out - out).log())),
-    ),
-    "log of 0 in the step": (
-        "not_finite",
-        lambda d: with_sgd(mlp()) | {"train_step": scores_times_nan},
-    ),
-    "sqrt of 0 in forward": (
-        "not_finite",
-        lambda d: with_sgd(Altered(lambda H: H + (H - H).sqrt())),
-    ),
-    "SGD at 10": ("lr_too_high", lambda d: with_sgd(mlp(), 10.0)),
-    "SGD at 2, with a step": (
-        "lr_too_high",
-        lambda d: with_sgd(classic(nn.ReLU()), 2.0) | {"train_step": plain},
-    ),
-    "Adam at 1": ("lr_too_high", lambda d: with_adam(mlp(), 1.0)),
-    "SGD at 1000": ("lr_too_high", lambda d: with_sgd(mlp(init="kaiming"), 1e3)),
-    "SGD at 10, and a step that returns nothing": (
-        "lr_too_high",
-        lambda d: with_sgd(mlp(), 10.0) | {"train_step": silent(plain)},
-    ),
-    "20 by hand": ("lr_too_high", lambda d: {
-        "net": classic(nn.ReLU()), "train_step": lr_by_hand(20)}),
-    "an optimizer made in the step": (
-        "lr_too_high",
-        lambda d: with_sgd(classic(nn.ReLU())) | {"train_step": optimizer_of_its_own},
-    ),
-    "a momentum of 0.999": (
-        "lr_too_high",
-        lambda d: with_sgd(classic(nn.ReLU()), momentum=0.999),
-    ),
-    "the sum of the losses": (
-        "lr_too_high",
-        lambda d: with_sgd(mlp()) | {"loss": nn.CrossEntropyLoss(reduction="sum")},
-    ),
-    "SGD at 20, and a step that returns two numbers": (
-        "lr_too_high",
-        lambda d: (
-            with_sgd(mlp(), 20.0)
-            | {"train_step": lambda net, o, X, y: (plain(net, o, X, y).item(), 0.1)}
+        "one hidden unit, which dies": lambda d: with_sgd(
+            MLP(784, 1, 10, init="xavier", seed=0)
         ),
-    ),
-    "a trained net, then SGD at 20": (
-        "lr_too_high",
-        lambda d: with_sgd(fit(with_sgd(mlp()), d)["net"], 20.0),
-    ),
-    "SGD at 1e-5": ("lr_too_low", lambda d: with_sgd(mlp(), 1e-5)),
-    "SGD at 1e-3, with a step": (
-        "lr_too_low",
-        lambda d: with_sgd(mlp(), 1e-3) | {"train_step": plain},
-    ),
-    "nn.Linear and SGD at 1e-6": (
-        "lr_too_low",
-        lambda d: with_sgd(classic(nn.ReLU()), 1e-6),
-    ),
-    "Adam at 1e-7": ("lr_too_low", lambda d: with_adam(classic(nn.ReLU()), 1e-7)),
-    "SGD at 1e-5, and a step that returns nothing": (
-        "lr_too_low",
-        lambda d: with_sgd(mlp(), 1e-5) | {"train_step": silent(plain)},
-    ),
-    "SGD at 1e-5, and a step that returns the accuracy": (
-        "lr_too_low",
-        lambda d: with_sgd(mlp(), 1e-5) | {"train_step": and_its_accuracy},
-    ),
-    "1e-5 by hand": (
-        "lr_too_low",
-        lambda d: {"net": mlp(), "train_step": lr_by_hand(1e-5)},
-    ),
-    "1e-4 by hand, into .data, and an optimizer that nobody uses": (
-        "lr_too_low",
-        lambda d: with_sgd(mlp()) | {"train_step": lr_by_hand(1e-4, store=True)},
-    ),
-    "gradients clipped to nothing": (
-        "lr_too_low",
-        lambda d: with_sgd(mlp()) | {"train_step": clipped_to_nothing},
-    ),
-    "a loss divided too often": (
-        "lr_too_low",
-        lambda d: (
-            with_sgd(mlp()) | {"loss": lambda out, y: F.cross_entropy(out, y) / 12800}
+    },
+    "vanishing": {
+        "three layers at 0.01": lambda d: with_sgd(mlp(num_layers=3)),
+        "five layers at 0.01": lambda d: with_sgd(mlp(num_layers=5)),
+        "eight layers of sigmoid": lambda d: with_sgd(
+            mlp(num_layers=8, activation="sigmoid", init="xavier")
         ),
-    ),
-    "a schedule that falls in each step": (
-        "lr_too_low",
-        lambda d: scheduled(0.1, schedulers.ExponentialLR, 0.5),
-    ),
-    "an lr of 0": ("lr_too_low", lambda d: with_sgd(mlp(), 0.0)),
-    "softmax in the net": (
-        "softmax_twice",
-        lambda d: with_sgd(classic(nn.ReLU()).append(nn.Softmax(dim=1))),
-    ),
-    "softmax in the step": (
-        "softmax_twice",
-        lambda d: (
-            with_adam(mlp())
-            | {
-                "train_step": lambda net, o, X, y: plain(
-                    lambda X: net(X).softmax(dim=1), o, X, y
-                )
-            }
+        "sixteen default layers": lambda d: with_sgd(
+            mlp(num_layers=16, init="default"), 0.05
         ),
-    ),
-    "softmax and nn.CrossEntropyLoss": (
-        "softmax_twice",
-        lambda d: (
-            with_sgd(Altered(after=lambda out: F.softmax(out, dim=-1)))
-            | {"loss": nn.CrossEntropyLoss()}
+    },
+    "exploding": {
+        "a sigma of 1": lambda d: with_sgd(mlp(sigma=1.0)),
+        "ten layers at 0.3": lambda d: with_adam(mlp(sigma=0.3, num_layers=10)),
+        "numbers beyond float32": lambda d: with_sgd(mlp(sigma=100, num_layers=20)),
+    },
+    "not_finite": {
+        "nan in one of 500 pictures": lambda d: with_sgd(mlp(), data=with_nan(d)),
+        "nan in one of 500 pictures, in a DataLoader, with a step": lambda d: with_adam(
+            mlp(),
+            train_step=plain,
+            data=DataLoader(TensorDataset(*with_nan(d)), 64, shuffle=True),
         ),
-    ),
-    "softmax over the batch": (
-        "softmax_twice",
-        lambda d: with_sgd(classic(nn.ReLU()).append(nn.Softmax(dim=0))),
-    ),
-    "nll_loss of scores, in the step": (
-        "softmax_missing",
-        lambda d: with_sgd(mlp()) | {"train_step": nll_of_scores},
-    ),
-    "NLLLoss of scores": (
-        "softmax_missing",
-        lambda d: with_adam(mlp()) | {"loss": nn.NLLLoss()},
-    ),
-    "NLLLoss of probabilities": (
-        "softmax_missing",
-        lambda d: (
-            with_sgd(classic(nn.ReLU()).append(nn.Softmax(dim=1)))
-            | {"loss": nn.NLLLoss()}
+        "nan in a weight": lambda d: with_sgd(changed(mlp(), b2=NAN)),
+        "nan in the pictures": lambda d: with_sgd(
+            mlp(), data=(d.train.images / d.train.images.clamp(max=0), d.train.labels)
         ),
-    ),
-    "two layers without activation": (
-        "no_nonlinearity",
-        lambda d: with_sgd(classic()),
-    ),
-    "three layers with dropout only": (
-        "no_nonlinearity",
-        lambda d: with_adam(classic(nn.Dropout(0.3), nn.Linear(128, 128))),
-    ),
-    "linear, then log_softmax": (
-        "no_nonlinearity",
-        lambda d: (
-            with_sgd(classic(nn.BatchNorm1d(128)).append(nn.LogSoftmax(dim=1)))
-            | {"loss": F.nll_loss}
+        "log of 0 in forward": lambda d: with_sgd(
+            Altered(after=lambda out: (out - out).log())
         ),
-    ),
-    "labels one place too far": (
-        "data_mismatch",
-        lambda d: with_sgd(mlp()) | {"data": shifted(d)},
-    ),
-    "pictures shuffled without labels": (
-        "data_mismatch",
-        lambda d: (
-            with_sgd(mlp())
-            | {"data": (d.train.images[torch.randperm(6000)], d.train.labels)}
+        "log of 0 in the step": lambda d: with_sgd(mlp(), train_step=scores_times_nan),
+        "sqrt of 0 in forward": lambda d: with_sgd(
+            Altered(lambda H: H + (H - H).sqrt())
         ),
-    ),
-    "labels sorted, in a DataLoader": (
-        "data_mismatch",
-        lambda d: (
-            with_adam(mlp())
-            | {"data": DataLoader(
-                TensorDataset(d.train.images, d.train.labels.sort()[0]), 64,
-                shuffle=True)}
+    },
+    "lr_too_high": {
+        "SGD at 10": lambda d: with_sgd(mlp(), 10.0),
+        "SGD at 2, with a step": lambda d: with_sgd(
+            classic(nn.ReLU()), 2.0, train_step=plain
         ),
-    ),
-    "pictures shuffled in the step": (
-        "data_mismatch",
-        lambda d: with_sgd(mlp()) | {"train_step": shuffled_step},
-    ),
-    "pictures and labels drawn apart in the step": (
-        "data_mismatch",
-        lambda d: with_sgd(mlp()) | {"train_step": drawing_apart},
-    ),
-    "drawn apart from all pictures": (
-        "data_mismatch",
-        lambda d: (
-            with_adam(mlp()) | {"train_step": drawing_from(*pair(d), apart=True)}
+        "Adam at 1": lambda d: with_adam(mlp(), 1.0),
+        "SGD at 1000": lambda d: with_sgd(mlp(init="kaiming"), 1e3),
+        "SGD at 10, and a step that returns nothing": lambda d: with_sgd(
+            mlp(), 10.0, train_step=silent(plain)
         ),
-    ),
-    "scaled and drawn apart": (
-        "data_mismatch",
-        lambda d: (
-            with_sgd(mlp())
-            | {"train_step": lambda net, o, X, y: drawing_apart(net, o, 2 * X - 1, y)}
+        "20 by hand": lambda d: {
+            "net": classic(nn.ReLU()),
+            "train_step": lr_by_hand(20),
+        },
+        "an optimizer made in the step": lambda d: with_sgd(
+            classic(nn.ReLU()), train_step=optimizer_of_its_own
         ),
-    ),
-    "two orders in the step": (
-        "data_mismatch",
-        lambda d: with_adam(mlp()) | {"train_step": paired_wrongly},
-    ),
-    "sorted pictures in a DataLoader": (
-        "not_shuffled",
-        lambda d: with_sgd(mlp()) | {"data": DataLoader(sorted_by_class(d), 64)},
-    ),
-    "only one class in the first batches": (
-        "not_shuffled",
-        lambda d: (
-            with_adam(mlp())
-            | {"train_step": plain,
-               "data": DataLoader(TensorDataset(
-                   d.train.images, torch.arange(2).repeat_interleave(3000)), 64)}
+        "a momentum of 0.999": lambda d: with_sgd(classic(nn.ReLU()), momentum=0.999),
+        "the sum of the losses": lambda d: with_sgd(
+            mlp(), loss=nn.CrossEntropyLoss(reduction="sum")
         ),
-    ),
-    "divided by 255 twice": (
-        "unscaled_inputs",
-        lambda d: with_sgd(mlp()) | {"data": (d.train.images / 255, d.train.labels)},
-    ),
-    "divided by 255 once more in the step": (
-        "unscaled_inputs",
-        lambda d: (
-            with_sgd(mlp())
-            | {"train_step": lambda net, o, X, y: plain(net, o, X / 255, y)}
+        "SGD at 20, and a step that returns two numbers": lambda d: with_sgd(
+            mlp(),
+            20.0,
+            train_step=lambda net, o, X, y: (plain(net, o, X, y).item(), 0.1),
         ),
-    ),
-    "whole numbers after the division": (
-        "unscaled_inputs",
-        lambda d: (
-            with_adam(mlp()) | {"data": ((d.train.images / 2).int().float(),
-                                         d.train.labels)}
+        "a trained net, then SGD at 20": lambda d: with_sgd(
+            fit(with_sgd(mlp()), d)["net"], 20.0
         ),
-    ),
-    "pictures from 0 to 255": (
-        "unscaled_inputs",
-        lambda d: (
-            with_sgd(mlp()) | {"data": (d.train.images * 255, d.train.labels)}
+    },
+    "lr_too_low": {
+        "SGD at 1e-5": lambda d: with_sgd(mlp(), 1e-5),
+        "SGD at 1e-3, with a step": lambda d: with_sgd(mlp(), 1e-3, train_step=plain),
+        "nn.Linear and SGD at 1e-6": lambda d: with_sgd(classic(nn.ReLU()), 1e-6),
+        "Adam at 1e-7": lambda d: with_adam(classic(nn.ReLU()), 1e-7),
+        "SGD at 1e-5, and a step that returns nothing": lambda d: with_sgd(
+            mlp(), 1e-5, train_step=silent(plain)
         ),
-    ),
-    "pictures from 0 to 255, with Adam": (
-        "unscaled_inputs",
-        lambda d: (
-            with_adam(classic(nn.ReLU()))
-            | {"data": (d.train.images * 255, d.train.labels)}
+        "SGD at 1e-5, and a step that returns the accuracy": lambda d: with_sgd(
+            mlp(), 1e-5, train_step=and_its_accuracy
         ),
-    ),
-    "pictures of bytes": (
-        "unscaled_inputs",
-        lambda d: (
-            with_sgd(mlp()) | {"data": ((d.train.images * 255).byte(), d.train.labels)}
+        "1e-5 by hand": lambda d: {"net": mlp(), "train_step": lr_by_hand(1e-5)},
+        "1e-4 by hand, into .data, and an optimizer that nobody uses": lambda d: (
+            with_sgd(mlp(), train_step=lr_by_hand(1e-4, store=True))
         ),
-    ),
-    "transposed and reshaped in the net": (
-        "flatten_order",
-        lambda d: with_sgd(Altered(before=lambda X: X.T.reshape(len(X), -1))),
-    ),
-    "permuted pictures in the net": (
-        "flatten_order",
-        lambda d: (
-            with_sgd(Altered(
-                before=lambda X: X.permute(1, 2, 0).reshape(len(X), -1)))
-            | {"data": (d.train.images.reshape(-1, 28, 28), d.train.labels)}
+        "gradients clipped to nothing": lambda d: with_sgd(
+            mlp(), train_step=clipped_to_nothing
         ),
-    ),
-    "all pictures flattened into one row": (
-        "flatten_order",
-        lambda d: with_sgd(linear(nn.Flatten(0), *classic(nn.ReLU()))),
-    ),
-    "reshape to more rows": (
-        "flatten_order",
-        lambda d: with_sgd(
+        "a loss divided too often": lambda d: with_sgd(
+            mlp(), loss=lambda out, y: F.cross_entropy(out, y) / 12800
+        ),
+        "a schedule that falls in each step": lambda d: scheduled(
+            0.1, schedulers.ExponentialLR, 0.5
+        ),
+        "an lr of 0": lambda d: with_sgd(mlp(), 0.0),
+    },
+    "softmax_twice": {
+        "softmax in the net": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.Softmax(dim=1))
+        ),
+        "softmax in the step": lambda d: with_adam(
+            mlp(),
+            train_step=lambda net, o, X, y: plain(
+                lambda X: net(X).softmax(dim=1), o, X, y
+            ),
+        ),
+        "softmax and nn.CrossEntropyLoss": lambda d: with_sgd(
+            Altered(after=lambda out: F.softmax(out, dim=-1)),
+            loss=nn.CrossEntropyLoss(),
+        ),
+        "softmax over the batch": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.Softmax(dim=0))
+        ),
+    },
+    "softmax_missing": {
+        "nll_loss of scores, in the step": lambda d: with_sgd(
+            mlp(), train_step=nll_of_scores
+        ),
+        "NLLLoss of scores": lambda d: with_adam(mlp(), loss=nn.NLLLoss()),
+        "NLLLoss of probabilities": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.Softmax(dim=1)), loss=nn.NLLLoss()
+        ),
+    },
+    "no_nonlinearity": {
+        "two layers without activation": lambda d: with_sgd(classic()),
+        "three layers with dropout only": lambda d: with_adam(
+            classic(nn.Dropout(0.3), nn.Linear(64, 64))
+        ),
+        "linear, then log_softmax": lambda d: with_sgd(
+            classic(nn.BatchNorm1d(64)).append(nn.LogSoftmax(dim=1)), loss=F.nll_loss
+        ),
+    },
+    "data_mismatch": {
+        "labels one place too far": lambda d: with_sgd(mlp(), data=shifted(d)),
+        "pictures shuffled without labels": lambda d: with_sgd(
+            mlp(), data=(d.train.images[torch.randperm(len(d.train))], d.train.labels)
+        ),
+        "labels sorted, in a DataLoader": lambda d: with_adam(
+            mlp(),
+            data=DataLoader(
+                TensorDataset(d.train.images, d.train.labels.sort()[0]),
+                64,
+                shuffle=True,
+            ),
+        ),
+        "pictures shuffled in the step": lambda d: with_sgd(
+            mlp(), train_step=shuffled_step
+        ),
+        "pictures and labels drawn apart in the step": lambda d: with_sgd(
+            mlp(), train_step=drawing_apart
+        ),
+        "drawn apart from all pictures": lambda d: with_adam(
+            mlp(), train_step=drawing_from(*pair(d), apart=True)
+        ),
+        "scaled and drawn apart": lambda d: with_sgd(
+            mlp(), train_step=lambda net, o, X, y: drawing_apart(net, o, 2 * X - 1, y)
+        ),
+        "two orders in the step": lambda d: with_adam(mlp(), train_step=paired_wrongly),
+    },
+    "not_shuffled": {
+        "sorted pictures in a DataLoader": lambda d: with_sgd(
+            mlp(), data=DataLoader(sorted_by_class(d), 64)
+        ),
+        "only one class in the first batches": lambda d: with_adam(
+            mlp(),
+            train_step=plain,
+            data=DataLoader(
+                TensorDataset(
+                    d.train.images,
+                    (torch.arange(len(d.train)) >= len(d.train) // 2).long(),
+                ),
+                64,
+            ),
+        ),
+    },
+    "unscaled_inputs": {
+        "divided by 255 twice": lambda d: with_sgd(
+            mlp(), data=(d.train.images / 255, d.train.labels)
+        ),
+        "divided by 255 once more in the step": lambda d: with_sgd(
+            mlp(), train_step=lambda net, o, X, y: plain(net, o, X / 255, y)
+        ),
+        "whole numbers after the division": lambda d: with_adam(
+            mlp(), data=((d.train.images / 2).int().float(), d.train.labels)
+        ),
+        "pictures from 0 to 255": lambda d: with_sgd(
+            mlp(), data=(d.train.images * 255, d.train.labels)
+        ),
+        "pictures from 0 to 255, with Adam": lambda d: with_adam(
+            classic(nn.ReLU()), data=(d.train.images * 255, d.train.labels)
+        ),
+        "pictures of bytes": lambda d: with_sgd(
+            mlp(), data=((d.train.images * 255).byte(), d.train.labels)
+        ),
+    },
+    "flatten_order": {
+        "transposed and reshaped in the net": lambda d: with_sgd(
+            Altered(before=lambda X: X.T.reshape(len(X), -1))
+        ),
+        "permuted pictures in the net": lambda d: with_sgd(
+            Altered(before=lambda X: X.permute(1, 2, 0).reshape(len(X), -1)),
+            data=(d.train.images.reshape(-1, 28, 28), d.train.labels),
+        ),
+        "all pictures flattened into one row": lambda d: with_sgd(
+            linear(nn.Flatten(0), *classic(nn.ReLU()))
+        ),
+        "reshape to more rows": lambda d: with_sgd(
             linear(nn.Unflatten(1, (2, 392)), nn.Flatten(0, 1), nn.Linear(392, 10))
         ),
-    ),
-    "scrambled in the step": (
-        "flatten_order",
-        lambda d: with_sgd(mlp()) | {"train_step": scrambled_step},
-    ),
-    "data scrambled by a reshape": (
-        "flatten_order",
-        lambda d: (
-            with_sgd(mlp())
-            | {"data": scrambled(d, lambda X: X.reshape(784, -1).T.contiguous())}
+        "scrambled in the step": lambda d: with_sgd(mlp(), train_step=scrambled_step),
+        "data scrambled by a reshape": lambda d: with_sgd(
+            mlp(), data=scrambled(d, lambda X: X.reshape(784, -1).T.contiguous())
         ),
-    ),
-    "data scrambled by permute and reshape": (
-        "flatten_order",
-        lambda d: (
-            with_sgd(mlp())
-            | {"data": scrambled(
-                d, lambda X: X.reshape(-1, 28, 28).permute(1, 2, 0).reshape(-1, 784))}
+        "data scrambled by permute and reshape": lambda d: with_sgd(
+            mlp(),
+            data=scrambled(
+                d, lambda X: X.reshape(-1, 28, 28).permute(1, 2, 0).reshape(-1, 784)
+            ),
         ),
-    ),
-    "five scores": ("wrong_output_width", lambda d: with_sgd(MLP(784, 32, 5, seed=0))),
-    "one score": ("wrong_output_width", lambda d: with_adam(MLP(784, 32, 1, seed=0))),
-    "128 scores of a pair": (
-        "wrong_output_width",
-        lambda d: with_sgd(linear(nn.Linear(784, 128), nn.ReLU())) | {"data": pair(d)},
-    ),
-    "labels from 1 to 10": (
-        "wrong_output_width",
-        lambda d: with_sgd(mlp()) | {"data": (d.train.images, d.train.labels + 1)},
-    ),
-    "no flatten": (
-        "wrong_output_width",
-        lambda d: (
-            with_sgd(linear(nn.Linear(28, 10)))
-            | {"data": (d.train.images.reshape(-1, 28, 28), d.train.labels)}
+    },
+    "wrong_output_width": {
+        "five scores": lambda d: with_sgd(MLP(784, 32, 5, seed=0)),
+        "one score": lambda d: with_adam(MLP(784, 32, 1, seed=0)),
+        "128 scores of a pair": lambda d: with_sgd(
+            linear(nn.Linear(784, 128), nn.ReLU()), data=pair(d)
         ),
-    ),
-    "fresh dropout in eval mode": (
-        "wrong_mode",
-        lambda d: with_sgd(mode(classic(nn.ReLU(), nn.Dropout(0.5)), False)),
-    ),
-    "a step that switches to eval mode": (
-        "wrong_mode",
-        lambda d: (
-            with_sgd(classic(nn.BatchNorm1d(128), nn.ReLU()))
-            | {"train_step": eval_step}
+        "labels from 1 to 10": lambda d: with_sgd(
+            mlp(), data=(d.train.images, d.train.labels + 1)
         ),
-    ),
-    "eval() in forward": (
-        "wrong_mode",
-        lambda d: with_sgd(EvalInForward()) | {"train_step": plain},
-    ),
-    "measured in the step without eval()": (
-        "wrong_mode",
-        lambda d: (
-            with_sgd(classic(nn.ReLU(), nn.Dropout(0.5)))
-            | {"train_step": measured_without_eval}
+        "no flatten": lambda d: with_sgd(
+            linear(nn.Linear(28, 10)),
+            data=(d.train.images.reshape(-1, 28, 28), d.train.labels),
         ),
-    ),
-    "dropout that is always on": ("wrong_mode", lambda d: with_sgd(AlwaysDropout())),
-    "dropout stuck in training mode": (
-        "wrong_mode",
-        lambda d: with_adam(classic(nn.ReLU(), StuckDropout(0.5))),
-    ),
-    "too much weight decay": (
-        "unexplained",
-        lambda d: with_sgd(classic(nn.ReLU()), weight_decay=1.0),
-    ),
-    "a penalty that is too large": (
-        "unexplained",
-        lambda d: with_sgd(mlp(), 0.05) | {"train_step": with_a_penalty},
-    ),
-    "labels smoothed away": (
-        "unexplained",
-        lambda d: with_sgd(mlp()) | {"loss": nn.CrossEntropyLoss(label_smoothing=1.0)},
-    ),
-    "minus the right score": (
-        "unexplained",
-        lambda d: with_sgd(mlp()) | {"train_step": minus_the_right_score},
-    ),
-    "scores a million times too small": (
-        "unexplained",
-        lambda d: with_sgd(Altered(after=lambda out: out / 1e6)),
-    ),
-    "transposed weight": ("raises", lambda d: with_sgd(MLP(256, 784, 10, seed=0))),
-    "a step that raises": (
-        "raises",
-        lambda d: (
-            with_sgd(mlp())
-            | {"train_step": lambda net, o, X, y: plain(net, o, X, y[0])}
+    },
+    "wrong_mode": {
+        "fresh dropout in eval mode": lambda d: with_sgd(
+            mode(classic(nn.ReLU(), nn.Dropout(0.5)), False)
         ),
-    ),
-}  # fmt: skip
+        "a step that switches to eval mode": lambda d: with_sgd(
+            classic(nn.BatchNorm1d(64), nn.ReLU()), train_step=eval_step
+        ),
+        "eval() in forward": lambda d: with_sgd(EvalInForward(), train_step=plain),
+        "measured in the step without eval()": lambda d: with_sgd(
+            classic(nn.ReLU(), nn.Dropout(0.5)), train_step=measured_without_eval
+        ),
+        "dropout that is always on": lambda d: with_sgd(AlwaysDropout()),
+        "dropout stuck in training mode": lambda d: with_adam(
+            classic(nn.ReLU(), StuckDropout(0.5))
+        ),
+    },
+    "unexplained": {
+        "too much weight decay": lambda d: with_sgd(
+            classic(nn.ReLU()), weight_decay=1.0
+        ),
+        "a penalty that is too large": lambda d: with_sgd(
+            mlp(), 0.05, train_step=with_a_penalty
+        ),
+        "labels smoothed away": lambda d: with_sgd(
+            mlp(), loss=nn.CrossEntropyLoss(label_smoothing=1.0)
+        ),
+        "minus the right score": lambda d: with_sgd(
+            mlp(), train_step=minus_the_right_score
+        ),
+        "scores a million times too small": lambda d: with_sgd(
+            Altered(after=lambda out: out / 1e6)
+        ),
+    },
+    "raises": {
+        "transposed weight": lambda d: with_sgd(MLP(256, 784, 10, seed=0)),
+        "a step that raises": lambda d: with_sgd(
+            mlp(), train_step=lambda net, o, X, y: plain(net, o, X, y[0])
+        ),
+    },
+}
+WRONG = {
+    name: (code, make)
+    for code, models in WRONG_BY_CODE.items()
+    for name, make in models.items()
+}

@@ -35,8 +35,8 @@ CODES = {key.partition(":")[0] for key in SENTENCES}
 
 @pytest.fixture(scope="module")
 def data():
-    """The bundled sample, which is on every machine; and one thread, which is as fast
-    for small nets, and not slowed down by other programs."""
+    """The bundled sample. One thread is as fast for small nets, and is not slowed down
+    by other programs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield load_fashion_mnist("sample")

@@ -40,8 +40,8 @@ from helpers.instruments.state import (
 
 @pytest.fixture(scope="module")
 def data():
-    """The bundled sample, which is on every machine; and one thread, which is as fast
-    for small nets, and not slowed down by other programs."""
+    """The bundled sample. One thread is as fast for small nets, and is not slowed down
+    by other programs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield load_fashion_mnist("sample")
@@ -155,7 +155,7 @@ def stuck_and_random(net, optimizer, X, y):
 @pytest.mark.parametrize("step", [None, plain, without_zero_grad, stuck_and_random])
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
 def test_model_optimizer_and_random_numbers_stay_as_they_were(step, optimizer, data):
-    net = classic(nn.BatchNorm1d(128), nn.ReLU(), nn.Dropout(0.3))
+    net = classic(nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.3))
     options = {"momentum": 0.9} if optimizer is SGD else {}
     case = {"net": net, "optimizer": optimizer(net.parameters(), 0.01, **options)}
     fit(case, data, 3)
@@ -166,7 +166,7 @@ def test_model_optimizer_and_random_numbers_stay_as_they_were(step, optimizer, d
 
 
 def test_a_step_that_works_on_the_originals_leaves_them_untouched_and_is_judged(data):
-    net = classic(nn.BatchNorm1d(128), nn.ReLU())
+    net = classic(nn.BatchNorm1d(64), nn.ReLU())
     optimizer = SGD(net.parameters(), 0.1, momentum=0.9)
     losses = [1.0]
 

@@ -82,35 +82,30 @@ def doctor(
     _check_arguments(net, optimizer, loss, train_step)
     is_loader = isinstance(data, torch.utils.data.DataLoader)
     loader = Snapshot(*[data] * is_loader)
-    with torch.enable_grad(), random_numbers_kept(), _one_thread(), _quiet():
+    with torch.enable_grad(), random_numbers_kept(), _quiet():
         seed_all()
         try:
             setup = TrainingSetup(net, optimizer, loss, train_step, read_data(data))
             try:
                 return _examine(Examination(setup, started, limits or Limits()))
             finally:
-                setup.restore_originals()
+                setup.originals.restore()
         finally:
             loader.restore()
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """As fast for small batches, and more even."""
+def _quiet() -> Iterator[None]:
+    """Hundreds of steps would print and warn as often. They run on one thread, which
+    is as fast for small batches, and steadier."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hundreds of steps would print and warn as often."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _check_arguments(net, optimizer, loss, train_step):

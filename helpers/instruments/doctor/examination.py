@@ -51,7 +51,7 @@ class Examination:
         rows = FEW_ROWS if self._seconds_of_a_pass() > limits.slow else PASS_ROWS
         self.given = X, y = setup.X[:rows], setup.y[:rows]
         self.step = self._watch_step(X, y)
-        if setup.touched_originals():  # past its arguments, and out of sight
+        if setup.originals.changed():  # past its arguments, and out of sight
             setup.use_originals()
             self.step = self._watch_step(X, y)
         self.X, self.y, self.origin = X, y, None

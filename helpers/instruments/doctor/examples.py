@@ -25,6 +25,9 @@ NOT_LABELS = (
 )
 
 
+Pair = tuple[torch.Tensor, torch.Tensor]  # pictures and labels
+
+
 @dataclass
 class Examples:
     """Pictures and labels, as the doctor reads them.
@@ -35,14 +38,14 @@ class Examples:
     has to give, where they lie in one tensor.
     """
 
-    splits: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    splits: dict[str, Pair]
     classes: int
     sure: bool
     batch_size: int = BATCH
     batches: tuple[torch.Tensor, ...] = ()
     all_pictures: torch.Tensor | None = None
 
-    def rows(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def rows(self, name: str) -> Pair:
         """(X, y): ROWS pictures of a split, drawn with a fixed seed."""
         X, y = self.splits[name]
         which = _fixed_order(len(X))[:ROWS]
@@ -173,9 +176,7 @@ def class_numbers(y: torch.Tensor) -> torch.Tensor:
 # --- Do they fit together?
 
 
-def evenly_spread(
-    X: torch.Tensor, y: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def evenly_spread(X: torch.Tensor, y: torch.Tensor) -> Pair:
     """ROWS pictures from all over, with their labels."""
     which = torch.linspace(0, len(X) - 1, min(len(X), ROWS)).long()
     return X[which], y[which]

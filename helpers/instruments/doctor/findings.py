@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTHING = "No problem found in {count} checks."
-NOTHING_SHORT = "No problem found in {count} checks; not all of them could run."
+NOTHING_SHORT = "No problem found in {count} checks, but not all checks could run."
 NOTHING_YET = (
     "No problem found, but the model has not started to learn: in {steps} steps the "
     "loss goes from {start:.3g} to {end:.3g}, and the accuracy is {accuracy:.0%} "

@@ -1,7 +1,7 @@
 """Records the operations of a pass, and which of them multiply by weights."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,7 @@ class Recording(TorchFunctionMode):
         self._depth = {id(X): 0}  # of each tensor that was computed from X
         self._X = X  # kept, as the outputs are, so that no id is used twice
 
-    def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
         if name == "__get__":  # such as X.T
             name = getattr(func.__self__, "__name__", name)
@@ -88,9 +86,7 @@ class BackwardCalls(TorchFunctionMode):
         super().__init__()
         self.losses: list[float] = []
 
-    def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         if getattr(func, "__name__", "") == "backward":
             with contextlib.suppress(Exception):
                 self.losses.append(next(tensors_in((args, kwargs or {}))).item())

@@ -6,13 +6,13 @@ can reach is noted beforehand, and put back to the bit afterwards.
 
 import contextlib
 import copy
-import functools
 import math
 import numbers
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -107,7 +107,7 @@ class TrainingSetup:
         self.examples = examples
         self.given = net, optimizer, loss, train_step
         self._pictures = [part for pair in examples.splits.values() for part in pair]
-        self._originals = Snapshot(*self.given, leave=self._pictures)
+        self.originals = Snapshot(*self.given, leave=self._pictures)
         if not self._use_copies():
             self.use_originals()
 
@@ -129,7 +129,7 @@ class TrainingSetup:
         return True
 
     def use_originals(self) -> None:
-        self._originals.restore()
+        self.originals.restore()
         self._use(*self.given)
 
     def _use(self, net, optimizer, loss, train_step):
@@ -147,12 +147,6 @@ class TrainingSetup:
         tensors = [found.tensor for found in find_tensors(net)]
         ready = [t for t in tensors if not nn.parameter.is_lazy(t)]
         self._numbers = [(t, t.detach(), t.detach().clone()) for t in ready]
-
-    def restore_originals(self) -> None:
-        self._originals.restore()
-
-    def touched_originals(self) -> bool:
-        return self._originals.changed()
 
     @contextlib.contextmanager
     def experiment(self) -> Iterator[None]:
@@ -190,8 +184,8 @@ class TrainingSetup:
         """One step: the learner's own, or the usual one. Returns what it says its loss
         is, and what backward() was called on, each None where there is none."""
         if self.train_step is None:
-            loss = self._usual_step(self.optimizer or self.plain_sgd(), X, y, self.loss)
-            return loss, loss
+            optimizer = self.optimizer or self.plain_sgd()
+            return (self.usual_step(optimizer, X, y, self.loss),) * 2
         with BackwardCalls() as backward:
             value = self._own_step(X.clone(), y.clone())
         number, losses = _as_number(value), backward.losses
@@ -207,7 +201,15 @@ class TrainingSetup:
                 raise
             return None  # everything but the end of its schedule has been done
 
-    def _usual_step(self, optimizer, X, y, loss):
+    def usual_step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        X: torch.Tensor,
+        y: torch.Tensor,
+        loss: Callable = F.cross_entropy,
+    ) -> float:
+        """The step of the lessons; returns the loss."""
+
         def closure():
             optimizer.zero_grad()
             value = loss(self.net(X), y)
@@ -215,12 +217,6 @@ class TrainingSetup:
             return value
 
         return optimizer.step(closure).item()
-
-    def plain_step(
-        self, optimizer: torch.optim.Optimizer, X: torch.Tensor, y: torch.Tensor
-    ) -> float:
-        """The step of the lessons, with cross-entropy; returns the loss."""
-        return self._usual_step(optimizer, X, y, F.cross_entropy)
 
     def plain_sgd(self, more: Iterable[torch.Tensor] = ()) -> torch.optim.SGD:
         """The optimizer of the lessons, for the net's parameters and `more`."""
@@ -268,8 +264,10 @@ class TrainingSetup:
                 watched.X = args[0].detach().clone()
 
         def note_mode(name, module, args):
-            mode = name, module.training, torch.is_grad_enabled()
-            watched.modes.append(mode)
+            watched.modes.append((name, module.training, torch.is_grad_enabled()))
+
+        def note_gradient(key, gradient):
+            watched.with_gradient.add(key)
 
         def note_update(optimizer, args, kwargs):
             params = [p for group in optimizer.param_groups for p in group["params"]]
@@ -280,11 +278,9 @@ class TrainingSetup:
         if not isinstance(self.net, torch.jit.ScriptModule):  # it takes no hooks
             hooks.append(self.net.register_forward_pre_hook(note_input))
         for name, layer in mode_layers(self.net):  # no scripted ones
-            note = functools.partial(note_mode, name)
-            hooks.append(layer.register_forward_pre_hook(note))
+            hooks.append(layer.register_forward_pre_hook(partial(note_mode, name)))
         for t in leaves:
-            note = functools.partial(_note_id, watched.with_gradient, id(t))
-            hooks.append(t.register_hook(note))
+            hooks.append(t.register_hook(partial(note_gradient, id(t))))
         with contextlib.suppress(AttributeError):  # None, or one of the learner's own
             hooks.append(self.optimizer.register_step_pre_hook(note_update))
         try:
@@ -309,7 +305,7 @@ class TrainingSetup:
         for group in self.optimizer.param_groups if first is not None else ():
             group["lr"] = group["lr"] * lr / first if first else lr
 
-    @functools.cached_property
+    @cached_property
     def obeys_lr(self) -> bool:
         """Whether the optimizer's lr decides how far a step goes. It doesn't in a step
         by hand, nor where a scheduler in the step sets it."""
@@ -336,10 +332,6 @@ class TrainingSetup:
         yield
         for t, old in zip(leaves, before):
             t.detach().copy_(torch.lerp(old, t.detach(), factor))
-
-
-def _note_id(ids: set[int], one: int, _gradient: torch.Tensor) -> None:
-    ids.add(one)
 
 
 def _as_number(value: Any) -> float | None:

@@ -114,7 +114,7 @@ def _steps(exam, options, leaves, more):
             break
         try:
             if options.plain:
-                losses = [setup.plain_step(optimizer, X, y)] * 2
+                losses = [setup.usual_step(optimizer, X, y)] * 2
             else:
                 with setup.stretched(stretched, options.factor):
                     losses = setup.step(X, y)
