@@ -26,6 +26,7 @@ class Instrument(widgets.VBox):
     """
 
     error: BaseException | None = None
+    _worker: Worker | None = None
 
     def __init__(self, children: list[widgets.Widget]) -> None:
         self._worker = Worker(self._round, self._more)
@@ -44,6 +45,8 @@ class Instrument(widgets.VBox):
 
     def close(self) -> None:
         """Stop the worker, and remove this widget and all that are in it."""
+        if self._worker is None:  # its own __init__ has failed before ours
+            return
         self._worker.close()
         for widget in [*_inside(self)]:
             widget.close()

@@ -107,6 +107,16 @@ def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
     assert len(threads()) == working
 
 
+@pytest.mark.parametrize("make", [lab, init_lab])
+def test_an_instrument_that_cannot_begin_leaves_no_widget(make, data):
+    before = registered()
+    try:
+        make(data, init=lambda num_inputs, num_hiddens: None).close()
+    except ValueError as error:
+        assert "returned NoneType" in str(error)
+    assert registered() == before
+
+
 def test_what_goes_wrong_in_an_instrument_is_shown_and_raised(data):
     shown = registration_lab(data)
     shown._names["optimizer"] = None

@@ -114,15 +114,16 @@ class InitLab(Instrument):
         self.config = config
         self.training = None
         self._data = data
+        # Before any widget is made: a learner's own init may raise.
+        self.layers = _measure(data, config)
         self._controls = [
             control(name, getattr(config, name), tooltip)
             for name, tooltip in CONTROLS.items()
         ]
-        self._report = widgets.HTML()
+        self._report = widgets.HTML(_page(_shown(self.layers, config)))
         self._button = button(TRAIN, "play", TRAIN_TOOLTIP, lambda: self._submit(TRAIN))
         self._button.layout.align_self = "flex-start"
         self._below = widgets.VBox()
-        self.update()
         super().__init__(
             [grid(self._controls), self._report, self._button, self._below]
         )
@@ -136,11 +137,7 @@ class InitLab(Instrument):
         """
         _check_fields(changes)
         config = replace(self.config, **changes)
-        run = Run(config, self._data)  # not started: the network that TRAIN would train
-        train = run.data.train
-        self.layers = measure_layers(
-            run.net, train.images[:BATCH], train.labels[:BATCH]
-        )
+        self.layers = _measure(self._data, config)
         self.config = config
         self.error = None
         self._report.value = _page(_shown(self.layers, config))
@@ -179,6 +176,12 @@ class InitLab(Instrument):
         self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
         self._below.children = [self.training]
         self.training.start()
+
+
+def _measure(data: FashionMNIST, config: Config) -> Layers:
+    run = Run(config, data)  # not started: the network that TRAIN would train
+    train = run.data.train
+    return measure_layers(run.net, train.images[:BATCH], train.labels[:BATCH])
 
 
 def _check_fields(names):
