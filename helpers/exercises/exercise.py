@@ -141,11 +141,11 @@ def _same(one: Any, other: Any) -> bool:
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _items(given: object) -> list | None:
-    """The objects that a list or a dict holds; None for anything else."""
+def _items(given: object) -> object:
+    """The objects in a list or a dict, and in lists and dicts inside; else its id."""
     if isinstance(given, dict):
-        return [*given, *map(id, given.values())]
-    return [*map(id, given)] if isinstance(given, list) else None
+        return [*given, *map(_items, given.values())]
+    return [*map(_items, given)] if isinstance(given, list) else id(given)
 
 
 def parameters(function: Callable) -> list[str]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.exercises.comparing import near, rule_out
-from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.exercises.exercise import ask, describe, exercise, expect, number
 from helpers.model import MLP
 
 # --- 4.1
@@ -46,19 +46,18 @@ def check_cross_entropy(answer: Callable) -> None:
         not isinstance(returned, Tensor) or returned.shape != (7,),
         "I got one loss per picture; the loss of the batch is their mean.",
     )
-    found, said = number(returned), describe(returned)
-    expect(found is not None, f"I got {said}; the loss of a batch is one number.")
+    found = number(returned)
+    expect(found is not None, f"I got {describe(returned)}; a loss is one number.")
     wanted = float(F.cross_entropy(scores.double(), y))
-    if not near(found, wanted):
-        rule_out(found, _wrong_losses(wanted, scores.double(), y), near)
-        raise NotYet(
-            f"for 7 pictures with random scores I got {found:.4f}; F.cross_entropy "
-            f"gives {wanted:.4f}."
-        )
+    rule_out(found, _wrong_losses(wanted, scores.double(), y), near)
+    expect(
+        near(found, wanted),
+        f"for 7 pictures with random scores I got {found:.4f}; F.cross_entropy gives "
+        f"{wanted:.4f}.",
+    )
     expect(
         F.cross_entropy not in called.functions,
-        "the number is right, but your function calls F.cross_entropy; the task asks "
-        "you to do without it.",
+        "the number is right, but your function calls F.cross_entropy; do without it.",
     )
     _check_large_scores(answer)
 
@@ -112,45 +111,43 @@ def _wrong_losses(wanted: float, scores: Tensor, y: Tensor) -> dict:
 
 
 def _check_large_scores(answer: Callable) -> None:
-    found, wanted = _loss_of(answer, [[1000.0, 999.0]], [1])
-    expect(
-        math.isfinite(found),
+    _check_loss(
+        answer,
+        [[1000.0, 999.0]],
+        "right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
+        "instead of {wanted:.2f}: the scores were changed on the way.",
         "with scores of 1000 and 999 the result is not finite: exp(1000) is infinity.",
     )
-    expect(
-        near(found, wanted),
-        f"right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
-        f"instead of {wanted:.2f}: the scores were changed on the way.",
-    )
-    found, wanted = _loss_of(answer, [[1000.0, 0.0, -1000.0]], [1])
-    expect(
-        math.isfinite(found),
+    _check_loss(
+        answer,
+        [[1000.0, 0.0, -1000.0]],
+        "right for small scores, but if the right label has score 0 and another has "
+        "1000, I got {found:.1f} instead of {wanted:.1f}: so small a probability was "
+        "replaced by a larger number.",
         "right for small scores, but if the right label has score 0 and another has "
         "1000, the result is not finite: so small a probability rounds to 0, and the "
         "logarithm of 0 is minus infinity.",
     )
-    expect(
-        near(found, wanted),
-        "right for small scores, but if the right label has score 0 and another has "
-        f"1000, I got {found:.1f} instead of {wanted:.1f}: so small a probability was "
-        "replaced by a larger number.",
-    )
-    found, wanted = _loss_of(answer, [[1000.0, 999.0], [1.0, 2.0, 3.0]], [1, 0])
-    expect(
-        near(found, wanted),
+    _check_loss(
+        answer,
+        [[1000.0, 999.0], [2.0, 1.0, 3.0]],
         "right for each picture alone, but with scores of 1000 in one row and up to 3 "
-        f"in the next I got {found:.2f} instead of {wanted:.2f}: your fix for the "
-        "first row spoils the second.",
+        "in the next I got {found:.2f} instead of {wanted:.2f}: your fix for the first "
+        "row spoils the second.",
     )
 
 
-def _loss_of(answer: Callable, rows: list, y: list) -> tuple[float, float]:
-    """The answer's loss and the right one, for rows filled up with zeros."""
+def _check_loss(
+    answer: Callable, rows: list, wrong: str, infinite: str | None = None
+) -> None:
+    """Expect the loss of rows, filled up with zeros, whose right label is 1."""
     scores = torch.tensor([row + [0.0] * (10 - len(row)) for row in rows])
-    returned = answer(scores, torch.tensor(y))
-    found = number(returned)
+    y = torch.ones(len(rows), dtype=torch.long)
+    returned = answer(scores, y)
+    found, wanted = number(returned), float(F.cross_entropy(scores, y))
     expect(found is not None, f"with scores of 1000 I got {describe(returned)}.")
-    return found, float(F.cross_entropy(scores, torch.tensor(y)))
+    why = wrong if math.isfinite(found) else infinite or wrong
+    expect(near(found, wanted), why.format(found=found, wanted=wanted))
 
 
 # --- 4.2
@@ -176,8 +173,13 @@ def sgd_update(parameters, lr):
 )
 def check_sgd_update(answer: Callable) -> None:
     for lr in (0.5, 0.03):
-        given, kept, gradients = _with_gradients()
-        parameters = list(given)
+        torch.manual_seed(2)
+        kept = [torch.randn(shape) for shape in ((4, 3), (3,), (3, 2))]
+        gradients = [torch.randn(tensor.shape) for tensor in kept]
+        parameters = [torch.nn.Parameter(tensor.clone()) for tensor in kept]
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = gradient.clone()
+        given = list(parameters)
         answer(given, lr)
         same = len(given) == 3 and all(p is q for p, q in zip(given, parameters))
         moved = [p.detach() - k for p, k in zip(parameters, kept)]
@@ -221,29 +223,23 @@ def _check_changes(moved: list, same: bool, gone: bool) -> None:
 
 
 def _check_step(step: Tensor, gradient: Tensor, lr: float) -> None:
-    if near(step, -lr * gradient):
-        return
-    share = float(-(step * gradient).sum() / gradient.square().sum())
-    expect(near(step, -share * gradient), "the parameters did not move by -lr * grad.")
-    expect(share > 0, "the parameters moved along their gradients: uphill.")
+    times = -_times(step, gradient)
+    expect(not math.isnan(times), "the parameters did not move by -lr * grad.")
+    expect(times > 0, "the parameters moved along their gradients: uphill.")
     expect(
-        not near(share, 1.0),
+        not near(times, 1.0),
         f"with lr {lr} the parameters moved by their full gradients; lr had no effect.",
     )
-    raise NotYet(
-        f"with lr {lr} the parameters moved by {share:.3g} times their gradients."
+    expect(
+        near(times, lr),
+        f"with lr {lr} the parameters moved by {times:.3g} times their gradients.",
     )
 
 
-def _with_gradients() -> tuple[list, list, list]:
-    """Three parameters with gradients, and copies of both."""
-    torch.manual_seed(2)
-    shapes = [(4, 3), (3,), (3, 2)]
-    parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
-    for parameter in parameters:
-        parameter.grad = torch.randn(parameter.shape)
-    kept = [parameter.detach().clone() for parameter in parameters]
-    return parameters, kept, [parameter.grad.clone() for parameter in parameters]
+def _times(one: Tensor, other: Tensor) -> float:
+    """How many times the other it is; nan if it isn't a multiple of the other."""
+    times = float((one * other).sum() / other.square().sum())
+    return times if near(one, times * other) else math.nan
 
 
 # --- 4.3
@@ -268,50 +264,47 @@ def momentum_step(parameter, velocity, lr, momentum):
 )
 def check_momentum_step(answer: Callable) -> None:
     for lr, momentum in ((0.2, 0.9), (0.1, 0.5)):
-        _check_momentum(answer, lr, momentum)
-
-
-def _check_momentum(answer: Callable, lr: float, momentum: float) -> None:
-    torch.manual_seed(3)
-    gradients = torch.randn(3, 4)
-    ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
-    optimizer = torch.optim.SGD([theirs], lr=lr, momentum=momentum)
-    velocity, velocities, steps = torch.zeros(4), [], []
-    for gradient in gradients:
-        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        before = ours.detach().clone()
-        velocity = answer(ours, velocity, lr, momentum)
-        expect(
-            isinstance(velocity, Tensor) and velocity.shape == (4,),
-            f"your function returned {describe(velocity)}; the next step needs the new "
-            "velocity.",
+        torch.manual_seed(3)
+        gradients = torch.randn(3, 4)
+        ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
+        optimizer = torch.optim.SGD([theirs], lr=lr, momentum=momentum)
+        velocities, steps = [torch.zeros(4)], []
+        for gradient in gradients:
+            ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+            before = ours.detach().clone()
+            velocity = answer(ours, velocities[-1].clone(), lr, momentum)
+            expect(
+                isinstance(velocity, Tensor) and velocity.shape == (4,),
+                f"your function returned {describe(velocity)}; the next step needs the "
+                "new velocity.",
+            )
+            expect(
+                velocity is not ours,
+                "your function returned the parameter; the next step needs the new "
+                "velocity.",
+            )
+            velocities.append(velocity.detach().clone())
+            steps.append(ours.detach() - before)
+            optimizer.step()
+        _check_velocities(velocities[1:], gradients, lr, momentum)
+        _check_steps(
+            torch.stack(steps), torch.stack(velocities), gradients, lr, momentum
         )
         expect(
-            velocity is not ours,
-            "your function returned the parameter; the next step needs the new "
-            "velocity.",
+            near(ours.detach(), theirs.detach()),
+            f"with lr {lr} and momentum {momentum} the velocities are right, but after "
+            "three steps the parameter is not where torch.optim.SGD puts it.",
         )
-        velocities.append(velocity.detach().clone())
-        steps.append(ours.detach() - before)
-        optimizer.step()
-    _check_velocities(velocities, gradients, lr, momentum)
-    _check_steps(torch.stack(steps), torch.stack(velocities), gradients, lr, momentum)
-    expect(
-        near(ours.detach(), theirs.detach()),
-        f"with lr {lr} and momentum {momentum} the velocities are right, but after "
-        "three steps the parameter is not where torch.optim.SGD puts it.",
-    )
-    expect(
-        ours.requires_grad,
-        "after your step the parameter no longer requires a gradient.",
-    )
+        expect(
+            ours.requires_grad,
+            "after your step the parameter no longer requires a gradient.",
+        )
 
 
 def _check_velocities(
     velocities: list, gradients: Tensor, lr: float, momentum: float
 ) -> None:
     first, second, last = velocities
-    share = float((first * gradients[0]).sum() / gradients[0].square().sum())
     whole = "PyTorch's SGD takes the whole gradient, with its sign."
     mistakes = {
         -1.0: f"starting from zero, the first velocity is minus the gradient. {whole}",
@@ -325,65 +318,52 @@ def _check_velocities(
         f"is the gradient times momentum. {whole}",
         0.0: "after the first step the velocity is still zero.",
     }
-    if near(first, share * gradients[0]):
-        rule_out(share, mistakes, near)
+    rule_out(_times(first, gradients[0]), mistakes, near)
     expect(
         near(first, gradients[0]),
         "starting from zero, the first velocity should be the gradient.",
     )
-    kept = second - gradients[1]
-    share = float((kept * first).sum() / first.square().sum())
-    if near(kept, share * first) and not near(share, momentum):
-        rule_out(share, {0.0: FORGETS, 1.0: NEVER_FADES}, near)
-        raise NotYet(
-            f"with lr {lr} and momentum {momentum} the second velocity holds "
-            f"{share:.2g} times the first one; it should keep {momentum} of it."
-        )
+    kept = _times(second - gradients[1], first)
+    mistakes = {
+        0.0: "the second velocity holds nothing of the first: your velocity forgets "
+        "earlier steps.",
+        1.0: "the second velocity holds all of the first: in your velocity earlier "
+        "steps never fade.",
+    }
+    rule_out(kept, mistakes, near)
     expect(
-        near(second, momentum * first + gradients[1])
-        and near(last, momentum * second + gradients[2]),
+        math.isnan(kept) or near(kept, momentum),
+        f"with lr {lr} and momentum {momentum} the second velocity holds {kept:.2g} "
+        f"times the first one; it should keep {momentum} of it.",
+    )
+    expect(
+        near(kept, momentum) and near(last, momentum * second + gradients[2]),
         "the first velocity is right, but a later one is not `momentum` times the one "
         "before plus the gradient.",
     )
 
 
-FORGETS = (
-    "the second velocity holds nothing of the first: your velocity forgets earlier "
-    "steps."
-)
-NEVER_FADES = (
-    "the second velocity holds all of the first: in your velocity earlier steps never "
-    "fade."
-)
-
-
 def _check_steps(
     steps: Tensor, velocities: Tensor, gradients: Tensor, lr: float, momentum: float
 ) -> None:
-    expect(steps.any(), "the parameter itself has not moved.")
+    """steps: three, of four numbers; velocities: before the first, and after each."""
+    before, after = velocities[:-1], velocities[1:]
+    mistakes = {
+        0 * steps: "the parameter itself has not moved.",
+        -lr * before: "the parameter stays put in the first step and then moves by the "
+        "velocity of the step before.",
+        lr * after: "the parameter moved along the velocity: uphill.",
+        -lr * (momentum * after + gradients): "the parameter moved by lr times "
+        "(momentum * velocity + gradient), one step ahead of the velocity: that is "
+        "Nesterov's momentum.",
+        -lr * gradients: "the parameter moved by lr times the gradient; the velocity "
+        "plays no part.",
+    }
+    rule_out(steps, mistakes, near)
+    times = -_times(steps[0], after[0])
     expect(
-        steps[0].any() or not near(steps[1:], -lr * velocities[:2]),
-        "the parameter stays put in the first step and then moves by the velocity of "
-        "the step before.",
-    )
-    expect(
-        not near(steps[0], lr * velocities[0]),
-        "the parameter moved along the velocity: uphill.",
-    )
-    expect(
-        not near(steps, -lr * (momentum * velocities + gradients)),
-        "the parameter moved by lr times (momentum * velocity + gradient), one step "
-        "ahead of the velocity: that is Nesterov's momentum.",
-    )
-    expect(
-        not near(steps, -lr * gradients),
-        "the parameter moved by lr times the gradient; the velocity plays no part.",
-    )
-    first = velocities[0]
-    share = float(-(steps[0] * first).sum() / first.square().sum())
-    expect(
-        near(share, lr) or not near(steps[0], -share * first),
-        f"with lr {lr} and momentum {momentum} the parameter moved by {share:.3g} "
+        math.isnan(times) or near(times, lr),
+        f"with lr {lr} and momentum {momentum} the parameter moved by {times:.3g} "
         "times the velocity.",
     )
 
@@ -400,74 +380,35 @@ def read_curve(losses):
     return "fine"
 
 
-CURVES = (
-    (
-        "fine",
-        [2.30, 1.20, 0.80, 0.60, 0.50, 0.45],
-        "They fall to a fifth of the first, and never rise.",
-    ),
-    (
-        "too low",
-        [2.30, 2.28, 2.25, 2.22, 2.18, 2.15],
-        "They crawl: by the end not even a tenth of the loss is gone.",
-    ),
-    (
-        "too high",
-        [2.30, 2.90, 4.10, 3.50, 6.00, 5.20],
-        "They climb, and end above their start.",
-    ),
-    (
-        "too high",
-        [2.30, 5.00, 80.0, math.nan],
-        "Every comparison with NaN is False, so NaN slips through.",
-    ),
-    (
-        "too high",
-        [2.30, 0.80, 0.60, 0.90, 0.70, 1.70],
-        "The loss was down to 0.60, and the last one is more than twice that.",
-    ),
-    (
-        "fine",
-        [2.31, 1.05, 1.10, 0.66, 0.71, 0.52],
-        "They wobble a little, and fall; batches differ, so small rises are normal.",
-    ),
-    (
-        "too low",
-        [2.30, 2.24, 2.15, 2.06, 1.95],
-        "By the end 15 % of the loss is gone, which is less than a fifth.",
-    ),
-    (
-        "fine",
-        [2.30, 2.15, 2.00, 1.85, 1.70],
-        "By the end 26 % of the loss is gone, which is more than a fifth.",
-    ),
-    (
-        "fine",
-        [2.30, 0.90, 0.50, 0.70, 0.85],
-        "The last loss is 1.7 times the lowest one, which is not more than twice.",
-    ),
-    (
-        "too high",
-        [2.30, 0.90, 0.50, 0.80, 1.20],
-        "The last loss is 2.4 times the lowest one, which is more than twice.",
-    ),
-    (
-        "fine",
-        [0.60, 0.50, 0.44, 0.40],
-        "By the end a third of the loss is gone, even though all of them are small.",
-    ),
-    (
-        "too low",
-        [0.60, 0.58, 0.57, 0.55, 0.54],
-        "By the end only a tenth of the loss is gone, although all losses are small.",
-    ),
-    (
-        "too high",
-        [2.30, 0.90, 0.60, 1.10, 1.95],
-        "Less than a fifth is gone by the end, but the last loss is more than three "
-        'times the lowest one, and "too high" is decided first.',
-    ),
-)
+CURVES = {  # what a training is, and its losses: what they show
+    ("fine", 2.30, 1.20, 0.80, 0.60, 0.50, 0.45): "They fall to a fifth of the first, "
+    "and never rise.",
+    ("too low", 2.30, 2.28, 2.25, 2.22, 2.18, 2.15): "They crawl: by the end not even "
+    "a tenth of the loss is gone.",
+    ("too high", 2.30, 2.90, 4.10, 3.50, 6.00, 5.20): "They climb, and end above "
+    "their start.",
+    ("too high", 2.30, 5.00, 80.0, math.nan): "Every comparison with NaN is False, so "
+    "NaN slips through.",
+    ("too high", 2.30, 0.80, 0.60, 0.90, 0.70, 1.70): "The loss was down to 0.60, and "
+    "the last one is more than twice that.",
+    ("fine", 2.31, 1.05, 1.10, 0.66, 0.71, 0.52): "They wobble a little, and fall; "
+    "batches differ, so small rises are normal.",
+    ("too low", 2.30, 2.24, 2.15, 2.06, 1.95): "By the end 15 % of the loss is gone, "
+    "which is less than a fifth.",
+    ("fine", 2.30, 2.15, 2.00, 1.85, 1.70): "By the end 26 % of the loss is gone, "
+    "which is more than a fifth.",
+    ("fine", 2.30, 0.90, 0.50, 0.70, 0.85): "The last loss is 1.7 times the lowest "
+    "one, which is not more than twice.",
+    ("too high", 2.30, 0.90, 0.50, 0.80, 1.20): "The last loss is 2.4 times the "
+    "lowest one, which is more than twice.",
+    ("fine", 0.60, 0.50, 0.44, 0.40): "By the end a third of the loss is gone, even "
+    "though all of them are small.",
+    ("too low", 0.60, 0.58, 0.57, 0.55, 0.54): "By the end only a tenth of the loss "
+    "is gone, although all losses are small.",
+    ("too high", 2.30, 0.90, 0.60, 1.10, 1.95): "Less than a fifth is gone by the "
+    'end, but the last loss is more than three times the lowest one, and "too high" '
+    "is decided first.",
+}
 
 
 @exercise(
@@ -481,7 +422,7 @@ CURVES = (
     notice="Notice that NaN needs a test of its own: last > first is False for it.",
 )
 def check_read_curve(answer: Callable) -> None:
-    for wanted, losses, seen in CURVES:
+    for (wanted, *losses), seen in CURVES.items():
         found = ask(answer, list(losses), kind=None)
         expect(
             isinstance(found, str) and found in ("too low", "fine", "too high"),
@@ -527,16 +468,14 @@ def check_most_typical(answer: Callable) -> None:
 def _check_typical(found: Tensor, scores: Tensor, chances: Tensor) -> None:
     """found: ten positions; chances: the probability of each kind, for 50 pictures."""
     wanted, surest = chances.argmax(dim=0), chances.max(dim=1).values
-    expect(
-        not torch.equal(found, scores.argmax(dim=0)),
-        "these are the pictures with the highest raw score of each kind. (A softmax "
-        "over the pictures, dim=0, finds the same ones.) A picture with ten high "
-        "scores wins there, although the model is not sure of it.",
-    )
-    expect(
-        not torch.equal(found, chances.argmin(dim=0)),
-        "these are the least typical pictures.",
-    )
+    mistakes = {
+        scores.argmax(dim=0): "these are the pictures with the highest raw score of "
+        "each kind. (A softmax over the pictures, dim=0, finds the same ones.) A "
+        "picture with ten high scores wins there, although the model is not sure of "
+        "it.",
+        chances.argmin(dim=0): "these are the least typical pictures.",
+    }
+    rule_out(found, mistakes, torch.equal)
     expect(
         not torch.equal(found.sort().values, surest.topk(10).indices.sort().values),
         "these are the ten pictures that the model is surest of, whatever kind it "
@@ -562,16 +501,13 @@ def _positions(returned: Any) -> Tensor:
     elif isinstance(returned, np.ndarray) and returned.dtype.kind in "iuf":
         found = torch.from_numpy(returned)
     shape = found.shape if isinstance(found, Tensor) else None
-    expect(
-        shape != (50,),
-        "I got 50 numbers, one for each picture: they say what each picture is taken "
-        "for. The task asks for one picture for each of the ten kinds.",
-    )
-    expect(
-        shape != (10, 20),
-        "I got ten rows of pixels, perhaps the pictures themselves, not their "
-        "positions.",
-    )
+    mistakes = {
+        (50,): "I got 50 numbers, one for each picture: they say what each picture is "
+        "taken for. The task asks for one picture for each of the ten kinds.",
+        (10, 20): "I got ten rows of pixels, perhaps the pictures themselves, not "
+        "their positions.",
+    }
+    rule_out(shape, mistakes)
     expect(
         shape is None or not found.is_floating_point(),
         "I got decimal numbers, perhaps the probabilities, not the positions of the "

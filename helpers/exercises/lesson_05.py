@@ -7,15 +7,7 @@ from typing import Any
 import torch
 
 from helpers.exercises.comparing import near, rule_out
-from helpers.exercises.exercise import (
-    NO_RETURN,
-    NotYet,
-    ask,
-    describe,
-    exercise,
-    expect,
-    number,
-)
+from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
 
@@ -39,20 +31,18 @@ def log_grid(lo, hi, count):
     "between 0.1 and 1; an even grid would spend nearly all of them above 0.1.",
 )
 def check_log_grid(answer: Callable) -> None:
-    _check_powers_of_ten(_numbers(ask(answer, 0.001, 1.0, 4, kind=None)))
-    found = _numbers(ask(answer, 2, 50, 3, kind=None))
+    _check_powers_of_ten(_numbers(answer, 0.001, 1.0, 4))
+    found = _numbers(answer, 2, 50, 3)
     expect(
         _close(found, [2, 10, 50]),
         f"right for powers of ten, but from 2 to 50 with 3 numbers I got "
-        f"{_shown(found)}; the number in the middle should be as many times 2 as 50 is "
-        "times it.",
+        f"{_shown(found)}; the middle one should be as many times 2 as 50 is times it.",
     )
-    found = _numbers(ask(answer, 0.0001, 0.02, 6, kind=None))
-    wanted = log_grid(0.0001, 0.02, 6)
+    found = _numbers(answer, 0.0001, 0.02, 6)
     expect(
-        _close(found, wanted),
+        _close(found, log_grid(0.0001, 0.02, 6)),
         f"right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got "
-        f"{_shown(found)}; the second one should be {wanted[1]:.3g}.",
+        f"{_shown(found)}; the second one should be 0.000289.",
     )
 
 
@@ -78,18 +68,18 @@ def _check_powers_of_ten(found: list) -> None:
     expect(_close(found, wanted), f"{got} The ratios of neighbours are not all equal.")
 
 
-def _numbers(found: Any) -> list:
-    if isinstance(found, torch.Tensor):
-        found = found.tolist()
+def _numbers(answer: Callable, *inputs: float) -> list:
+    returned = ask(answer, *inputs, kind=None)
+    found = returned.tolist() if isinstance(returned, torch.Tensor) else returned
     listed = isinstance(found, Iterable) and not isinstance(found, (str, dict))
-    said = f"I need a list of numbers; your function returned {describe(found)}."
-    expect(listed, said)
-    found = list(found)
+    found = list(found) if listed else []
+    said = f"I need a list of numbers; your function returned {describe(returned)}."
     expect(found, said)
-    for value in found:
+    numbers = [number(value) for value in found]
+    for value, each in zip(found, numbers):
         other = f"I need a list of numbers; yours holds {describe(value)}."
-        expect(number(value) is not None, other)
-    return [float(number(value)) for value in found]
+        expect(each is not None, other)
+    return list(map(float, numbers))
 
 
 def _shown(numbers: list) -> str:
@@ -129,8 +119,7 @@ def widest(budget, num_layers):
 def check_widest(answer: Callable) -> None:
     ones = (101_770, 1), (101_700, 1), (101_765, 1), (900, 1)
     for budget, num_layers in (*ones, (100_000, 2), (300_000, 4)):
-        returned = ask(answer, budget, num_layers, kind=None)
-        expect(returned is not None, NO_RETURN.format(name="widest"))
+        returned = ask(answer, budget, num_layers, kind=object)
         found = number(returned)
         expect(
             found is not None and math.isfinite(found) and found % 1 == 0,
@@ -218,19 +207,17 @@ def check_best_and_rivals(answer: Callable) -> None:
         f"you said {best} is the best; the highest mean belongs to 0.3, with "
         f"{groups[0.3].mean:.2f}.",
     )
-    expect(
-        rivals != {0.1, 1.0},
-        "you left the best itself out of the rivals; its range overlaps with itself.",
-    )
+    mistakes = {
+        frozenset({0.1, 1.0}): "you left the best itself out of the rivals; its range "
+        "overlaps with itself.",
+        frozenset({0.3}): "you found no rival of 0.3 (0.84 to 0.89), but 0.1 reaches "
+        "from 0.84 to 0.86, and 1.0 from 0.20 to 0.91.",
+    }
+    rule_out(rivals, mistakes)
     expect(
         0.5 not in rivals,
         "0.5 is among your rivals, but its best seed, 0.838, is below 0.84, the worst "
         "seed of 0.3: the ranges do not overlap.",
-    )
-    expect(
-        rivals != {0.3},
-        "you found no rival of 0.3 (0.84 to 0.89), but 0.1 reaches from 0.84 to 0.86, "
-        "and 1.0 from 0.20 to 0.91.",
     )
     expect(
         1.0 in rivals,
@@ -259,20 +246,13 @@ def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
         f"{describe(found)}.",
     )
     best, rivals = found
-    expect(
-        not isinstance(best, Results),
-        "the best should be the value, a key of groups; you returned its runs.",
-    )
     means = [runs.mean for runs in groups.values()]
     expect(
         not isinstance(best, float) or best in groups or best not in means,
         f"you returned the accuracy {describe(best)} as the best, not the value that "
         "reached it.",
     )
-    expect(
-        best in list(groups),
-        f"the best should be a key of groups; I got {describe(best)}.",
-    )
+    _expect_key(best, groups)
     expect(
         isinstance(rivals, (list, tuple, set, dict)),
         f"the rivals should be a list of values; I got {describe(rivals)}.",
@@ -280,10 +260,20 @@ def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
     for rival in rivals:
         expect(
             rival in list(groups),
-            f"the rivals should be values, keys of groups; yours include "
-            f"{describe(rival)}.",
+            f"the rivals should be keys of groups; yours include {describe(rival)}.",
         )
     return best, set(rivals)
+
+
+def _expect_key(found: Any, groups: dict) -> None:
+    expect(
+        not isinstance(found, Results),
+        "I need a key of groups, and you returned its runs.",
+    )
+    expect(
+        found in list(groups),
+        f"I need a key of groups, and you returned {describe(found)}.",
+    )
 
 
 def _groups(accuracies: dict, num_parameters: dict | None = None) -> dict:
@@ -311,90 +301,45 @@ def early_stopping(val_loss, patience):
     return best_epoch
 
 
-# Losses, patience, the right epoch, and wrong ones with what makes them.
-TRAININGS = (
-    (
-        [0.9, 0.6, 0.5, 0.55, 0.6, 0.7],
-        2,
-        3,
-        {
-            2: "You counted from 0, and epochs count from 1.",
-            5: "That is where training stops, and the lowest loss was earlier.",
-            6: "That is the last epoch, and the lowest loss was earlier.",
-        },
-    ),
-    (
-        [0.9, 0.6, 0.65, 0.5, 0.55, 0.56],
-        2,
-        4,
-        {2: "You stopped in epoch 3, after one epoch without a new lowest loss."},
-    ),
-    (
-        [0.9, 0.5, 0.6, 0.7, 0.8, 0.3],
-        2,
-        2,
-        {
-            6: "You waited for the 0.3, but with patience 2 training stops in epoch 4; "
-            "early stopping can't look into the future."
-        },
-    ),
-    (
-        [0.9, 0.5, 0.6, 0.7, 0.3],
-        2,
-        2,
-        {
-            5: "You stopped one epoch late. Epochs 3 and 4 brought no new lowest loss, "
-            "and that makes two."
-        },
-    ),
-    (
-        [0.9, 0.5, 0.7, 0.6, 0.55, 0.3],
-        2,
-        2,
-        {
-            6: "After epoch 2 the loss falls from 0.7 to 0.6, but that is not a new "
-            "lowest loss. You compared with the epoch before, not with the best so far."
-        },
-    ),
-    (
-        [0.9, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45, 0.5],
-        2,
-        6,
-        {
-            4: "Epochs 3 and 5 brought no new lowest loss, but they are not in a row: "
-            "epoch 4 did bring one, and your count went on across it."
-        },
-    ),
-    (
-        [0.9, 0.5, 0.5, 0.6, 0.4],
-        2,
-        2,
-        {
-            3: "The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest.",
-            5: "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs "
-            "in a row have brought none.",
-        },
-    ),
-    (
-        [0.9, 0.5, 0.6, 0.7, 0.4, 0.45],
-        3,
-        5,
-        {2: "You stopped after fewer than three epochs without a new lowest loss."},
-    ),
-    (
-        [0.9, 0.5, 0.6, 0.4],
-        1,
-        2,
-        {4: "With patience 1, one epoch without a new lowest loss is enough: epoch 3."},
-    ),
-    (
-        [0.5, 0.6, 0.7],
-        2,
-        1,
-        {0: "There is no epoch 0. The lowest loss is the first one."},
-    ),
-    ([0.9, 0.8, 0.7], 2, 3, {}),
-)
+TRAININGS = {  # losses and patience: wrong epochs, and what makes them
+    ((0.9, 0.6, 0.5, 0.55, 0.6, 0.7), 2): {
+        2: "You counted from 0, and epochs count from 1.",
+        5: "That is where training stops, and the lowest loss was earlier.",
+        6: "That is the last epoch, and the lowest loss was earlier.",
+    },
+    ((0.9, 0.6, 0.65, 0.5, 0.55, 0.56), 2): {
+        2: "You stopped in epoch 3, after one epoch without a new lowest loss.",
+    },
+    ((0.9, 0.5, 0.6, 0.7, 0.8, 0.3), 2): {
+        6: "You waited for the 0.3, but with patience 2 training stops in epoch 4; "
+        "early stopping can't look into the future."
+    },
+    ((0.9, 0.5, 0.6, 0.7, 0.3), 2): {
+        5: "You stopped one epoch late. Epochs 3 and 4 brought no new lowest loss, "
+        "and that makes two."
+    },
+    ((0.9, 0.5, 0.7, 0.6, 0.55, 0.3), 2): {
+        6: "After epoch 2 the loss falls from 0.7 to 0.6, but that is not a new "
+        "lowest loss. You compared with the epoch before, not with the best so far."
+    },
+    ((0.9, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45, 0.5), 2): {
+        4: "Epochs 3 and 5 brought no new lowest loss, but they are not in a row: "
+        "epoch 4 did bring one, and your count went on across it."
+    },
+    ((0.9, 0.5, 0.5, 0.6, 0.4), 2): {
+        3: "The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest.",
+        5: "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs "
+        "in a row have brought none.",
+    },
+    ((0.9, 0.5, 0.6, 0.7, 0.4, 0.45), 3): {
+        2: "You stopped after fewer than three epochs without a new lowest loss.",
+    },
+    ((0.9, 0.5, 0.6, 0.4), 1): {
+        4: "With patience 1, one epoch without a new lowest loss is enough: epoch 3.",
+    },
+    ((0.5, 0.6, 0.7), 2): {0: "There is no epoch 0. The lowest loss is the first one."},
+    ((0.9, 0.8, 0.7), 2): {},
+}
 
 
 @exercise(
@@ -409,19 +354,15 @@ TRAININGS = (
     "with too much, you pay for epochs that you throw away.",
 )
 def check_early_stopping(answer: Callable) -> None:
-    for losses, patience, wanted, mistakes in TRAININGS:
+    for (losses, patience), mistakes in TRAININGS.items():
         run = ", ".join(map(str, losses))
-        found = ask(answer, list(losses), patience, kind=None)
-        expect(
-            found is not None,
-            f"for {run} with patience {patience} your function returned None; every "
-            "training has a best epoch, even one that never stops.",
-        )
-        epoch, said = number(found), describe(found)
+        returned = ask(answer, list(losses), patience, kind=None)
+        epoch = number(returned)
         expect(
             epoch is not None and math.isfinite(epoch),
-            f"for {run} with patience {patience} your function returned {said}; an "
-            "epoch is a whole number.",
+            f"for {run} with patience {patience} your function returned "
+            f"{describe(returned)}; every training has a best epoch, even one that "
+            "never stops, and it is a whole number.",
         )
         case = f"for {run} with patience {patience} you said {epoch:g}."
         expect(
@@ -429,6 +370,7 @@ def check_early_stopping(answer: Callable) -> None:
             f"{case} That is a loss, not its epoch.",
         )
         rule_out(epoch, {wrong: f"{case} {why}" for wrong, why in mistakes.items()})
+        wanted = early_stopping(losses, patience)
         expect(
             epoch == wanted,
             f"{case} The lowest loss up to the stop is that of epoch {wanted}.",
@@ -506,14 +448,7 @@ def check_cheapest(answer: Callable) -> None:
 
 def _setting(answer: Callable, groups: dict, margin: float) -> tuple:
     found = ask(answer, groups, margin, kind=None)
-    expect(
-        not isinstance(found, Results),
-        "return the setting, a key of groups; you returned its runs.",
-    )
-    expect(
-        found in list(groups),
-        f"return the setting, a key of groups; I got {describe(found)}.",
-    )
+    _expect_key(found, groups)
     return found
 
 
@@ -548,12 +483,11 @@ def check_one_at_a_time(answer: Callable) -> None:
         "with the names in the other order, depth before lr, and lr 0.01 at the start, "
         f"I got {describe(found)}; the order is that of choices.",
     )
-    below = "when all scores were below 0 (minus a loss, say) "
-    found, _ = _tuned(answer, choices, start, below=5.0, case=below)
+    found, _ = _tuned(answer, choices, start, below=5.0)
     expect(
         found == {"lr": 1.0, "depth": 2},
-        f"{below}you returned {describe(found)}, and with scores above 0 "
-        "{'lr': 1.0, 'depth': 2}.",
+        f"when all scores were below 0 (minus a loss, say) you returned "
+        f"{describe(found)}, and with scores above 0 {{'lr': 1.0, 'depth': 2}}.",
     )
     found, _ = _tuned(answer, {"depth": choices["depth"]}, (1.0, 3))
     expect(
@@ -582,10 +516,7 @@ def _check_way(found: dict, asked: list, start: tuple) -> None:
         f"{describe(found['lr'])}.",
     )
     deeper = [lr for lr, depth in asked if depth != 1]
-    expect(
-        deeper,
-        "you tuned lr and stopped: depth is still what it was at the start.",
-    )
+    expect(deeper, "you tuned lr and stopped: depth is still what it was at the start.")
     expect(
         deeper[0] != 0.1,
         "while you tuned depth, lr was at its start, 0.1, not at the 1.0 that you had "
@@ -602,53 +533,42 @@ def _check_way(found: dict, asked: list, start: tuple) -> None:
     )
 
 
-# Two ridges: along the one that tuning finds, and a higher one beyond a valley.
+# By depth and lr. Two ridges: along the one that tuning finds, and a higher one beyond
+# a valley.
 RIDGES = {
-    (lr, depth): value
-    for depth, row in {
-        1: (0.70, 0.80, 0.85),
-        2: (0.60, 0.70, 0.88),
-        3: (0.90, 0.50, 0.10),
-    }.items()
-    for lr, value in zip((0.01, 0.1, 1.0), row)
+    1: {0.01: 0.70, 0.1: 0.80, 1.0: 0.85},
+    2: {0.01: 0.60, 0.1: 0.70, 1.0: 0.88},
+    3: {0.01: 0.90, 0.1: 0.50, 1.0: 0.10},
 }
 
 
 def _tuned(
-    answer: Callable, choices: dict, start: tuple, below: float = 0.0, case: str = ""
+    answer: Callable, choices: dict, start: tuple, below: float = 0.0
 ) -> tuple[dict, list]:
     """(what it found, the (lr, depth) that it asked for); `below` is taken off."""
-    asked = []
+    asked, began = [], dict(zip(("lr", "depth"), start))
+    note = " All scores were below 0 (minus a loss, say)." if below else ""
 
     def score(setting: dict) -> float:
-        fine = isinstance(setting, dict) and set(setting) == {"lr", "depth"}
         expect(
-            fine,
+            isinstance(setting, dict) and set(setting) == {"lr", "depth"},
             "score takes one whole setting, a dictionary with a value for every name "
             f"of start; you gave it {describe(setting)}.",
         )
-        asked.append((setting["lr"], setting["depth"]))
+        lr, depth = setting["lr"], setting["depth"]
+        asked.append((lr, depth))
         expect(
-            asked[-1] in list(RIDGES),
-            f"{case}you asked for the score of {describe(setting)}, which has a value "
-            "that is not in choices.",
+            depth in list(RIDGES) and lr in list(RIDGES[depth]),
+            f"you asked for the score of {describe(setting)}, which has a value that "
+            f"is not in choices.{note}",
         )
-        return RIDGES[asked[-1]] - below
+        return RIDGES[depth][lr] - below
 
-    began = dict(zip(("lr", "depth"), start))
-    given, kept = dict(began), {name: list(values) for name, values in choices.items()}
-    found = answer(score, kept, given)
-    expect(found is not None, NO_RETURN.format(name="one_at_a_time"))
-    expect(
-        given == began,
-        "your function changed the dictionary start that it was given.",
-    )
-    same = list(kept.items()) == list(choices.items())
-    expect(same, "your function changed the choices that it was given.")
+    found = ask(answer, score, choices, began, kind=object)
     expect(
         isinstance(found, dict) and set(found) == {"lr", "depth"},
         "return the whole setting as a dictionary with the names of start; I got "
         f"{describe(found)}.",
     )
-    expect(found is not given, "you returned start itself, not a new dictionary.")
+    expect(found is not began, "you returned start itself, not a new dictionary.")
     return found, asked

@@ -302,7 +302,7 @@ def the_runs_of_the_rivals(groups):
     return best, [groups[value] for value in rivals]
 
 
-@wrong("5.3", "the best should be a key of groups; I got [1.0")
+@wrong("5.3", "I need a key of groups, and you returned [1.0")
 def the_other_way_round(groups):
     best, rivals = a_loop(groups)
     return rivals, best
@@ -524,7 +524,7 @@ def the_lowest_within(groups, margin):
     return min(fine, key=lambda key: groups[key].mean)
 
 
-@wrong("5.5", "return the setting, a key of groups; I got 238510")
+@wrong("5.5", "I need a key of groups, and you returned 238510")
 def how_many_parameters(groups, margin):
     return groups[by_sorting(groups, margin)][0].num_parameters
 
@@ -615,7 +615,7 @@ def round_after_round(score, choices, start):
     return found
 
 
-@wrong("5.6", "when all scores were below 0 (minus a loss, say) you asked for")
+@wrong("5.6", "All scores were below 0 (minus a loss, say).")
 def begins_at_zero(score, choices, start):
     found = dict(start)
     for name, values in choices.items():
@@ -633,7 +633,7 @@ def between_the_values(score, choices, start):
     return with_loops(score, wider, start)
 
 
-@wrong("5.6", "changed the choices that it was given")
+@wrong("5.6", "changed its input choices.")
 def sorts_the_choices(score, choices, start):
     found = dict(start)
     for name, values in choices.items():
@@ -677,7 +677,7 @@ def forgets_what_it_found(score, choices, start):
     }
 
 
-@wrong("5.6", "changed the dictionary start")
+@wrong("5.6", "changed its input start.")
 def writes_into_start(score, choices, start):
     for name, values in choices.items():
         start[name] = max(values, key=lambda value: score({**start, name: value}))
