@@ -103,7 +103,7 @@ def empties_the_space(space):
     return count
 
 
-@wrong("6.1", "empties_the_lists changed a list inside its input")
+@wrong("6.1", "empties_the_lists changed its input space.")
 def empties_the_lists(space):
     count = 1
     for values in space.values():
@@ -120,7 +120,7 @@ def counting_them(space):
     return sum(1 for _ in itertools.product(*space.values()))
 
 
-@wrong("6.1", "return a number; I got '24'")
+@wrong("6.1", "return one number; I got '24'")
 def as_a_text(space):
     return str(by_product(space))
 
@@ -355,7 +355,7 @@ def the_lowest(accuracies):
     return min(accuracies, key=lambda setting: statistics.fmean(accuracies[setting]))
 
 
-@wrong("6.3", "you returned a number, 0.87")
+@wrong("6.3", "a key of accuracies; I got 0.87")
 def the_accuracy_itself(accuracies):
     return max(statistics.fmean(seeds) for seeds in accuracies.values())
 
@@ -370,7 +370,7 @@ def with_its_accuracies(accuracies):
     return max(accuracies.items(), key=lambda pair: statistics.fmean(pair[1]))
 
 
-@wrong("6.3", "changed a list inside")
+@wrong("6.3", "changed its input accuracies.")
 def sorts_in_place(accuracies):
     for seeds in accuracies.values():
         seeds.sort()
@@ -465,7 +465,7 @@ def always_the_second_one(first_half, second_half):
     return second_half[1]
 
 
-@wrong("6.4", "return one accuracy; I got (1, 0.84)")
+@wrong("6.4", "return one number; I got (1, 0.84)")
 def position_and_score(first_half, second_half):
     best = first_half.index(max(first_half))
     return best, second_half[best]
@@ -621,7 +621,7 @@ def half_in_each_epoch(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "return a number of epochs")
+@wrong("6.5", "return one number; I got")
 def cost_of_each_round(num_settings, num_epochs):
     return [by_epochs(num_settings, epochs + 1) for epochs in range(num_epochs)]
 
@@ -903,7 +903,7 @@ def only_draws(score, space, num_trials, rng):
     return [a_setting(space, rng) for _ in range(num_trials)][-1]
 
 
-@wrong("6.6", "changed a list inside")
+@wrong("6.6", "changed its input space.")
 def shuffles_the_lists(score, space, num_trials, rng):
     def draw():
         for values in space.values():
