@@ -7,9 +7,9 @@ what is on disk, `progress_bar` and `sweep_plots` what is shown.
 
 Searches: `search` is the call; `search_space` asks the learner's function for a
 Config, `study_file` opens Optuna's journal, `trial_runner` trains epoch by epoch and
-gives up early; `search_result` is what comes back, `search_panel` and `study_plot` what
-is shown.
+gives up early; `search_result` is what comes back, and with `study_plot` what is shown.
 
-Races: `race` is the call; `race_table` holds a sweep's learning curves, `strategies`
-search them, `race_records` came with the course, and `race_plot` is what is shown.
+Races: `race` is the call, with its results and the races that came with the course;
+`race_table` holds a sweep's learning curves, `strategies` search them, and `race_plot`
+is what is shown.
 """

@@ -5,9 +5,12 @@ can be repeated often enough to see how much of its outcome is luck.
 """
 
 import difflib
+import gzip
+import json
 import math
 import statistics
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -17,12 +20,16 @@ import numpy as np
 
 from helpers.model import is_count
 from helpers.tables import as_text
+from helpers.tuning.kept import RECORDED
 from helpers.tuning.processes import Processes
-from helpers.tuning.race_records import RECORD, read_races, write_races
 from helpers.tuning.race_table import RaceTable
 from helpers.tuning.results import Results
-from helpers.tuning.strategies import STRATEGIES, Race, run_race
+from helpers.tuning.strategies import STRATEGIES, Improvement, Race, run_race
 
+RECORD = RECORDED / "06_races.jsonl.gz"  # packed JSON, a line for each race
+# Raise it by one when a change makes the same strategy and seed search elsewhere: the
+# races that are recorded no longer hold then.
+RACES_VERSION = 1
 NUM_EPOCHS = 300  # what a race may spend: 30 full trainings of the course's table
 REPEATS = 30
 NEAR = 0.005  # an accuracy this close to the table's best counts as having reached it
@@ -44,7 +51,7 @@ ALIKE = (
 UNKNOWN = "{first} and {second} can't be compared: that takes at least two races each."
 
 NO_STRATEGY = "There is no strategy {name!r}; there are: {known}."
-NO_STRATEGY_CLOSE = "There is no strategy {name!r}; did you mean {close!r}?"
+NO_STRATEGY_CLOSE = "There is no strategy {name!r}; did you mean {close[0]!r}?"
 NOT_STRATEGIES = (
     "race(strategies, table) needs one or more names of strategies, such as "
     "['random', 'TPE']; you gave {found}."
@@ -82,9 +89,8 @@ class Races(list[Race]):
 
     best: the highest true score in the table. num_epochs: what each race could spend.
     note: a sentence on where the races come from, or "". `str()` of it is a table, the
-    best strategy first: its true score at the end (mean ± standard error over the
-    races), the epochs that half of its races needed to come within 0.005 of the
-    table's best (`-` where fewer did), and the mean number of trials.
+    best strategy first: `final`, `epochs_to_near` (`-` for infinity), and the mean
+    number of trials.
     """
 
     def __init__(self, rows: Iterable[Race], best: float, num_epochs: int) -> None:
@@ -139,13 +145,13 @@ class Races(list[Race]):
         return float(self.mean(strategy)[-1]), float(self.error(strategy)[-1])
 
     def epochs_to_near(self, strategy: str) -> float:
-        """Epochs after which half of its races had come near the table's best.
+        """Epochs after which half of its races were within 0.005 of the table's best.
 
-        Near is within 0.005. Infinity where fewer than half did.
+        Infinity where fewer than half came so near.
         """
         near = self.curves(strategy) >= self.best - NEAR
         first = np.where(near.any(axis=1), near.argmax(axis=1) + 1.0, np.inf)
-        return float(np.quantile(first, 0.5, method="higher"))
+        return float(statistics.median_high(first))
 
     def difference(self, first: str, second: str) -> Difference:
         """How far `first` ends above `second`, a `Difference`; str() says it.
@@ -157,17 +163,16 @@ class Races(list[Race]):
         return Difference(first, second, mean - other, error)
 
     def __str__(self) -> str:
+        rows = []
+        for name in self.strategies:
+            mean, error = self.final(name)
+            spread = "" if math.isnan(error) else f"± {error:.4f}"
+            epochs = self.epochs_to_near(name)
+            near = "-" if math.isinf(epochs) else f"{epochs:.0f}"
+            trials = statistics.fmean(row.num_trials for row in self.of(name))
+            rows.append((f"{mean:.4f} {spread:8}", near, f"{trials:.0f}", name))
         header = [name.format(near=self.best - NEAR) for name in HEADER]
-        table = as_text(header, map(self._row, self.strategies), "<>><")
-        return f"{self.note}\n{table}".lstrip()
-
-    def _row(self, strategy: str) -> tuple[str, str, str, str]:
-        mean, error = self.final(strategy)
-        spread = "" if math.isnan(error) else f"± {error:.4f}"
-        epochs = self.epochs_to_near(strategy)
-        near = "-" if math.isinf(epochs) else f"{epochs:.0f}"
-        trials = statistics.fmean(row.num_trials for row in self.of(strategy))
-        return f"{mean:.4f} {spread:8}", near, f"{trials:.0f}", strategy
+        return f"{self.note}\n{as_text(header, rows, '<>><')}".lstrip()
 
     __repr__ = __str__
 
@@ -185,17 +190,17 @@ def race(
     sweep over lr, num_layers, num_hiddens and seed, all combinations; its learning
     curves give every smaller num_epochs. num_epochs: what one race may spend, in
     epochs of training; a race ends at the first training that it can't afford.
-    repeats: races of each strategy, with seeds 0, 1, ... recorded: whether a race that
-    was recorded with the course (or in this file) is taken from there; others are run.
+    repeats: races of each strategy, with seeds 0, 1, ... recorded: whether to take the
+    races that were recorded with the course (or in this file); others are run.
 
-    What a strategy sees of a setting is the accuracy of one seed, drawn at random for
-    each trial. What counts is the mean of all seeds, at the setting that the strategy
-    thinks best. Raises ValueError or TypeError for bad arguments.
+    A strategy sees the accuracy of one seed, drawn at random for each trial. What
+    counts is the mean of all seeds, at the setting that the strategy thinks best.
+    Raises ValueError or TypeError for bad arguments.
     """
-    names = _checked(strategies, num_epochs, repeats)
-    known, table = {}, RaceTable(table)
+    names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
+    known = {}
     if recorded:
-        known = read_races(RECORD if recorded is True else recorded, table, num_epochs)
+        known = _read(RECORD if recorded is True else recorded, table, num_epochs)
     rows = [
         known.get(key) or run_race(*key, table, num_epochs)
         for key in product(names, range(repeats))
@@ -215,14 +220,43 @@ def record_races(
     It takes all cores of this machine, for some minutes.
     """
     names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
-    # The slow ones first, so that no core waits long at the end.
-    slow_first = sorted(names, key=lambda name: name != "GP with EI")
     run = partial(run_race, table=table, num_epochs=num_epochs)
     with Processes() as pool:
-        rows = list(pool.map(run, *zip(*product(slow_first, range(repeats)))))
-    rows.sort(key=lambda row: (names.index(row.strategy), row.seed))
-    write_races(path, rows, table, num_epochs)
+        rows = list(pool.map(run, *zip(*product(names, range(repeats)))))
+    stamp, lines = _stamp(table, num_epochs), []
+    for row in rows:
+        steps = [[*step[:2], *step[3:]] for step in row.steps]  # scores: in the table
+        kept = {"strategy": row.strategy, "seed": row.seed, "trials": row.num_trials}
+        lines.append(json.dumps(stamp | kept | {"steps": steps}))
+    path.parent.mkdir(exist_ok=True)
+    # Without the time, so that the same races make the same file.
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     return Races(rows, table.best, num_epochs)
+
+
+def _read(path, table, num_epochs):
+    """The races in a file on this table: {(strategy, seed): Race}; {} without one."""
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    except (OSError, EOFError, ValueError):
+        return {}
+    known, stamp = {}, _stamp(table, num_epochs)
+    for line in lines:
+        # A line may be damaged, or of another version of the course.
+        with suppress(ValueError, TypeError, LookupError, AttributeError):
+            kept = json.loads(line)
+            if stamp.items() <= kept.items():
+                steps = tuple(
+                    Improvement(spent, seen, table.score(*setting), *setting)
+                    for spent, seen, *setting in kept["steps"]
+                )
+                key = kept["strategy"], kept["seed"]
+                known[key] = Race(*key, kept["trials"], steps, recorded=True)
+    return known
+
+
+def _stamp(table, num_epochs):
+    return {"of": table.fingerprint, "version": RACES_VERSION, "epochs": num_epochs}
 
 
 def _checked(strategies, num_epochs, repeats):
@@ -231,22 +265,18 @@ def _checked(strategies, num_epochs, repeats):
         raise ValueError(BAD_EPOCHS.format(found=num_epochs))
     if not is_count(repeats, 10_000):
         raise ValueError(BAD_REPEATS.format(found=repeats))
-    names = [strategies] if isinstance(strategies, str) else strategies
-    if not hasattr(names, "__iter__"):
-        raise TypeError(NOT_STRATEGIES.format(found=type(names).__name__))
-    names = list(names)
+    if not isinstance(strategies, Iterable):
+        raise TypeError(NOT_STRATEGIES.format(found=type(strategies).__name__))
+    names = [strategies] if isinstance(strategies, str) else list(strategies)
     if not names:
         raise ValueError(NOT_STRATEGIES.format(found="none"))
+    lower = {known.lower(): known for known in STRATEGIES}
     for name in names:
         if not isinstance(name, str):
             raise TypeError(NOT_STRATEGIES.format(found=type(name).__name__))
         if name not in STRATEGIES:
-            raise ValueError(_unknown(name))
+            found = difflib.get_close_matches(name.lower(), lower, n=1)
+            close, known = [lower[one] for one in found], ", ".join(STRATEGIES)
+            sentence = NO_STRATEGY_CLOSE if close else NO_STRATEGY
+            raise ValueError(sentence.format(name=name, close=close, known=known))
     return list(dict.fromkeys(names))
-
-
-def _unknown(name):
-    lower = {known.lower(): known for known in STRATEGIES}
-    for close in difflib.get_close_matches(name.lower(), lower, n=1):
-        return NO_STRATEGY_CLOSE.format(name=name, close=lower[close])
-    return NO_STRATEGY.format(name=name, known=", ".join(STRATEGIES))

@@ -1,7 +1,5 @@
 """The picture of races."""
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -24,10 +22,9 @@ RACES = (
 def plot_races(races: Races) -> Picture:
     """Races of search strategies: the best so far over epochs spent, and the end.
 
-    races: what `race` returned. Left, a line is the mean true score over a strategy's
-    races and its band two standard errors. Right, at the end, a dot is that mean with
-    two standard errors, and the pale bar goes from the 10th to the 90th percentile of
-    the races. Raises TypeError for anything else.
+    races: what `race` returned. Left, a strategy's mean true score over its races;
+    right, the same at the end, with a pale bar from the 10th to the 90th percentile.
+    Both with two standard errors. Raises TypeError for anything else.
     """
     if not isinstance(races, Races):
         raise TypeError(NO_RACES.format(found=type(races).__name__))
@@ -35,9 +32,8 @@ def plot_races(races: Races) -> Picture:
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     _draw_means(left, races)
     _draw_ends(right, races)
-    left.axhline(races.best, color="black", lw=0.8, ls=":")
-    right.axvline(races.best, color="black", lw=0.8, ls=":")
-    for axes in (left, right):
+    for axes, draw_best in ((left, left.axhline), (right, right.axvline)):
+        draw_best(races.best, color="black", lw=0.8, ls=":")
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -52,8 +48,8 @@ def _draw_means(axes, races):
     for name in races.strategies:
         colour, dash = LOOKS[name]
         mean, spread = races.mean(name), 2 * races.error(name)
-        steps = {"color": colour, "label": name, "drawstyle": "steps-post"}
-        axes.plot(epochs, mean, **steps, ls=dash, lw=1.8)
+        look = {"color": colour, "ls": dash, "lw": 1.8, "label": name}
+        axes.step(epochs, mean, where="post", **look)
         band = {"color": colour, "alpha": 0.15, "lw": 0, "step": "post"}
         axes.fill_between(epochs, mean - spread, mean + spread, **band)
         lows += [mean[early], races.band(name)[0][-1]]
@@ -71,10 +67,9 @@ def _draw_ends(axes, races):
         colour, _ = LOOKS[name]
         low, high = (end[-1] for end in races.band(name))
         axes.plot([low, high], [place] * 2, color=colour, lw=8, alpha=0.25)
-        final, error = races.final(name)
-        error = None if math.isnan(error) else 2 * error
-        dot = {"color": colour, "marker": "o", "ms": 5, "lw": 1.8, "capsize": 3}
-        axes.errorbar(final, place, xerr=error, **dot)
+        mean, error = races.final(name)
+        look = {"color": colour, "marker": "o", "ms": 5, "lw": 1.8, "capsize": 3}
+        axes.errorbar(mean, place, xerr=2 * error, **look)
     axes.set_yticks(range(len(races.strategies)), races.strategies)
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(4))

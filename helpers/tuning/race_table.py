@@ -11,24 +11,19 @@ from helpers.tuning.results import Results
 AXES = ("lr", "num_layers", "num_hiddens", "num_epochs")
 
 NOT_A_TABLE = (
-    "race(strategies, table) needs the Results that sweep(configs, data) returns; "
-    "you gave {found}."
+    "race(strategies, table) needs the Results that sweep(configs, data) returns; you "
+    "gave {found}."
 )
 EMPTY = "race(strategies, table) needs runs to search; this table is empty."
-NOT_ONE_LENGTH = (
-    "All runs of the table must have the same num_epochs; these have {found}."
-)
-NOT_NUMBERS = (
-    "num_hiddens must be one whole number in each run of the table; one has {found}."
-)
+NOT_ONE_LENGTH = "The table's runs must have the same num_epochs; these have {found}."
+NOT_NUMBERS = "num_hiddens must be one whole number in each run; one has {found}."
 TWICE = (
     "The table has more than one run of {setting}, so its runs differ in more than lr, "
     "num_layers, num_hiddens and seed; give a race the runs of one kind."
 )
 NOT_COMPLETE = (
-    "The table needs a run with a validation accuracy for every combination of its lr, "
-    "num_layers, num_hiddens and seeds; {missing:,} of {wanted:,} are missing, such as "
-    "{setting}."
+    "The table needs a run with an accuracy for every combination of lr, num_layers, "
+    "num_hiddens and seed; {missing:,} of {wanted:,} are missing, such as {setting}."
 )
 
 
@@ -37,13 +32,12 @@ class RaceTable:
 
     axes: {name of a hyperparameter: its values, ascending}. curves: {(lr, num_layers,
     num_hiddens): for each seed the accuracies after each epoch}. best: the highest
-    score. fingerprint: a short name for all of it.
+    score. fingerprint: a short name for all of it. Raises TypeError or ValueError
+    where the runs are no complete grid.
     """
 
     def __init__(self, results: Results) -> None:
-        """Raises TypeError or ValueError where the runs are no complete grid."""
-        length = _checked_length(results)
-        runs = _runs(results, length)
+        length, runs = _length_and_runs(results)
         *settings, seeds = values = [sorted(set(of_axis)) for of_axis in zip(*runs)]
         missing = [key for key in product(*values) if not runs.get(key)]
         if missing:
@@ -66,20 +60,15 @@ class RaceTable:
         return statistics.fmean(curve[num_epochs - 1] for curve in curves)
 
 
-def _checked_length(results):
-    """The num_epochs that all runs have."""
+def _length_and_runs(results):
+    """num_epochs, and {(lr, num_layers, num_hiddens, seed): accuracies by epoch}."""
     if not isinstance(results, Results):
         raise TypeError(NOT_A_TABLE.format(found=type(results).__name__))
     if not results:
         raise ValueError(EMPTY)
-    lengths = sorted({row.config.num_epochs for row in results})
-    if len(lengths) > 1:
-        raise ValueError(NOT_ONE_LENGTH.format(found=lengths))
-    return lengths[0]
-
-
-def _runs(results, length):
-    """{(lr, num_layers, num_hiddens, seed): accuracies after each epoch}."""
+    length, *others = sorted({row.config.num_epochs for row in results})
+    if others:
+        raise ValueError(NOT_ONE_LENGTH.format(found=[length, *others]))
     runs = {}
     for row in results:
         if not isinstance(row.config.num_hiddens, int):
@@ -91,7 +80,7 @@ def _runs(results, length):
         curve = [float(f"{value:.5g}") for value in row.val_accuracy]
         # A run that broke down keeps its last accuracy.
         runs[key] = curve + curve[-1:] * (length - len(curve))
-    return runs
+    return length, runs
 
 
 def _named(key):

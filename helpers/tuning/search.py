@@ -10,12 +10,15 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from IPython import get_ipython
+from IPython.display import display
+
 from helpers.data import FashionMNIST, check_data
+from helpers.instrument import open_in_cell
 from helpers.model import is_count, is_number
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.processes import check_executor
-from helpers.tuning.search_panel import open_panel
-from helpers.tuning.search_result import Search
+from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.search_space import Space, check_same_space
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
@@ -68,13 +71,12 @@ def search(
     its successive halving gives up a trial that is not among the best third after 1,
     3, 9, ... epochs.
 
-    num_trials: how many in all, including those that are known. name: the name under
-    which the search is kept on disk, in Optuna's own journal; a search of the same
-    name continues it. minutes: no epoch starts after so long. executor: any
-    `concurrent.futures.Executor`, also a cluster's; None: one process for each core,
-    each with one thread of PyTorch. An epoch whose process dies is trained again.
-    recorded: the folder of the searches that came with the course. train: trains the
-    next epoch, in any process.
+    num_trials: how many in all, including those that are known. name: under which the
+    search is kept on disk, as Optuna's journal, and continued. minutes: no epoch starts
+    after so long. executor: any `concurrent.futures.Executor`, also a cluster's; None:
+    a process for each core, each with one thread of PyTorch. recorded: the folder of
+    the searches that came with the course. train: trains the next epoch, in any
+    process.
 
     Stop (Ctrl-C) ends it early and keeps what is done. Raises ValueError or TypeError,
     with one sentence, for bad arguments or a file that is not this search's.
@@ -89,24 +91,30 @@ def search(
             if is_recorded:
                 found.note = RECORDED_HERE.format(count=len(found.trials()))
             return found
-        stop = stack.enter_context(DeferredStop())
         runner = TrialRunner(study, space, shared, num_trials, minutes, executor, train)
-        panel = open_panel(found, num_trials)
-        early = TIME_IS_UP
+        show, early = _open_panel(found, num_trials), TIME_IS_UP
+        stop = stack.enter_context(DeferredStop())
         try:
             with closing(runner.run(stop)) as trials:
                 for _ in trials:
-                    if panel:
-                        panel.show()
+                    show()
         except KeyboardInterrupt:
             early = STOPPED
         done = len(found.trials())
         if done < num_trials:
             early = early.format(minutes=minutes, done=done, count=num_trials)
             found.note = f"{early} {KEPT if name else NOT_KEPT}"
-        if panel:
-            panel.show()
+        show()
         return found
+
+
+def _open_panel(found, count):
+    """Display a panel in the cell that runs; returns what brings it up to date."""
+    if not get_ipython():
+        return lambda: None
+    panel = open_in_cell(lambda: SearchPanel(found, count))
+    display(panel)
+    return panel.show
 
 
 def _check(space, data, num_trials, name, minutes, executor):

@@ -1,14 +1,19 @@
-"""What a search has found: its trials, the best of them, and a table."""
+"""What a search has found: its trials, the best of them, a table, and a live panel."""
 
 import math
 import re
+import time
 
+import ipywidgets as widgets
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from helpers.instrument import Instrument
 from helpers.tables import as_text
 from helpers.training import Config
+from helpers.tuning.progress_bar import duration
 from helpers.tuning.study_file import ENDED, ended
+from helpers.tuning.study_plot import plot_study
 
 SHOWN = 5  # settings in the table
 HEADER = ("val accuracy", "epochs", "trial", "setting")
@@ -17,6 +22,11 @@ COUNTS = (
     "{epochs:,} epochs in all."
 )
 FAILURE = "trial {number}: {reason}"
+BEGIN = "Starting: {wanted:,} trials to run, {done:,} already known."
+GOING_ON = "{done:,} of {count:,} trials done, {spent} after the start."
+BEST = "Best validation accuracy so far: {accuracy:.4f}, {config}."
+NO_BEST = "No trial is complete yet."
+SEARCH = "A search with {count:,} trials."
 
 
 class Search:
@@ -26,11 +36,8 @@ class Search:
     sentence on where the trials come from or why the search ended early, or "".
     """
 
-    study: optuna.Study
-    note: str = ""
-
     def __init__(self, study: optuna.Study) -> None:
-        self.study = study
+        self.study, self.note = study, ""
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Optuna's trials in these states; without any, all that have ended."""
@@ -59,8 +66,8 @@ class Search:
 
     def counts(self) -> str:
         """A sentence: how many trials were completed, given up early and failed."""
-        names = ("complete", "pruned", "failed")
-        counts = {name: len(self.trials(state)) for name, state in zip(names, ENDED)}
+        complete, pruned, failed = (len(self.trials(state)) for state in ENDED)
+        counts = {"complete": complete, "pruned": pruned, "failed": failed}
         return COUNTS.format(**counts, epochs=self.num_epochs)
 
     def _ranked(self) -> list[FrozenTrial]:
@@ -68,24 +75,47 @@ class Search:
         return sorted(complete, key=lambda trial: trial.value, reverse=True)
 
     def __str__(self) -> str:
-        rows = [
-            (
-                f"{trial.value:.4f}",
-                str(len(trial.intermediate_values)),
-                str(trial.number),
-                short(trial.user_attrs["config"]),
-            )
-            for trial in self._ranked()[:SHOWN]
-        ]
-        table = as_text(HEADER, rows, ">>>")
+        rows = []
+        for trial in self._ranked()[:SHOWN]:
+            counts = str(len(trial.intermediate_values)), str(trial.number)
+            config = _short(trial.user_attrs["config"])
+            rows.append((f"{trial.value:.4f}", *counts, config))
         failed = self.trials(TrialState.FAIL)
         reasons = {trial.user_attrs["reason"]: trial.number for trial in failed}
-        lines = [FAILURE.format(number=n, reason=r) for r, n in reasons.items()]
-        return "\n".join(filter(None, [self.note, table, self.counts(), *lines]))
+        failures = [FAILURE.format(number=n, reason=r) for r, n in reasons.items()]
+        lines = [self.note, as_text(HEADER, rows, ">>>"), self.counts(), *failures]
+        return "\n".join(filter(None, lines))
 
     __repr__ = __str__
 
 
-def short(config: str) -> str:
+class SearchPanel(Instrument):
+    """How far a search is, and its picture; a line of text where no front end is."""
+
+    def __init__(self, found: Search, count: int) -> None:
+        self._found, self._count, self._began = found, count, time.monotonic()
+        done = len(found.trials())
+        wide = widgets.Layout(width="100%")
+        self._bar = widgets.IntProgress(max=count, value=done, layout=wide)
+        self._said = widgets.HTML(BEGIN.format(wanted=count - done, done=done))
+        self._drawn = widgets.Image(layout=widgets.Layout(max_width="100%"))
+        super().__init__([self._bar, self._said, self._drawn])
+
+    def show(self) -> None:
+        """Show how far the search is by now."""
+        found, best = self._found, NO_BEST
+        if found.best:
+            best = BEST.format(accuracy=found.accuracy, config=_short(str(found.best)))
+        done = self._bar.value = len(found.trials())
+        spent = duration(time.monotonic() - self._began)
+        so_far = GOING_ON.format(done=done, count=self._count, spent=spent)
+        self._said.value = " ".join([so_far, found.counts(), best, found.note]).strip()
+        self._drawn.value = plot_study(found.study).png()
+
+    def _text(self) -> str:
+        return SEARCH.format(count=self._count)
+
+
+def _short(config: str) -> str:
     """The text of a Config, its numbers with three digits."""
     return re.sub(r"\d+\.\d+(e-\d+)?", lambda found: f"{float(found[0]):.3g}", config)

@@ -66,10 +66,9 @@ def _difference(space: Space, trial: FrozenTrial) -> str:
     with warnings.catch_warnings(), suppress(ValueError, TypeError):
         warnings.simplefilter("ignore")  # a value may be outside a changed range
         now = space(replay)
-    before, asked = trial.distributions, replay.distributions
-    for field in before | asked:
-        if before.get(field) != asked.get(field):
-            texts = [str(found.get(field, NOT_ASKED)) for found in (before, asked)]
-            return OTHER_PARAMETER.format(field=field, before=texts[0], now=texts[1])
+    for field in trial.distributions | replay.distributions:
+        before, asked = (t.distributions.get(field, NOT_ASKED) for t in (trial, replay))
+        if before != asked:
+            return OTHER_PARAMETER.format(field=field, before=before, now=asked)
     config = trial.user_attrs["config"]
     return "" if str(now) == config else OTHER_CONFIG.format(before=config, now=now)

@@ -9,11 +9,13 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
-from optuna import pruners, samplers
+from optuna import samplers
+from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
 
 from helpers.tuning.race_table import AXES, RaceTable
 
@@ -23,8 +25,8 @@ STARTUP = 10  # random trials before a model is fitted
 class Improvement(NamedTuple):
     """A trial that was better than all before it, as its strategy saw it.
 
-    spent: epochs trained when it ended. seen: its accuracy as the strategy saw it, one
-    seed's. score: its true score, the mean of the table's seeds.
+    spent: epochs trained when it ended. seen: one seed's accuracy, which the strategy
+    saw. score: its true score, the mean of the table's seeds.
     """
 
     spent: int
@@ -38,11 +40,10 @@ class Improvement(NamedTuple):
 
 @dataclass(frozen=True)
 class Race:
-    """One race of one strategy.
+    """One race of one strategy, whose random numbers have this seed.
 
-    strategy: its name. seed: of its random numbers. num_trials: how many settings it
-    tried. steps: an `Improvement` each time that its best trial changed. recorded:
-    whether it came with the course.
+    num_trials: how many settings it tried. steps: an `Improvement` each time that its
+    best trial changed. recorded: whether it came with the course.
     """
 
     strategy: str
@@ -60,12 +61,14 @@ class Race:
 class Trainings:
     """What a strategy can do in one race: train, until its epochs are spent.
 
-    left: epochs that it may still spend. trials: (accuracy as seen, setting) of each
-    training that has ended.
+    left: epochs that it may still spend. longest: epochs of a whole training. trials:
+    (accuracy as seen, setting) of each. steps: those better than all before them.
     """
 
     def __init__(self, table: RaceTable, num_epochs: int, seed: int) -> None:
         self.table, self.seed, self.left = table, seed, num_epochs
+        self.longest: int = table.axes["num_epochs"][-1]
+        self.num_epochs, self.steps = num_epochs, []
         self.trials: list[tuple[float, dict]] = []
         # Not the numbers of the strategy, which has the same seed.
         self._rng = random.Random(f"which run a trial sees, {seed}")
@@ -79,6 +82,9 @@ class Trainings:
         """End a training after setting["num_epochs"] epochs."""
         self.left -= setting["num_epochs"]
         self.trials.append((seen, setting))
+        if not self.steps or seen > self.steps[-1].seen:
+            spent, score = self.num_epochs - self.left, self.table.score(**setting)
+            self.steps.append(Improvement(spent, seen, score, **setting))
 
     def train(self, num_epochs: int, **setting: Any) -> float | None:
         """Accuracy after a training of so many epochs; None if it costs too much."""
@@ -87,16 +93,6 @@ class Trainings:
         seen = self.curve(**setting)[num_epochs - 1]
         self.end(seen, **setting, num_epochs=num_epochs)
         return seen
-
-    def improvements(self) -> tuple[Improvement, ...]:
-        """The trials that were better than all before them."""
-        spent, found = 0, []
-        for seen, setting in self.trials:
-            spent += setting["num_epochs"]
-            if not found or seen > found[-1].seen:
-                score = self.table.score(**setting)
-                found.append(Improvement(spent, seen, score, **setting))
-        return tuple(found)
 
 
 def run_race(strategy: str, seed: int, table: RaceTable, num_epochs: int) -> Race:
@@ -108,147 +104,136 @@ def run_race(strategy: str, seed: int, table: RaceTable, num_epochs: int) -> Rac
         STRATEGIES[strategy](trainings)
     finally:
         logging.disable(before)
-    return Race(strategy, seed, len(trainings.trials), trainings.improvements())
+    return Race(strategy, seed, len(trainings.trials), tuple(trainings.steps))
 
 
 Strategy = Callable[[Trainings], None]
 
 
-def _suggest(trial, axes, names=AXES):
+def _optuna(objective, sampler, pruner=None) -> Strategy:
+    """A strategy of Optuna's; sampler and pruner are functions of `Trainings`."""
+
+    def strategy(trainings):
+        study = optuna.create_study(
+            study_name=f"race {trainings.seed}",  # Hyperband chooses brackets by it
+            direction="maximize",
+            sampler=sampler(trainings),
+            pruner=pruner and pruner(trainings),
+        )
+        study.optimize(partial(objective, trainings))
+
+    return strategy
+
+
+def _suggest(trainings, trial, names=AXES):
     """Values from the table, as Optuna suggests them.
 
-    It is asked for the place of a value in the table, a whole number from 0 up. So its
-    models know that values are ordered, and one step is the same factor everywhere,
-    since the table has lr and num_hiddens on a log scale.
+    It chooses the place of a value in the table, a whole number. So its models know
+    that values are ordered, and see lr and num_hiddens on the table's log scale.
     """
+    axes = trainings.table.axes
     return {
         name: axes[name][trial.suggest_int(name, 0, len(axes[name]) - 1)]
         for name in names
     }
 
 
-def _whole(sampler: Callable[[Trainings], samplers.BaseSampler]) -> Strategy:
-    """A strategy that trains each setting to its end."""
-
-    def strategy(trainings):
-        def objective(trial):
-            seen = trainings.train(**_suggest(trial, trainings.table.axes))
-            if seen is None:
-                trial.study.stop()
-                raise optuna.TrialPruned
-            return seen
-
-        study = optuna.create_study(direction="maximize", sampler=sampler(trainings))
-        study.optimize(objective)
-
-    return strategy
+def _whole(trainings, trial):
+    """Train a setting to its end."""
+    seen = trainings.train(**_suggest(trainings, trial))
+    if seen is None:
+        trial.study.stop()
+        raise optuna.TrialPruned
+    return seen
 
 
-def _seeded(sampler: type[samplers.BaseSampler], **options: Any) -> Strategy:
-    return _whole(lambda trainings: sampler(seed=trainings.seed, **options))
+def _by_epochs(trainings, trial):
+    """Train a setting as long as it looks good."""
+    setting = _suggest(trainings, trial, AXES[:3])
+    for epoch, seen in enumerate(trainings.curve(**setting), 1):
+        trial.report(seen, epoch)
+        if trial.should_prune():
+            break
+    trainings.end(seen, **setting, num_epochs=epoch)
+    if not trainings.left:
+        trial.study.stop()
+    if epoch < trainings.longest:
+        raise optuna.TrialPruned
+    return seen
 
 
-def _pruned(pruner: Callable[[int], pruners.BasePruner]) -> Strategy:
-    """A strategy that draws at random, and gives up early what looks bad."""
-
-    def strategy(trainings):
-        axes = trainings.table.axes
-        longest = axes["num_epochs"][-1]
-
-        def objective(trial):
-            setting = _suggest(trial, axes, AXES[:3])
-            for epoch, seen in enumerate(trainings.curve(**setting), 1):
-                trial.report(seen, epoch)
-                if trial.should_prune():
-                    break
-            trainings.end(seen, **setting, num_epochs=epoch)
-            if not trainings.left:
-                trial.study.stop()
-            if epoch < longest:
-                raise optuna.TrialPruned
-            return seen
-
-        study = optuna.create_study(
-            study_name=f"race {trainings.seed}",  # Hyperband chooses brackets by it
-            direction="maximize",
-            sampler=samplers.RandomSampler(seed=trainings.seed),
-            pruner=pruner(longest),
-        )
-        study.optimize(objective)
-
-    return strategy
+def _random(trainings):
+    return samplers.RandomSampler(seed=trainings.seed)
 
 
-def _grid(trainings: Trainings) -> samplers.GridSampler:
+def _model(sampler):
+    return lambda trainings: sampler(seed=trainings.seed, n_startup_trials=STARTUP)
+
+
+def _grid(trainings):
     """The finest even grid that the race can afford in full.
 
     A grid of the whole table would cost 36 times what a race has, and its beginning,
-    in shuffled order, is a random search. With a budget you take fewer values of each.
-    Nobody knows beforehand where a grid should begin, so each race draws that for each
-    axis.
+    in shuffled order, is a random search. Nobody knows beforehand where a grid should
+    begin, so each race draws that for each axis.
     """
-    axes, counts = trainings.table.axes, dict.fromkeys(AXES, 1)
+    sizes = {name: len(of_axis) for name, of_axis in trainings.table.axes.items()}
     rng = random.Random(f"where the grid begins, {trainings.seed}")
     begins = {name: rng.random() for name in AXES}
 
     def places(name, count):
-        of_axis = len(axes[name])
-        return [int((i + begins[name]) * of_axis / count) for i in range(count)]
+        return [int((i + begins[name]) * sizes[name] / count) for i in range(count)]
 
-    def price(counts):
-        epochs = (axes[AXES[3]][i] for i in places(AXES[3], counts[AXES[3]]))
-        return sum(epochs) * math.prod(counts[name] for name in AXES[:3])
+    def price(grid):
+        *settings, lengths = grid.values()
+        epochs = sum(trainings.table.axes["num_epochs"][place] for place in lengths)
+        return epochs * math.prod(map(len, settings))
 
-    # One more value on each axis in turn, lr first.
-    last = None
-    while counts != last:
-        last = dict(counts)
-        for name, values in axes.items():
-            finer = counts | {name: min(counts[name] + 1, len(values))}
+    grid, coarser = {name: places(name, 1) for name in AXES}, None
+    while grid != coarser:
+        coarser = grid
+        for name in AXES:  # one more value on each axis in turn
+            count = min(len(grid[name]) + 1, sizes[name])
+            finer = grid | {name: places(name, count)}
             if price(finer) <= trainings.left:
-                counts = finer
-    grid = {name: places(name, count) for name, count in counts.items()}
+                grid = finer
     return samplers.GridSampler(grid, seed=trainings.seed)
 
 
-def _hyperopt(trainings: Trainings) -> None:
+def _hyperopt(trainings):
     # Imported here, since it takes seconds.
-    from hyperopt import Trials, fmin, hp, tpe
+    from hyperopt import fmin, hp, tpe
 
     axes = trainings.table.axes
-    over = []
 
-    def objective(places):
+    def loss(places):
         setting = {name: axes[name][round(place)] for name, place in places.items()}
         seen = trainings.train(**setting)
-        if seen is None:
-            over.append(True)
         return math.inf if seen is None else 1 - seen
 
     fmin(
-        objective,
+        loss,
         # Ordered places, as with Optuna; rounded, they are all equally likely.
         {name: hp.quniform(name, -0.5, len(axes[name]) - 0.5, 1) for name in AXES},
         # As many random trials as Optuna's models have, so that the models race.
-        lambda *arguments: tpe.suggest(*arguments, n_startup_jobs=STARTUP),
-        trials=Trials(),
+        partial(tpe.suggest, n_startup_jobs=STARTUP),
         rstate=np.random.default_rng(trainings.seed),
-        early_stop_fn=lambda trials: (bool(over), []),
+        early_stop_fn=lambda trials: (math.isinf(trials.losses()[-1]), []),
         show_progressbar=False,
         verbose=False,
     )
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "grid": _whole(_grid),
-    "random": _seeded(samplers.RandomSampler),
-    "TPE": _seeded(samplers.TPESampler, n_startup_trials=STARTUP),
-    "GP with EI": _seeded(samplers.GPSampler, n_startup_trials=STARTUP),
+    "grid": _optuna(_whole, _grid),
+    "random": _optuna(_whole, _random),
+    "TPE": _optuna(_whole, _model(samplers.TPESampler)),
+    "GP with EI": _optuna(_whole, _model(samplers.GPSampler)),
     "Hyperopt TPE": _hyperopt,
-    "successive halving": _pruned(
-        lambda longest: pruners.SuccessiveHalvingPruner(1, reduction_factor=2)
+    "successive halving": _optuna(
+        _by_epochs, _random, lambda _: SuccessiveHalvingPruner(1, reduction_factor=2)
     ),
-    "Hyperband": _pruned(
-        lambda longest: pruners.HyperbandPruner(1, longest, reduction_factor=3)
+    "Hyperband": _optuna(
+        _by_epochs, _random, lambda race: HyperbandPruner(1, race.longest)
     ),
 }

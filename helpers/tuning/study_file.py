@@ -3,15 +3,13 @@
 import gzip
 import json
 import os
-import tempfile
-import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
 import filelock
 import optuna
-from optuna.storages import InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.storages import InMemoryStorage, JournalStorage, journal
 from optuna.trial import FrozenTrial, TrialState
 
 from helpers import records
@@ -75,13 +73,22 @@ def open_study(
     if name is None:
         return _study(InMemoryStorage(), "search", shared), False
     path, record = location(name), recorded / f"{name}.journal.gz"
+    content = b""
     try:
         if record.exists() and not path.exists():
-            if study := _from_record(record, path, shared, num_trials):
+            content = gzip.decompress(record.read_bytes())
+            storage = JournalStorage(_InMemory(content))
+            known = ended(optuna.load_study(study_name=name, storage=storage))
+            enough = len(known) >= num_trials
+            # On the sample, a record of the full data will do, but not to continue.
+            any_data = enough and shared.source != "full"
+            study = _study(storage, name, shared, any_data)
+            if enough:
                 return study, True
         path.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(filelock.FileLock(f"{path}.running").acquire(timeout=0))
-        _mend(path)
+        if content:
+            path.write_bytes(content)
     except filelock.Timeout:
         raise ValueError(IN_USE.format(name=name)) from None
     except OSError as error:
@@ -93,63 +100,37 @@ def open_study(
     return study, False
 
 
-def _from_record(record, path, shared, num_trials):
-    """The recorded study; None where more trials are wanted than it has.
+class _InMemory(journal.BaseJournalBackend):
+    """A journal of which nothing is written."""
 
-    Then a copy is at `path`, to continue from. Otherwise nothing is written.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path.name)
-        copy.write_bytes(gzip.decompress(record.read_bytes()))
-        storage = _storage(copy)
-        # For the sample, a record of the full data will do.
-        study = _study(storage, path.stem, shared, any_data=shared.source != "full")
-        if len(ended(study)) >= num_trials:
-            memory = InMemoryStorage()
-            optuna.copy_study(
-                from_study_name=path.stem, from_storage=storage, to_storage=memory
-            )
-            return _study(memory, path.stem, shared, any_data=True)
-        _study(storage, path.stem, shared)  # to continue, the data must be the same
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(copy.read_bytes())
-        return None
+    def __init__(self, content: bytes) -> None:
+        self.logs = [json.loads(line) for line in content.splitlines()]
 
+    def read_logs(self, log_number_from: int) -> list[dict]:
+        return self.logs[log_number_from:]
 
-def _mend(path):
-    """Remove a last line that was cut short, since Optuna reads no file with one.
-
-    Raises ValueError for a file that is no journal, and leaves it alone.
-    """
-    if not path.exists():
-        return
-    try:
-        *lines, last = path.read_bytes().split(b"\n")
-        whole = all("op_code" in json.loads(line) for line in lines)
-        if not whole or last and not last.startswith(b'{"op_code"'):
-            raise ValueError(NOT_A_JOURNAL)
-    except (ValueError, TypeError, IsADirectoryError) as error:
-        raise _unreadable(path, error) from None
-    if last:
-        os.truncate(path, path.stat().st_size - len(last))
-
-
-def _unreadable(path, error):
-    text = one_line(f"{type(error).__name__}: {error}")
-    return ValueError(UNREADABLE.format(path=path, text=text))
+    def append_logs(self, logs: list[dict]) -> None:
+        self.logs += logs
 
 
 def _storage(path):
-    """Optuna's storage in this file; ValueError where it holds anything else."""
+    """Optuna's storage in this file; ValueError, and no change, for any other file.
+
+    A last line that was cut short is removed, since Optuna reads no file with one.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # journals are experimental
-            lock = JournalFileOpenLock(str(path))  # works where links are forbidden
-            backend = JournalFileBackend(str(path), lock_obj=lock)
-            storage = JournalStorage(backend)
+        *lines, last = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        whole = all("op_code" in json.loads(line) for line in lines)
+        if not whole or last and not last.startswith(b'{"op_code"'):
+            raise ValueError(NOT_A_JOURNAL)
+        if last:
+            os.truncate(path, path.stat().st_size - len(last))
+        lock = journal.JournalFileOpenLock(str(path))  # works where links are forbidden
+        storage = JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
         names = optuna.get_all_study_names(storage)
     except Exception as error:  # Optuna raises anything, depending on the content
-        raise _unreadable(path, error) from None
+        text = one_line(f"{type(error).__name__}: {error}")
+        raise ValueError(UNREADABLE.format(path=path, text=text)) from None
     if names and path.stem not in names:
         raise ValueError(OTHER_STUDY.format(path=path, found=names[0]))
     return storage
@@ -159,13 +140,11 @@ def _study(storage, name, shared, any_data=False):
     """The study in a storage, a new one if need be; ValueError for other data."""
     if name not in optuna.get_all_study_names(storage):
         optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    study = optuna.load_study(storage=storage, study_name=name)
+    pruner = SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION_FACTOR)
+    study = optuna.load_study(storage=storage, study_name=name, pruner=pruner)
     # A new seed after each stop, or the first random settings would be drawn again.
     count = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(seed=count)
-    study.pruner = optuna.pruners.SuccessiveHalvingPruner(
-        min_resource=1, reduction_factor=REDUCTION_FACTOR
-    )
     if "of" not in study.user_attrs:
         study.set_user_attr("of", shared.fingerprint)
         study.set_user_attr("data", shared.source)

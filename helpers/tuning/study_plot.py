@@ -1,9 +1,9 @@
 """The picture of a study."""
 
-import itertools
 import math
 import warnings
 
+import numpy as np
 import optuna
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
@@ -45,24 +45,19 @@ def plot_study(study: optuna.Study) -> Picture:
     """A study of Optuna's so far: its trials, the best of them, and what mattered.
 
     study: an `optuna.Study` that maximizes an accuracy. Left, a line is a trial and an
-    axis a hyperparameter; dark lines are accurate, pale grey ones were pruned. Middle,
-    the completed trials and the best so far. Right, the importance of each
-    hyperparameter for the accuracy after the first epoch, by PED-ANOVA, once ten
-    trials have one. Raises TypeError for anything else.
+    axis a hyperparameter. Middle, the completed trials and the best so far. Right, the
+    importance of each hyperparameter for the accuracy after the first epoch, by
+    PED-ANOVA, once ten trials have one. Raises TypeError for anything else.
     """
     if not isinstance(study, optuna.Study):
         raise TypeError(NO_STUDY.format(found=type(study).__name__))
     if study.directions != [optuna.study.StudyDirection.MAXIMIZE]:
         raise TypeError(NO_STUDY.format(found=MINIMIZES))
-    trials = study.get_trials(deepcopy=False)
-    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
-    completed = [
-        trial
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and math.isfinite(trial.value)
-    ]
-    best = max((trial.value for trial in completed), default=math.nan)
-    lowest = min((trial.value for trial in completed), default=0)
+    pruned = study.get_trials(deepcopy=False, states=[TrialState.PRUNED])
+    completed = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    completed = [trial for trial in completed if math.isfinite(trial.value)]
+    values = [trial.value for trial in completed] or [math.nan]
+    best, lowest = max(values), min(values)
     # One trial alone needs an axis, too.
     low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)
     # Not laid out by "constrained", which takes longer than all the rest.
@@ -91,8 +86,7 @@ def _draw_trials(axes, completed, pruned, low, best):
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_ylim(-0.05, 1.05)
     if not distributions:
-        _say(axes, NO_TRIALS)
-        return
+        return _say(axes, NO_TRIALS)
     scales = {name: _scale(several) for name, several in distributions.items()}
 
     def line(trial, end=math.nan):
@@ -134,8 +128,8 @@ def _scale(distributions):
     """A function from a value to its height in [0, 1], and ticks (height, label)."""
     latest = distributions[-1]
     if hasattr(latest, "choices"):
-        heights = [(i + 0.5) / len(latest.choices) for i in range(len(latest.choices))]
-        at = dict(zip(map(str, latest.choices), heights))
+        count = len(latest.choices)
+        at = {str(one): (i + 0.5) / count for i, one in enumerate(latest.choices)}
         return lambda value: at[str(value)], [(at[label], label) for label in at]
     low, high = min(d.low for d in distributions), max(d.high for d in distributions)
     bend = math.log10 if latest.log else float
@@ -157,13 +151,12 @@ def _scale(distributions):
 
 def _draw_best(axes, completed, low, best):
     if not completed:
-        _say(axes, NO_TRIALS)
-        return
-    values = {trial.number + 1: trial.value for trial in completed}
-    numbers = sorted(values)
-    so_far = list(itertools.accumulate((values[number] for number in numbers), max))
-    axes.plot(values.keys(), values.values(), "o", ms=3, color=BATCH)
-    axes.plot(numbers, so_far, color=VAL, lw=1.8, drawstyle="steps-post")
+        return _say(axes, NO_TRIALS)
+    numbers = [trial.number + 1 for trial in completed]
+    values = [trial.value for trial in completed]
+    axes.plot(numbers, values, "o", ms=3, color=BATCH)
+    so_far = np.maximum.accumulate(values)
+    axes.step(numbers, so_far, where="post", color=VAL, lw=1.8)
     margin = 0.05 * (best - low)
     axes.set(ylim=(low - margin, best + margin), xlim=(0, numbers[-1] + 1))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -175,19 +168,20 @@ def _draw_best(axes, completed, low, best):
 
 
 def _draw_importance(axes, trials):
-    # By the first epoch, which every trial has: only a few good ones are completed.
-    first = [(trial, _first_accuracy(trial)) for trial in trials]
-    first = [(trial, value) for trial, value in first if math.isfinite(value)]
+    first = []
+    for trial in trials:
+        # By the first epoch, which every trial has: only a few good ones are completed.
+        reported = trial.intermediate_values
+        value = reported[min(reported)] if reported else trial.value
+        if value is not None and math.isfinite(value):
+            fields = {"params": trial.params, "distributions": trial.distributions}
+            first.append(optuna.create_trial(**fields, value=value))
     if len(first) < ENOUGH_TRIALS:
-        _say(axes, FEW_TRIALS.format(count=len(first), enough=ENOUGH_TRIALS))
-        return
-    if len({value for _, value in first}) == 1:
-        _say(axes, ALL_ALIKE)
-        return
+        return _say(axes, FEW_TRIALS.format(count=len(first), enough=ENOUGH_TRIALS))
+    if len({trial.value for trial in first}) == 1:
+        return _say(axes, ALL_ALIKE)
     study = optuna.create_study(direction="maximize")
-    for trial, value in first:
-        fields = {"params": trial.params, "distributions": trial.distributions}
-        study.add_trial(optuna.create_trial(**fields, value=value))
+    study.add_trials(first)
     with warnings.catch_warnings():  # about a hyperparameter that few trials have
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
@@ -195,13 +189,6 @@ def _draw_importance(axes, trials):
     bars = axes.barh(names, [shares[name] for name in names], color=TRAIN)
     axes.bar_label(bars, [f"{shares[name]:.0%}" for name in names], padding=3, size=8)
     axes.set(xlim=(0, 1), yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
-
-
-def _first_accuracy(trial):
-    """After its first epoch; at its end where it has reported none before."""
-    if trial.intermediate_values:
-        return trial.intermediate_values[min(trial.intermediate_values)]
-    return math.nan if trial.value is None else trial.value
 
 
 def _say(axes, words):

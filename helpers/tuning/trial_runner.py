@@ -35,7 +35,7 @@ DIED = (
 Train = Callable[[Config, Shared, Epoch | None], Epoch]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Running:
     trial: optuna.Trial
     config: Config
@@ -55,7 +55,7 @@ class TrialRunner:
     executor: Executor | None
     train: Train
     _began: float = field(default_factory=time.monotonic)
-    _running: dict[int, _Running] = field(default_factory=dict)  # by trial number
+    _running: list[_Running] = field(default_factory=list)
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
         """Yields after each trial that has ended.
@@ -72,7 +72,7 @@ class TrialRunner:
         except BrokenExecutor as error:
             raise RuntimeError(DIED.format(text=one_line(error))) from None
         finally:
-            for running in self._running.values():
+            for running in self._running:
                 put_back(self.study, running.trial)
             earlier = self.study.user_attrs.get("seconds", 0)
             spent = earlier + time.monotonic() - self._began
@@ -93,7 +93,7 @@ class TrialRunner:
             futures[submit(executor, *task)] = running
 
         try:
-            for running in self._running.values():  # their process has died
+            for running in self._running:  # their process has died
                 start(running)
             while True:
                 while self._wants_another() and len(futures) < num_workers(executor):
@@ -103,7 +103,8 @@ class TrialRunner:
                     return
                 for future in stop.wait(futures):
                     running = futures.pop(future)
-                    if self._ends_with(running, _epoch(future)):
+                    self._note(running, _epoch(future))
+                    if running not in self._running:
                         yield
                     elif self._in_time():
                         start(running)
@@ -122,36 +123,35 @@ class TrialRunner:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("config", str(config))
-        self._running[trial.number] = running = _Running(trial, config)
+        self._running.append(running := _Running(trial, config))
         return running
 
-    def _ends_with(self, running: _Running, epoch: Epoch) -> bool:
-        """Note an epoch; whether the trial has ended with it."""
+    def _note(self, running: _Running, epoch: Epoch) -> None:
+        """Note an epoch, and end a trial for which it was the last."""
         trial, accuracy = running.trial, epoch.val_accuracy
         running.last, running.deaths = epoch, 0
         if not epoch.ok:
             trial.set_user_attr("reason", epoch.reason)
-        if not math.isnan(accuracy):
-            trial.report(accuracy, epoch.number)
-        if not epoch.ok and math.isnan(accuracy):
-            self._end(trial, TrialState.FAIL)
-        elif epoch.number == running.config.num_epochs:
-            self._end(trial, TrialState.COMPLETE, accuracy)
+        if math.isnan(accuracy):
+            self._end(running, TrialState.FAIL)
+            return
+        trial.report(accuracy, epoch.number)
+        if epoch.number == running.config.num_epochs:
+            self._end(running, TrialState.COMPLETE, accuracy)
         elif not epoch.ok or trial.should_prune():  # it diverged, or looks bad
-            self._end(trial, TrialState.PRUNED)
-        return trial.number not in self._running
+            self._end(running, TrialState.PRUNED)
 
-    def _end(self, trial, state: TrialState, value: float | None = None) -> None:
-        self.study.tell(trial, value, state)
-        del self._running[trial.number]
+    def _end(self, running, state: TrialState, value: float | None = None) -> None:
+        self.study.tell(running.trial, value, state)
+        self._running.remove(running)
 
     def _count_deaths(self) -> None:
         """A process died: give up on a trial with which this happens often."""
-        for running in list(self._running.values()):
+        for running in list(self._running):
             running.deaths += 1
             if running.deaths == ATTEMPTS:
                 running.trial.set_user_attr("reason", LOST.format(attempts=ATTEMPTS))
-                self._end(running.trial, TrialState.FAIL)
+                self._end(running, TrialState.FAIL)
 
 
 def _epoch(future: Future) -> Epoch:

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from helpers import Config
-from helpers.tuning.race import Races, race, record_races
-from helpers.tuning.race_records import RACES_VERSION
+from helpers.tuning.race import RACES_VERSION, Races, race, record_races
 from helpers.tuning.race_table import AXES, RaceTable
 from helpers.tuning.results import Result, Results
 from helpers.tuning.strategies import STRATEGIES, Improvement, Race, Trainings

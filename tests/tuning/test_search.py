@@ -21,7 +21,7 @@ from deadly import always_dies, dies_once
 from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, search, train
-from helpers.tuning.search_panel import SearchPanel
+from helpers.tuning.search_result import SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location, open_study
 
