@@ -99,14 +99,12 @@ def _wrong_losses(wanted: float, scores: Tensor, y: Tensor) -> dict:
         "scores of each picture play no part.",
         scores.logsumexp(dim=1).mean(): "I got the logarithm of the sum alone; the "
         "score of the right label plays no part.",
-        F.cross_entropy(logs.exp(), y): "softmax was applied twice: the second time to "
-        "probabilities.",
+        F.cross_entropy(logs.exp(), y): "softmax was applied twice.",
         F.cross_entropy(by_column, y): "you subtracted ten different numbers from the "
         "ten scores of a picture (the largest of each column), which changes its "
         "softmax.",
-        wanted / math.log(2): "your logarithm is to base 2, not the natural one (ln).",
-        wanted / math.log(10): "your logarithm is to base 10, not the natural one "
-        "(ln).",
+        wanted / math.log(2): "your logarithm has base 2, not e.",
+        wanted / math.log(10): "your logarithm has base 10, not e.",
     }
 
 
@@ -132,8 +130,7 @@ def _check_large_scores(answer: Callable) -> None:
         answer,
         [[1000.0, 999.0], [2.0, 1.0, 3.0]],
         "right for each picture alone, but with scores of 1000 in one row and up to 3 "
-        "in the next I got {found:.2f} instead of {wanted:.2f}: your fix for the first "
-        "row spoils the second.",
+        "below, I got {found:.2f}, not {wanted:.2f}: a fix for one row spoils another.",
     )
 
 
@@ -193,8 +190,7 @@ def check_sgd_update(answer: Callable) -> None:
         )
         expect(
             gone,
-            "the old gradients are still there after your step, so the next backward() "
-            "would add to them.",
+            "the old gradients are still there, and the next backward() adds to them.",
         )
 
 
@@ -275,13 +271,11 @@ def check_momentum_step(answer: Callable) -> None:
             velocity = answer(ours, velocities[-1].clone(), lr, momentum)
             expect(
                 isinstance(velocity, Tensor) and velocity.shape == (4,),
-                f"your function returned {describe(velocity)}; the next step needs the "
-                "new velocity.",
+                f"return the velocity for the next step; I got {describe(velocity)}.",
             )
             expect(
                 velocity is not ours,
-                "your function returned the parameter; the next step needs the new "
-                "velocity.",
+                "your function returned the parameter, not the new velocity.",
             )
             velocities.append(velocity.detach().clone())
             steps.append(ours.detach() - before)
@@ -356,8 +350,7 @@ def _check_steps(
         -lr * (momentum * after + gradients): "the parameter moved by lr times "
         "(momentum * velocity + gradient), one step ahead of the velocity: that is "
         "Nesterov's momentum.",
-        -lr * gradients: "the parameter moved by lr times the gradient; the velocity "
-        "plays no part.",
+        -lr * gradients: "the parameter moved by lr * gradient, not by lr * velocity.",
     }
     rule_out(steps, mistakes, near)
     times = -_times(steps[0], after[0])
@@ -471,15 +464,13 @@ def _check_typical(found: Tensor, scores: Tensor, chances: Tensor) -> None:
     mistakes = {
         scores.argmax(dim=0): "these are the pictures with the highest raw score of "
         "each kind. (A softmax over the pictures, dim=0, finds the same ones.) A "
-        "picture with ten high scores wins there, although the model is not sure of "
-        "it.",
+        "picture with ten high scores wins, although the model is not sure of it.",
         chances.argmin(dim=0): "these are the least typical pictures.",
     }
     rule_out(found, mistakes, torch.equal)
     expect(
         not torch.equal(found.sort().values, surest.topk(10).indices.sort().values),
-        "these are the ten pictures that the model is surest of, whatever kind it "
-        "takes them for.",
+        "these are the ten pictures that the model is surest of, whatever their kind.",
     )
     for kind, (picture, right) in enumerate(zip(found.tolist(), wanted.tolist())):
         expect(0 <= picture < 50, f"there is no picture {picture}; I gave you 50.")
@@ -504,14 +495,12 @@ def _positions(returned: Any) -> Tensor:
     mistakes = {
         (50,): "I got 50 numbers, one for each picture: they say what each picture is "
         "taken for. The task asks for one picture for each of the ten kinds.",
-        (10, 20): "I got ten rows of pixels, perhaps the pictures themselves, not "
-        "their positions.",
+        (10, 20): "I got ten rows of pixels, not the positions of ten pictures.",
     }
     rule_out(shape, mistakes)
     expect(
         shape is None or not found.is_floating_point(),
-        "I got decimal numbers, perhaps the probabilities, not the positions of the "
-        "pictures.",
+        "I got decimal numbers, perhaps the probabilities, not positions of pictures.",
     )
     expect(
         shape == (10,),

@@ -51,8 +51,7 @@ def _check_powers_of_ten(found: list) -> None:
     got = f"from 0.001 to 1 with 4 numbers I got {_shown(found)}."
     exponents = f"{got} These are the exponents, not the numbers themselves."
     mistakes = {
-        (0.001, 0.334, 0.667, 1.0): f"{got} They have equal differences; the task "
-        "asks for equal ratios.",
+        (0.001, 0.334, 0.667, 1.0): f"{got} They have equal differences, not ratios.",
         (-3, -2, -1, 0): exponents,
         tuple(map(math.log, wanted)): exponents,
     }
@@ -136,12 +135,12 @@ def _explain_width(found: int, budget: int, num_layers: int) -> None:
         f"for {budget:,} parameters and num_layers={num_layers} you said {found}, and "
         f"that model has {count:,} parameters."
     )
-    no_biases = (_count(width, num_layers, biases=False) for width in range(1, 1000))
+    no_biases = [_count(width, num_layers, biases=False) for width in range(1, 1000)]
+    fits_without = sum(count <= budget for count in no_biases)
     # Where two mistakes give one width, the later line is told.
     mistakes = {
         wanted + 1: f"{case} That is one unit too many.",
-        sum(each <= budget for each in no_biases): f"{case} Without its biases it "
-        "would fit.",
+        fits_without: f"{case} It would fit without biases.",
     }
     if num_layers > 1:
         mistakes |= {
@@ -208,8 +207,7 @@ def check_best_and_rivals(answer: Callable) -> None:
         f"{groups[0.3].mean:.2f}.",
     )
     mistakes = {
-        frozenset({0.1, 1.0}): "you left the best itself out of the rivals; its range "
-        "overlaps with itself.",
+        frozenset({0.1, 1.0}): "you left the best itself out of the rivals.",
         frozenset({0.3}): "you found no rival of 0.3 (0.84 to 0.89), but 0.1 reaches "
         "from 0.84 to 0.86, and 1.0 from 0.20 to 0.91.",
     }
@@ -226,14 +224,12 @@ def check_best_and_rivals(answer: Callable) -> None:
     )
     expect(
         rivals == {0.1, 0.3, 1.0},
-        f"the ranges of 0.1, 0.3 and 1.0 overlap with the best's; you said "
-        f"{sorted(rivals)}.",
+        f"0.1 and 1.0 overlap with the best, 0.3; you said {sorted(rivals)}.",
     )
     _, touching = _best_and_list(answer, _groups({1: (0.8, 0.9), 2: (0.7, 0.8)}))
     expect(
         touching == {1, 2},
-        "two ranges that share only one number, such as 0.7 to 0.8 and 0.8 to 0.9, "
-        "overlap too.",
+        "ranges that share only one number, 0.7 to 0.8 and 0.8 to 0.9, overlap too.",
     )
 
 
@@ -242,15 +238,13 @@ def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
     found = ask(answer, groups, kind=None)
     expect(
         isinstance(found, (tuple, list)) and len(found) == 2,
-        "return two things, the best value and the list of rivals; I got "
-        f"{describe(found)}.",
+        f"return two things, the best value and its rivals; I got {describe(found)}.",
     )
     best, rivals = found
     means = [runs.mean for runs in groups.values()]
     expect(
         not isinstance(best, float) or best in groups or best not in means,
-        f"you returned the accuracy {describe(best)} as the best, not the value that "
-        "reached it.",
+        f"you returned the accuracy {describe(best)} as the best, not a key of groups.",
     )
     _expect_key(best, groups)
     expect(
@@ -315,8 +309,7 @@ TRAININGS = {  # losses and patience: wrong epochs, and what makes them
         "early stopping can't look into the future."
     },
     ((0.9, 0.5, 0.6, 0.7, 0.3), 2): {
-        5: "You stopped one epoch late. Epochs 3 and 4 brought no new lowest loss, "
-        "and that makes two."
+        5: "You stopped one epoch late: epochs 3 and 4 brought no new lowest loss.",
     },
     ((0.9, 0.5, 0.7, 0.6, 0.55, 0.3), 2): {
         6: "After epoch 2 the loss falls from 0.7 to 0.6, but that is not a new "
@@ -398,10 +391,8 @@ SETTINGS = {
 }
 NOT_THE_CHEAPEST = {
     (512, 2): "you returned the best of all; others within the margin are cheaper.",
-    (8, 1): "you returned the cheapest of all, which is right only 0.705 of the time; "
-    "the best reaches 0.900.",
-    (64, 3): "you returned a setting with one lucky seed, 0.899. Its mean is 0.850, "
-    "and means decide.",
+    (8, 1): "you returned the cheapest of all. Its mean is 0.705; the best has 0.900.",
+    (64, 3): "you returned a setting with one lucky seed; its mean is only 0.850.",
     (128, 2): "you returned a setting with 0.884, and the best has 0.900. The margin "
     "of 0.01 is subtracted from the best: anything from 0.890 up is good enough.",
     (256, 2): "you returned (256, 2), 0.896 with 260,000 parameters. Another setting "
@@ -507,8 +498,7 @@ def _check_way(found: dict, asked: list, start: tuple) -> None:
     expect(tried, "your function never asked score for anything but the start.")
     expect(
         tried[0][1] == 1,
-        "the first thing that you changed was not lr, the first name in choices; take "
-        "the names in that order.",
+        "the first thing that you changed was not lr, the first name in choices.",
     )
     expect(
         found["lr"] == 1.0,
@@ -519,8 +509,7 @@ def _check_way(found: dict, asked: list, start: tuple) -> None:
     expect(deeper, "you tuned lr and stopped: depth is still what it was at the start.")
     expect(
         deeper[0] != 0.1,
-        "while you tuned depth, lr was at its start, 0.1, not at the 1.0 that you had "
-        "found before.",
+        "while you tuned depth, lr was at its start, 0.1, not at the 1.0 found before.",
     )
     expect(
         found == {"lr": 1.0, "depth": 2},
@@ -567,8 +556,7 @@ def _tuned(
     found = ask(answer, score, choices, began, kind=object)
     expect(
         isinstance(found, dict) and set(found) == {"lr", "depth"},
-        "return the whole setting as a dictionary with the names of start; I got "
-        f"{describe(found)}.",
+        f"return a dictionary with the names of start; I got {describe(found)}.",
     )
     expect(found is not began, "you returned start itself, not a new dictionary.")
     return found, asked

@@ -77,8 +77,7 @@ def check_num_combinations(answer: Callable) -> None:
     found = _ask(answer, _space(2, 0))
     expect(
         found == 0,
-        f"if one hyperparameter has no value at all, no setting can be made; you said "
-        f"{found:g}.",
+        f"if a hyperparameter has no value, there is no setting; you said {found:g}.",
     )
 
 
@@ -103,9 +102,8 @@ def sample_lr(rng, low, high):
     sample_lr,
     "Log-uniform: the logarithm of the number is as likely to lie in one place as "
     "in another. So what do you draw evenly, and between which two ends?",
-    "rng.uniform(a, b) draws evenly between a and b. After that, undo the "
-    "logarithm, with the same base: 10 ** x undoes math.log10, and math.exp undoes "
-    "math.log.",
+    "rng.uniform(a, b) draws evenly between a and b. Then undo the logarithm, with the "
+    "same base: 10 ** x undoes math.log10, and math.exp undoes math.log.",
     notice="Notice that a third of your draws between 0.0001 and 0.1 are below 0.001. "
     "Drawn evenly, less than one in a hundred would be, however good those lrs are.",
 )
@@ -116,8 +114,7 @@ def check_sample_lr(answer: Callable) -> None:
     found = _draws(answer, rng, LOW, HIGH)
     expect(
         min(found) < max(found),
-        f"I drew 2,000 times with one rng and got the same number each time: "
-        f"{found[0]:.3g}.",
+        f"2,000 draws with one rng gave the same number each time: {found[0]:.3g}.",
     )
     expect(
         rng.getstate() != before,
@@ -166,15 +163,14 @@ def _check_range(found: list) -> None:
 def _check_values(found: list) -> None:
     expect(
         len(set(found)) > DRAWS / 20,
-        f"2,000 draws gave only {len(set(found))} different numbers: a grid. The task "
-        "asks for any number between low and high.",
+        f"2,000 draws gave only {len(set(found))} different numbers: a grid. Draw any "
+        "number from low to high.",
     )
     smallest = [lr for lr in found if lr < 0.001]
     expect(
         len(set(smallest)) > len(smallest) / 4 or not smallest,
         f"of 2,000 draws {len(smallest):,} were below 0.001, with only "
-        f"{len(set(smallest))} different numbers. The task asks for any number between "
-        "low and high.",
+        f"{len(set(smallest))} different numbers. Draw any number from low to high.",
     )
 
 
@@ -299,32 +295,25 @@ def honest_score(first_half, second_half):
 
 
 NOT_HONEST = {
-    1: "you returned 1, the position of the chosen setting; the task asks for its "
-    "accuracy.",
+    1: "you returned 1, the position of the chosen setting, not its accuracy.",
     0.91: "you returned 0.91, the highest of the second half. Now the second half has "
     "chosen too, and no pictures are left that played no part.",
-    0.92: "you returned 0.92, the highest of the first half: the very number by which "
-    "the setting was chosen.",
+    0.92: "you returned 0.92, the very number by which the setting was chosen.",
     0.88: "you returned 0.88, the mean of the winner's two halves, 0.92 and 0.84. But "
     "0.92 is the very number by which it was chosen.",
     0.875: "you returned 0.875, the score of the setting that is best on both halves "
     "together. The second half had a say in that choice.",
-    0.82: "you returned 0.82. It was chosen on the second half and scored on the "
-    "first.",
-    0.08: "you returned 0.08, by how much the winner fell; the task asks what it fell "
-    "to.",
-    0.86: "you returned 0.86, the score of the setting that is worst on the first "
-    "half.",
-    0.825: "you returned 0.825, the lowest of the second half; the chosen setting has "
-    "another score there.",
+    0.82: "you returned 0.82, chosen on the second half and scored on the first.",
+    0.08: "you returned 0.08, by how much the winner fell, not what it fell to.",
+    0.86: "you returned 0.86, from the setting that is worst on the first half.",
+    0.825: "you returned 0.825, the lowest of the second half.",
 }
 
 
 @exercise(
     "6.4",
     honest_score,
-    "Two steps, and each may look at only one of the lists. Which list may the "
-    "choice see?",
+    "Two steps, and each may see only one of the lists. Which one is for choosing?",
     "The choice is a position, and the score is at the same position in the other "
     "list. A list tells the position of a value with .index(value).",
     notice="Notice that the winner's score fell from 0.92 to 0.84 on pictures that had "
@@ -370,9 +359,8 @@ def halving_cost(num_settings, num_epochs):
     "trains from the epochs it has had to twice as many: how many are new?",
     "The last round may be shorter: no setting trains beyond num_epochs. A single "
     "setting that goes on needs no case of its own, if half of 1 stays 1.",
-    notice="Notice the bargain: 64 settings with up to 64 epochs cost 256 epochs; "
-    "training all of them to the end costs 4,096. The price: a setting that starts "
-    "slowly is thrown out early.",
+    notice="Notice the bargain: 64 settings with up to 64 epochs cost 256 epochs, "
+    "instead of 4,096. The price: a setting that starts slowly is thrown out early.",
 )
 def check_halving_cost(answer: Callable) -> None:
     for settings, epochs in ((20, 16), (4, 16), (7, 7), (20, 4), (5, 1), (1, 6)):
@@ -394,8 +382,7 @@ def _explain_cost(found: float, settings: int, epochs: int) -> None:
         "halves of settings, such as 2.5; a setting goes on or it does not.",
         sum(n for n, _, _ in rounds): f"{said} That is one epoch for each setting in "
         "each round, but later rounds are longer.",
-        sum(costs[1:]): f"{said} The first epoch, which all settings train, is "
-        "missing.",
+        sum(costs[1:]): f"{said} The first epoch of all settings is missing.",
         **{
             sum(costs[:i]): f"{said} That is what the first {i} of {len(costs)} rounds "
             f"cost; what is left trains up to {epochs} epochs."
@@ -567,8 +554,7 @@ def _check_draws(search: _Search) -> None:
             sum(one[name] != other[name] for name in SPACE) > 1
             for one, other in itertools.pairwise(asked)
         ),
-        "from one trial to the next only one of the names ever changed; a random "
-        "setting draws all of them.",
+        "from one trial to the next you drew only one of the names; draw all of them.",
     )
     expect(
         different > TRIALS / 2,
@@ -585,8 +571,7 @@ def _check_best(search: _Search) -> None:
     )
     expect(
         isinstance(found, dict) and set(found) == set(SPACE),
-        "return the setting alone, a dictionary with the names of space; I got "
-        f"{_said(found)}.",
+        f"return a dictionary with the names of space; I got {_said(found)}.",
     )
     trial, worst = heard.index(max(heard)), heard.index(min(heard))
     if found == asked[trial]:

@@ -55,7 +55,7 @@ def the_very_function(scores, y):
     return torch.nn.CrossEntropyLoss()(scores, y)
 
 
-@wrong("4.1", "your fix for the first row spoils the second")
+@wrong("4.1", "a fix for one row spoils another")
 def one_largest_for_all(scores, y):
     scores = scores - scores.max()
     return (scores.exp().sum(dim=1).log() - scores[range(len(y)), y]).mean()
@@ -106,7 +106,7 @@ def forgets_the_right_score(scores, y):
     return scores.logsumexp(dim=1).mean()
 
 
-@wrong("4.1", "to base 2, not the natural one")
+@wrong("4.1", "your logarithm has base 2, not e")
 def another_base(scores, y):
     return logsumexp(scores, y) / math.log(2)
 
@@ -235,7 +235,7 @@ def without_lr(parameters, lr):
             parameter -= parameter.grad
 
 
-@wrong("4.2", "would add to them")
+@wrong("4.2", "the next backward() adds to them")
 def leaves_gradients(parameters, lr):
     with torch.no_grad():
         for parameter in parameters:
@@ -344,7 +344,7 @@ def along_the_old_one(parameter, velocity, lr, momentum):
     return momentum * velocity + parameter.grad
 
 
-@wrong("4.3", "the velocity plays no part")
+@wrong("4.3", "moved by lr * gradient, not by lr * velocity")
 def along_the_gradient(parameter, velocity, lr, momentum):
     moved(parameter, lr * parameter.grad)
     return momentum * velocity + parameter.grad
@@ -366,7 +366,7 @@ def returns_the_parameter(parameter, velocity, lr, momentum):
     return parameter
 
 
-@wrong("4.3", "returned None; the next step needs the new velocity")
+@wrong("4.3", "return the velocity for the next step; I got None")
 def returns_nothing(parameter, velocity, lr, momentum):
     velocity = momentum * velocity + parameter.grad
     parameter.data -= lr * velocity
@@ -544,7 +544,7 @@ def softmax_over_the_pictures(net, images):
     return net(images).softmax(dim=0).argmax(dim=0)
 
 
-@wrong("4.5", "the model is surest of, whatever kind")
+@wrong("4.5", "the model is surest of, whatever their kind")
 def the_ten_surest(net, images):
     return net(images).softmax(dim=1).max(dim=1).values.topk(10).indices
 

@@ -168,7 +168,7 @@ def a_power_of_two(budget, num_layers):
     return 2 ** int(math.log2(from_above(budget, num_layers)))
 
 
-@wrong("5.2", "Without its biases it would fit")
+@wrong("5.2", "It would fit without biases")
 def forgets_biases(budget, num_layers):
     fits = (w for w in range(1000, 0, -1) if count(w, num_layers, False) <= budget)
     return next(fits)
@@ -715,7 +715,7 @@ def scores_the_value_alone(score, choices, start):
     return {name: max(values, key=score) for name, values in choices.items()}
 
 
-@wrong("5.6", "return the whole setting as a dictionary")
+@wrong("5.6", "return a dictionary with the names of start")
 def returns_the_score(score, choices, start):
     return score(with_loops(score, choices, start))
 

@@ -90,7 +90,7 @@ def only_three_names(space):
     return len(a) * len(b) * len(c)
 
 
-@wrong("6.1", "no setting can be made; you said 2")
+@wrong("6.1", "there is no setting; you said 2")
 def skips_what_is_empty(space):
     return math.prod(len(values) or 1 for values in space.values())
 
@@ -209,7 +209,7 @@ def even_within_each_power(rng, low, high):
     return rng.uniform(1, 10) * 10 ** rng.randint(first, last - 1)
 
 
-@wrong("6.2", "different numbers. The task asks for any number")
+@wrong("6.2", "different numbers. Draw any number")
 def four_decimals(rng, low, high):
     return round(by_logs_to_base_10(rng, low, high), 4)
 
@@ -556,7 +556,7 @@ def until_nobody_is_left(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "The first epoch, which all settings train, is missing")
+@wrong("6.5", "The first epoch of all settings is missing")
 def forgets_the_first_epoch(num_settings, num_epochs):
     return by_epochs(num_settings, num_epochs) - num_settings
 
@@ -764,7 +764,7 @@ def the_rest_stays(score, space, num_trials, rng):
     return max(trials, key=score)
 
 
-@wrong("6.6", "only one of the names ever changed")
+@wrong("6.6", "you drew only one of the names")
 def one_name_at_a_time(score, space, num_trials, rng):
     setting, settings = a_setting(space, rng), []
     for _ in range(num_trials):
