@@ -9,6 +9,7 @@ trace_shapes: every operation of a function with its shapes; why shapes don't fi
 shapes_lab: live, the shapes of two layers and five mistakes
 registration: what becomes of every tensor that a module reaches
 registration_lab: live, ways to store a weight, and what a training step changes
+objects: what any Python object holds, found without running its code
 state: all that code can reach and change, and its restoring
 doctor: why a model does not learn
 """

@@ -14,24 +14,17 @@ import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from types import (
-    CellType,
-    CodeType,
-    FunctionType,
-    MemberDescriptorType,
-    ModuleType,
-    SimpleNamespace,
-)
-from typing import Any, NamedTuple
+from types import CellType, CodeType, FunctionType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from helpers.instruments.registration.objects import FUNCTIONS, state_of
+from helpers.instruments import objects
+from helpers.instruments.objects import contents, is_a, slots, state_of
 
-ATOMS = (str, bytes, int, float, complex, bool, type(None), ModuleType)
-CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 OPEN = (nn.Module, torch.optim.Optimizer, SimpleNamespace, torch.Tensor, FunctionType)
 OPEN_MODULES = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.utils.data")
 GLOBALS = ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME")
@@ -39,7 +32,6 @@ INSTALLED = ("site-packages", "dist-packages")
 MAX_ITEMS = 2_000  # a container with more of them holds data, and stays closed
 MAX_OBJECTS = 20_000
 MAX_NUMBERS = 10_000_000  # a plain tensor or array with more of them is data as well
-MISSING = object()
 
 
 class Snapshot:
@@ -53,7 +45,11 @@ class Snapshot:
         self._tensors: list[_Kept] = []
         self._undo: list[Callable[[], None]] = []
         for value in reachable(*roots, leave=leave):
-            self._keep(value)
+            for kind, keep in KEEPERS.items():
+                if is_a(value, kind):
+                    self._undo += keep(value)
+            if is_a(value, torch.Tensor) and _has_numbers(value):
+                self._tensors.append(_Kept(value))
 
     def restore(self) -> None:
         """Put everything back, to the bit. May be called any number of times."""
@@ -66,38 +62,16 @@ class Snapshot:
         """Whether a number or a gradient of the noted tensors has changed."""
         return any(kept.changed() for kept in self._tensors)
 
-    def _keep(self, value: Any) -> None:
-        for kind, keep in KEEPERS:
-            if isinstance(value, kind):
-                if undo := keep(value):
-                    self._undo.append(undo)
-                break
-        if isinstance(value, torch.Tensor) and _has_numbers(value):
-            self._tensors.append(_Kept.of(value))
-        if isinstance(value, FunctionType) and _is_own(value):
-            self._undo.append(_keep_globals(value))
-        if not isinstance(value, type):
-            self._undo.append(_keep_dict(_attributes(value)))
-            self._undo += [partial(slot.__set__, value, v) for slot, v in _slots(value)]
 
+class _Kept:
+    """A tensor: where its numbers are, a copy of them, and its gradient, kept alike."""
 
-class _Kept(NamedTuple):
-    """A tensor; a view of where its numbers are, and a copy of them; whether it can
-    learn; its gradient, and a copy of that."""
-
-    tensor: torch.Tensor
-    data: torch.Tensor
-    numbers: torch.Tensor
-    requires_grad: bool
-    grad: torch.Tensor | None
-    slope: torch.Tensor | None
-
-    @classmethod
-    def of(cls, tensor: torch.Tensor) -> "_Kept":
-        grad = tensor.grad if tensor.is_leaf else None
-        slope = None if grad is None else grad.detach().clone()
-        data = tensor.detach()
-        return cls(tensor, data, data.clone(), tensor.requires_grad, grad, slope)
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor, self.requires_grad = tensor, tensor.requires_grad
+        self.data = tensor.detach()
+        self.numbers = self.data.clone()
+        self.grad = tensor.grad if tensor.is_leaf else None
+        self.slope = None if self.grad is None else _Kept(self.grad)
 
     def restore(self) -> None:
         tensor, data = self.tensor, self.data
@@ -109,47 +83,38 @@ class _Kept(NamedTuple):
             return
         if tensor.requires_grad != self.requires_grad:
             tensor.requires_grad_(self.requires_grad)
-        if self._other_slope():
-            self.grad.detach().copy_(self.slope)
+        if self.slope:
+            self.slope.restore()
         if tensor.grad is not self.grad:
             tensor.grad = self.grad
 
     def changed(self) -> bool:
-        other_grad = self.tensor.is_leaf and self.tensor.grad is not self.grad
-        other_numbers = not same_bits(self.tensor.detach(), self.numbers)
-        return other_grad or other_numbers or self._other_slope()
+        return (
+            not same_bits(self.tensor.detach(), self.numbers)
+            or (self.tensor.is_leaf and self.tensor.grad is not self.grad)
+            or (self.slope is not None and self.slope.changed())
+        )
 
-    def _other_slope(self) -> bool:
-        return self.grad is not None and not same_bits(self.grad.detach(), self.slope)
 
-
-def _has_numbers(tensor: torch.Tensor) -> bool:
+def _has_numbers(tensor):
     """Whether it has numbers that can be copied, and that are not data."""
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-        return False
-    if tensor.layout != torch.strided or tensor.is_meta:
+    if is_lazy(tensor) or tensor.layout != torch.strided or tensor.is_meta:
         return False
     return tensor.numel() <= MAX_NUMBERS or tensor.requires_grad
 
 
-# Each notes an object, and returns a function that puts it back, or None.
-
-
-def _keep_generator(generator):
-    """Of PyTorch, or an old one of NumPy."""
-    return partial(generator.set_state, generator.get_state())
+# Each notes an object, and yields what puts it back.
 
 
 def _keep_bits(generator):
     """Of NumPy's new generators."""
     bits = generator.bit_generator
-    return partial(setattr, bits, "state", bits.state)
+    yield partial(setattr, bits, "state", bits.state)
 
 
 def _keep_array(array):
     if array.size <= MAX_NUMBERS and array.flags.writeable:
-        return partial(np.copyto, array, array.copy())
-    return None
+        yield partial(np.copyto, array, array.copy())
 
 
 def _keep_dict(value):
@@ -160,7 +125,7 @@ def _keep_dict(value):
             value.clear()
             value.update(kept)
 
-    return undo
+    yield undo
 
 
 def _keep_items(value):
@@ -169,68 +134,74 @@ def _keep_items(value):
     def undo():
         if not _same(value, kept):
             value.clear()
-            (value.update if isinstance(value, set) else value.extend)(kept)
+            (value.update if is_a(value, set) else value.extend)(kept)
 
-    return undo
+    yield undo
 
 
 def _keep_cell(cell):
     """The variable of a closure, which may have no value yet."""
     try:
-        return partial(setattr, cell, "cell_contents", cell.cell_contents)
+        yield partial(setattr, cell, "cell_contents", cell.cell_contents)
     except ValueError:
-        return partial(delattr, cell, "cell_contents")
+        yield partial(delattr, cell, "cell_contents")
 
 
 def _keep_globals(function):
-    namespace = function.__globals__
-    kept = {name: namespace.get(name, MISSING) for name in _global_names(function)}
+    space = function.__globals__
+    names = _global_names(function.__code__) if _is_own(function) else ()
 
-    def undo():
-        for name, value in kept.items():
-            if value is MISSING:
-                namespace.pop(name, None)
-            elif namespace.get(name, MISSING) is not value:
-                namespace[name] = value
+    def read():
+        return {name: space[name] for name in names if name in space}
 
-    return undo
+    return _keep_names(read, space.__setitem__, space.__delitem__)
 
 
 def _keep_class(cls):
     """Its own attributes, such as a counter that its methods raise."""
-    if not _is_own(cls):
-        return None
-    kept = _plain_attributes(cls)
+
+    def read():
+        return {k: v for k, v in vars(cls).items() if not k.startswith("__")}
+
+    if _is_own(cls):
+        yield from _keep_names(read, partial(setattr, cls), partial(delattr, cls))
+
+
+def _keep_names(read, put, remove):
+    """What `read()` gives: names and their values."""
+    kept = read()
 
     def undo():
+        now = read()
         for name, value in kept.items():
-            if vars(cls).get(name, MISSING) is not value:
-                setattr(cls, name, value)
-        for name in _plain_attributes(cls).keys() - kept.keys():
-            delattr(cls, name)
+            if name not in now or now[name] is not value:
+                put(name, value)
+        for name in now.keys() - kept.keys():
+            remove(name)
 
-    return undo
-
-
-KEEPERS = (
-    ((torch.Generator, np.random.RandomState), _keep_generator),
-    (random.Random, lambda one: partial(one.setstate, one.getstate())),
-    (np.random.Generator, _keep_bits),
-    (np.ndarray, _keep_array),
-    (dict, _keep_dict),
-    ((list, set, deque, bytearray), _keep_items),
-    (CellType, _keep_cell),
-    (type, _keep_class),
-)
+    yield undo
 
 
-def _plain_attributes(cls):
-    """What is stored in a class, except for Python's own attributes and slots."""
-    return {
-        name: value
-        for name, value in vars(cls).items()
-        if not name.startswith("__") and not isinstance(value, MemberDescriptorType)
-    }
+def _keep_attributes(value):
+    if _is_open(value):
+        yield from _keep_dict(state_of(value))
+        for member, child in slots(value):
+            yield partial(member.__set__, value, child)
+
+
+KEEPERS = {
+    torch.Generator: lambda one: [partial(one.set_state, one.get_state())],
+    random.Random: lambda one: [partial(one.setstate, one.getstate())],
+    np.random.RandomState: lambda one: [partial(one.set_state, one.get_state())],
+    np.random.Generator: _keep_bits,
+    np.ndarray: _keep_array,
+    dict: _keep_dict,
+    **dict.fromkeys((list, set, deque, bytearray), _keep_items),
+    CellType: _keep_cell,
+    FunctionType: _keep_globals,
+    type: _keep_class,
+    object: _keep_attributes,
+}
 
 
 def _same(ones, others):
@@ -255,36 +226,41 @@ def reachable(*roots: Any, leave: Collection = ()) -> list:
     waiting = deque(roots)
     while waiting and len(found) < MAX_OBJECTS:
         value = waiting.popleft()
-        if not isinstance(value, ATOMS) and id(value) not in seen:
+        if id(value) not in seen and not is_a(value, objects.CLOSED):
             seen.add(id(value))
             found.append(value)
             waiting.extend(_children(value))
     return found
 
 
-def _children(value: Any) -> Iterator:
-    if isinstance(value, CONTAINERS):
-        if len(value) <= MAX_ITEMS:
-            yield from value  # an optimizer's state has tensors as its keys
-            yield from value.values() if isinstance(value, dict) else ()
-    elif isinstance(value, type) and _is_own(value):
+def _children(value):
+    if not is_a(value, tuple(objects.CONTAINERS)) or len(value) <= MAX_ITEMS:
+        if is_a(value, dict):  # an optimizer's state has tensors as its keys
+            yield from dict.keys(value)
+        yield from (child for _, child in contents(value))
+    if is_a(value, FunctionType) and _is_own(value):
+        yield from map(value.__globals__.get, _global_names(value.__code__))
+    if is_a(value, type) and _is_own(value):
         yield from value.__bases__
         yield from vars(value).values()
-    for name in FUNCTIONS.get(type(value), ()):
-        with contextlib.suppress(ValueError):  # a cell without a value
-            yield getattr(value, name)
-    if isinstance(value, FunctionType) and _is_own(value):
-        yield from map(value.__globals__.get, _global_names(value))
-    if isinstance(value, torch.jit.ScriptModule):  # its tensors are out of sight
+    if is_a(value, torch.jit.ScriptModule):  # its tensors are out of sight
         yield from value.parameters()
         yield from value.buffers()
-    yield from _attributes(value).values()
-    yield from (child for _, child in _slots(value))
+    if _is_open(value):
+        yield from (child for _, child in objects.attributes(value))
     if _is_own(type(value)):
         yield type(value)
 
 
-def _is_own(thing: Any) -> bool:
+def _is_open(value):
+    """Whether the attributes of an object may be looked into."""
+    if is_a(value, (type, *OPEN)):
+        return not is_a(value, type)
+    module = str(type(value).__module__)
+    return module.startswith(OPEN_MODULES) or _is_own(type(value))
+
+
+def _is_own(thing):
     """Whether a class or a function is the learner's, and of no package."""
     if isinstance(thing, FunctionType):  # a decorator may copy another's __module__
         name = thing.__globals__.get("__name__")
@@ -297,34 +273,11 @@ def _is_own(thing: Any) -> bool:
     return not any(part in file for part in INSTALLED)
 
 
-def _global_names(function: FunctionType) -> list[str]:
+def _global_names(code):
     """The globals that a function's code names, inner functions included."""
-    names, waiting = set(), [function.__code__]
-    while waiting:
-        code = waiting.pop()
-        steps = dis.get_instructions(code)
-        names |= {one.argval for one in steps if one.opname in GLOBALS}
-        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
-    return sorted(names)
-
-
-def _slots(value: Any) -> Iterator[tuple[MemberDescriptorType, Any]]:
-    """(descriptor, value) for each slot that a class of the learner's has filled."""
-    for cls in type(value).__mro__ if _is_own(type(value)) else ():
-        for member in vars(cls).values() if "__slots__" in vars(cls) else ():
-            if isinstance(member, MemberDescriptorType):
-                with contextlib.suppress(AttributeError):  # an empty one
-                    yield member, member.__get__(value)
-
-
-def _attributes(value: Any) -> dict:
-    """The `__dict__` of an object that may be looked into, else {}."""
-    cls = type(value)
-    is_open = isinstance(value, OPEN) or (
-        not isinstance(value, type)
-        and (_is_own(cls) or str(cls.__module__).startswith(OPEN_MODULES))
-    )
-    return state_of(value) if is_open else {}
+    names = {one.argval for one in dis.get_instructions(code) if one.opname in GLOBALS}
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+    return sorted(names.union(*map(_global_names, inner)))
 
 
 # --- Random numbers

@@ -910,7 +910,8 @@ def test_the_step_is_the_one_in_the_code(shown, data):
 def test_a_second_backward_through_the_same_graph_fails_in_words(shown):
     choose(shown, "W1 is", "requires_grad=True inside randn")
     press(shown, "train one step")
-    press(shown, "train one step")
+    with pytest.raises(RuntimeError, match="Trying to backward"):
+        press(shown, "train one step")
     assert "It failed. RuntimeError: Trying to backward" in status(shown)
     choose(shown, "W1 is", "nn.Parameter")
     press(shown, "train one step")

@@ -5,8 +5,8 @@ import zlib
 import torch
 from torch import nn
 
+from helpers.instruments.objects import is_a, state_of
 from helpers.instruments.registration import verdicts, walk
-from helpers.instruments.registration.objects import is_a, state_of
 from helpers.instruments.registration.report import Registration, TensorRow
 from helpers.instruments.registration.verdicts import has_gradient, is_lazy
 

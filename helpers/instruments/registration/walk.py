@@ -1,19 +1,13 @@
 """Every tensor that a module reaches, and what lies between the two."""
 
 from dataclasses import dataclass, field
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import torch
 from torch import nn
 
-from helpers.instruments.registration.objects import (
-    attributes,
-    container,
-    contents,
-    is_a,
-    real_dict,
-    state_of,
-)
+from helpers.instruments import objects
+from helpers.instruments.objects import is_a, real_dict, state_of
 
 # What a tensor is, as a learner reads it.
 PARAMETER, BUFFER, TENSOR = "Parameter", "buffer", "plain tensor"
@@ -28,9 +22,7 @@ LAST = (HOOK, CLASS)  # looked into when all else is seen
 MODULE_NAMES = frozenset([*dir(nn.ModuleDict()), *dir(nn.ParameterDict())])
 INTERNAL = frozenset(vars(nn.Module()))  # what each module has: hooks, ...
 HOOKS = sorted(name for name in INTERNAL if name.endswith("_hooks"))
-# Not looked into: nothing is in them, or what is there belongs to somebody else.
-ATOMS = (str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
-CLOSED = (*ATOMS, type, ModuleType, torch.optim.Optimizer)
+CLOSED = (*objects.CLOSED, type, torch.optim.Optimizer)  # not looked into
 
 
 @dataclass(frozen=True)
@@ -62,20 +54,18 @@ class Found:
 def find_tensors(module: nn.Module) -> list[Found]:
     """Each tensor that a module reaches, once: the registered ones come first."""
     found = {}
+    seen, others = set(), []  # the ids of what was seen end cycles
 
-    def add(tensor, name, *rest):
-        place = Place(name.removeprefix("."), *rest)
+    def add(tensor, name, what, holder=None, way=None):
+        place = Place(name.removeprefix("."), what, holder, _levels(way))
         found.setdefault(id(tensor), Found(tensor)).places.append(place)
 
-    tree = list(_tree(module))
-    for owner, name, _ in tree:
+    for owner, name, path in _tree(module):
         for key, what, tensor in _own(owner):
             add(tensor, f"{name}{key}", what)
-    paths = {}  # the first to each module
-    for owner, _, path in tree:
-        paths.setdefault(id(owner), (owner, path))
-    seen = set(paths)  # ends cycles
-    others = [part for owner in paths.values() for part in _others(*owner)]
+        if id(owner) not in seen:
+            seen.add(id(owner))
+            others += _others(owner, path)
     # What is also an attribute is named as one.
     for path, value, level in sorted(others, key=lambda part: part[2] in LAST):
         _walk(path, value, level, seen, add)
@@ -116,7 +106,7 @@ def _others(module, path):
     """(path, value, level or None) of a module's attributes, hooks and classes."""
     state = state_of(module)
     level = HOOKED if state.get("_forward_pre_hooks") else None
-    for name, value in attributes(module):
+    for name, value in objects.attributes(module):
         if name[1:] not in INTERNAL:
             yield path + name, value, level
     for name in HOOKS:
@@ -134,16 +124,15 @@ def _holder(value):
     """What hides the tensors in `value`, an attribute, from its module."""
     if is_a(value, (torch.Tensor, nn.Module)):
         return NOTHING
-    return container(value) or OBJECT
+    return objects.container(value) or OBJECT
 
 
 def _level(value):
     """What `value` is as a level on the way to a tensor."""
     if is_a(value, nn.Module):
         return MODULE
-    is_dict = is_a(value, (dict, MappingProxyType))
-    odd = is_dict and not all(map(_is_name, dict.keys(real_dict(value))))
-    return ODD_DICT if odd else _holder(value)
+    keys = real_dict(value) if is_a(value, (dict, MappingProxyType)) else {}
+    return _holder(value) if all(map(_is_name, dict.keys(keys))) else ODD_DICT
 
 
 def _is_name(key):
@@ -154,26 +143,23 @@ def _is_name(key):
 def _walk(path, value, level, seen, add):
     """Call `add` for each tensor that `value`, a part of the module, reaches."""
     holder = HOOK if level == HOOK else _holder(value)
+    # A way is a pair, of the way before and a level: it may be 100,000 levels long.
     waiting = [(path, value, level, None)]
     while waiting:
         path, value, level, way = waiting.pop()
         way = (way, level) if level else way
         if is_a(value, torch.Tensor):
-            add(value, path, what_is(value), holder, _levels(way))
+            add(value, path, what_is(value), holder, way)
         elif id(value) not in seen and not is_a(value, CLOSED):
             seen.add(id(value))
             way = (way, _level(value))
             for key, what, tensor in _own(value) if is_a(value, nn.Module) else ():
-                add(tensor, path + _step(value, key), what, holder, _levels(way))
+                add(tensor, path + _step(value, key), what, holder, way)
             waiting += [(*part, way) for part in reversed(_parts(value, path))]
 
 
 def _levels(way):
-    """The levels of a way, from the outside in.
-
-    A way is a pair, of the way before and a level, or None: a chain may be 100,000
-    levels long.
-    """
+    """The levels of a way, from the outside in."""
     levels = []
     while way:
         way, level = way
@@ -184,7 +170,7 @@ def _levels(way):
 def _parts(value, path):
     """(path, value, level or None) of all that an object holds."""
     if not is_a(value, nn.Module):
-        held = (*contents(value, path), *attributes(value, path))
+        held = (*objects.contents(value, path), *objects.attributes(value, path))
         return [(*one, None) for one in held]
     children = state_of(value).get("_modules", {}).items()
     inner = [(path + _step(value, key), child, None) for key, child in children]
