@@ -14,14 +14,8 @@ from collections.abc import Callable
 from html import escape
 
 from helpers import records
-from helpers.exercises.exercise import (
-    Exercise,
-    NotYet,
-    all_exercises,
-    describe,
-    expect,
-    parameters,
-)
+from helpers.exercises import exercise
+from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import TooLong, limited, quiet, undone
 from helpers.tables import Row, as_html, as_text, one_line, page
 
@@ -65,16 +59,10 @@ _hints_given: dict[str, int] = {}
 # --- what a learner calls
 
 
-class Said:
+class Said(str):
     """One line or more for a learner, under print() and as a cell's output."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
+    __repr__ = str.__str__
 
 
 def check(id: str, answer: object, seconds: float = 10) -> Said:
@@ -128,7 +116,7 @@ class ProgressTable:
 
     def __init__(self, solved: dict, predicted: dict) -> None:
         lessons = {}  # "01" -> ([solved ids], [open ids])
-        for id in all_exercises():
+        for id in exercise.all_exercises():
             ids = lessons.setdefault(f"{int(id.split('.')[0]):02}", ([], []))
             ids[id not in solved].append(id)
         self._rows = [
@@ -138,7 +126,7 @@ class ProgressTable:
         made = [kept for kept in predicted.values() if kept.get("choice")]
         self._total = TOTAL.format(
             solved=sum(len(done) for done, _ in lessons.values()),
-            count=len(all_exercises()),
+            count=len(exercise.all_exercises()),
             made=len(made),
             right=sum(kept["choice"] == kept.get("measured") for kept in made),
         )
@@ -155,7 +143,7 @@ class ProgressTable:
 
 def _find(id: str) -> Exercise | Said:
     """The exercise, or a sentence that there is none."""
-    known = all_exercises()
+    known = exercise.all_exercises()
     if isinstance(id, str) and id in known:
         return known[id]
     return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
@@ -209,11 +197,14 @@ def _fits(asked: Exercise, answer: object) -> None:
     expect(fine, sentence.format(name=asked.name, id=asked.id, found=describe(answer)))
     if wants_class:
         return
-    wanted = parameters(asked.reference)
+    wanted = exercise.parameters(asked.reference)
     try:
         inspect.signature(answer).bind(*wanted)
     except TypeError:
-        arguments = {"found": ", ".join(parameters(answer)), "name": asked.name}
+        arguments = {
+            "found": ", ".join(exercise.parameters(answer)),
+            "name": asked.name,
+        }
         wanted = ", ".join(wanted)
         raise NotYet(OTHER_ARGUMENTS.format(wanted=wanted, **arguments)) from None
     except ValueError:  # a builtin has no signature

@@ -106,9 +106,8 @@ def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any
         wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", "a tensor")
         fits = isinstance(returned, kind)
         expect(fits, OTHER_TYPE.format(name=name, found=found, wanted=wanted))
-    if isinstance(returned, torch.Tensor) and returned.is_floating_point():
-        finite = bool(returned.isfinite().all())
-        expect(finite, NOT_FINITE.format(name=name))
+    if isinstance(returned, torch.Tensor):
+        expect(returned.isfinite().all(), NOT_FINITE.format(name=name))
     return returned
 
 

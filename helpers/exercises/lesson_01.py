@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.data import Split, load_fashion_mnist
+from helpers.data import FashionMNIST, Split, load_fashion_mnist
 from helpers.exercises.comparing import rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
 from helpers.instruments.measure_layers import measure_layers
@@ -29,17 +29,21 @@ def about(found: float, wanted: float) -> bool:
 
 def expect_shape(W: torch.Tensor, num_inputs: int, num_outputs: int) -> None:
     """Expect a matrix of floats with a row for each input."""
-    found, wanted = tuple(W.shape), (num_inputs, num_outputs)
-    if found != wanted:
-        asked = f"for {num_inputs} inputs and {num_outputs} units I got"
-        expect(
-            found != wanted[::-1],
-            f"{asked} the shape {found}. Your matrix is transposed: a row belongs to "
-            "an input, and a column to a unit.",
-        )
-        raise NotYet(f"{asked} {describe(W)}; the two arguments must be its sizes.")
-    fine = W.is_floating_point()
-    expect(fine, f"your weights are of type {W.dtype}, but training needs floats.")
+    got = f"for {num_inputs} inputs and {num_outputs} units I got {describe(W)}"
+    wanted = num_inputs, num_outputs
+    expect(
+        W.shape == wanted or W.shape != wanted[::-1],
+        f"{got}. Your matrix is transposed: a row belongs to an input, and a column to "
+        "a unit.",
+    )
+    expect(W.shape == wanted, f"{got}; the two arguments must be its sizes.")
+    expect_floats(W, "weights")
+
+
+def expect_floats(tensor: torch.Tensor, name: str) -> None:
+    """Expect numbers that can be trained."""
+    wrong = f"the type of your {name} is {tensor.dtype}, but training needs floats."
+    expect(tensor.is_floating_point(), wrong)
 
 
 def expect_finite(tensor: torch.Tensor, name: str) -> None:
@@ -47,13 +51,13 @@ def expect_finite(tensor: torch.Tensor, name: str) -> None:
     expect(tensor.isfinite().all(), f"your {name} has NaN or infinite values.")
 
 
-def expect_centred(W: torch.Tensor) -> None:
+def expect_centred(W: torch.Tensor, said: str = "") -> None:
     """Expect a mean near 0, measured by the spread."""
     mean, spread = W.mean(), W.std()
     expect(
         abs(mean) < 0.1 * spread,
-        f"your weights have mean {mean:.2g} and spread {spread:.2g}; they should be "
-        "centred on 0.",
+        f"{said}your weights have mean {mean:.2g} and spread {spread:.2g}; they should "
+        "be centred on 0.",
     )
 
 
@@ -66,11 +70,8 @@ def expect_different_units(W: torch.Tensor) -> None:
         f"your matrix has {W.shape[1]} columns, but the number of different ones is "
         f"{units}; units with equal columns are the same unit.",
     )
-    expect(
-        count_units(W.T) > 1,
-        "all rows of your matrix are equal, so a unit gives every input the same "
-        "weight.",
-    )
+    same = "all rows of your matrix are equal, so a unit weighs every input the same."
+    expect(count_units(W.T) > 1, same)
 
 
 def count_units(W: torch.Tensor) -> int:
@@ -112,26 +113,19 @@ def check_first_layer(answer: Callable) -> None:
         "W1 and b1.",
     )
     W1, b1 = (one.detach() for one in found)
-    expect(
-        not (W1.dim() == 1 and b1.dim() == 2),
-        f"the first of your two tensors has the shape {tuple(W1.shape)}; the order is "
-        "W1, then b1.",
-    )
+    swapped = f"your first tensor is {describe(W1)}; the order is W1, then b1."
+    expect((W1.dim(), b1.dim()) != (1, 2), swapped)
     expect_shape(W1, 300, 200)
     expect_finite(W1, "W1")
-    expect(
-        b1.shape != (300,),
-        "your b1 has 300 numbers, one for each input; a bias belongs to a hidden unit.",
+    inputs = "your b1 has one number for each input; a bias belongs to a hidden unit."
+    expect(b1.shape != (300,), inputs)
+    wrong = (
+        f"for 200 hidden units b1 should have the shape (200,); I got {describe(b1)}."
     )
-    expect(
-        b1.shape == (200,),
-        f"your b1 is {describe(b1)}; for 200 hidden units it should have the shape "
-        "(200,).",
-    )
+    expect(b1.shape == (200,), wrong)
     expect_different_units(W1)
     _expect_our_line(W1)
-    floats = b1.is_floating_point()
-    expect(floats, f"your b1 is of type {b1.dtype}, but training needs floats.")
+    expect_floats(b1, "b1")
     expect_finite(b1, "b1")
     expect(
         not b1.any(),
@@ -142,13 +136,13 @@ def check_first_layer(answer: Callable) -> None:
 def _expect_our_line(W1: torch.Tensor) -> None:
     """Expect normal numbers of mean 0 and spread 0.01."""
     spread = W1.std()
+    seen = f"the spread of your W1 is {spread:.2g}"
     expect(
         W1.min() < 0,
         f"your W1 has mean {W1.mean():.2g} and spread {spread:.2g}, and none of its "
         "numbers is negative; torch.rand draws such numbers, from 0 to 1.",
     )
     expect_centred(W1)
-    seen = f"the spread of your W1 is {spread:.2g}"
     mistakes = {
         1.0: f"{seen}; the factor 0.01 is missing.",
         0.1: f"{seen}, so 0.01 is its variance, the square of the spread.",
@@ -201,14 +195,12 @@ def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
     mistakes = {
         (2 / m) ** 0.5: f"{asked}, the square root of 2/{m}: you divided by the "
         "outputs. (So does nn.init here: it takes the rows for outputs.)",
-        (2 / (n + m)) ** 0.5: f"{asked}, which is Xavier's: it divides by inputs plus "
-        "outputs.",
+        (2 / (n + m)) ** 0.5: f"{asked}, Xavier's: it divides by inputs plus outputs.",
         (1 / n) ** 0.5: f"{asked}, the square root of 1/{n}: it forgets that relu "
         "turns half of the numbers into 0.",
         (6 / n) ** 0.5: f"{asked}, the square root of 6/{n}: that is the bound of "
         "uniform numbers with Kaiming's spread.",
-        (n / 2) ** 0.5: f"{asked}, the square root of {n}/2: that is Kaiming's, upside "
-        "down.",
+        (n / 2) ** 0.5: f"{asked}, the root of {n}/2: that is Kaiming's upside down.",
         2 / n: f"{asked}, which is 2/{n}: that should be the variance, and randn is "
         "multiplied by a spread.",
         2**0.5 / n: f"{asked}: you took the root of the 2 alone.",
@@ -245,30 +237,21 @@ def check_nearly_constant(answer: Callable) -> None:
     for num_inputs, num_outputs in ((20, 8), (12, 12)):
         W = ask(answer, num_inputs, num_outputs).detach()
         expect_shape(W, num_inputs, num_outputs)
-        changed = int(((W - 0.01).abs() > 1e-8).sum())
-        units = count_units(W)
+        changed, units = int(((W - 0.01).abs() > 1e-8).sum()), count_units(W)
         size = f"in a matrix of {num_inputs} by {num_outputs}"
         expect(changed, f"{size} all weights are 0.01, so all units are the same.")
-        expect(
-            units > 1,
-            f"{size} you changed {changed} weights, but all columns are still equal: "
-            "every unit got the same change.",
-        )
+        counted = f"{size} you changed {changed} weights"
+        same = f"{counted}, but all columns are equal: every unit got the same change."
+        expect(units > 1, same)
         expect(
             units == num_outputs,
             f"{size} only {units} of the {num_outputs} columns are different; units "
             "that start equal stay equal.",
         )
-        expect(
-            changed < W.numel() // 2,
-            f"all units are different, but {changed} of the {W.numel()} weights {size} "
-            "are not 0.01. That is far more than you need.",
-        )
-        expect(
-            changed <= num_outputs,
-            f"all units are different, but {size} you changed {changed} weights; "
-            f"{num_outputs} are enough.",
-        )
+        counted = f"all units are different, but {counted}"
+        far = f"{counted} of {W.numel()}. That is far more than you need."
+        expect(changed < W.numel() // 2, far)
+        expect(changed <= num_outputs, f"{counted}; {num_outputs} are enough.")
 
 
 # --- 1.4
@@ -324,8 +307,8 @@ def _watched(activation: Callable, seen: list) -> Callable:
 
 def _expect_normal_numbers(asked: str, seen: list) -> None:
     """Expect that enough numbers of mean 0 and spread 1 went through."""
-    never = f"{asked}, but your function never calls activation; it has to find out "
-    expect(seen, f"{never}what this one does.")
+    never = f"{asked}, but your function never calls activation, so it can't know it."
+    expect(seen, never)
     count, total, squares = (sum(column) for column in zip(*seen))
     centre = round(total / count, 2) + 0.0  # and not -0.0
     spread = max(squares / count - (total / count) ** 2, 0) ** 0.5
@@ -334,23 +317,20 @@ def _expect_normal_numbers(asked: str, seen: list) -> None:
         f"{asked}; the numbers that you sent through it have mean {centre:.2f} "
         f"and spread {spread:.2f}, but should have 0 and 1.",
     )
-    expect(
-        count >= 100_000,
-        f"{asked}, from {count:,} numbers. That is too few to trust the second digit.",
-    )
+    few = f"{asked}, from {count:,} numbers, too few to trust the second digit."
+    expect(count >= 100_000, few)
 
 
 def _explain_gain(
     asked: str, found: float, mean: float, square: float, size: float
 ) -> None:
     """Say why it is no gain for outputs of this mean, mean square and mean size."""
+    make_up = "the gain has to make up for it."
     mistakes = {
         1 / square: f"{asked}, which would bring back the mean square if it multiplied "
         "that; but it multiplies the numbers, so it is squared with them.",
-        square**0.5: f"{asked}, which is what is left after the activation; the gain "
-        "has to make up for it.",
-        square: f"{asked}, which is the mean square that is left; the gain has to make "
-        "up for it.",
+        square**0.5: f"{asked}, which is what is left after the activation; {make_up}",
+        square: f"{asked}, which is the mean square that is left; {make_up}",
         (square - mean**2) ** -0.5: f"{asked}, which comes from the spread around the "
         "mean; the next layer sums squares, so what counts is the mean square.",
         1 / size: f"{asked}, which brings the mean size of the outputs (without their "
@@ -387,31 +367,25 @@ def without_luck(num_inputs, num_outputs):
 def check_without_luck(answer: Callable) -> None:
     W = _drawn_without_luck(answer)
     net = MLP(784, 64, 10, num_layers=10, init=answer)
-    train, val = _sample()
-    layers = measure_layers(net, train.images[:256], train.labels[:256]).layers
-    accuracy = _train(net, train, val)
+    data = _sample()
+    layers = measure_layers(
+        net, data.train.images[:256], data.train.labels[:256]
+    ).layers
+    accuracy = _train(net, data.train, data.val)
     if accuracy >= LEARNS:
         return
-    reached = f"after {NUM_STEPS} steps the accuracy is only {accuracy:.2f}"
-    units, mean, spread = count_units(W), W.mean(), W.std()
-    expect(
-        units > 32,
-        f"{reached}: the first layer has 64 units, but the number of different ones is "
-        f"{units}.",
-    )
-    expect(
-        abs(mean) < 0.1 * spread,
-        f"{reached}: in the first layer your weights have mean {mean:.2g} and spread "
-        f"{spread:.2g}, so all units add up nearly the same; they should be centred "
-        "on 0.",
-    )
+    reached = f"after {NUM_STEPS} steps the accuracy is only {accuracy:.2f}: "
+    units = count_units(W)
+    few = f"{reached}of 64 units in layer 1 the number of different ones is {units}."
+    expect(units > 32, few)
+    expect_centred(W, reached)
     first, last = (layers[i].activations.spread for i in (0, 9))
     sizes = f"the spread of the activations goes from {first:.2g} in layer 1 to "
     sizes += f"{last:.2g} in layer 10"
-    expect(last < 5 * first, f"{reached}: {sizes}; it explodes.")
-    expect(last > 0.02 * first, f"{reached}: {sizes}; it dies out.")
+    expect(last < 5 * first, f"{reached}{sizes}; it explodes.")
+    expect(last > 0.02 * first, f"{reached}{sizes}; it dies out.")
     raise NotYet(
-        f"{reached}, although {sizes}. Perhaps your numbers are too regular: many "
+        f"{reached}{sizes}, which is fine. Perhaps your numbers are too regular: many "
         "units see nearly the same."
     )
 
@@ -423,23 +397,17 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     expect_shape(W, 784, 64)
     for sizes in ((64, 64), (64, 10)):
         expect_shape(ask(answer, *sizes), *sizes)
-    drew = [name for name, now in _states().items() if now != state[name]]
-    expect(
-        not drew,
-        f"your function used random numbers of {' and '.join(drew)}; with a fixed seed "
-        "they are still luck, only the same luck every time.",
-    )
+    luck = "; with a fixed seed they are still luck, only the same luck every time."
+    drew = " and ".join(name for name, now in _states().items() if now != state[name])
+    expect(not drew, f"your function used random numbers of {drew}{luck}")
     expect(
         torch.equal(W, answer(784, 64)),
         "I called your function twice with the same sizes and got different numbers; "
         "there is still luck in it.",
     )
     maker = _maker_of_luck(answer)
-    expect(
-        maker is None,
-        f"your code calls {maker}, which makes random numbers of its own; with a fixed "
-        "seed they are still luck, only the same luck every time.",
-    )
+    own = f"your code calls {maker}, which makes random numbers of its own{luck}"
+    expect(maker is None, own)
     return W
 
 
@@ -474,27 +442,22 @@ def _maker_of_luck(function: Callable) -> str | None:
 
 
 @functools.cache
-def _sample() -> tuple[Split, Split]:
+def _sample() -> FashionMNIST:
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it is the sample
-        data = load_fashion_mnist("sample")
-    return data.train, data.val
+        return load_fashion_mnist("sample")
 
 
 def _train(net: MLP, train: Split, val: Split) -> float:
     """The best accuracy near the end of a short training (half a second, one core)."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for such small steps more are slower
-    try:
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-        order = torch.Generator().manual_seed(0)
-        accuracies = []
-        for step in range(1, NUM_STEPS + 1):
-            batch = torch.randint(len(train), (64,), generator=order)
-            net.zero_grad()
-            F.cross_entropy(net(train.images[batch]), train.labels[batch]).backward()
-            optimizer.step()
-            if step > NUM_STEPS - 100 and step % 40 == 0:  # it jumps from step to step
-                accuracies.append(evaluate(net, val.images, val.labels)[1])
-        return max(accuracies)
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # for such small steps more are slower; `check` undoes it
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    order = torch.Generator().manual_seed(0)
+    accuracies = []
+    for step in range(1, NUM_STEPS + 1):
+        batch = torch.randint(len(train), (64,), generator=order)
+        net.zero_grad()
+        F.cross_entropy(net(train.images[batch]), train.labels[batch]).backward()
+        optimizer.step()
+        if step > NUM_STEPS - 100 and step % 40 == 0:  # it jumps from step to step
+            accuracies.append(evaluate(net, val.images, val.labels)[1])
+    return max(accuracies)

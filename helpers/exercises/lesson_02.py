@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
@@ -33,15 +34,14 @@ def check_hidden(answer: Callable) -> None:
     pictures = torch.rand(6, 28, 28)
     W1, b1 = 0.1 * torch.randn(784, 6), 2 * torch.randn(6)
     found = ask(answer, pictures, W1, b1)
+    got = f"for 6 pictures and 6 units I got {describe(found)}"
     expect(
         found.shape != (784, 784),
-        "for 6 pictures and 6 units I got a tensor of shape (784, 784): with W1 first, "
-        "the product adds up the 6 pictures, not the 784 pixels.",
+        f"{got}: with W1 first, the product adds up the 6 pictures, not 784 pixels.",
     )
     expect(
         found.shape == (6, 6),
-        f"for 6 pictures and 6 units I got {describe(found)}; I expect a row for each "
-        "picture and a column for each unit.",
+        f"{got}; I expect a row for each picture and a column for each unit.",
     )
     _explain_hidden(found, pictures, W1, b1)
     wanted = hidden(pictures, W1, b1)
@@ -53,16 +53,11 @@ def check_hidden(answer: Callable) -> None:
     )
     W1, b1 = 0.1 * torch.randn(784, 5), torch.randn(5)
     found = ask(answer, pictures[:1], W1, b1)
-    case = (
-        "right for 6 pictures and 6 units, but for a single picture, of shape "
-        "(1, 28, 28), and 5 units I got"
-    )
-    expect(
-        found.shape == (1, 5),
-        f"{case} {describe(found)} instead of one of shape (1, 5).",
-    )
+    got = "right for 6 pictures, but for one, of shape (1, 28, 28), and 5 units I got"
+    right = found.shape == (1, 5)
+    expect(right, f"{got} {describe(found)} instead of one of shape (1, 5).")
     right = near(found, hidden(pictures[:1], W1, b1))
-    expect(right, f"{case} the wrong hidden values.")
+    expect(right, f"{got} the wrong hidden values.")
 
 
 def _explain_hidden(
@@ -73,12 +68,11 @@ def _explain_hidden(
     scattered = pictures.reshape(784, 6).T @ W1
     by_columns = pictures.transpose(1, 2).flatten(1) @ W1
     as_in_the_book = (
-        "your rows are the units and your columns are the pictures, as in the book; "
-        "here a row is a picture."
+        "your rows are units and your columns are pictures, as in the book; here a row "
+        "is a picture."
     )
     no_relu = (
-        "the sums are right, but what you applied to them is not relu: it leaves no "
-        f"value above {found.max():.2f}."
+        f"your activation is not relu: no hidden value is above {found.max():.2f}."
     )
     mistakes = {
         relu(sums + b1).T: as_in_the_book,
@@ -87,8 +81,7 @@ def _explain_hidden(
         f"negative: the smallest is {found.min():.2f}.",
         sums + b1: f"{int((found < 0).sum())} of the 36 hidden values are negative; "
         "relu is missing.",
-        relu(sums): "b1 has no effect: I get the same hidden values as with biases of "
-        "0.",
+        relu(sums): "b1 has no effect: I get the hidden values for biases of 0.",
         relu(sums + b1[:, None]): "each picture got its own bias, instead of each "
         "unit: b1 was added as a column. With 6 pictures and 6 units that raises no "
         "error.",
@@ -146,29 +139,28 @@ def check_count_parameters(answer: Callable) -> None:
     }
     rule_out(found, mistakes)
     right = weights + 256 + 10
-    expect(
-        found == right,
-        f"for [784, 256, 10] I got {found:,}, but MLP(784, 256, 10) has {right:,}.",
-    )
+    wrong = f"for [784, 256, 10] I got {found:,}, but MLP(784, 256, 10) has {right:,}."
+    expect(found == right, wrong)
     cases = (([784, 10], 7850, "one layer"), ([5, 4, 3, 2], 47, "three layers"))
-    for widths, wanted, layers in cases:
+    for widths, right, layers in cases:
         found = _counted(answer, widths)
-        expect(
-            found == wanted,
-            f"right for [784, 256, 10], but for {widths}, the widths of {layers}, I "
-            f"got {found:,}.",
-        )
+        case = f"right for [784, 256, 10], but for {widths}, the widths of {layers},"
+        expect(found == right, f"{case} I got {found:,}.")
 
 
 def _counted(answer: Callable, widths: list[int]) -> int | float:
     returned = ask(answer, widths, kind=object)
     found = number(returned)
-    is_number = f"I got {describe(returned)}; return one number, the count."
-    expect(found is not None, is_number)
+    got = f"I got {describe(returned)}; return one number, the count."
+    expect(found is not None, got)
     return found
 
 
 # --- 2.3
+
+ONE_ANSWER = "the one answer was repeated for all 8."
+ONE_SCORE = "the one score was repeated for all 8."
+THREE_LEFT_OUT = "3 scores were left out."
 
 
 def squared_error(scores, answers):
@@ -195,62 +187,33 @@ def check_squared_error(answer: Callable) -> None:
     found = ask(answer, scores, answers, kind=object)
     scores = scores.flatten()
     _expect_mean(found, scores, answers)
-    scores, wanted = scores.detach(), ((scores - answers) ** 2).mean()
+    scores = scores.detach()
     for one, other in (((8,), (8, 1)), ((8, 1), (8, 1)), ((8,), (8,))):
-        case = f"with scores of shape {one} and answers of shape {other}"
-        found = _called(case, answer, scores.reshape(one), answers.reshape(other))
-        fine = isinstance(found, torch.Tensor)
-        seen = f"{found:.2f}" if fine and found.dim() == 0 else describe(found)
-        expect(
-            fine and near(found, wanted),
-            f"right for (8, 1) and (8,), but {case} I got {seen} instead of "
-            f"{wanted:.2f}, although they hold the same 8 pairs.",
-        )
-    for no_error, since, *inputs in (
-        (
-            "with 8 scores and a single answer there was no error",
-            "the one answer was repeated for all 8.",
-            *(scores[:, None], answers[:1]),
-        ),
-        (
-            "with a single score and 8 answers there was no error",
-            "the one score was repeated for all 8.",
-            *(scores[:1], answers),
-        ),
-        (
-            "with 8 scores and 5 answers there was no error",
-            "3 scores were left out.",
-            *(scores, answers[:5]),
-        ),
+        case = "right for (8, 1) and (8,), but "
+        case += f"with scores of shape {one} and answers of shape {other}"
+        _expect_loss(case, answer, scores.reshape(one), answers.reshape(other))
+    for case, since, *inputs in (
+        ("8 scores and a single answer", ONE_ANSWER, scores[:, None], answers[:1]),
+        ("a single score and 8 answers", ONE_SCORE, scores[:1], answers),
+        ("8 scores and 5 answers", THREE_LEFT_OUT, scores, answers[:5]),
     ):
-        _expect_error(no_error, since, answer, *inputs)
+        _expect_error(f"with {case} there was no error", since, answer, *inputs)
     case = "right for 8 scores and 8 answers, but for one score and one answer"
     for one, other in (((1, 1), (1,)), ((1,), (1, 1))):
         inputs = scores[:1].reshape(one), answers[:1].reshape(other)
-        found = _called(case, answer, *inputs)
-        expect(
-            isinstance(found, torch.Tensor)
-            and near(found, (scores[0] - answers[0]) ** 2),
-            f"{case} I got {describe(found)} instead of their squared difference.",
-        )
+        _expect_loss(case, answer, *inputs)
 
 
 def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> None:
     """Expect the mean of the 8 squared differences, with a gradient behind it."""
+    got = f"for 8 scores and 8 answers I got {describe(found)}"
     expect(
         isinstance(found, torch.Tensor),
-        f"I got {describe(found)}, but the exercise asks for a tensor; no gradient "
-        "flows back from a plain number.",
+        f"{got}; return a tensor: no gradient flows back from a plain number.",
     )
-    expect(
-        found.shape != (8, 8),
-        "for 8 scores and 8 answers I got 64 numbers, (8, 8): every score was paired "
-        "with every answer.",
-    )
-    expect(
-        found.dim() == 0,
-        f"I got {describe(found)}; the loss is one number, of shape ().",
-    )
+    paired = f"{got}: every score was paired with every answer."
+    expect(found.shape != (8, 8), paired)
+    expect(found.dim() == 0, f"{got}; the loss is one number, of shape ().")
     each, pairs = (scores - answers) ** 2, (scores[:, None] - answers) ** 2
     all_pairs = (
         f"I got {found:.2f}, which is a loss over 64 pairs: each of the 8 scores was "
@@ -265,8 +228,7 @@ def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> Non
         "one that is too high and one that is too low cancel each other.",
         (scores - answers).abs().mean(): "I got the mean of the absolute differences; "
         "they are not squared.",
-        each.mean().sqrt(): "I got the root of the mean of the squares, not the mean "
-        "itself.",
+        each.mean().sqrt(): "I got the root of the mean of the squares; leave it out.",
     }
     rule_out(found, mistakes, near)
     expect(
@@ -274,11 +236,8 @@ def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> Non
         f"for 8 random scores and answers I got {found:.2f}, but the mean of the 8 "
         f"squared differences is {each.mean():.2f}.",
     )
-    expect(
-        found.requires_grad,
-        "the number is right, but no gradient flows from it back to the scores, so "
-        "it can't train anything.",
-    )
+    cut = "the number is right, but no gradient flows from it back to the scores."
+    expect(found.requires_grad, cut)
 
 
 def _called(case: str, answer: Callable, *inputs: Any) -> Any:
@@ -288,6 +247,18 @@ def _called(case: str, answer: Callable, *inputs: Any) -> Any:
     except Exception as error:
         kind = type(error).__name__
         raise NotYet(f"{case} your code raised {kind}: {error}") from None
+
+
+def _expect_loss(
+    case: str, answer: Callable, scores: torch.Tensor, answers: torch.Tensor
+) -> None:
+    """Expect the mean of the squared differences, whatever the shapes."""
+    found = _called(case, answer, scores, answers)
+    wanted = F.mse_loss(scores.flatten(), answers.flatten())
+    fine = isinstance(found, torch.Tensor)
+    seen = f"{found:.2f}" if fine and found.dim() == 0 else describe(found)
+    right = fine and near(found, wanted)
+    expect(right, f"{case} I got {seen} instead of {wanted:.2f}.")
 
 
 def _expect_error(no_error: str, since: str, answer: Callable, *inputs: Any) -> None:
@@ -330,48 +301,44 @@ def check_from_linear(answer: Callable) -> None:
     W1, b1 = _pair(ask(answer, layer, kind=object))
     _expect_W1(W1, b1, before["weight"])
     bias = before["bias"]
-    expect(
-        b1.shape == (4,),
-        f"for nn.Linear(6, 4) I got {describe(b1)} as b1; ours is a row of 4, one "
-        "for each unit.",
+    expect(b1.shape == (4,), f"b1 should be a row of 4; I got {describe(b1)}.")
+    begins = (
+        f"your b1 begins with {b1[0]:.2f}, but the layer's bias with {bias[0]:.2f}."
     )
-    expect(
-        near(b1, bias),
-        f"your b1 begins with {b1[0]:.2f}, but the layer's bias with {bias[0]:.2f}.",
-    )
+    expect(near(b1, bias), begins)
     after = layer.state_dict()
-    expect(
-        all(near(after[name], before[name]) for name in before),
-        "your function changed the layer that it was given.",
-    )
+    same = all(near(after[name], before[name]) for name in before)
+    expect(same, "your function changed the layer that it was given.")
     _expect_copies(W1, b1, layer)
-    square = nn.Linear(5, 5)
-    W1, b1 = _pair(ask(answer, square, kind=object))
+    layer = nn.Linear(5, 5)
+    W1, b1 = _pair(ask(answer, layer, kind=object))
     expect(
-        not near(W1, square.weight),
+        not near(W1, layer.weight),
         "right for nn.Linear(6, 4), but nn.Linear(5, 5) came back as it was; a square "
         "matrix has to be transposed too, although its shape doesn't show it.",
     )
     expect(
-        near(W1, square.weight.T),
+        near(W1, layer.weight.T),
         f"right for nn.Linear(6, 4), but for nn.Linear(5, 5) I got {describe(W1)} as "
         "W1, and X @ W1 is not the layer's product.",
     )
-    _expect_zero_bias(answer)
+    case = "right with a bias, but for nn.Linear(6, 4, bias=False)"
+    layer = nn.Linear(6, 4, bias=False)
+    W1, b1 = _pair(_called(case, answer, layer), case)
+    expect(near(W1, layer.weight.T), f"{case} W1 is not the layer's, transposed.")
+    got = f"{case} I got {describe(b1)} as b1"
+    expect(b1.shape == (4,), f"{got}; it needs a number for each of the 4 units.")
+    expect(not b1.any(), f"{case} b1 should be 0, but begins with {b1[0]:.2f}.")
 
 
 def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None:
     """Expect the transpose of an nn.Linear(6, 4)'s weight."""
-    expect(
-        (W1.dim(), b1.dim()) != (1, 2),
-        "the first that I got is the bias; the order is W1, then b1.",
-    )
-    expect(
-        W1.shape != (4, 6),
-        "for nn.Linear(6, 4) your W1 has the shape (4, 6), as the layer stores it, "
-        "(out, in); ours reads from 6 to 4.",
-    )
-    expect(W1.shape == (6, 4), f"for nn.Linear(6, 4) I got {describe(W1)} as W1.")
+    swapped = (W1.dim(), b1.dim()) == (1, 2)
+    expect(not swapped, "the first that I got is the bias; the order is W1, then b1.")
+    got = f"for nn.Linear(6, 4) I got {describe(W1)} as W1"
+    stored = f"{got}, as the layer stores it, (out, in); ours reads from 6 to 4."
+    expect(W1.shape != (4, 6), stored)
+    expect(W1.shape == (6, 4), f"{got}.")
     expect(
         not near(W1, weight.reshape(6, 4)),
         "your W1 has the right shape but the wrong numbers: the weights were cut "
@@ -396,11 +363,10 @@ def _expect_copies(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None
         for parameter in layer.parameters():
             parameter += 1
     for name, tensor, copied in (("W1", W1, kept[0]), ("b1", b1, kept[1])):
-        expect(
-            near(tensor, copied),
-            f"when I then changed the layer, your {name} changed with it: they share "
-            "their memory.",
+        shared = (
+            f"I changed the layer, and your {name} changed with it: they share memory."
         )
+        expect(near(tensor, copied), shared)
         if tensor.requires_grad:
             tensor.sum().backward()
         expect(
@@ -409,35 +375,17 @@ def _expect_copies(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None
         )
 
 
-def _pair(found: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _pair(found: Any, case: str = "") -> tuple[torch.Tensor, torch.Tensor]:
     """The two tensors, W1 and b1, if that is what was returned."""
     fine = isinstance(found, (tuple, list)) and len(found) == 2
-    expect(fine, f"I got {describe(found)}; return the two tensors, W1 and b1.")
+    expect(fine, f"{case} I got {describe(found)}; return the two tensors, W1 and b1.")
     for name, value in zip(("W1", "b1"), found):
         fine = isinstance(value, torch.Tensor)
-        expect(fine, f"as {name} I got {describe(value)}; return a tensor.")
+        expect(
+            fine,
+            f"{case} I got {describe(value)} as {name}; X @ W1 + b1 needs a tensor.",
+        )
     return found
-
-
-def _expect_zero_bias(answer: Callable) -> None:
-    """Expect zeros as b1 for a layer without a bias."""
-    layer = nn.Linear(6, 4, bias=False)
-    case = "right with a bias, but for nn.Linear(6, 4, bias=False)"
-    found = _called(case, answer, layer)
-    pair = isinstance(found, (tuple, list)) and len(found) == 2
-    expect(pair, f"{case} I got {describe(found)} instead of W1 and b1.")
-    expect(
-        found[1] is not None,
-        f"{case} your b1 is None, and X @ W1 + None is an error.",
-    )
-    W1, b1 = _pair(found)
-    expect(near(W1, layer.weight.T), f"{case} W1 is not the layer's, transposed.")
-    expect(
-        b1.shape == (4,),
-        f"{case} I got {describe(b1)} as b1; it needs a number for each of the 4 "
-        "units.",
-    )
-    expect(not b1.any(), f"{case} your b1 adds something; it begins with {b1[0]:.2f}.")
 
 
 # --- 2.5
@@ -497,15 +445,12 @@ def _expect_wall(answer: Callable, rows: int, columns: int, case: str) -> None:
     wanted = torch.cat([torch.cat(list(row), dim=1) for row in four])
     if near(found, wanted):
         return
-    expect(
-        bool(torch.isin(found.double(), X.double()).all()),
-        f"{case}your wall holds numbers that are not in X: some pixels have changed "
-        "their values.",
-    )
+    changed = f"{case}your wall holds numbers that are not in X: pixels have changed."
+    expect(torch.isin(found.double(), X.double()).all(), changed)
     row, column = (found.double() != wanted.double()).nonzero()[0].tolist()
     there, right = int(found[row, column]), int(wanted[row, column])
     raise NotYet(
-        f"{case}at row {row}, column {column} of the wall I expect pixel "
-        f"{right % 784} of picture {right // 784}, but found pixel {there % 784} of "
-        f"picture {there // 784}."
+        f"{case}at row {row}, column {column} of the wall I expect pixel {right % 784} "
+        f"of picture {right // 784}, but found pixel {there % 784} of picture "
+        f"{there // 784}."
     )

@@ -2,14 +2,13 @@
 
 import copy
 import math
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.exercises.comparing import near, rule_out
+from helpers.exercises.comparing import near, rule_out, unchanged
 from helpers.exercises.exercise import (
     NO_RETURN,
     NotYet,
@@ -41,77 +40,72 @@ def count_trainable(net):
 )
 def check_count_trainable(answer: Callable) -> None:
     mistakes = {
-        4: "for MLP(20, 16, 10) I got 4: that is the number of Parameters, not of the "
-        "numbers in them.",
-        62: "for MLP(20, 16, 10) I got 62: len() of a tensor counts only its rows.",
-        480: "for MLP(20, 16, 10) I got 480: the biases are missing.",
+        4: "that is the number of Parameters, not of the numbers in them.",
+        62: "len() of a tensor counts only its rows.",
+        480: "the biases are missing.",
     }
-    other = "for MLP(20, 16, 10) I got {found:,}, not 506."
-    _expect_count(answer, MLP(20, 16, 10, seed=0), 506, mistakes, other)
+    net = MLP(20, 16, 10, seed=0)
+    _expect_count(answer, net, 506, "for MLP(20, 16, 10)", mistakes)
+    mistakes = {
+        0: "its Parameters belong to its parts, but you looked only at the whole.",
+        1012: "you counted each Parameter in the whole, and again in its part.",
+    }
     net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
-    mistakes = {
-        0: "for an nn.Sequential with two nn.Linear I got 0: its Parameters belong to "
-        "its parts, but you looked only at the whole.",
-        1012: "for an nn.Sequential with two nn.Linear I got 1,012, twice as many as "
-        "there are: you counted each Parameter in the whole, and again in its part.",
-    }
-    other = "for an nn.Sequential with two nn.Linear I got {found:,}, not 506."
-    _expect_count(answer, net, 506, mistakes, other)
+    case = "for an nn.Sequential with two nn.Linear"
+    _expect_count(answer, net, 506, case, mistakes)
     net[0].weight.requires_grad_(False)
-    mistakes = {
-        506: "I froze 320 of the 506 numbers, and you still count 506: frozen "
-        "Parameters are not trained."
-    }
-    other = (
-        "I froze the 320 numbers of one weight, which leaves 186; you count {found}."
-    )
-    _expect_count(answer, net, 186, mistakes, other)
-    _expect_odd_counts(answer)
-
-
-def _expect_odd_counts(answer: Callable) -> None:
-    """Expect a shared weight once, no buffers, and a part of a part."""
+    mistakes = {506: "frozen Parameters are not trained."}
+    case = "with one weight frozen, which is 320 of the 506 numbers,"
+    _expect_count(answer, net, 186, case, mistakes)
     net = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10))
     net[2].weight = net[0].weight
-    mistakes = {
-        220: "I gave two layers the same weight of 100 numbers, and you count it "
-        "twice: it is one Parameter with two names."
-    }
-    other = (
-        "two layers share a weight of 100 numbers and have 10 biases each, which is "
-        "120, but you count {found}."
-    )
-    _expect_count(answer, net, 120, mistakes, other)
-    other = (
-        "nn.BatchNorm1d(10) has 20 numbers in Parameters and 21 in buffers, and you "
-        "count {found}: buffers are not trained by an optimizer."
-    )
-    _expect_count(answer, nn.BatchNorm1d(10), 20, {}, other)
+    mistakes = {220: "you count it twice, but it is one Parameter with two names."}
+    case = "for two layers of 10 units that share a weight of 100 numbers"
+    _expect_count(answer, net, 120, case, mistakes)
+    mistakes = {41: "buffers are not trained by an optimizer."}
+    case = "for nn.BatchNorm1d(10), with 20 numbers in Parameters and 21 in buffers,"
+    _expect_count(answer, nn.BatchNorm1d(10), 20, case, mistakes)
     net = nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False)))
-    other = (
-        "there is a weight of 50 numbers, without a bias, in a part of a part, but you "
-        "count {found}."
-    )
-    _expect_count(answer, net, 50, {}, other)
+    case = "for a weight of 50 numbers, without a bias, in a part of a part,"
+    _expect_count(answer, net, 50, case, {})
 
 
 def _expect_count(
-    answer: Callable, net: nn.Module, wanted: int, mistakes: dict, other: str
+    answer: Callable, net: nn.Module, wanted: int, case: str, mistakes: dict
 ) -> None:
-    """Expect this count; `other` is what to say of one that is none of the mistakes."""
+    """Expect this count; each mistake is a wrong count and what it comes from."""
     returned = ask(answer, net, kind=None)
     expect(returned is not None, NO_RETURN.format(name="count_trainable"))
     found = number(returned)
     expect(found is not None, f"return one number; I got {describe(returned)}.")
-    expect(
-        math.isfinite(found) and found % 1 == 0,
-        f"a count is a whole number; I got {describe(returned)}.",
-    )
-    rule_out(found, mistakes)
-    expect(found == wanted, other.format(found=int(found)))
+    whole = math.isfinite(found) and found % 1 == 0
+    expect(whole, f"a count is a whole number; I got {describe(returned)}.")
+    counted = f"{case} you count {int(found):,}"
+    rule_out(found, {count: f"{counted}: {why}" for count, why in mistakes.items()})
+    expect(found == wanted, f"{counted} instead of {wanted}.")
 
 
 # --- 3.2
+
+STILL_MOVED = (
+    "the next optimizer.step() still moved the frozen {name}, by up to {moved:.4f}: "
+    "{why}"
+)
+OLD_GRADIENT = "the gradient of the last backward() was still there."
+ZERO_GRADIENT = "with a gradient of zeros, momentum and weight decay go on."
+SET_ON_THE_LAYER = (
+    "you set requires_grad on the layer itself. That is a new attribute, which nothing "
+    "reads; its Parameters don't change."
+)
+EVAL_MODE = (
+    "your function put the layer into eval mode. That changes what dropout and batch "
+    "norm compute, but its Parameters learn as before."
+)
+BOTH_LEARN = "after your function both weight and bias still require a gradient."
+ONE_LEARNS = (
+    "after your function {name} still requires a gradient; a layer has more than one "
+    "Parameter."
+)
 
 
 def freeze(layer):
@@ -135,49 +129,32 @@ def freeze(layer):
 def check_freeze(answer: Callable) -> None:
     torch.manual_seed(1)
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
-    optimizer = torch.optim.SGD(
-        net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1
-    )
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+    optimizer = torch.optim.SGD(net.parameters(), **settings)
     X, y = torch.randn(30, 6), torch.arange(30) % 3
     F.cross_entropy(net(X), y).backward()
     optimizer.step()
-    layer, kept = net[0], {n: p.detach().clone() for n, p in net.named_parameters()}
-    before = list(layer.parameters())
+    layer, parameters = net[0], dict(net[0].named_parameters())
+    kept, last = copy.deepcopy(layer.state_dict()), net[2].weight.detach().clone()
     answer(layer)
-    _expect_frozen(layer, before)
-    parameters = dict(layer.named_parameters())
-    expect(
-        all(torch.equal(p, kept[f"0.{name}"]) for name, p in parameters.items()),
-        "your function changed the numbers of the layer; it should only freeze them.",
-    )
+    _expect_frozen(layer, parameters)
+    changed = "your function changed the layer's numbers; it should only freeze them."
+    expect(unchanged(layer, kept), changed)
     left = {n for n, p in parameters.items() if p.grad is not None and p.grad.any()}
     optimizer.step()
     for name, p in parameters.items():
-        moved = (p - kept[f"0.{name}"]).abs().max()
-        still = f"the next optimizer.step() still moved the frozen {name}, by up to "
-        expect(
-            name not in left,
-            f"{still}{moved:.4f}: the gradient of the last backward() was still there.",
-        )
-        expect(
-            moved == 0,
-            f"{still}{moved:.4f}: with a gradient of zeros, momentum and weight decay "
-            "go on.",
-        )
+        moved = (p - kept[name]).abs().max()
+        why = OLD_GRADIENT if name in left else ZERO_GRADIENT
+        expect(moved == 0, STILL_MOVED.format(name=name, moved=moved, why=why))
     F.cross_entropy(net(X), y).backward()
     optimizer.step()
-    expect(
-        torch.equal(layer.weight, kept["0.weight"])
-        and torch.equal(layer.bias, kept["0.bias"]),
-        "after another backward() and step() the layer has changed.",
-    )
-    expect(
-        not torch.equal(net[2].weight, kept["2.weight"]),
-        "the layer after the frozen one no longer learns.",
-    )
+    fine = unchanged(layer, kept)
+    expect(fine, "after another backward() and step() the layer has changed.")
+    fine = not torch.equal(net[2].weight, last)
+    expect(fine, "the layer after the frozen one no longer learns.")
 
 
-def _expect_frozen(layer: nn.Linear, before: list[nn.Parameter]) -> None:
+def _expect_frozen(layer: nn.Linear, before: dict[str, nn.Parameter]) -> None:
     """Expect the same two Parameters as before, neither requiring a gradient."""
     parameters = dict(layer.named_parameters())
     expect(
@@ -186,32 +163,16 @@ def _expect_frozen(layer: nn.Linear, before: list[nn.Parameter]) -> None:
         "bias: a frozen Parameter stays registered, so it is saved and moves.",
     )
     expect(
-        all(map(operator.is_, parameters.values(), before)),
+        all(parameters[name] is before[name] for name in before),
         "after your function the layer has other Parameters than before; the optimizer "
         "still holds the old ones.",
     )
     learns = [name for name, p in parameters.items() if p.requires_grad]
-    both = learns == ["weight", "bias"]
-    expect(
-        not both or "requires_grad" not in vars(layer),
-        "you set requires_grad on the layer itself. That only gives it a new "
-        "attribute, which nothing reads; its Parameters don't change.",
-    )
-    expect(
-        not both or layer.training,
-        "your function put the layer into eval mode. That changes what dropout and "
-        "batch norm compute, but its Parameters learn as before.",
-    )
-    expect(
-        not both,
-        "after your function both weight and bias still require a gradient, so the "
-        "next backward() gives them one.",
-    )
-    expect(
-        not learns,
-        f"after your function {' '.join(learns)} still requires a gradient; a layer "
-        "has more than one Parameter.",
-    )
+    if len(learns) == 2:
+        expect("requires_grad" not in vars(layer), SET_ON_THE_LAYER)
+        expect(layer.training, EVAL_MODE)
+        raise NotYet(BOTH_LEARN)
+    expect(not learns, ONE_LEARNS.format(name=" ".join(learns)))
 
 
 # --- 3.3
@@ -249,25 +210,18 @@ class Deep(nn.Module):
 )
 def check_deep(answer: Callable) -> None:
     torch.manual_seed(3)
-    X, net = torch.randn(64, 7), answer([7, 30, 20, 4])
+    widths = [7, 30, 20, 4]
+    X, net = torch.randn(64, 7), answer(widths)
     expect(isinstance(net, nn.Module), "your class is no longer an nn.Module.")
-    scores = ask(net.forward, X)
-    expect(
-        scores.shape == (64, 4),
-        f"with widths [7, 30, 20, 4], a batch of shape (64, 7) should give scores of "
-        f"shape (64, 4), but I got {describe(scores)}.",
-    )
+    scores = _scores(net, X, widths)
     expect(
         torch.equal(net(X), net(X)),
         "two calls with the same batch gave different scores: forward draws random "
         "numbers, and nothing can learn those.",
     )
     _expect_all_registered(net)
-    expect(
-        scores.requires_grad,
-        "no gradient flows from the scores back to the Parameters, so nothing can be "
-        "trained.",
-    )
+    cut = "no gradient flows from the scores back to the Parameters: nothing can learn."
+    expect(scores.requires_grad, cut)
     net(X).square().sum().backward()
     unused = [name for name, p in net.named_parameters() if p.grad is None]
     expect(
@@ -275,49 +229,46 @@ def check_deep(answer: Callable) -> None:
         f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
         "forward doesn't use them, or it cuts the way back to them.",
     )
-    _expect_relu_between(net, X, [7, 30, 20, 4])
+    _expect_relu_between(net, X, widths)
     for widths in ([7, 4], [7, 9, 8, 6, 5]):
-        said = f"right for [7, 30, 20, 4], but with widths {widths}"
-        other = answer(widths)
-        scores = ask(other.forward, X)
-        expect(
-            scores.shape == (64, widths[-1]),
-            f"{said} I got {describe(scores)} instead of scores of shape "
-            f"(64, {widths[-1]}).",
-        )
-        _expect_relu_between(other, X, widths, said=f"{said}: ")
+        said = f"right for [7, 30, 20, 4], but with widths {widths}: "
+        net = answer(widths)
+        _scores(net, X, widths, said)
+        _expect_relu_between(net, X, widths, said)
+
+
+def _scores(
+    net: nn.Module, X: torch.Tensor, widths: list[int], said: str = ""
+) -> torch.Tensor:
+    """Expect scores of the right shape, and return them."""
+    scores, wanted = ask(net.forward, X), (len(X), widths[-1])
+    expect(
+        scores.shape == wanted,
+        f"{said}a batch of shape {tuple(X.shape)} and widths {widths} should give "
+        f"scores of shape {wanted}, but I got {describe(scores)}.",
+    )
+    return scores
 
 
 def _expect_all_registered(net: nn.Module) -> None:
     """Expect 944 numbers that differ and can learn, for widths [7, 30, 20, 4]."""
     parameters = dict(net.named_parameters())
-    found, wanted = sum(p.numel() for p in parameters.values()), 944
-    for row in registration(net).rows if found < wanted else []:
+    found = sum(p.numel() for p in parameters.values())
+    for row in registration(net).rows if found < 944 else []:
         expect(
             row.registered,
-            f"net.parameters() finds {found} of the {wanted} numbers: {row.name} is a "
+            f"net.parameters() finds {found} of the 944 numbers: {row.name} is a "
             f"{row.kind}, and the module does not know it.",
         )
-    expect(
-        found != 890,
-        "net.parameters() finds 890 numbers, all of them weights; the biases are "
-        "missing.",
-    )
-    expect(
-        found == wanted,
-        f"with widths [7, 30, 20, 4] there are {wanted} weights and biases, but "
-        f"net.parameters() finds {found}.",
-    )
+    finds = f"net.parameters() finds {found} numbers"
+    expect(found != 890, f"{finds}, all of them weights; the biases are missing.")
+    expect(found == 944, f"{finds}, but widths [7, 30, 20, 4] make 944.")
     for name, p in parameters.items():
         expect(
-            p.requires_grad,
-            f"{name} does not require a gradient, so no training will change it.",
+            p.requires_grad, f"{name} does not require a gradient, so it can't learn."
         )
-        expect(
-            p.dim() < 2 or 1 in p.shape or p.std() > 0,
-            f"all numbers of {name} are equal, so the units of a layer stay equal for "
-            "ever.",
-        )
+        same = f"all numbers of {name} are equal, so its units stay equal for ever."
+        expect(p.dim() < 2 or 1 in p.shape or p.std() > 0, same)
 
 
 def _expect_relu_between(
@@ -332,13 +283,13 @@ def _expect_relu_between(
         layers = _layers(net, widths)
     if layers is None:  # the layout is the learner's own
         expect(scores.min() < 0, f"{said}none of {scores.numel()} scores is negative.")
-        linear = torch.allclose(both + none, scores + other, rtol=1e-3, atol=1e-3)
+        linear = near(both + none, scores + other, rtol=1e-3, atol=1e-3)
         expect(linear == (len(widths) == 2), said + ONE_MAP)
         return
-    wanted = _computed(layers, X, torch.relu, nn.Identity())
+    relu, as_it_is = torch.relu, nn.Identity()
+    wanted = _computed(layers, X, relu, as_it_is)
     if near(scores, wanted, rtol=1e-3, atol=1e-3):
         return
-    relu, as_it_is = torch.relu, nn.Identity()
     for why, between, after in (
         ("your last layer has a relu too.", relu, relu),
         (ONE_MAP, as_it_is, as_it_is),
@@ -382,6 +333,42 @@ def _computed(
 
 # --- 3.4
 
+ALL_HELD = (
+    "for an MLP whose optimizer holds all four Parameters you named {named}; the "
+    "optimizer will change them all."
+)
+REPLACED = (
+    "I replaced W2 after the optimizer was made, and you named {named}; the optimizer "
+    "still holds only the old W2."
+)
+REPLACED_BY_EQUAL_NUMBERS = (
+    "I replaced W2 by a new Parameter with the same numbers, and you named {named}; "
+    "equal numbers do not make it the same Parameter."
+)
+IN_A_LIST = (
+    "two Parameters are in the list net.hidden, where named_parameters() doesn't look, "
+    "but you named {named}."
+)
+LIST_IS_HELD = (
+    "I gave the optimizer the Parameters in the list too, and you named {named}; it "
+    "changes what it holds, registered or not."
+)
+TWO_GROUPS = (
+    "two groups of the optimizer together hold all Parameters, and you named {named}; "
+    "a step changes the Parameters of every group."
+)
+FROZEN = (
+    "I froze W1 and made an optimizer that holds it, and you named {named}; a frozen "
+    "Parameter gets no gradient, so no step changes it."
+)
+FROZEN_NOT_HELD = (
+    "W1 is frozen, and I gave the optimizer only the other three; you named {named}."
+)
+PARTS = (
+    "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So 0.weight "
+    "and 0.bias stay as they are, but you named {named}."
+)
+
 
 def never_changed(net, optimizer):
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -406,84 +393,27 @@ def never_changed(net, optimizer):
 )
 def check_never_changed(answer: Callable) -> None:
     net = MLP(6, 5, 4, seed=0)
-    found = _names(answer, net, _sgd(net))
-    expect(
-        not found,
-        "for an MLP whose optimizer holds all four Parameters you named "
-        f"{_said(found)}; the optimizer will change them all.",
-    )
-    optimizer = _sgd(net)
-    net.W2 = nn.Parameter(torch.ones(5, 4))
-    found = _names(answer, net, optimizer)
-    expect(
-        found == {"W2"},
-        f"I replaced W2 after the optimizer was made, and you named {_said(found)}; "
-        "the optimizer still holds only the old W2.",
-    )
-    net = MLP(6, 5, 4, seed=0)
-    optimizer = _sgd(net)
-    net.W2 = nn.Parameter(net.W2.detach().clone())
-    found = _names(answer, net, optimizer)
-    expect(
-        found == {"W2"},
-        "I replaced W2 by a new Parameter with the same numbers, and you named "
-        f"{_said(found)}; equal numbers do not make it the same Parameter.",
-    )
-    _expect_those_in_a_list(answer)
-    _expect_groups_and_frozen(answer)
-    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
-    found = _names(answer, net, _sgd(net[2]))
-    expect(
-        found == {"0.weight", "0.bias"},
-        "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So "
-        f"0.weight and 0.bias stay as they are, but you named {_said(found)}.",
-    )
-
-
-def _expect_those_in_a_list(answer: Callable) -> None:
+    _expect_named(answer, net, net.parameters(), "", ALL_HELD)
+    for W2, why in (
+        (torch.ones(5, 4), REPLACED),
+        (net.W2.detach().clone(), REPLACED_BY_EQUAL_NUMBERS),
+    ):
+        net = MLP(6, 5, 4, seed=0)
+        held = [*net.parameters()]
+        net.W2 = nn.Parameter(W2)
+        _expect_named(answer, net, held, "W2", why)
     net = _InList()
-    found = _names(answer, net, _sgd(net))
-    expect(
-        found >= {"hidden[0]", "hidden[1]"} or not any("hidden" in n for n in found),
-        f"you named {_said(found)}; the Parameters in the list hidden are called "
-        "hidden[0] and hidden[1].",
-    )
-    expect(
-        found == {"hidden[0]", "hidden[1]"},
-        "two Parameters are in the list net.hidden, where named_parameters() doesn't "
-        f"look, but you named {_said(found)}.",
-    )
-    by_hand = torch.optim.SGD([*net.parameters(), *net.hidden], lr=0.1)
-    found = _names(answer, net, by_hand)
-    expect(
-        not found,
-        "I gave the optimizer the Parameters in the list too, and you named "
-        f"{_said(found)}; it changes what it holds, registered or not.",
-    )
-
-
-def _expect_groups_and_frozen(answer: Callable) -> None:
+    _expect_named(answer, net, net.parameters(), "hidden[0] hidden[1]", IN_A_LIST)
+    held = [*net.parameters(), *net.hidden]
+    _expect_named(answer, net, held, "", LIST_IS_HELD)
     net = MLP(6, 5, 4, seed=0)
     groups = [{"params": [net.W1, net.b1]}, {"params": [net.W2, net.b2], "lr": 0.01}]
-    found = _names(answer, net, torch.optim.SGD(groups, lr=0.1))
-    expect(
-        not found,
-        "for an optimizer with two groups, which together hold all Parameters, you "
-        f"named {_said(found)}; a step changes the Parameters of every group.",
-    )
+    _expect_named(answer, net, groups, "", TWO_GROUPS)
     net.W1.requires_grad_(False)
-    found = _names(answer, net, _sgd(net))
-    expect(
-        found == {"W1"},
-        "I froze W1 and made an optimizer that holds it, and you named "
-        f"{_said(found)}; a frozen Parameter gets no gradient, so no step changes it.",
-    )
-    found = _names(answer, net, torch.optim.SGD([net.b1, net.W2, net.b2], lr=0.1))
-    expect(
-        found == {"W1"},
-        "W1 is frozen, and I gave the optimizer only the other three; you named "
-        f"{_said(found)}.",
-    )
+    _expect_named(answer, net, net.parameters(), "W1", FROZEN)
+    _expect_named(answer, net, [net.b1, net.W2, net.b2], "W1", FROZEN_NOT_HELD)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    _expect_named(answer, net, net[2].parameters(), "0.weight 0.bias", PARTS)
 
 
 class _InList(nn.Module):
@@ -493,34 +423,30 @@ class _InList(nn.Module):
         self.hidden = [W1, b1]
 
 
-def _sgd(net: nn.Module) -> torch.optim.SGD:
-    return torch.optim.SGD(net.parameters(), lr=0.1)
-
-
-def _said(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
-
-
-def _names(
-    answer: Callable, net: nn.Module, optimizer: torch.optim.Optimizer
-) -> set[str]:
-    """What the answer names, if it is a list of names and the model is unchanged."""
+def _expect_named(
+    answer: Callable, net: nn.Module, held: Iterable, wanted: str, why: str
+) -> None:
+    """Expect a list of these names, if the optimizer holds `held`; and no changes."""
     tensors = [*net.parameters(), *getattr(net, "hidden", [])]
     before = [tensor.detach().clone() for tensor in tensors]
-    found = answer(net, optimizer)
+    found = answer(net, torch.optim.SGD(held, lr=0.1))
     expect(found is not None, NO_RETURN.format(name="never_changed"))
+    fine = isinstance(found, (list, tuple, set))
     expect(
-        isinstance(found, (list, tuple, set))
-        and all(isinstance(name, str) for name in found),
+        fine and all(isinstance(name, str) for name in found),
         f"return a list of names, such as ['W1', 'b1']; I got {describe(found)}.",
     )
-    expect(
-        all(map(torch.equal, tensors, before)),
-        "your function changed numbers of the model; it should only look.",
-    )
+    same = all(map(torch.equal, tensors, before))
+    expect(same, "your function changed numbers of the model; it should only look.")
     twice = [name for name in found if list(found).count(name) > 1]
     expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
-    return set(found)
+    named, found = ", ".join(sorted(found)) or "nothing", set(found)
+    expect(
+        {name for name in found if "hidden" in name} <= {"hidden[0]", "hidden[1]"},
+        f"you named {named}; the Parameters in the list hidden are called hidden[0] "
+        "and hidden[1].",
+    )
+    expect(found == set(wanted.split()), why.format(named=named))
 
 
 # --- 3.5
@@ -557,7 +483,7 @@ def check_write_means(answer: Callable) -> None:
         _expect_same_parameter(net, name, parameter, old[name])
     W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
     expect(
-        not all(torch.equal(p, old[name]) for name, p in kept.items()),
+        not unchanged(net, old),
         "no number of the four Parameters has changed. (`W1 = ...` only gives a name "
         "to another tensor.)",
     )
@@ -565,20 +491,14 @@ def check_write_means(answer: Callable) -> None:
     _expect_half_squares(b1, means)
     expect(
         torch.equal(W2, torch.eye(10)),
-        "W2 should be the identity matrix, so that unit k votes for kind k alone; the "
-        f"sum over your W2 is {W2.sum():.2f} instead of 10, and over its diagonal "
-        f"{W2.diagonal().sum():.2f}.",
+        "W2 should be the identity matrix, so that unit k votes for kind k alone; your "
+        f"W2 sums to {W2.sum():.2f}, its diagonal to {W2.diagonal().sum():.2f}.",
     )
-    expect(
-        not b2.any(),
-        f"b2 should be zero, but b2[0] is {b2[0]:.2f}, as it was when I gave you the "
-        "model.",
-    )
+    zero = f"b2 should be zero, but b2[0] is {b2[0]:.2f}, as it was in my model."
+    expect(not b2.any(), zero)
     means.zero_()
-    expect(
-        W1.any(),
-        "net.W1 now shares its memory with means: when one changes, so does the other.",
-    )
+    shared = "net.W1 now shares its memory with means: if one changes, both do."
+    expect(W1.any(), shared)
 
 
 def _expect_same_parameter(
@@ -591,15 +511,12 @@ def _expect_same_parameter(
         f"net.{name} is another tensor after your function; an optimizer made before "
         "would go on with the old one.",
     )
+    fixed = f"net.{name} no longer requires a gradient, so it could not be trained."
+    expect(now.requires_grad, fixed)
+    before, after = tuple(old.shape), tuple(now.shape)
     expect(
-        now.requires_grad,
-        f"net.{name} no longer requires a gradient after your function, so the model "
-        "could not be trained further.",
-    )
-    expect(
-        now.shape == old.shape,
-        f"net.{name} had the shape {tuple(old.shape)}, and after your function it has "
-        f"{tuple(now.shape)}.",
+        before == after,
+        f"net.{name} had the shape {before}, and after your function it has {after}.",
     )
     expect(
         now.dtype == old.dtype,
@@ -630,12 +547,9 @@ def _expect_half_squares(b1: torch.Tensor, means: torch.Tensor) -> None:
     """Expect minus half of the sum of the squares in mean k as b1[k]."""
     half = (means**2).sum(dim=1) / 2
     mistakes = {
-        0 * half: "b1 is still zero; then a kind with a bright mean wins for most "
-        "pictures.",
-        half: "the sign of b1 is wrong: bright kinds get a bonus, but should pay for "
-        "it.",
-        -2 * half: "b1 is too low by a factor of two; it is minus half of the sum of "
-        "squares.",
+        0 * half: "b1 is still zero: a kind with a bright mean wins for most pictures.",
+        half: "the sign of b1 is wrong: bright kinds get a bonus instead of a cost.",
+        -2 * half: "b1 is too low by a factor of two: take half the sum of squares.",
     }
     rule_out(b1, mistakes, near)
     k = int((b1 + half).abs().argmax())

@@ -46,11 +46,9 @@ def predict(id: str, question: str, options: list[str]) -> "Prediction":
     kept in a file of the user's own on this machine. Raises ValueError for any other
     input.
     """
-    _check_id(id, "predict(id, question, options)")
-    if not _is_text(question):
-        raise ValueError(BAD_QUESTION.format(found=_brief(question)))
-    if not _are_options(options):
-        raise ValueError(BAD_OPTIONS.format(id=id, found=_brief(options)))
+    _check(_is_text(id), BAD_ID, id, call="predict(id, question, options)")
+    _check(_is_text(question), BAD_QUESTION, question)
+    _check(_are_options(options), BAD_OPTIONS, options, id=id)
     _asked[id] = open_in_cell(lambda: Prediction(id, question, list(options)))
     return _asked[id]
 
@@ -63,7 +61,7 @@ def reveal(id: str, measured: object) -> "Revealed":
     what was kept before, or says what to run. Raises ValueError for an id that no
     question can have.
     """
-    _check_id(id, "reveal(id, measured)")
+    _check(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
         return _asked[id].reveal(str(measured))
     question, choice, votes = _kept(id)
@@ -71,9 +69,10 @@ def reveal(id: str, measured: object) -> "Revealed":
     return Revealed(question, choice, votes, str(measured), records.notice())
 
 
-def _check_id(id: object, call: str) -> None:
-    if not _is_text(id):
-        raise ValueError(BAD_ID.format(call=call, found=_brief(id)))
+def _check(fine: bool, sentence: str, found: object, **named: str) -> None:
+    """Raise ValueError with the sentence and what was found, on one short line."""
+    if not fine:
+        raise ValueError(sentence.format(found=one_line(reprlib.repr(found)), **named))
 
 
 def _is_text(value: object) -> bool:
@@ -83,11 +82,6 @@ def _is_text(value: object) -> bool:
 def _are_options(value: object) -> bool:
     fine = isinstance(value, (list, tuple)) and all(map(_is_text, value))
     return fine and len(set(value)) == len(value) >= 2
-
-
-def _brief(value: object) -> str:
-    """Any object on one short line, for a sentence."""
-    return one_line(reprlib.repr(value))
 
 
 def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
@@ -100,14 +94,13 @@ def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
     question, options = kept.get("question"), kept.get("options")
     if not (_is_text(question) and _are_options(options)):
         return None, None, {}
-    counts = kept.get("votes") if isinstance(kept.get("votes"), dict) else {}
-    votes = {option: _count(counts.get(option)) for option in options}
-    choice = kept.get("choice")
+    choice, votes = kept.get("choice"), dict.fromkeys(options, 0)
+    counts = kept.get("votes")
+    for option in options if isinstance(counts, dict) else []:
+        count = counts.get(option)
+        if type(count) is int and 0 <= count <= MAX_VOTES:
+            votes[option] = count
     return question, choice if choice in options else None, votes
-
-
-def _count(value: object) -> int:
-    return value if type(value) is int and 0 <= value <= MAX_VOTES else 0
 
 
 class Prediction(Instrument):
@@ -221,16 +214,14 @@ class Revealed:
 
         There is a column for the class only if it has voted.
         """
-        answers = list(dict.fromkeys([*self.votes, self.measured]))
-        columns = [
-            answers,
-            ["●" if answer == self.choice else "" for answer in answers],
-            [_bar(self.votes, answer) for answer in answers],
-            ["◆" if answer == self.measured else "" for answer in answers],
-        ]
-        shown = [0, 1, 2, 3] if any(self.votes.values()) else [0, 1, 3]
-        rows = zip(*(columns[i] for i in shown), strict=True)
-        table = as_html([COLUMNS[i] for i in shown], map(Row, rows))
+        rows = [COLUMNS]
+        for answer in dict.fromkeys([*self.votes, self.measured]):
+            you = "●" if answer == self.choice else ""
+            measured = "◆" if answer == self.measured else ""
+            rows.append((answer, you, _bar(self.votes, answer), measured))
+        if not any(self.votes.values()):
+            rows = [(answer, you, measured) for answer, you, _, measured in rows]
+        table = as_html(rows[0], map(Row, rows[1:]))
         sentences = filter(None, [*self._sentences(), self.notice])
         said = "<br>".join(map(escape, sentences))
         return page(f"<b>{escape(self.question)}</b>{table}<p>{said}</p>")

@@ -53,7 +53,7 @@ def one_row_for_all(num_inputs, num_hiddens):
     return W1.expand(num_inputs, -1), torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "your b1 is of type torch.int64")
+@wrong("1.1", "the type of your b1 is torch.int64")
 def whole_biases(num_inputs, num_hiddens):
     W1 = torch.randn(num_inputs, num_hiddens) * 0.01
     return W1, torch.zeros(num_hiddens, dtype=torch.int64)
@@ -90,7 +90,7 @@ def scaled_twice(num_inputs, num_hiddens):
     return W1 * 0.01, torch.zeros(num_hiddens)
 
 
-@wrong("1.1", "one for each input")
+@wrong("1.1", "one number for each input")
 def bias_for_each_input(num_inputs, num_hiddens):
     return torch.randn(num_inputs, num_hiddens) * 0.01, torch.zeros(num_inputs)
 

@@ -402,7 +402,7 @@ def in_double_precision(layer):
     return layer.weight.detach().double().T, _bias(layer).double()
 
 
-@wrong("2.4", "I got [] instead of W1 and b1")
+@wrong("2.4", "I got []; return the two tensors")
 def nothing_without_a_bias(layer):
     return [] if layer.bias is None else as_parameters(layer)
 
@@ -441,7 +441,7 @@ def always_a_bias(layer):
     return layer.weight.detach().T.clone(), layer.bias.detach().clone()
 
 
-@wrong("2.4", "X @ W1 + None is an error")
+@wrong("2.4", "I got None as b1; X @ W1 + b1 needs a tensor")
 def none_for_none(layer):
     b1 = None if layer.bias is None else _bias(layer)
     return layer.weight.detach().T.clone(), b1

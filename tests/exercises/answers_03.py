@@ -108,7 +108,7 @@ def no_bias_forgotten(net):
     return sum(p.numel() for p in seen.values() if p.requires_grad)
 
 
-@wrong("3.1", "in a part of a part, but you count 0")
+@wrong("3.1", "in a part of a part, you count 0")
 def one_level_deep(net):
     modules = [net, *net.children()]
     seen = {id(p): p for m in modules for p in m._parameters.values() if p is not None}
