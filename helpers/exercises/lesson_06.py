@@ -157,7 +157,7 @@ def _check_range(found: list) -> None:
         f"{reach} You took the logarithm to one base and undid it with another (one is "
         "10, the other e).",
     )
-    expect(_within(found, LOW, HIGH), f"{reach} That leaves the range.")
+    expect(_within(found, LOW, HIGH), f"{reach} Some are outside the range.")
 
 
 def _check_values(found: list) -> None:
