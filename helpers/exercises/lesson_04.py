@@ -195,7 +195,7 @@ def check_sgd_update(answer: Callable) -> None:
 
 
 def _check_changes(moved: list, same: bool, gone: bool) -> None:
-    """moved: by how much each of three parameters changed; same: whether the list holds them."""
+    """moved: how far each of three parameters went; same: if the list holds them."""
     changed = sum(bool(step.any()) for step in moved)
     expect(
         same or changed,
