@@ -21,10 +21,14 @@ class Html(str):
 
 
 class Row(NamedTuple):
-    """Cells, of which the last spans what is left, and the row's CSS classes."""
+    """Cells, of which the last spans what is left, and the row's CSS classes.
+
+    named: whether the first cell is the row's name, which screen readers repeat.
+    """
 
     cells: Sequence[str]
     classes: str = ""
+    named: bool = False
 
 
 def as_text(
@@ -58,10 +62,11 @@ def _row(row: Row, tag: str, columns: int) -> str:
     *first, last = row.cells
     spans = columns - len(first)
     span = f' colspan="{spans}"' if spans > 1 else ""
-    cells = "".join(f"<{tag}>{_inside(cell)}</{tag}>" for cell in first)
-    cells += f"<{tag}{span}>{_inside(last)}</{tag}>"
+    cells = [f"<{tag}>{_inside(cell)}</{tag}>" for cell in first]
+    if row.named:
+        cells[0] = f'<th scope="row">{_inside(first[0])}</th>'
     classes = f' class="{row.classes}"' if row.classes else ""
-    return f"<tr{classes}>{cells}</tr>"
+    return f"<tr{classes}>{''.join(cells)}<{tag}{span}>{_inside(last)}</{tag}></tr>"
 
 
 def _inside(cell: str) -> str:

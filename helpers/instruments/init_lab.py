@@ -9,15 +9,8 @@ import ipywidgets as widgets
 from helpers.controls import button, control, grid
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
-from helpers.instruments.layer_drawing import (
-    COLOURS,
-    HIGH,
-    LOW,
-    TICK,
-    draw_layers,
-    place,
-)
-from helpers.instruments.layer_values import BINS
+from helpers.instruments import layer_values
+from helpers.instruments.layer_values import COLOURS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
 from helpers.live import Lab
 from helpers.plots import Picture
@@ -88,9 +81,7 @@ def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
 
     data: what `load_fashion_mnist` returns. defaults: the first setting, as fields
     of `Config`; those without a control here, such as lr, apply when the button trains
-    the network. Each layer's activations, the gradients of its weights, its dead units
-    and the first loss come from one forward and one backward pass over 256 training
-    pictures.
+    the network.
 
     Returns a widget. `layers` is what it shows, a `Layers`; `update(sigma=0.1)` shows
     another setting at once; `wait()` returns when it shows what the controls say, and
@@ -151,7 +142,7 @@ class InitLab(Instrument):
         return f"{self._summary()} {HOW_TO}"
 
     def _picture(self) -> Picture:
-        return draw_layers(self.layers.layers, self._summary())
+        return layer_values.draw_layers(self.layers.layers, self._summary())
 
     def _on_control(self, _):
         self._submit({one.description: one.value for one in self._controls})
@@ -202,7 +193,8 @@ def _shown(layers, config):
         activations = _cells(layer.activations, COLOURS["activations"])
         gradients = _cells(layer.gradients, COLOURS["gradients"])
         share = _number("" if layer.dead is None else f"{layer.dead:.0%}")
-        rows.append(Row([layer.name, *activations, share, f"W{number}", *gradients]))
+        cells = [layer.name, *activations, share, f"W{number}", *gradients]
+        rows.append(Row(cells, named=True))
     legend = [LEGEND.format(count=BATCH), DEAD_LEGEND[layers.activation]]
     if config.init not in ("normal", "constant") and not callable(config.init):
         legend.append(NO_SIGMA.format(init=config.init))
@@ -214,11 +206,11 @@ def _shown(layers, config):
 
 def _cells(values, colour):
     """The histogram, the bar and the spread as HTML."""
-    step, floor = HISTOGRAM_WIDTH / BINS, HEIGHT - 2
+    step, floor = HISTOGRAM_WIDTH / layer_values.BINS, HEIGHT - 2
     path = "".join(f"V{floor - 17 * high:.1f}h{step:g}" for high in values.heights)
     shape = f'<path fill="{colour}" d="M0 {floor}{path}V{floor}z"/>'
     shape += f'<line x1="0" x2="{HISTOGRAM_WIDTH}" y1="{floor}" y2="{floor}"/>'
-    length = BAR_WIDTH * place(values.spread)
+    length = BAR_WIDTH * layer_values.place(values.spread)
     bar = f'<rect y="6" width="{length:.1f}" height="11" fill="{colour}"/>'
     return (
         Html(SVG.format(width=HISTOGRAM_WIDTH, height=HEIGHT, inside=shape)),

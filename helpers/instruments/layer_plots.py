@@ -5,7 +5,7 @@ from itertools import cycle
 import torch
 from matplotlib.figure import Figure
 
-from helpers.instruments.layer_drawing import COLOURS, tidy
+from helpers.instruments.layer_values import COLOURS, tidy
 from helpers.instruments.measure_layers import Layers
 from helpers.palette import BLUE, BROWN, DARK_GREY, PURPLE, RED, YELLOW
 from helpers.plots import Picture

@@ -1,13 +1,23 @@
-"""The activations and the gradients of one layer, each summed up as `Values`."""
+"""The activations and the gradients of one layer: summed up as `Values`, and drawn."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from helpers.palette import BLUE, ORANGE
+from helpers.plots import Picture
 
 BINS = 24  # of a histogram
 REACH = 3  # spreads, from its middle to its ends
 ENOUGH = 8192  # values for a histogram
+LOW, HIGH, TICK = -12, 4, 4  # powers of ten on the axis of a spread
+COLOURS = {"activations": BLUE, "gradients": ORANGE}
+TITLES = {"activations": "activations", "gradients": "gradients of W1, W2, ..."}
+SPREAD_TITLE = "their spread"
 
 
 @dataclass(frozen=True)
@@ -50,3 +60,46 @@ class Layer:
     activations: Values
     gradients: Values
     dead: float | None
+
+
+def place(spread: float) -> float:
+    """Where a spread is on the axis: 0 (the lowest, or none) to 1 (or beyond)."""
+    if not math.isfinite(spread):
+        return 1.0
+    if spread == 0:
+        return 0.0
+    return min(max((math.log10(spread) - LOW) / (HIGH - LOW), 0.01), 1.0)
+
+
+def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
+    """The histograms and spreads of all layers of one network; text: what it shows."""
+    figure = Figure((9, 0.28 * len(layers) + 0.8), layout="constrained")
+    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.5, 1, 1.5))
+    for i, (side, colour) in enumerate(COLOURS.items()):
+        histograms, bars = axes[2 * i : 2 * i + 2]
+        for row, layer in enumerate(layers):
+            values = getattr(layer, side)
+            tops = [row + 0.4 - 0.8 * height for height in values.heights]
+            histograms.stairs(tops, baseline=row + 0.4, fill=True, color=colour)
+            end = 10.0 ** (LOW + (HIGH - LOW) * place(values.spread))
+            bars.barh(row, end - 10.0**LOW, 0.6, left=10.0**LOW, color=colour)
+        tidy(histograms, TITLES[side])
+        tidy(bars, SPREAD_TITLE)
+        histograms.set_xticks([])
+        bars.set_xscale("log")
+        bars.set_xlim(10.0**LOW, 10.0**HIGH)
+        bars.set_xticks([10.0**power for power in range(LOW, HIGH + 1, TICK)])
+        bars.grid(axis="x", alpha=0.4)
+    axes[0].set_yticks(range(len(layers)), [layer.name for layer in layers])
+    axes[0].invert_yaxis()
+    for one in axes:
+        one.tick_params(left=False)
+        one.spines["left"].set_visible(False)
+    return Picture(figure, text)
+
+
+def tidy(axes: Axes, title: str) -> None:
+    """A small title, small labels, and no frame at the top and the right."""
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)

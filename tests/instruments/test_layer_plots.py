@@ -12,7 +12,7 @@ from helpers import (
     plot_histograms,
     plot_layers,
 )
-from helpers.instruments.layer_drawing import place
+from helpers.instruments.layer_values import place
 
 
 @pytest.fixture(scope="module")

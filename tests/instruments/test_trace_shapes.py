@@ -360,7 +360,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             F.cross_entropy,
             (X[:, :10].T, torch.zeros(64).long()),
-            "use left.T, with one row for each label",
+            "Each row needs one label. The scores (10, 64) are transposed: use left.T.",
         ),
         (F.binary_cross_entropy, (X[:, :1], X[:, 0]), "Use right.reshape(left.shape)"),
         (lambda X: torch.stack([X, X[:5]]), (X,), "(64, 784) and (5, 784)"),
@@ -444,7 +444,7 @@ NOT_SHAPES = [
     (lambda X: X[{}], (X,), "raised IndexError, but the shapes are not the cause"),
     (F.cross_entropy, (X, torch.full((64,), 800)), "is larger than allowed"),
     (F.embedding, (torch.tensor([9]), W2[:5]), "is larger than allowed"),
-    (nn.Module(), (X,), "the shape of its input is not the cause"),
+    (nn.Module(), (X,), "but the shapes are not the cause"),
     (nn.Bilinear(784, 784, 2), (X,), "missing 1 required positional argument"),
 ]
 
@@ -478,7 +478,7 @@ def test_stopping_the_cell_stops_the_trace():
 BAD = [
     (lambda: trace_shapes(X), "you gave Tensor"),
     (lambda: trace_shapes("net", X), "you gave str"),
-    (lambda: trace_shapes(two_layers), "at least one tensor to call two_layers"),
+    (lambda: trace_shapes(two_layers), "at least one tensor for two_layers"),
     (lambda: trace_shapes(two_layers, 3), "at least one tensor"),
     (lambda: trace_shapes(two_layers, np.zeros((2, 784))), "torch.from_numpy"),
     (lambda: trace_shapes(MLP, X), "net = MLP"),

@@ -1,8 +1,8 @@
 """The shape tracer: every tensor operation of a function, with its shapes."""
 
-import copy
 import difflib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,13 @@ MAX_ROWS = 32  # of a table, before it folds
 HEAD = 20  # of these from the start, where too many are left; the others from the end
 
 NOT_CALLABLE = (
-    "trace_shapes needs a function or a module, followed by its tensors, as in "
-    "trace_shapes(net, X); you gave {found}."
+    "trace_shapes(net, X) needs a function or a module as its net; you gave {found}."
 )
 A_CLASS = (
-    "trace_shapes needs a module, not its class: write "
-    "net = {name}(...) and then trace_shapes(net, X)."
+    "trace_shapes needs a module, not its class: first make one, net = {name}(...)."
 )
 NO_TENSOR = (
-    "trace_shapes needs at least one tensor to call {name} with, as in "
-    "trace_shapes({name}, X)."
+    "trace_shapes needs at least one tensor for {name}: trace_shapes({name}, X)."
 )
 NUMPY = "trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array)."
 NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
@@ -56,36 +53,37 @@ def trace_shapes(fn: Callable, *tensors: Any) -> "Trace":
     _check(fn, name, tensors)
     tracer = Tracer(fn, name)
     error = tracer.run(fn, tensors)
-    return Trace(tracer, name, error)
+    for number, step in enumerate(tracer.root.steps(), start=1):
+        step.number = number
+    return Trace(name, error, *tracer.said, tracer.returned_none, tracer.root)
 
 
+@dataclass(eq=False, repr=False)
 class Trace:
     """What `trace_shapes` returns; `str()` is a table, and a notebook draws boxes.
 
-    name: of the function or module. ok: whether fn came to its end. error: the
-    exception that ended it (without its traceback, which would keep the tensors
-    alive), or None. cause: of the error, in a few words, or None. explanation: of the
-    error, in one or two sentences, or "".
+    name: of the function or module. error: the exception that ended it (without its
+    traceback, which would keep the tensors alive), or None. cause: of the error, in a
+    few words, or None. explanation: of the error, in one or two sentences, or "".
     """
 
     name: str
-    ok: bool
     error: Exception | None
     cause: str | None
     explanation: str
+    returned_none: bool
+    root: Block
+    unfolded: bool = False
 
-    def __init__(self, tracer: Tracer, name: str, error: Exception | None) -> None:
-        self.name, self.error, self.ok = name, error, error is None
-        self.cause, self.explanation = tracer.said
-        self._returned_none = tracer.returned_none
-        self._root, self._unfolded = tracer.root, False
-        for number, step in enumerate(self._root.steps(), start=1):
-            step.number = number
+    @property
+    def ok(self) -> bool:
+        """Whether fn came to its end."""
+        return self.error is None
 
     @property
     def steps(self) -> list[TraceStep]:
         """The operations, in order."""
-        return list(self._root.steps())
+        return list(self.root.steps())
 
     @property
     def warnings(self) -> list[str]:
@@ -98,11 +96,9 @@ class Trace:
         path: as the table names it, such as "layer1.0". Raises ValueError, with the
         names that exist, for any other.
         """
-        other = copy.copy(self)
         if path is None:
-            other._unfolded = True
-            return other
-        blocks = list(self._root.blocks())
+            return replace(self, unfolded=True)
+        blocks = list(self.root.blocks())
         # A module of one operation is listed as that operation.
         found = [block for block in blocks if block.path == path] or [
             Block(path, step.name, step.inputs[:1], step.outputs, [step])
@@ -116,15 +112,14 @@ class Trace:
             raise ValueError(NO_SUCH_PART.format(path=path, known=known))
         parts = [part for block in found for part in block.parts]
         ends = found[0].inputs, found[-1].outputs
-        other.name, other._root = path, Block(path, found[0].kind, *ends, parts)
-        return other
+        return replace(self, name=path, root=Block(path, found[0].kind, *ends, parts))
 
     def rows(self) -> tuple[list[Part], str]:
         """The steps and folded blocks to show, and a sentence if not all fit."""
-        if self._unfolded:
+        if self.unfolded:
             return self.steps, ""
         for depth in range(20, -1, -1):
-            rows = list(_rows(self._root, depth))
+            rows = list(_rows(self.root, depth))
             if len(rows) <= MAX_ROWS:
                 return rows, ""
         left_out = LEFT_OUT.format(count=len(rows) - MAX_ROWS)
@@ -132,11 +127,11 @@ class Trace:
 
     def title(self) -> str:
         """Its name, what went in and came out, and the number of operations."""
-        title = TITLE if self._root.outputs else NO_OUTPUT if self.ok else STOPPED
+        title = TITLE if self.root.outputs else NO_OUTPUT if self.ok else STOPPED
         return title.format(
             name=self.name,
-            inputs=listed(self._root.inputs),
-            outputs=listed(self._root.outputs),
+            inputs=listed(self.root.inputs),
+            outputs=listed(self.root.outputs),
             count=len(self.steps),
         )
 
@@ -147,7 +142,7 @@ class Trace:
             yield WARNING.format(number=first.number, sentence=sentence)
         if not self.ok:
             yield ERROR.format(sentence=self.explanation)
-        if self._returned_none and not self._root.path:
+        if self.returned_none and not self.root.path:
             yield RETURNED_NONE.format(name=self.name)
 
     def __str__(self) -> str:

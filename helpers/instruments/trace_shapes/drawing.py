@@ -105,11 +105,7 @@ def _box(shape, name, kept):
 def _sides(shape):
     """The width and the height of a box, in pixels."""
     height, width = ((1, 1) + shape)[-2:]
-    return _side(width), _side(height)
-
-
-def _side(size):
-    return round(5 + 5 * math.log2(max(size, 1)))
+    return [round(5 + 5 * math.log2(max(size, 1))) for size in (width, height)]
 
 
 def picture(steps: Sequence[TraceStep], text: str) -> Picture:

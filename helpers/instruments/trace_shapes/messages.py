@@ -1,10 +1,10 @@
 """What PyTorch's own messages say about a shape error, put as a cause and a repair."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from types import SimpleNamespace
 
-from helpers.instruments.trace_shapes.steps import Shape
+from helpers.instruments.trace_shapes.steps import Facts
 
 # The causes, as `trace.cause` names them. The first five are the most common.
 TRANSPOSED = "transposed weight"
@@ -26,26 +26,30 @@ FEATURES = (
     "The {layer} was made for {want} features but gets {got}: make it for {got}, or "
     "let the layer before it output {want}."
 )
-LABEL_COUNT = "{operation}: there are {first} rows of scores but {second} labels."
-ONE_LABEL_EACH = "Each row needs one label."
-SCORES_TRANSPOSED = (
-    "The scores {a_shape} are transposed: use {a}.T, with one row for each label."
+LABEL_COUNT = (
+    "{operation}: there are {got} rows of scores but {want} labels. Each row needs one "
+    "label."
 )
+SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a}.T."
 LABEL_SHAPE = (
-    "{operation} takes labels of shape ({first},), one class number for each row of "
-    "scores, but {b} has the shape {b_shape}."
+    "{operation} takes labels of one dimension, with one class number for each row of "
+    "scores, but {b} has the shape {b.shape}."
 )
 FLATTEN_LABELS = "Use {b}.flatten()."
 SAME_SHAPE = (
-    "{operation} compares {a} {a_shape} with {b} {b_shape}, but both need the same "
-    "shape."
+    "{operation} compares {a} {a.shape} with {b} {b.shape}, but each output needs one "
+    "target, so both need the same shape."
 )
 RESHAPE_TARGETS = "Use {b}.reshape({a}.shape)."
-ONE_TARGET_EACH = "Each output needs one target."
+CHANNELS = (
+    "{operation}: the number of channels of {a} {a.shape}, {got}, and the number that "
+    "the filters {b.shape} take, {want}, must match. Pictures have the shape "
+    "(examples, channels, height, width)."
+)
+NOT_FOUR = "The channel dimension is missing: use {a}.unsqueeze(1)."
 CAT = (
-    "cat along dimension {dim}: the sizes in all other dimensions must be equal, but "
-    "{want} and {got} are not. Cut one of the two, or join them along another "
-    "dimension."
+    "cat along dimension {dim}: all other sizes must be equal, but {want} and {got} "
+    "are not. Cut one of the two, or join them along another dimension."
 )
 STACK = (
     "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
@@ -56,7 +60,7 @@ EINSUM = (
     "equal. Check the order of the letters against the shapes {shapes}."
 )
 NO_DIMENSION = (
-    "{operation}: {a} {a_shape} has no dimension {got}. Its dimensions are numbered 0 "
+    "{operation}: {a} {a.shape} has no dimension {got}. Its dimensions are numbered 0 "
     "to {last}, or -1 to -{count} from the right."
 )
 CHECKED = "A check in the code of {layer} failed: {message}."
@@ -72,51 +76,44 @@ KNOWN = {
     r"dimension <dim>\. Expected size <want> but got size <got>": (OTHER, CAT),
     r"stack expects .* got \[<want>\] at .* and \[<got>\]": (OTHER, STACK),
     "subscript <letter> has size <got> .* seen size <want>": (OTHER, EINSUM),
+    "to have <want> channels, but got <got>": (OTHER, CHANNELS),
+    "Dimension out of range .* but got <got>": (OTHER, NO_DIMENSION),
+    r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
+    "multi-target not supported": (OTHER, LABEL_SHAPE),
+    "(Using a t|T)arget size": (OTHER, SAME_SHAPE),
 }
-PARTS = {re.sub(r"<(\w+)>", r"(?P<\1>\\w+(?:, \\d+)*)", said): said for said in KNOWN}
-COUNTS = re.compile(r"batch_size \((\d+)\) to match target batch_size \((\d+)\)")
-DIMENSION = re.compile(r"Dimension out of range .* but got (-?\d+)")
+PART = re.compile(r"<(\w+)>")
+# A sentence -> when a repair follows it, and that repair.
+REPAIRS = {
+    CHANNELS: (lambda f: f.want == "1" and len(f.a.shape) < len(f.b.shape), NOT_FOUR),
+    LABEL_COUNT: (lambda f: f.a.shape[1:] == f.b.shape, SCORES_TRANSPOSED),
+    LABEL_SHAPE: (lambda f: f.b.shape == (*f.a.shape[:1], 1), FLATTEN_LABELS),
+    SAME_SHAPE: (lambda f: sorted(f.a.sizes) == sorted(f.b.sizes), RESHAPE_TARGETS),
+}
 
-Facts = dict[str, Any]  # what sentences are filled with
 Explained = tuple[str | None, str]  # the cause, and a sentence
 
 
-def read(message: str, facts: Facts, shapes: Sequence[Shape]) -> Explained | None:
-    """The cause and a sentence, if the message is known.
+def read(facts: Facts) -> Explained | None:
+    """The cause and a sentence, if PyTorch's message is known.
 
-    facts: operation, layer, shapes (a text), message; and of the first two tensors
-    a, b (names), a_shape, b_shape, if they exist. shapes: those of all tensors.
+    facts: operation, layer, shapes (a text), message; and a and b, its first two
+    operands, if they exist.
     """
-    for pattern, said in PARTS.items():
-        if found := re.search(pattern, message):
-            cause, sentence = KNOWN[said]
-            return cause, sentence.format(**facts, **found.groupdict())
-    if (found := DIMENSION.search(message)) and shapes:
-        count = len(shapes[0])
-        facts = facts | {"got": found[1], "last": count - 1, "count": count}
-        return (OTHER, NO_DIMENSION.format(**facts)) if count else None
-    if len(shapes) > 1 and (sentence := _of_a_loss(message, *shapes[:2], facts)):
-        return OTHER, sentence
-    return None if shapes else (OTHER, CHECKED.format(**facts))
+    if "a" in facts and (count := len(facts["a"].shape)):
+        facts = facts | {"last": count - 1, "count": count}
+    for pattern, (cause, sentence) in KNOWN.items():
+        pattern = PART.sub(r"(?P<\1>-?\\w+(?:, \\d+)*)", pattern)
+        if found := re.search(pattern, facts["message"]):
+            with suppress(KeyError):  # it speaks of a tensor that isn't there
+                return cause, say(sentence, facts | found.groupdict())
+    return None if "a" in facts else (OTHER, CHECKED.format(**facts))
 
 
-def _of_a_loss(message, a, b, facts):
-    facts = facts | {"first": a[0] if a else 1}
-    if found := COUNTS.search(message):
-        swapped = len(a) == 2 and a[1] == int(found[2])
-        repair = SCORES_TRANSPOSED if swapped else ONE_LABEL_EACH
-        facts |= {"first": found[1], "second": found[2]}
-        return f"{LABEL_COUNT} {repair}".format(**facts)
-    if "multi-target not supported" in message:
-        repair = FLATTEN_LABELS if b == (*a[:1], 1) else ""
-        return f"{LABEL_SHAPE} {repair}".strip().format(**facts)
-    if re.match(r"(Using a t|T)arget size", message):
-        return same_shape(a, b, facts)
-    return ""
-
-
-def same_shape(a: Shape, b: Shape, facts: Facts) -> str:
-    """The sentence about a loss that compares two different shapes."""
-    alike = sorted(n for n in a if n != 1) == sorted(n for n in b if n != 1)
-    repair = RESHAPE_TARGETS if alike else ONE_TARGET_EACH
-    return f"{SAME_SHAPE} {repair}".format(**facts)
+def say(sentence: str, facts: Facts) -> str:
+    """The sentence about these facts, and the repair if one applies."""
+    said = sentence.format(**facts)
+    applies, repair = REPAIRS.get(sentence, (None, ""))
+    if applies and applies(SimpleNamespace(**facts)):
+        said = f"{said} {repair.format(**facts)}"
+    return said

@@ -1,7 +1,8 @@
 """Why shapes don't fit: the two sizes that clash, the likely cause and the repair.
 
 `explain` reads the shapes that an operation was given, and where their numbers came
-from. If they don't tell, it reads PyTorch's own message, or repeats it.
+from. If they don't tell, it reads PyTorch's own message, or repeats it. `warn` is for
+shapes that fit by broadcasting alone, although nobody wanted it.
 """
 
 import math
@@ -9,23 +10,25 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
+import torch
+
 from helpers.instruments.trace_shapes import messages
-from helpers.instruments.trace_shapes.broadcasting import ROLES, broadcast, pair_facts
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
 from helpers.instruments.trace_shapes.products import (
     IN_LAYER,
     IN_LINEAR,
+    PLAIN,
     explain_product,
 )
-from helpers.instruments.trace_shapes.steps import Shape, TraceStep
+from helpers.instruments.trace_shapes.steps import Operand, Shape, TraceStep
 from helpers.tables import one_line
 
 STACKS = (
-    "{a} {a_shape} @ {b} {b_shape}: both are stacks of matrices, so the sizes before "
+    "{a} {a.shape} @ {b} {b.shape}: both are stacks of matrices, so the sizes before "
     "the last two, {first} and {second}, must be equal, or one of them must be 1."
 )
 PAIRED = (
-    "{operation} of {a} {a_shape} and {b} {b_shape}: counted from the right, the sizes "
+    "{operation} of {a} {a.shape} and {b} {b.shape}: counted from the right, the sizes "
     "{first} and {second} meet; they must be equal, or one of them must be 1."
 )
 BIAS_LENGTH = (
@@ -41,57 +44,48 @@ BIAS_COLUMN = (
     "The bias shape is wrong: {b} is a column, but a bias is a row with one number for "
     "each column of {a}. Use {b}.flatten()."
 )
-PER_ROW = (
-    "{b} has one number for each row of {a}: use {b}.unsqueeze(1), so that each is "
-    "used for its whole row."
-)
+PER_ROW = "{b} has one number for each row of {a}: use {b}.unsqueeze(1)."
 RESHAPE = (
-    "{operation} to {wanted} needs {needed} numbers, but {a} {a_shape} holds {count}. "
-    "A reshape keeps every number, so the sizes must multiply to {count}."
+    "{operation} to {wanted} needs {needed} numbers, but {a} {a.shape} holds "
+    "{a.count}. A reshape keeps every number, so the sizes must multiply to {a.count}."
 )
 RESHAPE_TO = "For example, {operation}{fitting} would work."
 RESHAPE_REST = (
-    "{operation} to {wanted}: {a} {a_shape} holds {count} numbers, which {needed} does "
-    "not divide. A reshape keeps every number, so no size fits in place of -1."
-)
-CHANNELS = (
-    "{operation}: the number of channels of {a} {a_shape}, {first}, and the number "
-    "that the filters {b_shape} take, {second}, must match. Pictures have the shape "
-    "(examples, channels, height, width)."
-)
-NO_CHANNELS = (
-    "{operation} takes pictures of shape (examples, channels, height, width), so it "
-    "read the first size of {a} {a_shape}, {first}, as the number of channels, but the "
-    "filters {b_shape} take {second}. The channel dimension is missing: use "
-    "{a}.unsqueeze(1)."
+    "{operation} to {wanted}: {a} {a.shape} holds {a.count} numbers, which {needed} "
+    "does not divide. A reshape keeps every number, so no size fits in place of -1."
 )
 REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
-MODULE_REFUSED = "{layer} can't take its input {shapes}. PyTorch says: {message}."
 NOT_SHAPES = (
-    "The operation {operation} on {shapes} raised {kind}, but the shapes are not the "
-    "cause. PyTorch says: {message}."
+    "{operation} on {shapes} raised {kind}, but the shapes are not the cause. PyTorch "
+    "says: {message}."
 )
 TOO_LARGE = (
-    "A number given to {operation}, a label or a position, is larger than allowed; the "
-    "shapes are not the cause. PyTorch says: {message}."
+    "A number given to {operation} is larger than allowed. PyTorch says: {message}."
 )
-MODULE_NOT_SHAPES = (
-    "{layer} raised {kind} before any operation of its own, but the shape of its input "
-    "is not the cause. PyTorch says: {message}."
-)
-OWN_AT_ONCE = (
-    "The code raised {kind} before its first operation, so the shapes of an operation "
-    "are not the cause. It says: {message}."
-)
+OWN_AT_ONCE = "The code raised {kind} before its first operation. It says: {message}."
 OWN_AFTER = (
-    "The code raised {kind} after operation {count}, {operation}, but not inside an "
-    "operation. It says: {message}."
+    "The code raised {kind} after operation {count}, {operation}. It says: {message}."
 )
+ALL_PAIRS = (
+    "{operation} expanded {a} {a.shape} and {b} {b.shape} to {out}: every element was "
+    "paired with every other. To pair them one by one, give both the same shape, as in "
+    "{b}.reshape({a}.shape)."
+)
+COLUMN_BIAS = (
+    "{operation} used one number of {b} {b.shape} for each row of {a} {a.shape}. A "
+    "bias has one number for each column: if {b} is a bias, give it the shape "
+    "({a.shape[1]},)."
+)
+EXPANDED = "PyTorch expanded them to {out} instead."
 
 MAX_TEXT = 66  # characters of a list of shapes
 MAX_MESSAGE = 240  # characters of PyTorch's own message
-LAYER_ROLES = ("input", "weight", "bias")
-PRODUCTS = {"matmul", "mm", "bmm", "mv", "dot"}
+SUMS = {"add", "sub", "subtract"}
+COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge"}
+LOSSES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+PAIRWISE = SUMS | COMPARISONS | {"pow", "maximum", "minimum"}
+PAIRWISE |= {"mul", "multiply", "div", "divide", "true_divide"}
+PRODUCTS = {"matmul", "mm", "bmm", "mv", "dot", "addmm", "linear"}
 ABOUT_SHAPES = re.compile(
     r"\b(\w*sizes?|shapes?|dims?|dimensions?|dimensional|elements?|broadcast|channels|"
     r"matrix|matrices|vectors?|height|width|more than one value|multi-target|1D|2D|3D|"
@@ -103,50 +97,70 @@ LOOKUPS = {"gather", "scatter", "scatter_", "take_along_dim", "one_hot"}
 
 
 def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
-    """The cause and a sentence for an operation that raised.
+    """The cause and a sentence for an operation, or a module of PyTorch's, that raised.
 
     step: the operation. layer: the class name of the module around it, or what was
     traced. The cause is None where the shapes are not the cause.
     """
-    message = _message(error)
-    facts = {"operation": step.name, "shapes": listed(step.inputs), "message": message}
-    facts |= {"kind": type(error).__name__, "layer": layer}
+    facts = {"operation": step.name, "shapes": listed(step.inputs), "layer": layer}
+    facts |= _said(error) | dict(zip("ab", step.operands()))
+    message = facts["message"]
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
         return None, TOO_LARGE.format(**facts)
     other = "dtype" in message or "device" in message
     if other or not ABOUT_SHAPES.search(message):
         return None, NOT_SHAPES.format(**facts)
-    names, found = _names(step), None
-    if len(step.inputs) > 1:
-        facts |= pair_facts(names, *step.inputs[:2])
-        found = _clash(step, names, layer, message)
-    elif step.inputs:
-        facts |= {"a": names[0], "a_shape": step.inputs[0]}
-        if step.name in ("reshape", "view"):
-            found = _reshape(step.name, step.inputs[0], names[0], message)
-    found = found or messages.read(message, facts, step.inputs)
+    found = _clash(step, layer, message) or messages.read(facts)
     return found or (OTHER, REFUSED.format(**facts))
-
-
-def explain_module(layer: str, shapes: Sequence[Shape], error: Exception) -> Explained:
-    """The cause and a sentence where a module of PyTorch's refused these inputs."""
-    message = _message(error)
-    facts = {"layer": layer, "operation": layer, "message": message}
-    facts |= {"shapes": listed(shapes), "kind": type(error).__name__}
-    if not shapes or not ABOUT_SHAPES.search(message):
-        return None, MODULE_NOT_SHAPES.format(**facts)
-    facts |= {"a": "input", "a_shape": shapes[0]}
-    found = messages.read(message, facts, shapes[:1])
-    return found or (OTHER, MODULE_REFUSED.format(**facts))
 
 
 def explain_own(steps: Sequence[TraceStep], error: Exception) -> Explained:
     """None and a sentence where the learner's own code raised, after these steps."""
-    facts = {"kind": type(error).__name__, "message": _message(error)}
     if not steps:
-        return None, OWN_AT_ONCE.format(**facts)
-    facts |= {"count": len(steps), "operation": steps[-1].name}
+        return None, OWN_AT_ONCE.format(**_said(error))
+    facts = _said(error) | {"count": len(steps), "operation": steps[-1].name}
     return None, OWN_AFTER.format(**facts)
+
+
+def _said(error):
+    """The error's type, and what it says, without its full stop."""
+    message = one_line(error)[:MAX_MESSAGE].rstrip(".!")
+    return {"kind": type(error).__name__, "message": message}
+
+
+def warn(step: TraceStep, meant: bool) -> str:
+    """A sentence where broadcasting probably did what nobody wanted, or "".
+
+    step: an operation that succeeded. meant: whether a size of 1 was put into one of
+    its inputs on purpose, as by x[:, None].
+    """
+    name = step.name.rstrip("_")
+    if name not in PAIRWISE | LOSSES or len(step.inputs) != 2 or clash(*step.inputs):
+        return ""
+    a, b = step.operands()
+    out = tuple(torch.broadcast_shapes(a.shape, b.shape))
+    facts = {"a": a, "b": b, "operation": step.name, "out": out}
+    if name in LOSSES:
+        same = f"{messages.say(messages.SAME_SHAPE, facts)} {EXPANDED.format(out=out)}"
+        return "" if a.shape == b.shape else same
+    if meant:
+        return ""
+    both_grew = math.prod(out) > max(a.count, b.count)
+    may_pair = len(a.shape) != len(b.shape) or any(step.kept)
+    if both_grew and a.sizes == b.sizes and may_pair:
+        return ALL_PAIRS.format(**facts)
+    for matrix, column in ((a, b), (b, a)) if name in SUMS else ():
+        is_column = column.shape == (*matrix.shape[:1], 1)
+        fits = is_column and len(matrix.shape) == 2 and min(matrix.shape) > 1
+        if fits and column.origin == "kept":  # a computed one, as a mean, is no bias
+            return COLUMN_BIAS.format(a=matrix, b=column, operation=step.name)
+    return ""
+
+
+def clash(a: Shape, b: Shape) -> tuple[int, int] | None:
+    """The first two sizes, from the right, that can't be broadcast, or None."""
+    pairs = zip(a[::-1], b[::-1])
+    return next(((m, n) for m, n in pairs if m != n and 1 not in (m, n)), None)
 
 
 def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
@@ -160,98 +174,60 @@ def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
     return text or "()"
 
 
-def _names(step):
-    """What its tensors are called; by their roles where they have no names."""
-    is_layer = step.name == "linear" or step.name.startswith("conv")
-    roles = LAYER_ROLES if is_layer else ROLES
-    return [name or role for name, role in zip_longest(step.names, roles)]
-
-
-def _message(error):
-    """What the error says, without its full stop."""
-    return one_line(error)[:MAX_MESSAGE].rstrip(".!")
-
-
-def _clash(step, names, layer, message):
+def _clash(step, layer, message):
     """The cause and a sentence, of two of its shapes that clash, or None."""
-    name, shapes, origins = step.name, step.inputs, step.origins
-    a, b = shapes[:2]
-    if name in PRODUCTS:
-        return explain_product(a, b, names, origins) or _stacks(a, b, names)
-    if name == "addmm" and len(shapes) == 3:  # bias + a @ b
-        bias, a, b = shapes
-        found = explain_product(a, b, names[1:], origins[1:])
-        return found or _bias((*a[:-1], b[-1]), bias, names[0])
-    if name == "linear":
+    operands, written = step.operands(), PLAIN
+    if len(operands) == 1 and step.name in ("reshape", "view"):
+        return _reshape(step.name, operands[0], message)
+    if len(operands) < 2:
+        return None
+    a, b, *bias = operands
+    if step.name not in PRODUCTS:
+        pair = "must match the size of tensor" in message
+        return _pair(step.name, a, b) if pair else None
+    if step.name == "addmm":  # bias + a @ b
+        *bias, a, b = operands
+    elif step.name == "linear":
         written = IN_LAYER if layer == "Linear" else IN_LINEAR
-        found = explain_product(a, b[::-1], names, origins, written)
-        if found or len(shapes) < 3:
-            return found
-        return _bias((*a[:-1], b[0]), shapes[2], names[2])
-    if found := re.search(r"to have (\d+) channels, but got (\d+)", message):
-        facts = pair_facts(names, a, b) | {"operation": name}
-        facts |= {"first": found[2], "second": found[1]}
-        one_missing = len(a) == len(b) - 1 and found[1] == "1"
-        return OTHER, (NO_CHANNELS if one_missing else CHANNELS).format(**facts)
-    if "must match the size of tensor" in message:
-        return _pair(name, a, b, names, origins)
-    return None
+        b = b._replace(shape=b.shape[::-1])
+    if found := explain_product(a, b, written):
+        return found
+    if sizes := clash(a.shape[:-2], b.shape[:-2]):
+        return OTHER, STACKS.format(a=a, b=b, first=sizes[0], second=sizes[1])
+    product = Operand("the product", (*a.shape[:-1], *b.shape[-1:]), "computed")
+    return _pair("add", product, bias[0]._replace(origin="kept")) if bias else None
 
 
-def _stacks(a, b, names):
-    """Of a @ b, stacks whose matrices fit but whose numbers of matrices differ."""
-    if len(a) < 3 or len(b) < 3 or broadcast(a[:-2], b[:-2]) is not None:
+def _pair(operation, a, b):
+    """Of two tensors that can't be broadcast, or None where they can."""
+    if not (sizes := clash(a.shape, b.shape)):
         return None
-    first, second = _meeting(a[:-2], b[:-2])
-    facts = pair_facts(names, a, b) | {"first": first, "second": second}
-    return OTHER, STACKS.format(**facts)
-
-
-def _meeting(a, b):
-    """The first two sizes, from the right, that can't be broadcast."""
-    pairs = zip(a[::-1], b[::-1])
-    return next((m, n) for m, n in pairs if m != n and 1 not in (m, n))
-
-
-def _bias(product, bias, name):
-    """Of a layer's bias and the product that it is added to."""
-    names, origins = ("the product", name), ("computed", "kept")
-    return _pair("add", product, bias, names, origins)
-
-
-def _pair(name, a, b, names, origins):
-    """Of two shapes that can't be broadcast, or None where they can."""
-    if broadcast(a, b) is not None:
-        return None
-    if math.prod(a) < math.prod(b):
-        a, b, names, origins = b, a, names[1::-1], origins[1::-1]
-    first, second = _meeting(a, b)
-    facts = pair_facts(names, a, b) | {"operation": name, "columns": a[-1]}
-    facts |= {"first": first, "second": second}
-    per_row = len(a) > 1 and b == (a[-2],)
-    flat = [n for n in b if n != 1]
-    may_be_bias = len(a) > 1 and len(b) <= 2 and len(flat) == 1
-    if name.rstrip("_") == "add" and may_be_bias and origins[1] == "kept":
-        column = BIAS_COLUMN if b == (a[-1], 1) else BIAS_LENGTH
+    if a.count < b.count:
+        a, b, sizes = b, a, sizes[::-1]
+    facts = {"a": a, "b": b, "operation": operation, "columns": a.shape[-1]}
+    facts |= {"first": sizes[0], "second": sizes[1]}
+    per_row = len(a.shape) > 1 and b.shape == (a.shape[-2],)
+    may_be_bias = len(a.shape) > 1 and len(b.shape) <= 2 and len(b.sizes) == 1
+    if operation.rstrip("_") == "add" and may_be_bias and b.origin == "kept":
+        column = BIAS_COLUMN if b.shape == (a.shape[-1], 1) else BIAS_LENGTH
         cause, repair = BIAS, BIAS_PER_ROW if per_row else column
     else:
         cause, repair = OTHER, PER_ROW if per_row else ""
     return cause, f"{PAIRED} {repair}".strip().format(**facts)
 
 
-def _reshape(operation, shape, name, message):
+def _reshape(operation, given, message):
     """Of reshape and view, whose target is in PyTorch's message."""
     found = re.search(r"shape '\[([-\d, ]+)\]' is invalid", message)
     if not found:
         return None
     wanted = tuple(map(int, found[1].split(",")))
-    count, needed = math.prod(shape), math.prod(n for n in wanted if n != -1)
-    facts = {"operation": operation, "a": name, "a_shape": shape, "wanted": wanted}
-    facts |= {"needed": needed, "count": count}
+    needed, shape = math.prod(n for n in wanted if n != -1), given.shape
+    facts = {"a": given, "operation": operation, "wanted": wanted, "needed": needed}
     if -1 in wanted:
         return OTHER, RESHAPE_REST.format(**facts)
     for fitting in ((*shape[:1], *wanted), (-1, *wanted[1:]), (*wanted[:-1], -1)):
         rest = math.prod(n for n in fitting if n != -1)
-        if rest == count or -1 in fitting and rest and count % rest == 0:
+        if rest == given.count or -1 in fitting and rest and given.count % rest == 0:
             return OTHER, f"{RESHAPE} {RESHAPE_TO}".format(**facts, fitting=fitting)
     return OTHER, RESHAPE.format(**facts)

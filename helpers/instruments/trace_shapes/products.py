@@ -17,32 +17,30 @@ from helpers.instruments.trace_shapes.messages import (
     WIDTH,
     Explained,
 )
-from helpers.instruments.trace_shapes.steps import Names, Shape
+from helpers.instruments.trace_shapes.steps import Operand
 
 # How the product is written, and what clashes in it.
 PLAIN = (
-    "{a} {a_shape} @ {b} {b_shape}: the last size of {a} is {k} but {b} has {rows} "
+    "{a} {a.shape} @ {b} {b.shape}: the last size of {a} is {k} but {b} has {rows} "
     "rows; the two must match."
 )
 IN_LINEAR = (
     "F.linear({a}, {b}) takes a weight of shape (outputs, inputs): the last sizes of "
-    "{a} {a_shape} and {b} {b_shape}, {k} and {rows}, must match."
+    "{a} {a.shape} and {b} {b.shape}, {k} and {rows}, must match."
 )
 IN_LAYER = (
     "nn.Linear({rows}, {columns}) takes {rows} numbers for each example, but the last "
-    "size of {a} {a_shape} is {k}."
+    "size of {a} {a.shape} is {k}."
 )
 
 # The causes and repairs.
 FLATTEN_EXAMPLES = "A flatten is missing: use {a}.flatten(1), since {example} = {rows}."
 FLATTEN_ONE = "A flatten is missing: use {a}.flatten(), since {sizes} = {rows}."
 KEEP_THE_BATCH = (
-    "All examples were flattened into one row of {k} numbers: use flatten(1), which "
-    "keeps the first size."
+    "The batch was flattened into one row: use flatten(1), which keeps the first size."
 )
 SAME_TWICE = (
-    "Both are the same tensor, so transpose one of them: use {a} @ {a}.T or "
-    "{a}.T @ {a}."
+    "Both are the same tensor: transpose one, as in {a} @ {a}.T or {a}.T @ {a}."
 )
 INPUT_FIRST = (
     "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
@@ -99,53 +97,44 @@ CAUSES = (
 )
 
 
-def explain_product(
-    a: Shape, b: Shape, names: Names, origins: Names, written: str = PLAIN
-) -> Explained | None:
+def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained | None:
     """The cause and a sentence for a @ b, or None where the two fit.
 
-    a, b: shapes, that of b as (..., inputs, outputs). names: what the two are called.
-    origins: where their numbers come from, as in `TraceStep`. written: PLAIN,
-    IN_LINEAR or IN_LAYER.
+    b: with the shape (..., inputs, outputs). written: PLAIN, IN_LINEAR or IN_LAYER.
     """
-    if not a or not b or a[-1] == b[-2:][0]:
+    if not a.shape or not b.shape or a.shape[-1] == b.shape[-2:][0]:
         return None
-    seen = _seen(a, b, names, origins, written)
+    seen = _seen(a, b, written)
     cause, repair = next(row for applies, *row in CAUSES if applies(seen))
-    wanted = (*b[:-2], seen.k, seen.columns) if len(b) > 1 else (seen.k,)
-    facts = vars(seen) | {"a": names[0], "b": names[1], "a_shape": a}
-    # A weight of F.linear has its outputs first.
-    facts["b_shape"], facts["wanted"] = (
-        shape if written == PLAIN else shape[::-1] for shape in (b, wanted)
-    )
-    facts["sizes"] = " * ".join(map(str, a))
-    facts["example"] = " * ".join(map(str, a[1:]))
-    return cause, f"{written} {repair}".format(**facts)
+    if written != PLAIN:  # a weight of F.linear has its outputs first
+        seen.wanted, b = seen.wanted[::-1], b._replace(shape=b.shape[::-1])
+    return cause, f"{written} {repair}".format(a=a, b=b, **vars(seen))
 
 
-def _seen(a, b, names, origins, written):
-    """What the conditions of CAUSES ask about."""
-    k, rows, columns = a[-1], b[-2:][0], b[-1]
-    plain, matrices = written == PLAIN, len(a) == len(b) == 2
-    hidden = origins[0] == "computed"  # a hidden layer, whose rows are right
-    weight_first = (
-        origins[0] == "kept" and origins[1] != "kept" and names[1][0] not in "Ww"
-    )
+def _seen(a, b, written):
+    """What the conditions of CAUSES ask about, and what the sentences say."""
+    k, rows, columns = a.shape[-1], b.shape[-2:][0], b.shape[-1]
+    plain, matrices = written == PLAIN, len(a.shape) == len(b.shape) == 2
+    hidden = a.origin == "computed"  # a hidden layer, whose rows are right
+    weight_first = a.origin == "kept" and b.origin != "kept" and b.name[0] not in "Ww"
     return SimpleNamespace(
         k=k,
         rows=rows,
         columns=columns,
+        wanted=(*b.shape[:-2], k, columns) if len(b.shape) > 1 else (k,),
+        sizes=" * ".join(map(str, a.shape)),
+        example=" * ".join(map(str, a.shape[1:])),
         hidden=hidden,
         in_layer=written == IN_LAYER,
-        in_stack=len(b) > 2,
-        examples_fit=len(a) > 2 and math.prod(a[1:]) == rows,
-        one_example_fits=len(a) == 2 and math.prod(a) == rows,
-        one_row=len(a) == 1 and k > rows > 0,
-        same_twice=plain and a == b and names[0] == names[1],
+        in_stack=len(b.shape) > 2,
+        examples_fit=len(a.shape) > 2 and math.prod(a.shape[1:]) == rows,
+        one_example_fits=len(a.shape) == 2 and math.prod(a.shape) == rows,
+        one_row=len(a.shape) == 1 and k > rows > 0,
+        same_twice=plain and (a.name, a.shape) == (b.name, b.shape),
         weight_first=plain and matrices and weight_first,
-        fits_reversed=plain and matrices and columns == a[0],
+        fits_reversed=plain and matrices and columns == a.shape[0],
         transposed=columns == k,
-        swapped=matrices and a[0] == rows and not hidden,
+        swapped=matrices and a.shape[0] == rows and not hidden,
         # Usually an example has more numbers than a batch has examples.
-        wide=k >= a[0],
+        wide=k >= a.shape[0],
     )

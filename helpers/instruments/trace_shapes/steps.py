@@ -1,11 +1,39 @@
 """What a trace is made of: operations, and the calls of modules that hold them."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
-Names = Sequence[str]
+Facts = dict[str, Any]  # what sentences are filled with
 FOLDED = "{kind}, operations: {count}"
+
+# By operation: what its tensors are called if they have no names.
+ROLES = dict.fromkeys(("linear", "conv"), ("input", "weight", "bias"))
+ROLES["addmm"] = ("bias", "left", "right")
+
+
+class Operand(NamedTuple):
+    """A tensor that an operation was given; origin: as in `TraceStep`."""
+
+    name: str
+    shape: Shape
+    origin: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Its sizes other than 1."""
+        return [size for size in self.shape if size != 1]
 
 
 @dataclass
@@ -31,6 +59,13 @@ class TraceStep:
     warning: str = ""
     failed: bool = False
     number: int = 0
+
+    def operands(self) -> list[Operand]:
+        """Its inputs, called by their roles where they have no names."""
+        kind = "conv" if self.name.startswith("conv") else self.name
+        roles = ROLES.get(kind, ("left", "right"))
+        names = [a or b for a, b in zip_longest(self.names, roles, fillvalue="")]
+        return list(map(Operand, names, self.inputs, self.origins))
 
 
 @dataclass

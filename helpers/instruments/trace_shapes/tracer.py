@@ -9,7 +9,6 @@ import sys
 import threading
 import traceback
 import warnings
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from helpers.instruments.state import random_numbers_kept
 from helpers.instruments.trace_shapes import mismatch
-from helpers.instruments.trace_shapes.broadcasting import COMPARISONS, warn
 from helpers.instruments.trace_shapes.saved_tensors import SavedTensors
 from helpers.instruments.trace_shapes.steps import Block, TraceStep
 
@@ -66,10 +65,9 @@ class Tracer(TorchFunctionMode):
         self._fn, self._stack = fn, [self.root]
         self._paths, self._names = {}, {}  # module -> path, id of tensor -> name
         self._saved = SavedTensors()
-        # Of what was computed: id -> (weak reference, whether a size of 1 was put in,
-        # origin).
-        self._computed = {}
-        self._data = None  # the id of the first tensor that fn was given
+        # Of what was computed: whether a size of 1 was put in, and the origin.
+        self._computed = WeakTensorKeyDictionary()
+        self._data = None  # the first tensor that fn was given
         self._explained = None, None  # an error, and the text about it
         self._thread = threading.get_ident()
         for path, value in _within_reach(fn).items():
@@ -80,14 +78,14 @@ class Tracer(TorchFunctionMode):
         given = tensors_in(tensors)
         for tensor in given:
             self._saved.watch(tensor)
-        self._data = id(given[0]) if given else None
+        self._data = given[0] if given else None
         self.root.inputs = _shapes(tensors)
         hooks = nn.modules.module
         before = hooks.register_module_forward_pre_hook(self._enter)
         after = hooks.register_module_forward_hook(self._leave, always_call=True)
         try:
             with warnings.catch_warnings(), _random_numbers_kept():
-                # PyTorch's own warning, which `warn` words better.
+                # PyTorch's own warning, which `mismatch.warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
                 with self:
                     result = fn(*tensors)
@@ -125,7 +123,7 @@ class Tracer(TorchFunctionMode):
 
     def _save(self, name, given, kwargs):
         for tensor in given:
-            if not self._made(tensor)[0]:
+            if tensor not in self._computed:
                 self._saved.watch(tensor)  # such as one in a list
         in_place = name in IN_PLACE or name.endswith(("_", "norm"))
         if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
@@ -135,15 +133,15 @@ class Tracer(TorchFunctionMode):
         step.outputs = _shapes(made)
         # Whole numbers are positions, and a size of 1 put in on purpose is meant.
         floats = any(tensor.is_floating_point() for tensor in given)
-        meant = any(self._made(tensor)[1] for tensor in given)
-        if floats or step.name in COMPARISONS:
-            step.warning = warn(step, meant)
+        meant = any(self._of(tensor)[0] for tensor in given)
+        if floats or step.name in mismatch.COMPARISONS:
+            step.warning = mismatch.warn(step, meant)
         self._stack[-1].parts.append(step)
         adds = step.name in ("getitem", "unsqueeze")
         for tensor in made if given else ():  # what torch.zeros(...) makes is kept
             grew = adds and tensor.dim() > given[0].dim()
             origin = step.origins[0] if step.name in VIEWS else "computed"
-            self._computed[id(tensor)] = weakref.ref(tensor), grew, origin
+            self._computed[tensor] = grew, origin
 
     def _step(self, name, given):
         frame = sys._getframe(2)
@@ -157,16 +155,14 @@ class Tracer(TorchFunctionMode):
             path=self._stack[-1].path,
             inputs=_shapes(given),
             names=tuple(names.get(id(tensor), "") for tensor in given),
-            kept=tuple(not self._made(tensor)[0] for tensor in given),
-            origins=tuple(self._made(tensor)[2] for tensor in given),
+            kept=tuple(tensor not in self._computed for tensor in given),
+            origins=tuple(self._of(tensor)[1] for tensor in given),
         )
 
-    def _made(self, tensor):
-        """Whether it was computed, whether a size of 1 was put in, and its origin."""
-        reference, grew, origin = self._computed.get(id(tensor), (None, False, ""))
-        if reference is None or reference() is not tensor:
-            return False, False, "data" if id(tensor) == self._data else "kept"
-        return True, grew, origin
+    def _of(self, tensor):
+        """Whether a size of 1 was put in, and its origin."""
+        before = False, "data" if tensor is self._data else "kept"
+        return self._computed.get(tensor, before)
 
     def _register(self, name, value):
         """Watch a tensor, or all those of a module, and learn their names."""
@@ -199,10 +195,11 @@ class Tracer(TorchFunctionMode):
             return
         block, error = self._stack.pop(), sys.exc_info()[1]
         new = error is not None and error is not self._explained[0]
-        if new and _raised_in(error).startswith(TORCH):
+        frames = traceback.extract_tb(error.__traceback__) if new else []
+        if frames and frames[-1].filename.startswith(TORCH):
             name = " ".join(dict.fromkeys([block.kind, block.path])).strip()
-            said = mismatch.explain_module(name, block.inputs, error)
-            self._explained = error, said
+            step = TraceStep(name, "", block.inputs[:1], ("input",), (), ("",))
+            self._explained = error, mismatch.explain(step, error, name)
         block.outputs = _shapes(result)
         if len(block.parts) < 2 and block is not self.root:  # nothing to fold
             self._stack[-1].parts[-1:] = block.parts
@@ -242,12 +239,6 @@ def _random_numbers_kept():
     """On the main thread only, since all threads share the random numbers."""
     is_main = threading.current_thread() is threading.main_thread()
     return random_numbers_kept() if is_main else nullcontext()
-
-
-def _raised_in(error):
-    """The file of the line that raised it."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code.co_filename
 
 
 def _without_tracebacks(error):
