@@ -201,12 +201,9 @@ def _fits(asked: Exercise, answer: object) -> None:
     try:
         inspect.signature(answer).bind(*wanted)
     except TypeError:
-        arguments = {
-            "found": ", ".join(exercise.parameters(answer)),
-            "name": asked.name,
-        }
-        wanted = ", ".join(wanted)
-        raise NotYet(OTHER_ARGUMENTS.format(wanted=wanted, **arguments)) from None
+        found, wanted = ", ".join(exercise.parameters(answer)), ", ".join(wanted)
+        why = OTHER_ARGUMENTS.format(name=asked.name, found=found, wanted=wanted)
+        raise NotYet(why) from None
     except ValueError:  # a builtin has no signature
         pass
 

@@ -31,11 +31,8 @@ def expect_shape(W: torch.Tensor, num_inputs: int, num_outputs: int) -> None:
     """Expect a matrix of floats with a row for each input."""
     got = f"for {num_inputs} inputs and {num_outputs} units I got {describe(W)}"
     wanted = num_inputs, num_outputs
-    expect(
-        W.shape == wanted or W.shape != wanted[::-1],
-        f"{got}. Your matrix is transposed: a row belongs to an input, and a column to "
-        "a unit.",
-    )
+    turned = f"{got}. Your matrix is transposed: it needs a row for each input."
+    expect(W.shape == wanted or W.shape != wanted[::-1], turned)
     expect(W.shape == wanted, f"{got}; the two arguments must be its sizes.")
     expect_floats(W, "weights")
 
@@ -54,11 +51,8 @@ def expect_finite(tensor: torch.Tensor, name: str) -> None:
 def expect_centred(W: torch.Tensor, said: str = "") -> None:
     """Expect a mean near 0, measured by the spread."""
     mean, spread = W.mean(), W.std()
-    expect(
-        abs(mean) < 0.1 * spread,
-        f"{said}your weights have mean {mean:.2g} and spread {spread:.2g}; they should "
-        "be centred on 0.",
-    )
+    seen = f"{said}your weights have mean {mean:.2g} and spread {spread:.2g}"
+    expect(abs(mean) < 0.1 * spread, f"{seen}; they should be centred on 0.")
 
 
 def expect_different_units(W: torch.Tensor) -> None:
@@ -107,11 +101,9 @@ def first_layer(num_inputs, num_hiddens):
 def check_first_layer(answer: Callable) -> None:
     found = answer(300, 200)
     pair = isinstance(found, (tuple, list)) and len(found) == 2
-    expect(
-        pair and all(isinstance(one, torch.Tensor) for one in found),
-        f"your function returned {describe(found)}; it should return two tensors, "
-        "W1 and b1.",
-    )
+    pair = pair and all(isinstance(one, torch.Tensor) for one in found)
+    got = f"your function returned {describe(found)}"
+    expect(pair, f"{got}; it should return two tensors, W1 and b1.")
     W1, b1 = (one.detach() for one in found)
     swapped = f"your first tensor is {describe(W1)}; the order is W1, then b1."
     expect((W1.dim(), b1.dim()) != (1, 2), swapped)
@@ -119,18 +111,14 @@ def check_first_layer(answer: Callable) -> None:
     expect_finite(W1, "W1")
     inputs = "your b1 has one number for each input; a bias belongs to a hidden unit."
     expect(b1.shape != (300,), inputs)
-    wrong = (
-        f"for 200 hidden units b1 should have the shape (200,); I got {describe(b1)}."
-    )
+    wrong = f"your b1 is {describe(b1)}; for 200 units it should have the shape (200,)."
     expect(b1.shape == (200,), wrong)
     expect_different_units(W1)
     _expect_our_line(W1)
     expect_floats(b1, "b1")
     expect_finite(b1, "b1")
-    expect(
-        not b1.any(),
-        f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}; here biases start at 0.",
-    )
+    seen = f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}"
+    expect(not b1.any(), f"{seen}; here biases start at 0.")
 
 
 def _expect_our_line(W1: torch.Tensor) -> None:
@@ -243,11 +231,8 @@ def check_nearly_constant(answer: Callable) -> None:
         counted = f"{size} you changed {changed} weights"
         same = f"{counted}, but all columns are equal: every unit got the same change."
         expect(units > 1, same)
-        expect(
-            units == num_outputs,
-            f"{size} only {units} of the {num_outputs} columns are different; units "
-            "that start equal stay equal.",
-        )
+        some = f"{size} only {units} of the {num_outputs} columns are different"
+        expect(units == num_outputs, f"{some}; units that start equal stay equal.")
         counted = f"all units are different, but {counted}"
         far = f"{counted} of {W.numel()}. That is far more than you need."
         expect(changed < W.numel() // 2, far)
@@ -307,7 +292,7 @@ def _watched(activation: Callable, seen: list) -> Callable:
 
 def _expect_normal_numbers(asked: str, seen: list) -> None:
     """Expect that enough numbers of mean 0 and spread 1 went through."""
-    never = f"{asked}, but your function never calls activation, so it can't know it."
+    never = f"{asked}, but your function never calls activation to see what it does."
     expect(seen, never)
     count, total, squares = (sum(column) for column in zip(*seen))
     centre = round(total / count, 2) + 0.0  # and not -0.0
@@ -368,9 +353,8 @@ def check_without_luck(answer: Callable) -> None:
     W = _drawn_without_luck(answer)
     net = MLP(784, 64, 10, num_layers=10, init=answer)
     data = _sample()
-    layers = measure_layers(
-        net, data.train.images[:256], data.train.labels[:256]
-    ).layers
+    images, labels = data.train.images[:256], data.train.labels[:256]
+    layers = measure_layers(net, images, labels).layers
     accuracy = _train(net, data.train, data.val)
     if accuracy >= LEARNS:
         return
@@ -400,11 +384,8 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     luck = "; with a fixed seed they are still luck, only the same luck every time."
     drew = " and ".join(name for name, now in _states().items() if now != state[name])
     expect(not drew, f"your function used random numbers of {drew}{luck}")
-    expect(
-        torch.equal(W, answer(784, 64)),
-        "I called your function twice with the same sizes and got different numbers; "
-        "there is still luck in it.",
-    )
+    again = torch.equal(W, answer(784, 64))
+    expect(again, "a second call gave different numbers; there is still luck in it.")
     maker = _maker_of_luck(answer)
     own = f"your code calls {maker}, which makes random numbers of its own{luck}"
     expect(maker is None, own)

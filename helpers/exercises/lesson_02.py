@@ -35,14 +35,10 @@ def check_hidden(answer: Callable) -> None:
     W1, b1 = 0.1 * torch.randn(784, 6), 2 * torch.randn(6)
     found = ask(answer, pictures, W1, b1)
     got = f"for 6 pictures and 6 units I got {describe(found)}"
-    expect(
-        found.shape != (784, 784),
-        f"{got}: with W1 first, the product adds up the 6 pictures, not 784 pixels.",
-    )
-    expect(
-        found.shape == (6, 6),
-        f"{got}; I expect a row for each picture and a column for each unit.",
-    )
+    first = f"{got}: with W1 first, the product adds up the 6 pictures, not 784 pixels."
+    expect(found.shape != (784, 784), first)
+    wrong = f"{got}; I expect a row for each picture and a column for each unit."
+    expect(found.shape == (6, 6), wrong)
     _explain_hidden(found, pictures, W1, b1)
     wanted = hidden(pictures, W1, b1)
     n, k = divmod(int((found - wanted).abs().argmax()), 6)
@@ -67,13 +63,8 @@ def _explain_hidden(
     relu, sums = torch.relu, pictures.flatten(1) @ W1
     scattered = pictures.reshape(784, 6).T @ W1
     by_columns = pictures.transpose(1, 2).flatten(1) @ W1
-    as_in_the_book = (
-        "your rows are units and your columns are pictures, as in the book; here a row "
-        "is a picture."
-    )
-    no_relu = (
-        f"your activation is not relu: no hidden value is above {found.max():.2f}."
-    )
+    as_in_the_book = "your rows are units, as in the book; here a row is a picture."
+    no_relu = f"your activation is not relu: no value is above {found.max():.2f}."
     mistakes = {
         relu(sums + b1).T: as_in_the_book,
         relu(sums.T + b1): as_in_the_book,
@@ -207,18 +198,13 @@ def check_squared_error(answer: Callable) -> None:
 def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> None:
     """Expect the mean of the 8 squared differences, with a gradient behind it."""
     got = f"for 8 scores and 8 answers I got {describe(found)}"
-    expect(
-        isinstance(found, torch.Tensor),
-        f"{got}; return a tensor: no gradient flows back from a plain number.",
-    )
+    plain = f"{got}; return a tensor: no gradient flows back from a plain number."
+    expect(isinstance(found, torch.Tensor), plain)
     paired = f"{got}: every score was paired with every answer."
     expect(found.shape != (8, 8), paired)
     expect(found.dim() == 0, f"{got}; the loss is one number, of shape ().")
     each, pairs = (scores - answers) ** 2, (scores[:, None] - answers) ** 2
-    all_pairs = (
-        f"I got {found:.2f}, which is a loss over 64 pairs: each of the 8 scores was "
-        "compared with all 8 answers."
-    )
+    all_pairs = "I got a loss over 64 pairs: each score was paired with all 8 answers."
     mistakes = {
         pairs.mean(): all_pairs,
         pairs.sum(): all_pairs,
@@ -228,7 +214,7 @@ def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> Non
         "one that is too high and one that is too low cancel each other.",
         (scores - answers).abs().mean(): "I got the mean of the absolute differences; "
         "they are not squared.",
-        each.mean().sqrt(): "I got the root of the mean of the squares; leave it out.",
+        each.mean().sqrt(): "I got the root of the mean, not the mean itself.",
     }
     rule_out(found, mistakes, near)
     expect(
@@ -302,9 +288,7 @@ def check_from_linear(answer: Callable) -> None:
     _expect_W1(W1, b1, before["weight"])
     bias = before["bias"]
     expect(b1.shape == (4,), f"b1 should be a row of 4; I got {describe(b1)}.")
-    begins = (
-        f"your b1 begins with {b1[0]:.2f}, but the layer's bias with {bias[0]:.2f}."
-    )
+    begins = f"your b1 begins with {b1[0]:.2f}, but the layer's with {bias[0]:.2f}."
     expect(near(b1, bias), begins)
     after = layer.state_dict()
     same = all(near(after[name], before[name]) for name in before)
@@ -349,11 +333,8 @@ def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None
         "X @ W1 and the layer's own product differ: the weight from input 0 to unit "
         f"1 is {weight[1, 0]:.2f} in the layer, but {W1[0, 1]:.2f} in your W1.",
     )
-    expect(
-        W1.dtype == weight.dtype,
-        f"your W1 is of type {W1.dtype}, but the layer's weights are of type "
-        f"{weight.dtype}: X @ W1 is an error then.",
-    )
+    types = f"your W1 is of type {W1.dtype}, the layer's of type {weight.dtype}"
+    expect(W1.dtype == weight.dtype, f"{types}: X @ W1 is an error then.")
 
 
 def _expect_copies(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None:
@@ -363,16 +344,15 @@ def _expect_copies(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None
         for parameter in layer.parameters():
             parameter += 1
     for name, tensor, copied in (("W1", W1, kept[0]), ("b1", b1, kept[1])):
-        shared = (
-            f"I changed the layer, and your {name} changed with it: they share memory."
-        )
+        shared = f"I changed the layer, and your {name} changed with it: it is no copy."
         expect(near(tensor, copied), shared)
         if tensor.requires_grad:
             tensor.sum().backward()
-        expect(
-            all(parameter.grad is None for parameter in layer.parameters()),
-            f"your {name} is still tied to the layer: its gradient flowed back there.",
+        free = all(parameter.grad is None for parameter in layer.parameters())
+        tied = (
+            f"your {name} is still tied to the layer: its gradient flowed back there."
         )
+        expect(free, tied)
 
 
 def _pair(found: Any, case: str = "") -> tuple[torch.Tensor, torch.Tensor]:
@@ -380,11 +360,8 @@ def _pair(found: Any, case: str = "") -> tuple[torch.Tensor, torch.Tensor]:
     fine = isinstance(found, (tuple, list)) and len(found) == 2
     expect(fine, f"{case} I got {describe(found)}; return the two tensors, W1 and b1.")
     for name, value in zip(("W1", "b1"), found):
-        fine = isinstance(value, torch.Tensor)
-        expect(
-            fine,
-            f"{case} I got {describe(value)} as {name}; X @ W1 + b1 needs a tensor.",
-        )
+        got = f"{case} I got {describe(value)} as {name}"
+        expect(isinstance(value, torch.Tensor), f"{got}; X @ W1 + b1 needs a tensor.")
     return found
 
 
@@ -419,10 +396,8 @@ def _expect_wall(answer: Callable, rows: int, columns: int, case: str) -> None:
     found = ask(answer, X, rows, columns)
     high, wide = 28 * rows, 28 * columns
     size = f"{case}for {rows} rows and {columns} columns I got {describe(found)}"
-    expect(
-        found.shape != (rows, 28, columns, 28),
-        f"{size}; the order is fine, but four sizes have to become two.",
-    )
+    four = f"{size}; the order is fine, but four sizes have to become two."
+    expect(found.shape != (rows, 28, columns, 28), four)
     expect(found.shape != (wide, high), f"{size}; rows and columns are swapped.")
     expect(
         found.shape == (high, wide),

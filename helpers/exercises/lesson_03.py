@@ -264,9 +264,7 @@ def _expect_all_registered(net: nn.Module) -> None:
     expect(found != 890, f"{finds}, all of them weights; the biases are missing.")
     expect(found == 944, f"{finds}, but widths [7, 30, 20, 4] make 944.")
     for name, p in parameters.items():
-        expect(
-            p.requires_grad, f"{name} does not require a gradient, so it can't learn."
-        )
+        expect(p.requires_grad, f"{name} does not require a gradient: it can't learn.")
         same = f"all numbers of {name} are equal, so its units stay equal for ever."
         expect(p.dim() < 2 or 1 in p.shape or p.std() > 0, same)
 
@@ -344,6 +342,9 @@ REPLACED = (
 REPLACED_BY_EQUAL_NUMBERS = (
     "I replaced W2 by a new Parameter with the same numbers, and you named {named}; "
     "equal numbers do not make it the same Parameter."
+)
+OTHER_NAMES = (
+    "you named {named}; those in the list hidden are called hidden[0] and hidden[1]."
 )
 IN_A_LIST = (
     "two Parameters are in the list net.hidden, where named_parameters() doesn't look, "
@@ -432,20 +433,16 @@ def _expect_named(
     found = answer(net, torch.optim.SGD(held, lr=0.1))
     expect(found is not None, NO_RETURN.format(name="never_changed"))
     fine = isinstance(found, (list, tuple, set))
-    expect(
-        fine and all(isinstance(name, str) for name in found),
-        f"return a list of names, such as ['W1', 'b1']; I got {describe(found)}.",
-    )
+    fine = fine and all(isinstance(name, str) for name in found)
+    got = f"return a list of names, such as ['W1', 'b1']; I got {describe(found)}."
+    expect(fine, got)
     same = all(map(torch.equal, tensors, before))
     expect(same, "your function changed numbers of the model; it should only look.")
     twice = [name for name in found if list(found).count(name) > 1]
     expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
     named, found = ", ".join(sorted(found)) or "nothing", set(found)
-    expect(
-        {name for name in found if "hidden" in name} <= {"hidden[0]", "hidden[1]"},
-        f"you named {named}; the Parameters in the list hidden are called hidden[0] "
-        "and hidden[1].",
-    )
+    in_list = {name for name in found if "hidden" in name}
+    expect(in_list <= {"hidden[0]", "hidden[1]"}, OTHER_NAMES.format(named=named))
     expect(found == set(wanted.split()), why.format(named=named))
 
 
@@ -513,11 +510,9 @@ def _expect_same_parameter(
     )
     fixed = f"net.{name} no longer requires a gradient, so it could not be trained."
     expect(now.requires_grad, fixed)
-    before, after = tuple(old.shape), tuple(now.shape)
-    expect(
-        before == after,
-        f"net.{name} had the shape {before}, and after your function it has {after}.",
-    )
+    had = f"net.{name} had the shape {tuple(old.shape)}"
+    has = f"{had}, and after your function it has {tuple(now.shape)}."
+    expect(now.shape == old.shape, has)
     expect(
         now.dtype == old.dtype,
         f"net.{name} was of type {old.dtype}, and after your function it is of type "
