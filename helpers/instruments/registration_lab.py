@@ -1,5 +1,6 @@
 """`registration`, live: store a weight in another way, train a step, and look."""
 
+from functools import partial
 from html import escape
 from types import SimpleNamespace
 
@@ -69,13 +70,11 @@ loss.backward()
 optimizer.step()
 """
 
-W1_TOOLTIP = "How the module stores its first weights. A change builds a new module."
-B1_TOOLTIP = "What the first bias is. A change builds a new module."
-OPTIMIZER_TOOLTIP = "When the optimizer is made. A change builds a new module."
+REBUILDS = "A change builds a new module."
 MENUS = {
-    "W1 is": (W1_CHOICES, W1_TOOLTIP),
-    "b1 is": (B1_CHOICES, B1_TOOLTIP),
-    "optimizer is": (OPTIMIZER_CHOICES, OPTIMIZER_TOOLTIP),
+    "W1 is": (W1_CHOICES, f"How the module stores its first weights. {REBUILDS}"),
+    "b1 is": (B1_CHOICES, f"What the first bias is. {REBUILDS}"),
+    "optimizer is": (OPTIMIZER_CHOICES, f"When the optimizer is made. {REBUILDS}"),
 }
 STEP_TOOLTIP = "One training step on the next 256 pictures, with the code below."
 BUILD_TOOLTIP = "A new module and a new optimizer, from the code below."
@@ -117,7 +116,12 @@ class RegistrationLab(Instrument):
             for name, (choices, tooltip) in MENUS.items()
         ]
         buttons = [
-            button("train one step", "step-forward", STEP_TOOLTIP, self._on_step),
+            button(
+                "train one step",
+                "step-forward",
+                STEP_TOOLTIP,
+                partial(self._submit, STEP),
+            ),
             button("rebuild", "undo", BUILD_TOOLTIP, self._on_choice),
         ]
         # Tall enough for the longest text, so that nothing below it moves.
@@ -135,9 +139,6 @@ class RegistrationLab(Instrument):
 
     def _on_choice(self, _=None):
         self._submit(self._chosen())
-
-    def _on_step(self):
-        self._submit(STEP)
 
     def _work(self, commands):
         """On the worker's thread: what came before a new module no longer counts."""

@@ -4,40 +4,28 @@ import zlib
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from helpers.instruments.objects import is_a, state_of
 from helpers.instruments.registration import verdicts, walk
 from helpers.instruments.registration.report import Registration, TensorRow
-from helpers.instruments.registration.verdicts import has_gradient, is_lazy
+from helpers.instruments.registration.verdicts import has_gradient
 
+OWN = (walk.PARAMETER, None)  # what a registered Parameter is, and what hides it
 ONLY_IN_OPTIMIZER = "(only in the optimizer: {number})"  # in place of its name
 NOT_MODULE = (
     "registration(module, optimizer) needs an nn.Module as its first argument, such as "
     "MLP(784, 256, 10); you gave {found}."
 )
-A_CLASS = (
-    "registration(module, optimizer) needs a module, but you gave the class {found}; "
-    "create one first: {found}(...)."
-)
-NO_SUPER = (
-    "This {found} has nowhere to register anything: call super().__init__() first in "
-    "its __init__."
-)
-NO_TENSORS = (
-    "This {found} has no tensors at all: no Parameter, no buffer and no plain tensor "
-    "anywhere in it."
-)
+A_CLASS = "registration needs a module, not a class; create one first: {found}(...)."
+NO_SUPER = "{found} can't register anything: call super().__init__() first in __init__."
+NO_TENSORS = "This {found} has no tensors at all: no Parameter, buffer or plain tensor."
 NOT_OPTIMIZER = (
     "registration(module, optimizer) needs an optimizer as its second argument, such "
     "as torch.optim.SGD(module.parameters(), lr=0.1); you gave {found}."
 )
-NOT_BEFORE = (
-    "before= needs what an earlier registration(module) returned; you gave {found}."
-)
-NOT_SAME = (
-    "before= needs an earlier report on this very {found}; you gave one on another "
-    "module, or on one that it was copied from."
-)
+NOT_BEFORE = "before= needs the report of an earlier registration(); you gave {found}."
+NOT_SAME = "before= needs a report on this very {found}, not on another one or a copy."
 
 
 def registration(
@@ -59,12 +47,6 @@ def registration(
     tensors = walk.find_tensors(module)
     if not tensors:
         raise ValueError(NO_TENSORS.format(found=type(module).__name__))
-    after_backward = any(
-        found.places[0].what == walk.PARAMETER
-        and found.places[0].holder is None
-        and has_gradient(found.tensor)
-        for found in tensors
-    )
     groups = optimizer.param_groups if optimizer else ()
     held = [tensor for group in groups for tensor in group["params"]]
     ids = None if optimizer is None else set(map(id, held))
@@ -75,6 +57,9 @@ def registration(
             place = walk.Place(name, walk.what_is(tensor), verdicts.OPTIMIZER)
             tensors.append(walk.Found(tensor, [place]))
     then = {row.name: row.checksum for row in before.rows} if before else {}
+    first = ((found.tensor, found.places[0]) for found in tensors)
+    own = [one for one, place in first if (place.what, place.holder) == OWN]
+    after_backward = any(map(has_gradient, own))
     rows = [_row(found, ids, after_backward, then) for found in tensors]
     return Registration(rows, module)
 

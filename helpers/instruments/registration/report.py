@@ -119,46 +119,45 @@ class Registration:
     __repr__ = __str__
 
     def _repr_html_(self):
-        fold = len(self.rows) > FOLD_FROM
-        body = _folded(self.rows, 0) if fold else _table(self.rows)
         closing = "".join(f"<p>{escape(line)}</p>" for line in self._closing())
-        return page(STYLE, f'<div class="registration">{body}{closing}</div>')
+        return page(
+            STYLE, f'<div class="registration">{_body(self.rows)}{closing}</div>'
+        )
 
 
 def _table(rows):
     lines = []
     for row in rows:
+        sign, classes = (SIGN, "marked") if row.verdict else ("", "")
+        lines.append(Row([sign, *row.cells()], classes))
         if row.verdict:
-            lines.append(Row([SIGN, *row.cells()], "marked"))
             lines.append(Row(["", row.verdict], "said"))
-        else:
-            lines.append(Row(["", *row.cells()]))
     # Where they are too wide for the page, names break after an underscore.
     names = [Html(name.replace("_", "_<wbr>")) for name in HEADERS]
     return as_html(["", *names], lines)
 
 
-def _folded(rows, depth):
-    """Rows under the names of their modules; one with a surprise is open.
+def _body(rows, depth=0):
+    """The table; a long one folded by module, open where there is a surprise.
 
-    depth: how many modules around them are named already.
+    depth: how many modules around the rows are named already.
     """
     groups = {}
     for row in rows:
         parts = row.name.split(".")
         name = parts[depth] if len(parts) > depth + 1 else OWN
         groups.setdefault(name, []).append(row)
+    if len(rows) <= FOLD_FROM or list(groups) == [OWN]:
+        return _table(rows)
     if len(groups) == 1:
-        return _table(rows) if OWN in groups else _folded(rows, depth + 1)
+        return _body(rows, depth + 1)
     folded = []
     for name, group in groups.items():
         marked = sum(bool(row.verdict) for row in group)
         sentence = FOLDED_LOOK if marked else FOLDED
         title = sentence.format(name=name, rows=len(group), surprises=marked, sign=SIGN)
-        long = len(group) > FOLD_FROM and name != OWN
-        inner = _folded(group, depth + 1) if long else _table(group)
         folded.append(
             f"<details{' open' if marked else ''}>"
-            f"<summary>{escape(title)}</summary>{inner}</details>"
+            f"<summary>{escape(title)}</summary>{_body(group, depth + 1)}</details>"
         )
     return "".join(folded)

@@ -1,7 +1,7 @@
 """What is surprising about a tensor, in whole sentences, and what would register it."""
 
 import torch
-from torch import nn
+from torch.nn.parameter import is_lazy
 
 from helpers.instruments.registration import walk
 from helpers.instruments.registration.walk import Found, Place
@@ -90,11 +90,6 @@ def has_gradient(tensor: torch.Tensor) -> bool:
     return (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None
 
 
-def is_lazy(tensor: torch.Tensor) -> bool:
-    """Whether it has no shape yet."""
-    return isinstance(tensor, nn.parameter.UninitializedTensorMixin)
-
-
 def verdict(found: Found, in_optimizer: bool | None, after_backward: bool) -> str:
     """Whole sentences on what would surprise a learner, or "".
 
@@ -131,21 +126,19 @@ def _on_registered(found, in_optimizer, after_backward):
 
 
 def _on_hidden(tensor, place):
-    what = kind(place)
-    what = what[0].upper() + what[1:]
-    can_train = tensor.is_floating_point() or tensor.is_complex()
     if place.what != walk.TENSOR:
-        yield UNKNOWN.format(kind=what, cure=_cure(place))
+        sentence = UNKNOWN
     elif not tensor.is_leaf:
-        yield COMPUTED.format(kind=what)
+        sentence = COMPUTED
     elif tensor.requires_grad:
-        yield WITH_GRAD.format(kind=what)
-    elif not can_train:
-        yield WHOLE_NUMBERS.format(kind=what)
+        sentence = WITH_GRAD
     else:
-        yield CONSTANT.format(kind=what)
-        if place.levels[-1:] == (walk.HOOKED,):
-            yield MAY_BE_SET
+        can_train = tensor.is_floating_point() or tensor.is_complex()
+        sentence = CONSTANT if can_train else WHOLE_NUMBERS
+    what = kind(place)
+    yield sentence.format(kind=what[0].upper() + what[1:], cure=_cure(place))
+    if sentence == CONSTANT and place.levels[-1:] == (walk.HOOKED,):
+        yield MAY_BE_SET
 
 
 def _cure(place):
@@ -155,17 +148,14 @@ def _cure(place):
     way = [level for level in place.levels if level not in (walk.MODULE, walk.HOOKED)]
     if not way or not all(level in NAMES for level in way):
         return ON_SELF
+    if way == [walk.OBJECT]:
+        return OBJECT_OUTSIDE
     of_module = place.levels[-1] == walk.MODULE
     names = [NAMES[level][0] for level in way]
-    if not of_module:
-        names[-1] = NAMES[way[-1]][1]
+    names[-1] = NAMES[way[-1]][0 if of_module else 1]
     if len(names) > MANY:
         names[1:-1] = [BETWEEN]
-    if way == [walk.OBJECT]:
-        cure = OBJECT_OUTSIDE
-    elif len(way) > 1:
-        cure = NESTED.format(names=", ".join(names))
-    else:
-        cure = MODULES_IN if of_module else PARAMETERS_IN
-        cure = cure.format(holder=place.holder, name=names[0])
+    one = MODULES_IN if of_module else PARAMETERS_IN
+    cure = NESTED if len(way) > 1 else one
+    cure = cure.format(holder=place.holder, name=names[0], names=", ".join(names))
     return f"{cure} {KEYS}" if walk.ODD_DICT in way else cure

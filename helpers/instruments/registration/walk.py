@@ -65,7 +65,7 @@ def find_tensors(module: nn.Module) -> list[Found]:
             add(tensor, f"{name}{key}", what)
         if id(owner) not in seen:
             seen.add(id(owner))
-            others += _others(owner, path)
+            others += _parts(owner, path)
     # What is also an attribute is named as one.
     for path, value, level in sorted(others, key=lambda part: part[2] in LAST):
         _walk(path, value, level, seen, add)
@@ -102,22 +102,30 @@ def _own(module):
                 yield key, UNSAVED if key in unsaved else what, tensor
 
 
-def _others(module, path):
-    """(path, value, level or None) of a module's attributes, hooks and classes."""
-    state = state_of(module)
+def _parts(value, path):
+    """(path, value, level or None) of all that an object holds.
+
+    Of a module: the modules, attributes, hooks and classes, without its own tensors.
+    """
+    if not is_a(value, nn.Module):
+        for one in (*objects.contents(value, path), *objects.attributes(value, path)):
+            yield *one, None
+        return
+    state = state_of(value)
+    for key, child in state.get("_modules", {}).items():
+        yield path + _step(value, key), child, None
     level = HOOKED if state.get("_forward_pre_hooks") else None
-    for name, value in objects.attributes(module):
+    for name, child in objects.attributes(value):
         if name[1:] not in INTERNAL:
-            yield path + name, value, level
+            yield path + name, child, level
     for name in HOOKS:
         for key, hook in (state.get(name) or {}).items():
             yield f"{path}.{name}[{key!r}]", hook, HOOK
-    for cls in type(module).__mro__:
-        if cls not in (nn.Module, object):
-            for name, value in vars(cls).items():
-                if is_a(value, (staticmethod, classmethod)):
-                    value = value.__func__
-                yield f"{path}.{name}", value, CLASS
+    for cls in type(value).__mro__:
+        for name, child in vars(cls).items() if cls not in (nn.Module, object) else ():
+            if is_a(child, (staticmethod, classmethod)):
+                child = child.__func__
+            yield f"{path}.{name}", child, CLASS
 
 
 def _holder(value):
@@ -155,7 +163,7 @@ def _walk(path, value, level, seen, add):
             way = (way, _level(value))
             for key, what, tensor in _own(value) if is_a(value, nn.Module) else ():
                 add(tensor, path + _step(value, key), what, holder, way)
-            waiting += [(*part, way) for part in reversed(_parts(value, path))]
+            waiting += [(*part, way) for part in reversed([*_parts(value, path)])]
 
 
 def _levels(way):
@@ -165,13 +173,3 @@ def _levels(way):
         way, level = way
         levels.append(level)
     return tuple(reversed(levels))
-
-
-def _parts(value, path):
-    """(path, value, level or None) of all that an object holds."""
-    if not is_a(value, nn.Module):
-        held = (*objects.contents(value, path), *objects.attributes(value, path))
-        return [(*one, None) for one in held]
-    children = state_of(value).get("_modules", {}).items()
-    inner = [(path + _step(value, key), child, None) for key, child in children]
-    return [*inner, *_others(value, path)]
