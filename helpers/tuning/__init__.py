@@ -5,9 +5,9 @@ Sweeps: `sweep` is the call; `task` trains one run, or an epoch of one, in any p
 `shared_data` gives each process the data once; `results` is what comes back, `kept`
 what is on disk, `progress_bar` and `sweep_plots` what is shown.
 
-Searches: `search` is the call; `search_space` asks the learner's function for a
-Config, `study_file` opens Optuna's journal, `trial_runner` trains epoch by epoch and
-gives up early; `search_result` is what comes back, and with `study_plot` what is shown.
+Searches: `search` is the call; `trial_runner` asks the learner's function for Configs,
+trains them epoch by epoch and gives up early; `study_file` opens Optuna's journal;
+`search_result` is what comes back, and with `study_plot` what is shown.
 
 Races: `race` is the call, with its results and the races that came with the course;
 `race_table` holds a sweep's learning curves, `strategies` search them, and `race_plot`

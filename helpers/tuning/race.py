@@ -27,12 +27,10 @@ from helpers.tuning.results import Results
 from helpers.tuning.strategies import STRATEGIES, Improvement, Race, run_race
 
 RECORD = RECORDED / "06_races.jsonl.gz"  # packed JSON, a line for each race
-# Raise it by one when a change makes the same strategy and seed search elsewhere: the
-# races that are recorded no longer hold then.
-RACES_VERSION = 1
+RACES_VERSION = 1  # one more when the same strategy and seed would search elsewhere
 NUM_EPOCHS = 300  # what a race may spend: 30 full trainings of the course's table
 REPEATS = 30
-NEAR = 0.005  # an accuracy this close to the table's best counts as having reached it
+NEAR = 0.005  # this close to the table's best counts as having reached it
 
 RECORDED_HERE = "{count:,} of the {total:,} races were recorded with the course."
 HEADER = ("accuracy", "epochs to {near:.3f}", "trials", "strategy")
@@ -53,17 +51,14 @@ UNKNOWN = "{first} and {second} can't be compared: that takes at least two races
 NO_STRATEGY = "There is no strategy {name!r}; there are: {known}."
 NO_STRATEGY_CLOSE = "There is no strategy {name!r}; did you mean {close[0]!r}?"
 NOT_STRATEGIES = (
-    "race(strategies, table) needs one or more names of strategies, such as "
-    "['random', 'TPE']; you gave {found}."
+    "race needs one or more names of strategies, such as ['TPE']; you gave {found}."
 )
 NOT_RACED = "{name!r} did not take part in these races; these did: {known}."
 BAD_EPOCHS = (
-    "num_epochs, what a race may spend, must be a whole number from 1 to 1,000,000, "
-    "such as 300; you gave {found!r}."
+    "num_epochs, what a race may spend, must be a whole number from 1 to 1,000,000; "
+    "you gave {found!r}."
 )
-BAD_REPEATS = (
-    "repeats must be a whole number from 1 to 10,000, such as 30; you gave {found!r}."
-)
+BAD_REPEATS = "repeats must be a whole number from 1 to 10,000; you gave {found!r}."
 
 
 class Difference(NamedTuple):
@@ -145,19 +140,14 @@ class Races(list[Race]):
         return float(self.mean(strategy)[-1]), float(self.error(strategy)[-1])
 
     def epochs_to_near(self, strategy: str) -> float:
-        """Epochs after which half of its races were within 0.005 of the table's best.
-
-        Infinity where fewer than half came so near.
-        """
+        """Epochs after which half of its races were within 0.005 of `best`, or inf."""
         near = self.curves(strategy) >= self.best - NEAR
         first = np.where(near.any(axis=1), near.argmax(axis=1) + 1.0, np.inf)
         return float(statistics.median_high(first))
 
     def difference(self, first: str, second: str) -> Difference:
-        """How far `first` ends above `second`, a `Difference`; str() says it.
-
-        The races of two strategies have nothing in common, so they are not paired.
-        """
+        """How far `first` ends above `second`; `str()` of it is a sentence."""
+        # The races of two strategies have nothing in common, so they are not paired.
         (mean, error), (other, other_error) = self.final(first), self.final(second)
         error = 2 * math.hypot(error, other_error)
         return Difference(first, second, mean - other, error)
@@ -186,12 +176,11 @@ def race(
 ) -> Races:
     """Let strategies search a table, each `repeats` times; returns `Races`.
 
-    strategies: one or more of the names in `STRATEGIES`. table: the `Results` of a
-    sweep over lr, num_layers, num_hiddens and seed, all combinations; its learning
-    curves give every smaller num_epochs. num_epochs: what one race may spend, in
-    epochs of training; a race ends at the first training that it can't afford.
-    repeats: races of each strategy, with seeds 0, 1, ... recorded: whether to take the
-    races that were recorded with the course (or in this file); others are run.
+    strategies: names in `STRATEGIES`. table: the `Results` of a sweep over all
+    combinations of lr, num_layers, num_hiddens and seed; its curves give every smaller
+    num_epochs. num_epochs: what one race may spend; it ends at the first training that
+    costs too much. repeats: races of each strategy, with seeds 0, 1, ... recorded:
+    whether to take those recorded with the course (or in this file); others are run.
 
     A strategy sees the accuracy of one seed, drawn at random for each trial. What
     counts is the mean of all seeds, at the setting that the strategy thinks best.
@@ -215,10 +204,7 @@ def record_races(
     repeats: int = REPEATS,
     path: Path = RECORD,
 ) -> Races:
-    """Run strategies on a table and record the races; returns `Races`.
-
-    It takes all cores of this machine, for some minutes.
-    """
+    """As `race`, on all cores for some minutes, and write the races to a file."""
     names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
     run = partial(run_race, table=table, num_epochs=num_epochs)
     with Processes() as pool:

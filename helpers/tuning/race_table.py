@@ -28,19 +28,17 @@ NOT_COMPLETE = (
 
 
 class RaceTable:
-    """The learning curves of a sweep.
+    """The learning curves of a sweep; TypeError or ValueError for no complete grid.
 
     axes: {name of a hyperparameter: its values, ascending}. curves: {(lr, num_layers,
     num_hiddens): for each seed the accuracies after each epoch}. best: the highest
-    score. fingerprint: a short name for all of it. Raises TypeError or ValueError
-    where the runs are no complete grid.
+    score. fingerprint: a short name for all of it.
     """
 
     def __init__(self, results: Results) -> None:
         length, runs = _length_and_runs(results)
         *settings, seeds = values = [sorted(set(of_axis)) for of_axis in zip(*runs)]
-        missing = [key for key in product(*values) if not runs.get(key)]
-        if missing:
+        if missing := [key for key in product(*values) if not runs.get(key)]:
             counts = {"missing": len(missing), "wanted": math.prod(map(len, values))}
             raise ValueError(NOT_COMPLETE.format(**counts, setting=_named(missing[0])))
         epochs = list(range(1, length + 1))

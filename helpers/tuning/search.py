@@ -19,12 +19,11 @@ from helpers.model import is_count, is_number
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.processes import check_executor
 from helpers.tuning.search_result import Search, SearchPanel
-from helpers.tuning.search_space import Space, check_same_space
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.study_file import open_study
+from helpers.tuning.study_file import check_same_space, open_study
 from helpers.tuning.task import train_epoch
-from helpers.tuning.trial_runner import Train, TrialRunner
+from helpers.tuning.trial_runner import Space, Train, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 
@@ -37,14 +36,12 @@ RECORDED_HERE = (
     "give the search a name of your own to run it here."
 )
 NOT_A_SPACE = (
-    "search(space, data) needs a function space(trial) that returns a Config; you gave "
-    "{found}."
+    "search needs a function space(trial) that returns a Config; you gave {found}."
 )
 BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found!r}."
 BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found!r}."
 BAD_NAME = (
-    "name must be at most 60 letters, digits, - and _, such as 'mine', or None; you "
-    "gave {found!r}."
+    "name must be at most 60 letters, digits, - and _, or None; you gave {found!r}."
 )
 TEST_PICTURES = (
     "search chooses by the validation pictures, and in data.for_the_test() the test "
@@ -74,9 +71,8 @@ def search(
     num_trials: how many in all, including those that are known. name: under which the
     search is kept on disk, as Optuna's journal, and continued. minutes: no epoch starts
     after so long. executor: any `concurrent.futures.Executor`, also a cluster's; None:
-    a process for each core, each with one thread of PyTorch. recorded: the folder of
-    the searches that came with the course. train: trains the next epoch, in any
-    process.
+    a process for each core. recorded: the folder of the searches that came with the
+    course. train: trains the next epoch, in any process.
 
     Stop (Ctrl-C) ends it early and keeps what is done. Raises ValueError or TypeError,
     with one sentence, for bad arguments or a file that is not this search's.
@@ -100,8 +96,7 @@ def search(
                     show()
         except KeyboardInterrupt:
             early = STOPPED
-        done = len(found.trials())
-        if done < num_trials:
+        if (done := len(found.trials())) < num_trials:
             early = early.format(minutes=minutes, done=done, count=num_trials)
             found.note = f"{early} {KEPT if name else NOT_KEPT}"
         show()

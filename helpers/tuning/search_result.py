@@ -18,8 +18,7 @@ from helpers.tuning.study_plot import plot_study
 SHOWN = 5  # settings in the table
 HEADER = ("val accuracy", "epochs", "trial", "setting")
 COUNTS = (
-    "{complete:,} trials completed, {pruned:,} given up early, {failed:,} failed; "
-    "{epochs:,} epochs in all."
+    "{:,} trials completed, {:,} given up early, {:,} failed; {epochs:,} epochs in all."
 )
 FAILURE = "trial {number}: {reason}"
 BEGIN = "Starting: {wanted:,} trials to run, {done:,} already known."
@@ -66,9 +65,8 @@ class Search:
 
     def counts(self) -> str:
         """A sentence: how many trials were completed, given up early and failed."""
-        complete, pruned, failed = (len(self.trials(state)) for state in ENDED)
-        counts = {"complete": complete, "pruned": pruned, "failed": failed}
-        return COUNTS.format(**counts, epochs=self.num_epochs)
+        counts = [len(self.trials(state)) for state in ENDED]
+        return COUNTS.format(*counts, epochs=self.num_epochs)
 
     def _ranked(self) -> list[FrozenTrial]:
         complete = self.trials(TrialState.COMPLETE)

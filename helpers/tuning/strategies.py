@@ -107,10 +107,7 @@ def run_race(strategy: str, seed: int, table: RaceTable, num_epochs: int) -> Rac
     return Race(strategy, seed, len(trainings.trials), tuple(trainings.steps))
 
 
-Strategy = Callable[[Trainings], None]
-
-
-def _optuna(objective, sampler, pruner=None) -> Strategy:
+def _optuna(objective, sampler, pruner=None):
     """A strategy of Optuna's; sampler and pruner are functions of `Trainings`."""
 
     def strategy(trainings):
@@ -126,16 +123,11 @@ def _optuna(objective, sampler, pruner=None) -> Strategy:
 
 
 def _suggest(trainings, trial, names=AXES):
-    """Values from the table, as Optuna suggests them.
-
-    It chooses the place of a value in the table, a whole number. So its models know
-    that values are ordered, and see lr and num_hiddens on the table's log scale.
-    """
+    """Values from the table, as Optuna suggests them."""
+    # It chooses the place of a value in the table, a whole number. So its models know
+    # that values are ordered, and see lr and num_hiddens on the table's log scale.
     axes = trainings.table.axes
-    return {
-        name: axes[name][trial.suggest_int(name, 0, len(axes[name]) - 1)]
-        for name in names
-    }
+    return {n: axes[n][trial.suggest_int(n, 0, len(axes[n]) - 1)] for n in names}
 
 
 def _whole(trainings, trial):
@@ -173,9 +165,8 @@ def _model(sampler):
 def _grid(trainings):
     """The finest even grid that the race can afford in full.
 
-    A grid of the whole table would cost 36 times what a race has, and its beginning,
-    in shuffled order, is a random search. Nobody knows beforehand where a grid should
-    begin, so each race draws that for each axis.
+    The whole table would cost 36 times what a race has. Nobody knows beforehand where
+    a grid should begin, so each race draws that for each axis.
     """
     sizes = {name: len(of_axis) for name, of_axis in trainings.table.axes.items()}
     rng = random.Random(f"where the grid begins, {trainings.seed}")
@@ -224,7 +215,7 @@ def _hyperopt(trainings):
     )
 
 
-STRATEGIES: dict[str, Strategy] = {
+STRATEGIES: dict[str, Callable[[Trainings], None]] = {
     "grid": _optuna(_whole, _grid),
     "random": _optuna(_whole, _random),
     "TPE": _optuna(_whole, _model(samplers.TPESampler)),

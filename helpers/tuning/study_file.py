@@ -1,14 +1,20 @@
-"""The file that keeps a search: Optuna's own journal, opened, mended and locked."""
+"""The file that keeps a search: Optuna's own journal, opened, mended and locked.
+
+It is continued with the same data and the same space only.
+"""
 
 import gzip
 import json
 import os
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import filelock
 import optuna
 from optuna.pruners import SuccessiveHalvingPruner
+from optuna.samplers import TPESampler
 from optuna.storages import InMemoryStorage, JournalStorage, journal
 from optuna.trial import FrozenTrial, TrialState
 
@@ -16,8 +22,7 @@ from helpers import records
 from helpers.tables import one_line
 from helpers.tuning.shared_data import Shared
 
-# A rung is at 1, 3, 9, ... epochs; the best third of the trials there continue.
-REDUCTION_FACTOR = 3
+REPLAYED = 100  # trials that show whether a space is still the same
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 NOT_KEPT = (
@@ -36,6 +41,13 @@ OTHER_DATA = (
     "The search named {name!r} began with other data ({found}, now {now}), so their "
     "accuracies can't be compared. Give this search another name."
 )
+OTHER_SPACE = (
+    "The search named {name!r} began with another space ({difference}), so the trials "
+    "of the two can't be compared. Give this search another name."
+)
+OTHER_PARAMETER = "{field} was {before} and is {now}"
+NOT_ASKED = "not asked for"
+OTHER_CONFIG = "what was '{before}' is now '{now}'"
 IN_USE = (
     "The search named {name!r} is being run by another notebook; stop it there, or "
     "give this one another name."
@@ -92,12 +104,36 @@ def open_study(
     except filelock.Timeout:
         raise ValueError(IN_USE.format(name=name)) from None
     except OSError as error:
-        text = error.strerror or str(error)
+        text = error.strerror or error
         raise ValueError(NOT_KEPT.format(path=path, text=text)) from None
     study = _study(_storage(path), name, shared)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         put_back(study, trial)  # the kernel or the machine died
     return study, False
+
+
+def check_same_space(study: optuna.Study, space: Callable, name: str | None) -> None:
+    """Raise ValueError where `space` makes something else of the latest trials."""
+    begun = [t for t in study.get_trials(deepcopy=False) if "config" in t.user_attrs]
+    for trial in begun[-REPLAYED:]:
+        if difference := _difference(space, trial):
+            raise ValueError(OTHER_SPACE.format(name=name, difference=difference))
+
+
+def _difference(space, trial):
+    """How what `space` now makes of a trial's values differs, or ""."""
+    probe = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    probe.enqueue_trial(trial.params)
+    replay, now = probe.ask(), None
+    with warnings.catch_warnings(), suppress(ValueError, TypeError):
+        warnings.simplefilter("ignore")  # a value may be outside a changed range
+        now = space(replay)
+    for field in trial.distributions | replay.distributions:
+        before, asked = (t.distributions.get(field, NOT_ASKED) for t in (trial, replay))
+        if before != asked:
+            return OTHER_PARAMETER.format(field=field, before=before, now=asked)
+    config = trial.user_attrs["config"]
+    return "" if str(now) == config else OTHER_CONFIG.format(before=config, now=now)
 
 
 class _InMemory(journal.BaseJournalBackend):
@@ -114,16 +150,13 @@ class _InMemory(journal.BaseJournalBackend):
 
 
 def _storage(path):
-    """Optuna's storage in this file; ValueError, and no change, for any other file.
-
-    A last line that was cut short is removed, since Optuna reads no file with one.
-    """
+    """Optuna's storage in this file; ValueError, and no change, for any other file."""
     try:
         *lines, last = path.read_bytes().split(b"\n") if path.exists() else [b""]
         whole = all("op_code" in json.loads(line) for line in lines)
         if not whole or last and not last.startswith(b'{"op_code"'):
             raise ValueError(NOT_A_JOURNAL)
-        if last:
+        if last:  # it was cut short, and Optuna would read none of it
             os.truncate(path, path.stat().st_size - len(last))
         lock = journal.JournalFileOpenLock(str(path))  # works where links are forbidden
         storage = JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
@@ -140,11 +173,11 @@ def _study(storage, name, shared, any_data=False):
     """The study in a storage, a new one if need be; ValueError for other data."""
     if name not in optuna.get_all_study_names(storage):
         optuna.create_study(storage=storage, study_name=name, direction="maximize")
-    pruner = SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION_FACTOR)
+    # The best third of the trials continue after 1, 3, 9, ... epochs.
+    pruner = SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
     study = optuna.load_study(storage=storage, study_name=name, pruner=pruner)
     # A new seed after each stop, or the first random settings would be drawn again.
-    count = len(study.get_trials(deepcopy=False))
-    study.sampler = optuna.samplers.TPESampler(seed=count)
+    study.sampler = TPESampler(seed=len(study.get_trials(deepcopy=False)))
     if "of" not in study.user_attrs:
         study.set_user_attr("of", shared.fingerprint)
         study.set_user_attr("data", shared.source)

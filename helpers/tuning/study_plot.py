@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections import defaultdict
 
 import numpy as np
 import optuna
@@ -72,17 +73,16 @@ def plot_study(study: optuna.Study) -> Picture:
     _draw_trials(parts[0], completed, pruned, low, best)
     _draw_best(parts[1], completed, low, best)
     _draw_importance(parts[2], [*completed, *pruned])
-    counts = {"completed": len(completed), "pruned": len(pruned)}
-    text = STUDY if completed else STUDY_EMPTY
-    return Picture(figure, text.format(**counts, best=best))
+    counts = {"completed": len(completed), "pruned": len(pruned), "best": best}
+    return Picture(figure, (STUDY if completed else STUDY_EMPTY).format(**counts))
 
 
 def _draw_trials(axes, completed, pruned, low, best):
     """One upright axis for each hyperparameter, and one for the accuracy."""
-    distributions = {}
+    distributions = defaultdict(list)
     for trial in (*completed, *pruned):
         for name, distribution in trial.distributions.items():
-            distributions.setdefault(name, []).append(distribution)
+            distributions[name].append(distribution)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_ylim(-0.05, 1.05)
     if not distributions:
@@ -109,10 +109,6 @@ def _draw_trials(axes, completed, pruned, low, best):
     if completed:
         lowest = f"{low:.3f}" if completed[0].value >= low else f"≤ {low:.3f}"
         ticks[ACCURACY] = [(0, lowest), (1, f"{best:.3f}")]
-    _draw_uprights(axes, ticks)
-
-
-def _draw_uprights(axes, ticks):
     axes.vlines(range(len(ticks)), 0, 1, color="black", lw=0.8)
     small = {"va": "center", "fontsize": 7, "bbox": PLATE}
     for x, (name, of_axis) in enumerate(ticks.items()):

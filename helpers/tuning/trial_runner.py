@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import optuna
@@ -17,7 +17,6 @@ from optuna.trial import TrialState
 from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.processes import Processes, num_workers, submit
-from helpers.tuning.search_space import Space, config_of
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.study_file import ended, put_back
@@ -25,14 +24,40 @@ from helpers.tuning.task import Epoch
 
 ATTEMPTS = 3  # how often an epoch is started whose process has died
 
+NOT_A_CONFIG = "space(trial) must return a Config; it returned {found}."
+NOTHING_TO_SEARCH = (
+    "space(trial) asks the trial for nothing, so every trial would be the same; use "
+    'for example lr=trial.suggest_float("lr", 0.001, 1, log=True).'
+)
+BAD_SPACE = "space(trial) can't be searched: {text}"
+OWN_INIT = (
+    "space(trial) returned a Config with your own init function, which can't travel to "
+    "another process; use the name of a built-in one, such as init='kaiming'."
+)
 LOST = "its process died {attempts} times, possibly because it ran out of memory"
 DIED = (
     "A worker of your executor died ({text}). What is done is kept; make a new "
     "executor and run the search again."
 )
 
+Space = Callable[[optuna.Trial], Config]
 # Trains the next epoch of a run, in any process, as `train_epoch` does.
 Train = Callable[[Config, Shared, Epoch | None], Epoch]
+
+
+def config_of(space: Space, trial: optuna.Trial) -> Config:
+    """The Config that `space` makes of a trial; ValueError or TypeError for none."""
+    try:
+        config = space(trial)
+    except (ValueError, TypeError) as error:  # Optuna's, and Config's
+        raise ValueError(BAD_SPACE.format(text=one_line(error))) from error
+    if not isinstance(config, Config):
+        raise TypeError(NOT_A_CONFIG.format(found=type(config).__name__))
+    if not trial.distributions:
+        raise ValueError(NOTHING_TO_SEARCH)
+    if callable(config.init):
+        raise ValueError(OWN_INIT)
+    return config
 
 
 @dataclass(eq=False)
@@ -63,20 +88,16 @@ class TrialRunner:
         Raises RuntimeError where a worker of the executor that was given dies.
         """
         try:
-            if self.executor:
-                yield from self._run_in(self.executor, stop)
-            else:
-                while self._wants_another() or self._running and self._in_time():
-                    with suppress(BrokenExecutor), Processes() as executor:
-                        yield from self._run_in(executor, stop)
-        except BrokenExecutor as error:
-            raise RuntimeError(DIED.format(text=one_line(error))) from None
+            while self._wants_another() or self._running and self._in_time():
+                given = self.executor and nullcontext(self.executor)
+                with given or Processes() as executor:
+                    yield from self._run_in(executor, stop)
         finally:
             for running in self._running:
                 put_back(self.study, running.trial)
-            earlier = self.study.user_attrs.get("seconds", 0)
-            spent = earlier + time.monotonic() - self._began
-            self.study.set_user_attr("seconds", round(spent, 3))
+            spent = time.monotonic() - self._began
+            total = self.study.user_attrs.get("seconds", 0) + spent
+            self.study.set_user_attr("seconds", round(total, 3))
 
     def _in_time(self) -> bool:
         return not self.minutes or time.monotonic() < self._began + 60 * self.minutes
@@ -103,14 +124,20 @@ class TrialRunner:
                     return
                 for future in stop.wait(futures):
                     running = futures.pop(future)
-                    self._note(running, _epoch(future))
+                    self._note(running, future)
                     if running not in self._running:
                         yield
                     elif self._in_time():
                         start(running)
-        except BrokenExecutor:
-            self._count_deaths()
-            raise
+        except BrokenExecutor as error:
+            if self.executor:
+                raise RuntimeError(DIED.format(text=one_line(error))) from None
+            for running in list(self._running):
+                running.deaths += 1
+                if running.deaths == ATTEMPTS:
+                    reason = LOST.format(attempts=ATTEMPTS)
+                    running.trial.set_user_attr("reason", reason)
+                    self._end(running, TrialState.FAIL)
         finally:
             for future in futures:
                 future.cancel()
@@ -126,8 +153,14 @@ class TrialRunner:
         self._running.append(running := _Running(trial, config))
         return running
 
-    def _note(self, running: _Running, epoch: Epoch) -> None:
+    def _note(self, running: _Running, future: Future) -> None:
         """Note an epoch, and end a trial for which it was the last."""
+        try:
+            epoch = future.result()
+        except (BrokenExecutor, CancelledError) as error:  # its process died
+            raise BrokenExecutor(str(error)) from None
+        except Exception as error:  # the executor's own
+            epoch = Epoch(0, reason=str(error), ok=False)
         trial, accuracy = running.trial, epoch.val_accuracy
         running.last, running.deaths = epoch, 0
         if not epoch.ok:
@@ -144,21 +177,3 @@ class TrialRunner:
     def _end(self, running, state: TrialState, value: float | None = None) -> None:
         self.study.tell(running.trial, value, state)
         self._running.remove(running)
-
-    def _count_deaths(self) -> None:
-        """A process died: give up on a trial with which this happens often."""
-        for running in list(self._running):
-            running.deaths += 1
-            if running.deaths == ATTEMPTS:
-                running.trial.set_user_attr("reason", LOST.format(attempts=ATTEMPTS))
-                self._end(running, TrialState.FAIL)
-
-
-def _epoch(future: Future) -> Epoch:
-    """What a task brought back; BrokenExecutor where its process died."""
-    try:
-        return future.result()
-    except (BrokenExecutor, CancelledError) as error:
-        raise BrokenExecutor(str(error)) from None
-    except Exception as error:  # the executor's own
-        return Epoch(0, reason=str(error), ok=False)
