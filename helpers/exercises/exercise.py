@@ -61,7 +61,7 @@ def exercise(
     """Decorates the function that checks answers to an exercise.
 
     The function takes the answer, and returns, or raises NotYet (by `expect` and
-    `ask`). notice: what a right answer shows, a sentence.
+    `ask`). hints: two or three, one after another. notice: what a right answer shows.
     """
     assert 2 <= len(hints) <= 3, id
 

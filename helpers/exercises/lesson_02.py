@@ -198,7 +198,7 @@ def check_squared_error(answer: Callable) -> None:
 def _expect_mean(found: Any, scores: torch.Tensor, answers: torch.Tensor) -> None:
     """Expect the mean of the 8 squared differences, with a gradient behind it."""
     got = f"for 8 scores and 8 answers I got {describe(found)}"
-    plain = f"{got}; return a tensor: no gradient flows back from a plain number."
+    plain = f"{got}, not a tensor: no gradient flows back from a plain number."
     expect(isinstance(found, torch.Tensor), plain)
     paired = f"{got}: every score was paired with every answer."
     expect(found.shape != (8, 8), paired)

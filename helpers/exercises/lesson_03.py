@@ -544,7 +544,7 @@ def _expect_half_squares(b1: torch.Tensor, means: torch.Tensor) -> None:
     mistakes = {
         0 * half: "b1 is still zero: a kind with a bright mean wins for most pictures.",
         half: "the sign of b1 is wrong: bright kinds get a bonus instead of a cost.",
-        -2 * half: "b1 is too low by a factor of two: take half the sum of squares.",
+        -2 * half: "b1 is too low by a factor of two: it misses the half.",
     }
     rule_out(b1, mistakes, near)
     k = int((b1 + half).abs().argmax())
