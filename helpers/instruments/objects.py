@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from inspect import getattr_static
 from typing import Any
 
 import torch
 
 VALUES, ITEMS = type({}.values()), type({}.items())
 # Nothing is in them, or what is there belongs to somebody else.
-ATOMS = (str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
-CLOSED = (*ATOMS, types.ModuleType)
+CLOSED = (str, bytes, int, float, complex, type(None), types.ModuleType)
+CLOSED += (torch.dtype, torch.device)
 SIMPLE_KEYS = (str, int, float, bool, bytes, type(None))  # shown as they are
 CONTAINERS = {  # class -> its kind, as a learner reads it
     **dict.fromkeys((list, deque), "a list"),
@@ -118,8 +119,7 @@ def _base(value):
 
 def _field_names(value):
     """The names of what is in a named tuple, or None."""
-    classes = type(value).__mro__
-    names = next((vars(c)["_fields"] for c in classes if "_fields" in vars(c)), None)
+    names = getattr_static(type(value), "_fields", None)
     named = is_a(value, tuple) and is_a(names, tuple)
     return names if named and len(names) == tuple.__len__(value) else None
 

@@ -115,13 +115,9 @@ class RegistrationLab(Instrument):
             choice(name, list(choices), next(iter(choices)), tooltip)
             for name, (choices, tooltip) in MENUS.items()
         ]
+        train = partial(self._submit, STEP)
         buttons = [
-            button(
-                "train one step",
-                "step-forward",
-                STEP_TOOLTIP,
-                partial(self._submit, STEP),
-            ),
+            button("train one step", "step-forward", STEP_TOOLTIP, train),
             button("rebuild", "undo", BUILD_TOOLTIP, self._on_choice),
         ]
         # Tall enough for the longest text, so that nothing below it moves.

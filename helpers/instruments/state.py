@@ -286,14 +286,11 @@ def _global_names(code):
 @contextlib.contextmanager
 def random_numbers_kept() -> Iterator[None]:
     """Afterwards PyTorch, NumPy and Python draw as if nothing had been drawn inside."""
-    python, numpy = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+    with torch.random.fork_rng(devices), contextlib.ExitStack() as afterwards:
+        afterwards.callback(random.setstate, random.getstate())
+        afterwards.callback(np.random.set_state, np.random.get_state())
+        yield
 
 
 def seed_all() -> None:

@@ -74,6 +74,20 @@ def test_a_variable_of_a_closure_is_put_back():
         step()
 
 
+def test_what_functions_hold_is_put_back():
+    counts, losses = {"steps": 0}, []
+    add = losses.append
+
+    def step(*, seen=counts):
+        seen["steps"] += 1
+        add(1.0)
+
+    kept = Snapshot(step)
+    step()
+    kept.restore()
+    assert losses == [] and counts == {"steps": 0}
+
+
 def test_objects_containers_and_arrays_are_put_back():
     inner = {"best": 1.0}
     holder = SimpleNamespace(losses=[1], seen={1}, inner=inner, array=np.zeros(3))

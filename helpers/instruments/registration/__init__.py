@@ -35,13 +35,11 @@ def registration(
 ) -> Registration:
     """List every tensor that `module` reaches, however it is stored.
 
-    module: any nn.Module. optimizer: one of torch.optim, to see what it holds.
-    before: an earlier report on the same module; the column "changed" then says
-    whose numbers have changed since. Returns a `Registration`: a table in a
-    notebook and under `str()`, with `rows`, `surprises` and `totals`. It only
-    looks: no property is run, and nothing is changed. Raises TypeError or
-    ValueError with one sentence for anything else, and for a module without
-    tensors.
+    optimizer: one of torch.optim, to see what it holds. before: an earlier report on
+    the same module; the column "changed" then says whose numbers have changed since.
+    Returns a table for a notebook and `str()`, with `rows`, `surprises` and `totals`.
+    It only looks: no property is run, and nothing is changed. Raises TypeError or
+    ValueError with one sentence for anything else, and for a module without tensors.
     """
     _check(module, optimizer, before)
     tensors = walk.find_tensors(module)

@@ -48,11 +48,9 @@ STYLE = f"""<style>
 class TensorRow:
     """One tensor.
 
-    name: as in `named_parameters()` where PyTorch has a name for it, else as in
-    Python. shape: None while it is lazy. kind: in words. The columns are True,
-    False or None (not asked). verdict: whole sentences, "" where nothing is
-    surprising. numbers: how many it holds. checksum: of these numbers, or None
-    where there are none to read.
+    name: PyTorch's where it has one, else as in Python. shape: None while it is lazy.
+    kind: in words. The flags are None where nobody asked. verdict: whole sentences, ""
+    where nothing is surprising. numbers: how many. checksum: of them, None without any.
     """
 
     name: str

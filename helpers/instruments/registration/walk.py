@@ -29,12 +29,11 @@ CLOSED = (*objects.CLOSED, type, torch.optim.Optimizer)  # not looked into
 class Place:
     """One of the places where a tensor is stored.
 
-    name: PyTorch's own name where it has one (`layers.0.weight`), else as one would
-    write it in Python (`layers[0].weight`). what: PARAMETER, BUFFER, UNSAVED or
-    TENSOR. holder: None where the module has registered it, else NOTHING, OBJECT,
-    HOOK or a kind of container. levels: all that lies between the module and the
-    tensor, from the outside in, such as ("a list", "a dict"); MODULE, CLASS, HOOKED
-    and ODD_DICT may be among them.
+    name: PyTorch's own where it has one (`layers.0.weight`), else as in Python
+    (`layers[0].weight`). what: PARAMETER, BUFFER, UNSAVED or TENSOR. holder: None where
+    the module has registered it, else NOTHING, OBJECT, HOOK or a kind of container.
+    levels: what lies between the two, from the outside in, such as ("a list", "a dict")
+    or MODULE, CLASS, HOOKED and ODD_DICT.
     """
 
     name: str
