@@ -78,17 +78,13 @@ class Records:
 
     def notice(self) -> str:
         """What went wrong with the file since the last call, or ""."""
-        said = " ".join(self._notices)
+        said = " ".join(dict.fromkeys(self._notices))
         self._notices.clear()
         return said
 
     @property
     def _path(self) -> Path:
         return self._given or location()
-
-    def _say(self, sentence: str) -> None:
-        if sentence not in self._notices:
-            self._notices.append(sentence)
 
     def _use(self, work: Callable) -> Any:
         """What `work()` returns; None, and a notice, where the file can't be used.
@@ -106,7 +102,7 @@ class Records:
                 return work()
         except (OSError, sqlite3.Error) as error:
             text = getattr(error, "strerror", None) or error
-            self._say(NOT_KEPT.format(path=self._path, error=text))
+            self._notices.append(NOT_KEPT.format(path=self._path, error=text))
 
     def _rows(self, section: str) -> list[tuple]:
         """(id, field, value) of all that is in the file."""
@@ -140,7 +136,7 @@ class Records:
         for end in ("", "-journal"):  # SQLite would apply a journal to the next file
             with suppress(FileNotFoundError):
                 Path(f"{self._path}{end}").replace(f"{aside}{end}")
-        self._say(SET_ASIDE.format(path=self._path, aside=aside))
+        self._notices.append(SET_ASIDE.format(path=self._path, aside=aside))
 
 
 def _inode(path: Path) -> int | None:

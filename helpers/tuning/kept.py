@@ -3,9 +3,8 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from helpers import records
@@ -18,6 +17,7 @@ from helpers.tuning.shared_data import Shared
 RESULTS_VERSION = 1
 RECORDED = Path(__file__).parent / "recorded"
 EARLIER = "sweeps.jsonl"  # written by earlier versions; still read
+STAND_INS = {"sample": "full", "sample, test": "full, test"}  # names of data
 CURVES = ("train_loss", "val_loss", "val_accuracy", "val_halves")
 
 
@@ -27,15 +27,10 @@ def known_results(shared: Shared, recorded: Path = RECORDED) -> dict[Config, Res
     recorded: the folder of the runs that came with the course. On the sample, runs
     that were recorded on the full data stand in.
     """
-    known = {}
-    for kept in [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]:
-        if result := _result(kept, shared.fingerprint):
-            known[result.config] = result
-    stand_in = shared.source.replace("sample", "full")
+    own = [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]
+    known = _results(own, shared)
     for path in sorted(recorded.glob("*.jsonl.gz")):
-        for kept in _lines(path):
-            if result := _result(kept, shared.fingerprint, stand_in):
-                known[result.config] = replace(result, recorded=True)
+        known |= _results(_lines(path), shared, recorded=True)
     return known
 
 
@@ -55,30 +50,31 @@ def remember(result: Result, fingerprint: str) -> None:
 
 def as_kept(result: Result, fingerprint: str) -> dict:
     """A Result as JSON can hold it, with five digits for each figure."""
-    kept = {"of": fingerprint, "version": RESULTS_VERSION} | asdict(result)
-    kept.pop("recorded")
-    kept["config"] = str(result.config)
-    for name in CURVES:
-        kept[name] = [float(f"{value:.5g}") for value in kept[name]]
-    kept["seconds"] = round(kept["seconds"], 2)
-    return kept
+    kept = {"of": fingerprint, "version": RESULTS_VERSION} | vars(result)
+    del kept["recorded"], kept["stand_in"]
+    kept |= {"config": str(result.config), "seconds": round(result.seconds, 2)}
+    return kept | {name: [float(f"{v:.5g}") for v in kept[name]] for name in CURVES}
 
 
-def _result(kept: dict, fingerprint: str, stand_in: str = "") -> Result | None:
-    """The Result that was kept; None if it is of other data or another version.
-
-    stand_in: the name of data, as in `Result.data`, whose results will do as well.
-    """
-    try:
-        fields = dict(kept)
-        fits = fields.pop("of") == fingerprint or fields["data"] == stand_in
-        if fields.pop("version") != RESULTS_VERSION or not fits:
-            return None
-        fields["config"] = Config.from_string(fields["config"])
-        curves = {name: tuple(fields[name]) for name in CURVES if name in fields}
-        return Result(**fields | curves)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return None  # another version's, or damaged
+def _results(
+    lines: Iterable[dict], shared: Shared, recorded: bool = False
+) -> dict[Config, Result]:
+    """Those of what was kept that are of this data and version."""
+    found = {}
+    for kept in lines:
+        # One may be another version's, or damaged.
+        with suppress(ValueError, TypeError, LookupError, AttributeError):
+            fields = dict(kept)
+            here = fields.pop("of") == shared.fingerprint
+            there = recorded and fields["data"] == STAND_INS.get(shared.source)
+            if fields.pop("version") == RESULTS_VERSION and (here or there):
+                config = fields["config"] = Config.from_string(fields["config"])
+                curves = {
+                    name: tuple(fields[name]) for name in CURVES if name in fields
+                }
+                origin = {"recorded": recorded, "stand_in": not here}
+                found[config] = Result(**fields | curves | origin)
+    return found
 
 
 def _lines(path: Path) -> Iterator:

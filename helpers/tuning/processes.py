@@ -33,16 +33,12 @@ SHUT_DOWN = (
 
 def num_cores() -> int:
     """The cores that this process may use, also where a container has fewer."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        cores = os.cpu_count() or 1
-    try:
+    affinity = getattr(os, "sched_getaffinity", None)  # only on Linux
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no container, or one without a limit
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no container, or one without a limit
-        pass
-    return max(1, cores)
+    return cores
 
 
 def num_workers(executor: Executor) -> int:
@@ -71,38 +67,34 @@ def submit(executor: Executor, function: Callable, *values: Any) -> Future:
         raise RuntimeError(SHUT_DOWN.format(text=one_line(error))) from None
 
 
-class Processes:
+class Processes(ProcessPoolExecutor):
     """One process for each core; they end when this ends, whatever they are doing."""
 
-    def __enter__(self) -> ProcessPoolExecutor:
+    def __init__(self) -> None:
         context = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
             context.set_forkserver_preload(PRELOADED)
-        self._stop = context.Event()
-        self._pool = ProcessPoolExecutor(
-            min(61, num_cores()),  # Windows has no more
-            mp_context=context,
-            initializer=_begin,
-            initargs=(self._stop,),
-        )
-        return self._pool
+        # Not an Event: a process that is killed while it asks would keep its lock.
+        self._told = context.RawValue("b")
+        workers = min(61, num_cores())  # Windows has no more
+        super().__init__(workers, context, _begin, (self._told,))
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._pool.shutdown(cancel_futures=True)
+        self._told.value = True
+        self.shutdown(cancel_futures=True)
 
 
-_stop = None  # in one of our processes: whether to give up
+_told = None  # in one of our processes: whether to give up
 
 
 def told_to_stop() -> bool:
     """Whether this is one of our processes and should give up its run."""
-    return _stop is not None and _stop.is_set()
+    return _told is not None and bool(_told.value)
 
 
-def _begin(stop):
-    global _stop
-    _stop = stop
+def _begin(told):
+    global _told
+    _told = told
     # Jupyter's Stop reaches all processes; the first one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections import UserList
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from helpers.tables import as_text
@@ -26,19 +27,19 @@ class Result:
     """One run of a sweep.
 
     config: its Config. data: "full" or "sample", or "full, test" where it is of
-    `data.for_the_test()`. seconds: how long it trained.
-    num_parameters: weights and biases of its model. train_loss: mean loss (nats) of
-    the batches of each epoch. val_loss, val_accuracy: on all validation pictures,
-    after each epoch. val_halves: accuracy on the first and on the second half of
-    them, at the end. train_accuracy: on all training pictures, at the end; None
-    where it failed. reason: why it ended. ok: whether it trained to the end.
-    recorded: whether it came with the course.
+    `data.for_the_test()`. seconds: how long it trained. num_parameters: weights and
+    biases of its model. train_loss: mean loss (nats) of the batches of each epoch.
+    val_loss, val_accuracy: on all validation pictures, after each epoch. val_halves:
+    accuracy on the first and on the second half of them, at the end. train_accuracy:
+    on all training pictures, at the end; None where it failed. reason: why it ended.
+    ok: whether it trained to the end. recorded: whether it came with the course.
+    stand_in: whether it was trained on other data than were asked for.
     """
 
     config: Config
     data: str
-    seconds: float
-    num_parameters: int
+    seconds: float = 0.0
+    num_parameters: int = 0
     train_loss: tuple[float, ...] = ()
     val_loss: tuple[float, ...] = ()
     val_accuracy: tuple[float, ...] = ()
@@ -47,6 +48,7 @@ class Result:
     reason: str = ""
     ok: bool = True
     recorded: bool = False
+    stand_in: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -54,30 +56,21 @@ class Result:
         return self.val_accuracy[-1] if self.val_accuracy else math.nan
 
 
-class Results(Sequence):
-    """What `sweep` returns: a sequence of `Result`, in the order of the configs.
+class Results(UserList[Result]):
+    """What `sweep` returns: a list of `Result`, in the order of the configs.
 
-    A run that was not trained, after Stop, is left out.
+    A run that was not trained, after Stop, is left out. stopped: a sentence after Stop.
     """
 
-    def __init__(
-        self, rows: Iterable[Result], here: str = "", stopped: str = ""
-    ) -> None:
-        """here: the data that were asked for. stopped: a sentence after Stop."""
-        self.rows, self._here, self._stopped = list(rows), here, stopped
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int | slice) -> "Result | Results":
-        rows = self.rows[index]
-        return Results(rows, self._here) if isinstance(index, slice) else rows
+    def __init__(self, rows: Iterable[Result] = (), stopped: str = "") -> None:
+        super().__init__(rows)
+        self._stopped = stopped
 
     @property
     def note(self) -> str:
         """Where they come from, if not from here alone, and whether some are missing;
         sentences, or ""."""
-        recorded, total = sum(row.recorded for row in self.rows), len(self.rows)
+        recorded, total = sum(row.recorded for row in self), len(self)
         sentence = RECORDED_HERE if recorded else ""
         if self.stand_in:
             sentence = RECORDED_FULL if recorded == total else MIXED
@@ -87,8 +80,7 @@ class Results(Sequence):
     @property
     def stand_in(self) -> bool:
         """Whether some were trained on other data than were asked for."""
-        recorded = any(row.recorded for row in self.rows)
-        return recorded and self._here.startswith("sample")
+        return any(row.stand_in for row in self)
 
     def group(self, *names: str) -> dict:
         """{value: Results} for the values of a field of Config; tuples for several.
@@ -99,16 +91,16 @@ class Results(Sequence):
             if name not in Config.__dataclass_fields__:
                 raise ValueError(NO_FIELD.format(name=name))
         groups = {}
-        for row in self.rows:
+        for row in self:
             values = tuple(getattr(row.config, name) for name in names)
             key = values if len(names) > 1 else values[0]
-            groups.setdefault(key, Results([], self._here)).rows.append(row)
+            groups.setdefault(key, Results()).append(row)
         return groups
 
     @property
     def accuracies(self) -> list[float]:
         """The last validation accuracy of every run that has one."""
-        return [row.accuracy for row in self.rows if row.val_accuracy]
+        return [row.accuracy for row in self if row.val_accuracy]
 
     @property
     def mean(self) -> float:
@@ -122,20 +114,18 @@ class Results(Sequence):
         return min(values), max(values)
 
     def __str__(self) -> str:
-        settings = {}
-        for row in self.rows:
-            config = replace(row.config, seed=0)
-            settings.setdefault(config, Results([])).rows.append(row)
+        fields = [name for name in Config.__dataclass_fields__ if name != "seed"]
         cells = [
             (
                 *(f"{value:.3f}" for value in (runs.mean, *runs.spread)),
-                *(f"{len(runs)}", f"{runs[0].num_parameters:,}", str(config)),
+                *(f"{len(runs)}", f"{runs[0].num_parameters:,}"),
+                str(replace(runs[0].config, seed=0)),
             )
-            for config, runs in settings.items()
+            for runs in self.group(*fields).values()
         ]
         lines = [self.note] if self.note else []
         lines.append(as_text(COLUMNS, cells, ">>>>>"))
-        lines += [f"{r.config}: {r.reason}" for r in self.rows if not r.ok]
+        lines += [f"{r.config}: {r.reason}" for r in self if not r.ok]
         return "\n".join(lines)
 
     __repr__ = __str__

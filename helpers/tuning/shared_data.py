@@ -76,11 +76,11 @@ _latest = None  # so that many sweeps share one file
 def share(data: FashionMNIST) -> Shared:
     """The `Shared` of this data; the same one if asked again."""
     global _latest
-    data = data.to("cpu")
-    known = _latest is not None and _latest.data is data
+    new = Shared(data.to("cpu"))
+    known = _latest is not None and _latest.data is new.data
     # The pictures may have been changed in place.
-    if not known or _latest.fingerprint != data_fingerprint(data):
-        _latest = Shared(data)
+    if not known or _latest.fingerprint != new.fingerprint:
+        _latest = new
     return _latest
 
 

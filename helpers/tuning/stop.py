@@ -7,31 +7,28 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 LISTEN = 0.1  # seconds between two checks for a Stop
-PATIENCE = 2  # seconds after which a second Stop no longer waits
+PATIENCE = 2  # seconds after which a second Stop is obeyed at once
 
 
 class DeferredStop:
-    """Stop (Ctrl-C) is heard at any time, and obeyed between two steps.
+    """Notes a Stop (Ctrl-C) at any time, and obeys it between two steps.
 
-    An exception in the middle of one can leave a process half started, or get lost in
-    a callback of a library. When a step hangs, a second Stop is obeyed at once.
-    patience: how many seconds after the first that second one has to come.
+    An exception in the middle of a step can leave a process half started, or get lost
+    in a callback of a library. If a step hangs, a second Stop is obeyed at once.
+    patience: seconds between the two; a second Stop that comes earlier is ignored.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
+        self._patience, self._heard = patience, None
 
     def __enter__(self) -> "DeferredStop":
-        self._heard = None
         main = threading.current_thread() is threading.main_thread()
-        before = signal.getsignal(signal.SIGINT)
-        self._ours = main and before is signal.default_int_handler
-        if self._ours:
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._hear)
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._ours:
+        if signal.getsignal(signal.SIGINT) == self._hear:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _hear(self, *_):

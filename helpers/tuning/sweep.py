@@ -1,6 +1,6 @@
 """Many trainings over any `concurrent.futures.Executor`: the call `sweep`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
@@ -13,7 +13,7 @@ from helpers.tuning.progress_bar import open_progress_bar
 from helpers.tuning.results import Result, Results
 from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.task import cost, failure, train_one
+from helpers.tuning.task import cost, reason_of, train_one
 
 ATTEMPTS = 2  # how often a run whose process died is started together with others
 
@@ -33,7 +33,7 @@ NOT_CONFIGS = (
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
     "Config(lr=0.3)]; you gave {found}."
 )
-NO_CONFIGS = "sweep(configs, data) got an empty list; give it at least one Config."
+EMPTY = "an empty list"
 
 
 def sweep(
@@ -59,31 +59,29 @@ def sweep(
     configs = _checked(configs, data, executor)
     shared = share(data)
     known = known_results(shared, recorded)
-    found = {config: known[config] for config in configs if config in known}
-    missing = [config for config in dict.fromkeys(configs) if config not in found]
+    missing = [config for config in dict.fromkeys(configs) if config not in known]
     note = ""
     if missing:
-        bar = open_progress_bar(missing, len(found))
+        bar = open_progress_bar(missing, len(set(configs)) - len(missing))
         try:
             with closing(_train_all(missing, shared, executor)) as trained:
-                for config, result in trained:
-                    found[config] = result
+                for result in trained:
+                    known[result.config] = result
                     remember(result, shared.fingerprint)
                     bar.add(result)
         except KeyboardInterrupt:
-            left = len([config for config in configs if config not in found])
+            left = sum(config not in known for config in configs)
             note = STOPPED.format(missing=left, count=len(configs))
         bar.end(note)
-    rows = [found[config] for config in configs if config in found]
-    return Results(rows, data.source, note)
+    return Results([known[config] for config in configs if config in known], note)
 
 
 def _checked(configs, data, executor) -> list[Config]:
-    if isinstance(configs, Config) or not hasattr(configs, "__iter__"):
+    if not isinstance(configs, Iterable):
         raise TypeError(NOT_CONFIGS.format(found=type(configs).__name__))
     configs = list(configs)
     if not configs:
-        raise ValueError(NO_CONFIGS)
+        raise ValueError(NOT_CONFIGS.format(found=EMPTY))
     for config in configs:
         if not isinstance(config, Config):
             raise TypeError(NOT_CONFIGS.format(found=type(config).__name__))
@@ -94,62 +92,57 @@ def _checked(configs, data, executor) -> list[Config]:
 
 def _train_all(
     configs: list[Config], shared: Shared, executor: Executor | None
-) -> Iterator[tuple[Config, Result]]:
-    """Yields each Config and its Result as they come."""
+) -> Iterator[Result]:
+    """Yields each Result as it comes."""
     # A function defined in the notebook can't be sent to another process.
     own = [config for config in configs if callable(config.init)]
     # The longest first, so that no core waits long at the end.
     left = sorted((c for c in configs if not callable(c.init)), key=cost, reverse=True)
     with DeferredStop() as stop:
-        for together in _rounds(left, executor):
-            # A run that kills its process ends the other runs in this pool too.
-            pool = nullcontext(executor) if executor else Processes()
-            with pool as workers:
-                for config, result in _over(workers, together, shared, stop):
-                    left.remove(config)
-                    yield config, result
+        for attempt in range(ATTEMPTS if executor else ATTEMPTS + 1):
+            # A run that kills its process takes the others in its pool along, so at
+            # last each of those that are left gets a pool of its own.
+            groups = [[config] for config in left] if attempt == ATTEMPTS else [left]
+            left = []
+            for group in filter(None, groups):
+                left += yield from _train_together(group, shared, executor, stop)
         if own:  # nothing hears a Stop after the last of the others
             stop.obey()
     reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
     for config in left:
-        yield config, Result(config, shared.source, 0, 0, reason=reason, ok=False)
+        yield Result(config, shared.source, reason=reason, ok=False)
     for config in own:
-        yield config, train_one(config, shared)
+        yield train_one(config, shared)
 
 
-def _rounds(left: list[Config], executor: Executor | None) -> Iterator[list[Config]]:
-    """Groups of runs to train in one pool; the caller removes what is done from `left`.
-
-    First all of them, then those whose process died, and at last each on its own.
-    """
-    for _ in range(ATTEMPTS):
-        if left:
-            yield list(left)
-    if executor is None:
-        yield from [[config] for config in left]
-
-
-def _over(
-    executor: Executor, configs: list[Config], shared: Shared, stop: DeferredStop
-) -> Iterator[tuple[Config, Result]]:
-    """Yields as `_train_all`, but not what a process that died has left undone."""
-    futures = {}
-    try:
-        with suppress(BrokenExecutor):
-            for config in configs:
-                stop.obey()
-                futures[submit(executor, train_one, config, shared)] = config
-        while futures:
-            for future in stop.wait(futures):
-                config = futures.pop(future)
-                try:
-                    result = future.result()
-                except (BrokenExecutor, CancelledError):
-                    continue
-                except Exception as error:  # of the executor's own
-                    result = failure(config, shared, error)
-                if result is not None:
-                    yield config, result
-    finally:
-        for future in futures:
-            future.cancel()
+def _train_together(
+    configs: list[Config],
+    shared: Shared,
+    executor: Executor | None,
+    stop: DeferredStop,
+) -> Generator[Result, None, list[Config]]:
+    """Yields each Result as it comes; returns those whose process died."""
+    futures, left = {}, list(configs)
+    with nullcontext(executor) if executor else Processes() as workers:
+        try:
+            with suppress(BrokenExecutor):
+                for config in configs:
+                    stop.obey()
+                    futures[submit(workers, train_one, config, shared)] = config
+            while futures:
+                for future in stop.wait(futures):
+                    config = futures.pop(future)
+                    try:
+                        result = future.result()
+                    except (BrokenExecutor, CancelledError):
+                        continue
+                    except Exception as error:  # of the executor's own
+                        reason = reason_of(error)
+                        result = Result(config, shared.source, reason=reason, ok=False)
+                    if result is not None:
+                        left.remove(config)
+                        yield result
+        finally:
+            for future in futures:
+                future.cancel()
+    return left

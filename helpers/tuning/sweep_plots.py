@@ -10,6 +10,8 @@ from helpers.palette import LINES
 from helpers.plots import Picture
 from helpers.tuning.results import Results
 
+LOSSES = (("train_loss", "train", "-"), ("val_loss", "validation", "--"))
+
 
 def plot_sweep(
     results: Results,
@@ -50,18 +52,11 @@ def plot_losses(groups: dict[str, Results], text: str) -> Picture:
     """
     figure, axes = _empty("loss", "epoch", height=3)
     for colour, (name, runs) in zip(LINES, groups.items()):
-        for field, label, style in (
-            ("train_loss", "train", "-"),
-            ("val_loss", "validation", "--"),
-        ):
+        for field, label, dash in LOSSES:
             losses = torch.tensor([getattr(run, field) for run in runs]).mean(dim=0)
-            look = {
-                "color": colour,
-                "ls": style,
-                "lw": 1.8,
-                "label": f"{name}, {label}",
-            }
-            axes.plot(range(1, len(losses) + 1), losses.numpy(), **look)
+            look = {"color": colour, "ls": dash, "lw": 1.8}
+            epochs = range(1, len(losses) + 1)
+            axes.plot(epochs, losses.numpy(), **look, label=f"{name}, {label}")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8, frameon=False)
     return Picture(figure, _with_note(text, *groups.values()))

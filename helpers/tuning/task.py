@@ -9,6 +9,7 @@ import os
 import statistics
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 
@@ -42,32 +43,27 @@ class Epoch:
 
 def train_one(config: Config, shared: Shared) -> Result | None:
     """The Result of one run, even if it fails; None if it was told to stop."""
-    _leave_cores_to_others(shared)
-    began = time.perf_counter()
+    began, epochs = time.perf_counter(), []
     try:
-        run = train(config, shared.data, eval_every=None)
-        epochs = []
+        run = _run(config, shared)
         while not (epochs and epochs[-1].reason):
-            epochs.append(_next_epoch(run))
-            if epochs[-1] is None:
+            if not (epoch := _next_epoch(run)):
                 return None
-        val, half = run.data.val, math.ceil(len(run.data.val) / 2)
+            epochs.append(epoch)
+        seconds = time.perf_counter() - began
+        train_split, val = run.data.train, run.data.val
+        half = math.ceil(len(val) / 2)
         halves = zip(val.images.split(half), val.labels.split(half))
         return Result(
-            config,
-            shared.source,
-            time.perf_counter() - began,
+            *(config, shared.source, seconds),
             sum(parameter.numel() for parameter in run.net.parameters()),
-            tuple(epoch.train_loss for epoch in epochs),
-            tuple(epoch.val_loss for epoch in epochs),
-            tuple(epoch.val_accuracy for epoch in epochs),
+            *zip(*((e.train_loss, e.val_loss, e.val_accuracy) for e in epochs)),
             tuple(evaluate(run.net, *part)[1] for part in halves),
-            evaluate(run.net, run.data.train.images, run.data.train.labels)[1],
-            epochs[-1].reason,
-            epochs[-1].ok,
+            evaluate(run.net, train_split.images, train_split.labels)[1],
+            *(epoch.reason, epoch.ok),
         )
     except (Exception, SystemExit) as error:  # anything, from the learner's own init
-        return failure(config, shared, error)
+        return Result(config, shared.source, reason=reason_of(error), ok=False)
 
 
 def train_epoch(
@@ -78,15 +74,21 @@ def train_epoch(
     It is returned even if the run fails; None if it was told to stop. After each epoch
     the caller decides whether the run is worth another.
     """
-    _leave_cores_to_others(shared)
     try:
         state = torch.load(io.BytesIO(last.state), weights_only=True) if last else None
-        run = train(config, shared.data, eval_every=None, state=state)
-        epoch = _next_epoch(run)
-        return epoch and replace(epoch, state=_as_bytes(run.state()))
+        run = _run(config, shared, state)
+        epoch, then = _next_epoch(run), io.BytesIO()
+        torch.save(run.state(), then)
+        return epoch and replace(epoch, state=then.getvalue())
     except Exception as error:  # anything, from the data to the memory
         number = last.number + 1 if last else 1
-        return Epoch(number, reason=_reason(error), ok=False)
+        return Epoch(number, reason=reason_of(error), ok=False)
+
+
+def _run(config: Config, shared: Shared, state: dict | None = None) -> Run:
+    if os.getpid() != shared.pid:
+        torch.set_num_threads(1)  # the other cores have runs of their own
+    return train(config, shared.data, eval_every=None, state=state)
 
 
 def _next_epoch(run: Run) -> Epoch | None:
@@ -106,28 +108,13 @@ def _next_epoch(run: Run) -> Epoch | None:
     return Epoch(progress.epoch, mean, *measured, reason, ok)
 
 
-def _as_bytes(state: dict) -> bytes:
-    kept = io.BytesIO()
-    torch.save(state, kept)
-    return kept.getvalue()
-
-
-def _leave_cores_to_others(shared: Shared) -> None:
-    if os.getpid() != shared.pid:
-        torch.set_num_threads(1)  # the other cores have runs of their own
-
-
-def failure(config: Config, shared: Shared, error: BaseException) -> Result:
-    """The Result of a run that ended in an exception."""
-    return Result(config, shared.source, 0, 0, reason=_reason(error), ok=False)
-
-
-def _reason(error):
+def reason_of(error: BaseException) -> str:
+    """Why a run failed that ended in this exception, on one line."""
     return FAILED.format(kind=type(error).__name__, text=one_line(error))
 
 
 def cost(config: Config) -> float:
     """About how long a run takes, compared with others; no unit."""
     widths = (784, *hidden_widths(config.num_hiddens, config.num_layers), 10)
-    weights = sum(n_in * n_out for n_in, n_out in zip(widths, widths[1:]))
+    weights = sum(n_in * n_out for n_in, n_out in pairwise(widths))
     return config.num_epochs * (weights + 10_000_000 / config.batch_size)

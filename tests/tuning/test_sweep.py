@@ -4,7 +4,8 @@ import gzip
 import json
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from threading import Timer
 
@@ -15,7 +16,7 @@ from deadly import Deadly
 
 from helpers import Config, load_fashion_mnist, plot_sweep, records, sweep, train
 from helpers.tuning.kept import RECORDED, as_kept, known_results
-from helpers.tuning.processes import Processes
+from helpers.tuning.processes import Processes, told_to_stop
 from helpers.tuning.shared_data import data_fingerprint, share
 from helpers.tuning.task import cost
 
@@ -324,3 +325,21 @@ def test_bad_data_and_executors_are_named(data):
         sweep([small()], data.train.images)
     with pytest.raises(TypeError, match="executor must be.*you gave int"):
         sweep([small()], data, executor=4)
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_while_they_ask_keep_nothing_locked(tmp_path):
+    begun = [tmp_path / name for name in "ab"]
+    with Processes() as pool:
+        futures = [pool.submit(_asks_all_the_time, path) for path in begun]
+        while not all(path.exists() for path in begun):
+            time.sleep(0.1)
+        for process in list(pool._processes.values()):
+            process.kill()
+    assert all(isinstance(one.exception(), BrokenExecutor) for one in futures)
+
+
+def _asks_all_the_time(begun):
+    begun.touch()
+    while not told_to_stop():
+        pass
