@@ -34,18 +34,9 @@ NEAR = 0.005  # this close to the table's best counts as having reached it
 
 RECORDED_HERE = "{count:,} of the {total:,} races were recorded with the course."
 HEADER = ("accuracy", "epochs to {near:.3f}", "trials", "strategy")
-ABOVE = (
-    "{first} ends {gap:.4f} ± {error:.4f} above {second}: on this table it is the "
-    "better one."
-)
-BELOW = (
-    "{first} ends {gap:.4f} ± {error:.4f} below {second}: on this table it is the "
-    "worse one."
-)
-ALIKE = (
-    "{first} and {second} end {gap:.4f} ± {error:.4f} apart: these races can't tell "
-    "which is better."
-)
+ABOVE = "{first} ends {gap} above {second}: on this table it is the better one."
+BELOW = "{first} ends {gap} below {second}: on this table it is the worse one."
+ALIKE = "{first} and {second} end {gap} apart: these races can't tell which is better."
 UNKNOWN = "{first} and {second} can't be compared: that takes at least two races each."
 
 NO_STRATEGY = "There is no strategy {name!r}; there are: {known}."
@@ -76,7 +67,8 @@ class Difference(NamedTuple):
             sentence = ALIKE
         else:
             sentence = ABOVE if self.mean > 0 else BELOW
-        return sentence.format(**self._asdict(), gap=abs(self.mean))
+        gap = f"{abs(self.mean):.4f} ± {self.error:.4f}"
+        return sentence.format(first=self.first, second=self.second, gap=gap)
 
 
 class Races(list[Race]):
@@ -187,13 +179,10 @@ def race(
     Raises ValueError or TypeError for bad arguments.
     """
     names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
-    known = {}
-    if recorded:
-        known = _read(RECORD if recorded is True else recorded, table, num_epochs)
-    rows = [
-        known.get(key) or run_race(*key, table, num_epochs)
-        for key in product(names, range(repeats))
-    ]
+    path = RECORD if recorded is True else recorded
+    known = _read(path, table, num_epochs) if path else {}
+    keys = product(names, range(repeats))
+    rows = [known.get(key) or run_race(*key, table, num_epochs) for key in keys]
     return Races(rows, table.best, num_epochs)
 
 

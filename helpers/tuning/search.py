@@ -63,10 +63,9 @@ def search(
     """Search the settings that `space` describes; returns a `Search`.
 
     space: a function of an Optuna trial that returns a `Config`, such as
-    `lambda trial: Config(lr=trial.suggest_float("lr", 0.001, 1, log=True))`. A
-    trial's value is its validation accuracy at the end. Optuna's TPE proposes;
-    its successive halving gives up a trial that is not among the best third after 1,
-    3, 9, ... epochs.
+    `lambda trial: Config(lr=trial.suggest_float("lr", 0.001, 1, log=True))`. Optuna's
+    TPE proposes, by the validation accuracy at the end; its successive halving gives up
+    a trial that is not among the best third after 1, 3, 9, ... epochs.
 
     num_trials: how many in all, including those that are known. name: under which the
     search is kept on disk, as Optuna's journal, and continued. minutes: no epoch starts

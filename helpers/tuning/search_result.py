@@ -15,7 +15,6 @@ from helpers.tuning.progress_bar import duration
 from helpers.tuning.study_file import ENDED, ended
 from helpers.tuning.study_plot import plot_study
 
-SHOWN = 5  # settings in the table
 HEADER = ("val accuracy", "epochs", "trial", "setting")
 COUNTS = (
     "{:,} trials completed, {:,} given up early, {:,} failed; {epochs:,} epochs in all."
@@ -74,7 +73,7 @@ class Search:
 
     def __str__(self) -> str:
         rows = []
-        for trial in self._ranked()[:SHOWN]:
+        for trial in self._ranked()[:5]:
             counts = str(len(trial.intermediate_values)), str(trial.number)
             config = _short(trial.user_attrs["config"])
             rows.append((f"{trial.value:.4f}", *counts, config))
@@ -92,11 +91,10 @@ class SearchPanel(Instrument):
 
     def __init__(self, found: Search, count: int) -> None:
         self._found, self._count, self._began = found, count, time.monotonic()
-        done = len(found.trials())
-        wide = widgets.Layout(width="100%")
+        done, wide = len(found.trials()), {"width": "100%"}
         self._bar = widgets.IntProgress(max=count, value=done, layout=wide)
         self._said = widgets.HTML(BEGIN.format(wanted=count - done, done=done))
-        self._drawn = widgets.Image(layout=widgets.Layout(max_width="100%"))
+        self._drawn = widgets.Image(layout={"max_width": "100%"})
         super().__init__([self._bar, self._said, self._drawn])
 
     def show(self) -> None:

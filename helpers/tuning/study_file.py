@@ -6,6 +6,7 @@ It is continued with the same data and the same space only.
 import gzip
 import json
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -22,7 +23,6 @@ from helpers import records
 from helpers.tables import one_line
 from helpers.tuning.shared_data import Shared
 
-REPLAYED = 100  # trials that show whether a space is still the same
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 NOT_KEPT = (
@@ -34,9 +34,7 @@ UNREADABLE = (
     "search another name."
 )
 NOT_A_JOURNAL = "not every line is one of Optuna's"
-OTHER_STUDY = (
-    "The file {path} holds a search named {found!r}. Give this one another name."
-)
+OTHER_STUDY = "{path} holds a search named {found!r}. Give this one another name."
 OTHER_DATA = (
     "The search named {name!r} began with other data ({found}, now {now}), so their "
     "accuracies can't be compared. Give this search another name."
@@ -89,14 +87,17 @@ def open_study(
     try:
         if record.exists() and not path.exists():
             content = gzip.decompress(record.read_bytes())
-            storage = JournalStorage(_InMemory(content))
-            known = ended(optuna.load_study(study_name=name, storage=storage))
-            enough = len(known) >= num_trials
+            memory = InMemoryStorage()
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder, path.name)
+                copy.write_bytes(content)
+                here = {"from_storage": _storage(copy), "to_storage": memory}
+                optuna.copy_study(from_study_name=name, **here)
             # On the sample, a record of the full data will do, but not to continue.
-            any_data = enough and shared.source != "full"
-            study = _study(storage, name, shared, any_data)
-            if enough:
+            study = _study(memory, name, shared, any_data=shared.source != "full")
+            if len(ended(study)) >= num_trials:
                 return study, True
+            _study(memory, name, shared)
         path.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(filelock.FileLock(f"{path}.running").acquire(timeout=0))
         if content:
@@ -115,7 +116,7 @@ def open_study(
 def check_same_space(study: optuna.Study, space: Callable, name: str | None) -> None:
     """Raise ValueError where `space` makes something else of the latest trials."""
     begun = [t for t in study.get_trials(deepcopy=False) if "config" in t.user_attrs]
-    for trial in begun[-REPLAYED:]:
+    for trial in begun[-100:]:
         if difference := _difference(space, trial):
             raise ValueError(OTHER_SPACE.format(name=name, difference=difference))
 
@@ -134,19 +135,6 @@ def _difference(space, trial):
             return OTHER_PARAMETER.format(field=field, before=before, now=asked)
     config = trial.user_attrs["config"]
     return "" if str(now) == config else OTHER_CONFIG.format(before=config, now=now)
-
-
-class _InMemory(journal.BaseJournalBackend):
-    """A journal of which nothing is written."""
-
-    def __init__(self, content: bytes) -> None:
-        self.logs = [json.loads(line) for line in content.splitlines()]
-
-    def read_logs(self, log_number_from: int) -> list[dict]:
-        return self.logs[log_number_from:]
-
-    def append_logs(self, logs: list[dict]) -> None:
-        self.logs += logs
 
 
 def _storage(path):

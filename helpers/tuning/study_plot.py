@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections import defaultdict
 
 import numpy as np
 import optuna
@@ -21,11 +20,8 @@ NO_STUDY = (
     "optuna.create_study(direction='maximize'); you gave {found}."
 )
 MINIMIZES = "one that doesn't maximize"
-STUDY = (
-    "{completed:,} completed and {pruned:,} pruned trials; the best accuracy is "
-    "{best:.4f}."
-)
-STUDY_EMPTY = "No trial is complete yet; {pruned:,} were pruned."
+STUDY = "{:,} completed and {:,} pruned trials; the best accuracy is {:.4f}."
+STUDY_EMPTY = "No trial is complete yet; {1:,} were pruned."
 TITLES = (
     "trials: dark blue is accurate, grey was pruned",
     "accuracy, best so far",
@@ -59,8 +55,7 @@ def plot_study(study: optuna.Study) -> Picture:
     completed = [trial for trial in completed if math.isfinite(trial.value)]
     values = [trial.value for trial in completed] or [math.nan]
     best, lowest = max(values), min(values)
-    # One trial alone needs an axis, too.
-    low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)
+    low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)  # an axis for one trial too
     # Not laid out by "constrained", which takes longer than all the rest.
     figure = Figure(figsize=(10, 3))
     grid = {"left": 0.075, "right": 0.965, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
@@ -73,16 +68,16 @@ def plot_study(study: optuna.Study) -> Picture:
     _draw_trials(parts[0], completed, pruned, low, best)
     _draw_best(parts[1], completed, low, best)
     _draw_importance(parts[2], [*completed, *pruned])
-    counts = {"completed": len(completed), "pruned": len(pruned), "best": best}
-    return Picture(figure, (STUDY if completed else STUDY_EMPTY).format(**counts))
+    text = STUDY if completed else STUDY_EMPTY
+    return Picture(figure, text.format(len(completed), len(pruned), best))
 
 
 def _draw_trials(axes, completed, pruned, low, best):
     """One upright axis for each hyperparameter, and one for the accuracy."""
-    distributions = defaultdict(list)
+    distributions = {}
     for trial in (*completed, *pruned):
         for name, distribution in trial.distributions.items():
-            distributions[name].append(distribution)
+            distributions.setdefault(name, []).append(distribution)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_ylim(-0.05, 1.05)
     if not distributions:
@@ -99,8 +94,7 @@ def _draw_trials(axes, completed, pruned, low, best):
 
     faint = [line(trial) for trial in pruned]
     axes.add_collection(LineCollection(faint, colors=BATCH, lw=0.7, alpha=0.4))
-    # The best last, on top.
-    completed = sorted(completed, key=lambda trial: trial.value)
+    completed = sorted(completed, key=lambda trial: trial.value)  # the best on top
     ends = [max(0, (trial.value - low) / (best - low)) for trial in completed]
     lines = [line(trial, end) for trial, end in zip(completed, ends)]
     shades = SHADES([0.25 + 0.75 * end for end in ends])  # not white on white
@@ -110,10 +104,9 @@ def _draw_trials(axes, completed, pruned, low, best):
         lowest = f"{low:.3f}" if completed[0].value >= low else f"≤ {low:.3f}"
         ticks[ACCURACY] = [(0, lowest), (1, f"{best:.3f}")]
     axes.vlines(range(len(ticks)), 0, 1, color="black", lw=0.8)
-    small = {"va": "center", "fontsize": 7, "bbox": PLATE}
     for x, (name, of_axis) in enumerate(ticks.items()):
         for height, label in of_axis:
-            axes.text(x + 0.06, height, label, **small)
+            axes.text(x + 0.06, height, label, va="center", fontsize=7, bbox=PLATE)
         # Many names take turns on two lines, so that they don't touch.
         floor = -0.18 if len(ticks) > 6 and x % 2 else -0.08
         axes.text(x, floor, name, fontsize=8, va="top", ha="center")
@@ -151,8 +144,7 @@ def _draw_best(axes, completed, low, best):
     numbers = [trial.number + 1 for trial in completed]
     values = [trial.value for trial in completed]
     axes.plot(numbers, values, "o", ms=3, color=BATCH)
-    so_far = np.maximum.accumulate(values)
-    axes.step(numbers, so_far, where="post", color=VAL, lw=1.8)
+    axes.step(numbers, np.maximum.accumulate(values), where="post", color=VAL, lw=1.8)
     margin = 0.05 * (best - low)
     axes.set(ylim=(low - margin, best + margin), xlim=(0, numbers[-1] + 1))
     axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -36,8 +36,7 @@ OWN_INIT = (
 )
 LOST = "its process died {attempts} times, possibly because it ran out of memory"
 DIED = (
-    "A worker of your executor died ({text}). What is done is kept; make a new "
-    "executor and run the search again."
+    "A worker of your executor died ({text}). Run the search again with a new executor."
 )
 
 Space = Callable[[optuna.Trial], Config]
@@ -83,10 +82,7 @@ class TrialRunner:
     _running: list[_Running] = field(default_factory=list)
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
-        """Yields after each trial that has ended.
-
-        Raises RuntimeError where a worker of the executor that was given dies.
-        """
+        """Yields after each trial; RuntimeError where a worker of `executor` dies."""
         try:
             while self._wants_another() or self._running and self._in_time():
                 given = self.executor and nullcontext(self.executor)
@@ -95,9 +91,8 @@ class TrialRunner:
         finally:
             for running in self._running:
                 put_back(self.study, running.trial)
-            spent = time.monotonic() - self._began
-            total = self.study.user_attrs.get("seconds", 0) + spent
-            self.study.set_user_attr("seconds", round(total, 3))
+            before, now = self.study.user_attrs.get("seconds", 0), time.monotonic()
+            self.study.set_user_attr("seconds", round(before + now - self._began, 3))
 
     def _in_time(self) -> bool:
         return not self.minutes or time.monotonic() < self._began + 60 * self.minutes
@@ -109,7 +104,7 @@ class TrialRunner:
     def _run_in(self, executor: Executor, stop: DeferredStop) -> Iterator[None]:
         futures: dict[Future, _Running] = {}
 
-        def start(running: _Running) -> None:
+        def start(running):
             task = self.train, running.config, self.shared, running.last
             futures[submit(executor, *task)] = running
 
