@@ -1,7 +1,6 @@
 """Every tensor that a module reaches, and what lies between the two."""
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -19,7 +18,7 @@ MODULE, CLASS = "a module", "the class"
 HOOKED = "a module with hooks before forward"  # which may set its attributes
 ODD_DICT = "a dict with keys that no module takes"
 LAST = (HOOK, CLASS)  # looked into when all else is seen
-MODULE_NAMES = frozenset([*dir(nn.ModuleDict()), *dir(nn.ParameterDict())])
+NO_KEYS = frozenset(["", *dir(nn.ModuleDict()), *dir(nn.ParameterDict())])
 INTERNAL = frozenset(vars(nn.Module()))  # what each module has: hooks, ...
 HOOKS = sorted(name for name in INTERNAL if name.endswith("_hooks"))
 CLOSED = (*objects.CLOSED, type, torch.optim.Optimizer)  # not looked into
@@ -138,13 +137,10 @@ def _level(value):
     """What `value` is as a level on the way to a tensor."""
     if is_a(value, nn.Module):
         return MODULE
-    keys = real_dict(value) if is_a(value, (dict, MappingProxyType)) else {}
-    return _holder(value) if all(map(_is_name, dict.keys(keys))) else ODD_DICT
-
-
-def _is_name(key):
-    """Whether `nn.ModuleDict` and `nn.ParameterDict` take it as a key."""
-    return type(key) is str and key and "." not in key and key not in MODULE_NAMES
+    holder = _holder(value)
+    keys = dict.keys(real_dict(value)) if holder == "a dict" else ()
+    odd = (type(key) is not str or "." in key or key in NO_KEYS for key in keys)
+    return ODD_DICT if any(odd) else holder
 
 
 def _walk(path, value, level, seen, add):
