@@ -68,8 +68,7 @@ class Results(UserList[Result]):
 
     @property
     def note(self) -> str:
-        """Where they come from, if not from here alone, and whether some are missing;
-        sentences, or ""."""
+        """What to know about them: whether some are missing or recorded; or ""."""
         recorded, total = sum(row.recorded for row in self), len(self)
         sentence = RECORDED_HERE if recorded else ""
         if self.stand_in:
@@ -123,9 +122,8 @@ class Results(UserList[Result]):
             )
             for runs in self.group(*fields).values()
         ]
-        lines = [self.note] if self.note else []
-        lines.append(as_text(COLUMNS, cells, ">>>>>"))
-        lines += [f"{r.config}: {r.reason}" for r in self if not r.ok]
-        return "\n".join(lines)
+        failed = [f"{row.config}: {row.reason}" for row in self if not row.ok]
+        table = as_text(COLUMNS, cells, ">>>>>")
+        return "\n".join(filter(None, [self.note, table, *failed]))
 
     __repr__ = __str__

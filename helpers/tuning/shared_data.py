@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.data import FashionMNIST, Split, load_fashion_mnist
+from helpers.data import FashionMNIST, load_fashion_mnist
 
 OTHER_DATA = (
     "the machine that would train it has different data: {found}, not {wanted}; put "
@@ -23,8 +23,8 @@ class Shared:
     Pickled, it is the name of a file; the processes on one machine map that file and
     share its memory. On another machine they load Fashion-MNIST themselves.
 
-    data: on the CPU. source: its name, as in `Result.data`. fingerprint: what
-    `data_fingerprint` says of it. pid: of the process that shares it.
+    data: on the CPU. source: its name, as in `Result.data`. fingerprint: its
+    `data_fingerprint`. pid: of the process that shares it.
     """
 
     def __init__(self, data: FashionMNIST, pid: int | None = None) -> None:
@@ -38,13 +38,11 @@ class Shared:
             folder = tempfile.TemporaryDirectory(
                 prefix="one-line-of-pytorch-", ignore_cleanup_errors=True
             )
-            splits = (self.data.train, self.data.val, self.data.test)
-            tensors = [(split.images, split.labels) for split in splits]
-            torch.save(tensors, Path(folder.name, "data.pt"))
+            torch.save(self.data, Path(folder.name, "data.pt"))
             self._folder = folder
-        path = Path(self._folder.name, "data.pt")
-        origin = self.data.source, self.data.location, self.data.tests
-        return _arrived, (str(path), self.fingerprint, origin, self.pid)
+        path = str(Path(self._folder.name, "data.pt"))
+        origin = self.data.source, self.data.tests
+        return _arrived, (path, self.fingerprint, origin, self.pid)
 
 
 def _arrived(*what):
@@ -57,11 +55,9 @@ _one_at_a_time = threading.Lock()
 
 @lru_cache(maxsize=1)
 def _load(path, fingerprint, origin, pid):
-    source, location, tests = origin
+    source, tests = origin
     if Path(path).exists():
-        tensors = torch.load(path, mmap=True, weights_only=True)
-        splits = [Split(images, labels) for images, labels in tensors]
-        data = FashionMNIST(*splits, source=source, location=location, tests=tests)
+        data = torch.load(path, mmap=True, weights_only=False)  # our own file
     else:
         data = load_fashion_mnist("sample" if source == "sample" else None)
         data = data.for_the_test() if tests else data

@@ -45,10 +45,9 @@ def sweep(
 ) -> Results:
     """Train every Config in `configs` on `data`; returns `Results`.
 
-    data: what `load_fashion_mnist` returns; processes on this machine share it.
-    executor: any `concurrent.futures.Executor`; None: one process for each core, with
-    one thread of PyTorch each. recorded: the folder of the runs that came with the
-    course.
+    data: what `load_fashion_mnist` returns. executor: any
+    `concurrent.futures.Executor`; None: a process for each core, each with one thread
+    of PyTorch. recorded: the folder of the runs that came with the course.
 
     A run that fails is a row with its reason. What is trained is kept on disk, by
     Config, data and `RESULTS_VERSION`, and not trained again. Stop (Ctrl-C) ends it
@@ -116,10 +115,7 @@ def _train_all(
 
 
 def _train_together(
-    configs: list[Config],
-    shared: Shared,
-    executor: Executor | None,
-    stop: DeferredStop,
+    configs: list[Config], shared: Shared, executor: Executor | None, stop: DeferredStop
 ) -> Generator[Result, None, list[Config]]:
     """Yields each Result as it comes; returns those whose process died."""
     futures, left = {}, list(configs)
@@ -139,9 +135,8 @@ def _train_together(
                     except Exception as error:  # of the executor's own
                         reason = reason_of(error)
                         result = Result(config, shared.source, reason=reason, ok=False)
-                    if result is not None:
-                        left.remove(config)
-                        yield result
+                    left.remove(config)
+                    yield result
         finally:
             for future in futures:
                 future.cancel()

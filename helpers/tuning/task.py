@@ -41,15 +41,13 @@ class Epoch:
     state: bytes = b""
 
 
-def train_one(config: Config, shared: Shared) -> Result | None:
-    """The Result of one run, even if it fails; None if it was told to stop."""
+def train_one(config: Config, shared: Shared) -> Result:
+    """The Result of one run, even if it fails."""
     began, epochs = time.perf_counter(), []
     try:
         run = _run(config, shared)
         while not (epochs and epochs[-1].reason):
-            if not (epoch := _next_epoch(run)):
-                return None
-            epochs.append(epoch)
+            epochs.append(_next_epoch(run))
         seconds = time.perf_counter() - began
         train_split, val = run.data.train, run.data.val
         half = math.ceil(len(val) / 2)
@@ -60,26 +58,23 @@ def train_one(config: Config, shared: Shared) -> Result | None:
             *zip(*((e.train_loss, e.val_loss, e.val_accuracy) for e in epochs)),
             tuple(evaluate(run.net, *part)[1] for part in halves),
             evaluate(run.net, train_split.images, train_split.labels)[1],
-            *(epoch.reason, epoch.ok),
+            *(epochs[-1].reason, epochs[-1].ok),
         )
     except (Exception, SystemExit) as error:  # anything, from the learner's own init
         return Result(config, shared.source, reason=reason_of(error), ok=False)
 
 
-def train_epoch(
-    config: Config, shared: Shared, last: Epoch | None = None
-) -> Epoch | None:
-    """The next `Epoch` of a run: the one after `last`, or the first.
+def train_epoch(config: Config, shared: Shared, last: Epoch | None = None) -> Epoch:
+    """The next `Epoch` of a run, even if it fails: the one after `last`, or the first.
 
-    It is returned even if the run fails; None if it was told to stop. After each epoch
-    the caller decides whether the run is worth another.
+    After each epoch the caller decides whether the run is worth another.
     """
     try:
         state = torch.load(io.BytesIO(last.state), weights_only=True) if last else None
         run = _run(config, shared, state)
         epoch, then = _next_epoch(run), io.BytesIO()
         torch.save(run.state(), then)
-        return epoch and replace(epoch, state=then.getvalue())
+        return replace(epoch, state=then.getvalue())
     except Exception as error:  # anything, from the data to the memory
         number = last.number + 1 if last else 1
         return Epoch(number, reason=reason_of(error), ok=False)
@@ -91,12 +86,12 @@ def _run(config: Config, shared: Shared, state: dict | None = None) -> Run:
     return train(config, shared.data, eval_every=None, state=state)
 
 
-def _next_epoch(run: Run) -> Epoch | None:
-    """Train a run for one more epoch; None if this process was told to stop."""
+def _next_epoch(run: Run) -> Epoch:
+    """Train a run for one more epoch; KeyboardInterrupt if nobody waits for it."""
     losses = []
     for progress in run:
         if told_to_stop():
-            return None
+            raise KeyboardInterrupt
         losses.append(progress.loss)
         if progress.epoch_end or progress.reason:
             break
