@@ -138,8 +138,7 @@ class Races(list[Race]):
         return float(statistics.median_high(first))
 
     def difference(self, first: str, second: str) -> Difference:
-        """How far `first` ends above `second`; `str()` of it is a sentence."""
-        # The races of two strategies have nothing in common, so they are not paired.
+        """How far `first` ends above `second`; their races are not paired."""
         (mean, error), (other, other_error) = self.final(first), self.final(second)
         error = 2 * math.hypot(error, other_error)
         return Difference(first, second, mean - other, error)

@@ -11,10 +11,9 @@ from helpers.tuning.results import Results
 AXES = ("lr", "num_layers", "num_hiddens", "num_epochs")
 
 NOT_A_TABLE = (
-    "race(strategies, table) needs the Results that sweep(configs, data) returns; you "
-    "gave {found}."
+    "race needs the Results that sweep(configs, data) returns; you gave {found}."
 )
-EMPTY = "race(strategies, table) needs runs to search; this table is empty."
+EMPTY = "race needs runs to search; this table is empty."
 NOT_ONE_LENGTH = "The table's runs must have the same num_epochs; these have {found}."
 NOT_NUMBERS = "num_hiddens must be one whole number in each run; one has {found}."
 TWICE = (

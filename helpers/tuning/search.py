@@ -40,9 +40,7 @@ NOT_A_SPACE = (
 )
 BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found!r}."
 BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found!r}."
-BAD_NAME = (
-    "name must be at most 60 letters, digits, - and _, or None; you gave {found!r}."
-)
+BAD_NAME = "name must be 1 to 60 letters, digits, - or _, or None; you gave {found!r}."
 TEST_PICTURES = (
     "search chooses by the validation pictures, and in data.for_the_test() the test "
     "pictures take their place. Give it the data as they were loaded."

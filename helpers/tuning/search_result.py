@@ -16,9 +16,7 @@ from helpers.tuning.study_file import ENDED, ended
 from helpers.tuning.study_plot import plot_study
 
 HEADER = ("val accuracy", "epochs", "trial", "setting")
-COUNTS = (
-    "{:,} trials completed, {:,} given up early, {:,} failed; {epochs:,} epochs in all."
-)
+COUNTS = "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs in all."
 FAILURE = "trial {number}: {reason}"
 BEGIN = "Starting: {wanted:,} trials to run, {done:,} already known."
 GOING_ON = "{done:,} of {count:,} trials done, {spent} after the start."
@@ -65,11 +63,10 @@ class Search:
     def counts(self) -> str:
         """A sentence: how many trials were completed, given up early and failed."""
         counts = [len(self.trials(state)) for state in ENDED]
-        return COUNTS.format(*counts, epochs=self.num_epochs)
+        return COUNTS.format(*counts, self.num_epochs)
 
     def _ranked(self) -> list[FrozenTrial]:
-        complete = self.trials(TrialState.COMPLETE)
-        return sorted(complete, key=lambda trial: trial.value, reverse=True)
+        return sorted(self.trials(TrialState.COMPLETE), key=lambda trial: -trial.value)
 
     def __str__(self) -> str:
         rows = []

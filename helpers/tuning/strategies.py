@@ -66,10 +66,11 @@ class Trainings:
     """
 
     def __init__(self, table: RaceTable, num_epochs: int, seed: int) -> None:
-        self.table, self.seed, self.left = table, seed, num_epochs
+        self.table, self.seed = table, seed
+        self.num_epochs = self.left = num_epochs
         self.longest: int = table.axes["num_epochs"][-1]
-        self.num_epochs, self.steps = num_epochs, []
         self.trials: list[tuple[float, dict]] = []
+        self.steps: list[Improvement] = []
         # Not the numbers of the strategy, which has the same seed.
         self._rng = random.Random(f"which run a trial sees, {seed}")
 
@@ -224,7 +225,5 @@ STRATEGIES: dict[str, Callable[[Trainings], None]] = {
     "successive halving": _optuna(
         _by_epochs, _random, lambda _: SuccessiveHalvingPruner(1, reduction_factor=2)
     ),
-    "Hyperband": _optuna(
-        _by_epochs, _random, lambda race: HyperbandPruner(1, race.longest)
-    ),
+    "Hyperband": _optuna(_by_epochs, _random, lambda t: HyperbandPruner(1, t.longest)),
 }

@@ -61,8 +61,7 @@ def ended(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     """The trials that have ended: in these states, or in any where none is given."""
     found = study.get_trials(deepcopy=False, states=states or ENDED)
     # A failure without a reason was interrupted; its setting waits to be tried again.
-    failed = TrialState.FAIL
-    return [t for t in found if t.state != failed or "reason" in t.user_attrs]
+    return [t for t in found if t.state != TrialState.FAIL or "reason" in t.user_attrs]
 
 
 def put_back(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:

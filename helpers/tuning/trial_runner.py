@@ -161,8 +161,7 @@ class TrialRunner:
         if not epoch.ok:
             trial.set_user_attr("reason", epoch.reason)
         if math.isnan(accuracy):
-            self._end(running, TrialState.FAIL)
-            return
+            return self._end(running, TrialState.FAIL)
         trial.report(accuracy, epoch.number)
         if epoch.number == running.config.num_epochs:
             self._end(running, TrialState.COMPLETE, accuracy)
