@@ -67,9 +67,8 @@ class Records:
     def change(self, section: str, id: str, /, **values: Any) -> None:
         """Set some fields of one record, and leave all others as they are.
 
-        values: anything that JSON can hold. Several kernels may do so at once. Where
-        the file can't be written, the record lasts as long as this kernel, and
-        `notice` says so.
+        values: anything that JSON can hold. Where the file can't be written, the record
+        lasts as long as this kernel, and `notice` says so.
         """
         with self._threads:
             for field, value in values.items():

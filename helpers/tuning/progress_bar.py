@@ -9,7 +9,7 @@ from IPython.display import display
 
 from helpers.instrument import Instrument, open_in_cell
 from helpers.training import Config
-from helpers.tuning.results import Result
+from helpers.tuning.results import Result, Results
 from helpers.tuning.task import cost
 
 BAR = "A sweep; runs to train: {count:,}."
@@ -34,7 +34,7 @@ class ProgressBar(Instrument):
 
     def __init__(self, configs: list[Config], known: int) -> None:
         """configs: what is to be trained. known: how many runs were known already."""
-        self._count, self._done = len(configs), []
+        self._count, self._done = len(configs), Results()
         self._cost_left, self._cost_done = sum(map(cost, configs)), 0.0
         self._began = time.monotonic()
         self._said = widgets.HTML(BEGIN.format(count=self._count, known=known))
@@ -50,8 +50,8 @@ class ProgressBar(Instrument):
         self._cost_left -= cost(result.config)
         spent = time.monotonic() - self._began
         left = duration(spent / self._cost_done * self._cost_left)
-        accuracies = [r.accuracy for r in self._done if r.val_accuracy]
-        self._say(GOING_ON, left=left, best=max(accuracies, default=math.nan))
+        _, best = self._done.spread
+        self._say(GOING_ON, left=left, best=best)
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""

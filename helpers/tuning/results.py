@@ -5,9 +5,10 @@ import statistics
 from collections import UserList
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from helpers.tables import as_text
-from helpers.training import Config
+from helpers.training import Config, no_such_field
 
 RECORDED_FULL = (
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
@@ -19,7 +20,6 @@ MIXED = (
 )
 RECORDED_HERE = "{count:,} of the {total:,} runs were recorded with the course."
 COLUMNS = ("val accuracy", "lowest", "highest", "seeds", "parameters", "setting")
-NO_FIELD = "Results can be grouped by a field of Config, such as 'lr', not {name!r}."
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,10 @@ class Results(UserList[Result]):
         """
         for name in names:
             if name not in Config.__dataclass_fields__:
-                raise ValueError(NO_FIELD.format(name=name))
-        groups = {}
+                raise ValueError(no_such_field(name))
+        groups, value_of = {}, attrgetter(*names)
         for row in self:
-            values = tuple(getattr(row.config, name) for name in names)
-            key = values if len(names) > 1 else values[0]
-            groups.setdefault(key, Results()).append(row)
+            groups.setdefault(value_of(row.config), Results()).append(row)
         return groups
 
     @property

@@ -45,8 +45,8 @@ class DeferredStop:
 
     def wait(self, futures: Iterable[Future]) -> set[Future]:
         """The futures that are done, at least one of them; obeys in between."""
-        while True:
+        done = set()
+        while not done:
             self.obey()
             done, _ = wait(futures, LISTEN, FIRST_COMPLETED)
-            if done:
-                return done
+        return done

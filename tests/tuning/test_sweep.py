@@ -256,7 +256,7 @@ def test_groups_have_mean_and_spread(data, threads):
         low, high = runs.spread
         assert len(runs) == 3 and low <= runs.mean <= high
     assert list(groups[0.1].group("lr", "seed")) == [(0.1, 0), (0.1, 1), (0.1, 2)]
-    with pytest.raises(ValueError, match="not 'learning_rate'"):
+    with pytest.raises(ValueError, match="has no 'learning_rate'"):
         groups[0.1].group("learning_rate")
 
 
