@@ -120,11 +120,12 @@ def test_an_instrument_that_cannot_begin_leaves_no_widget(make, data):
 def test_what_goes_wrong_in_an_instrument_is_shown_and_raised(data):
     shown = registration_lab(data)
     shown._names["optimizer"] = None
-    shown._on_step()
+    train, rebuild = shown.children[1].children
+    train.click()
     with pytest.raises(AttributeError, match="zero_grad"):
         shown.wait(60)
     assert "AttributeError" in shown._status.value
-    shown._on_choice()
+    rebuild.click()
     shown.wait(60)
     assert "Step" not in shown._status.value
     shown.close()
