@@ -64,15 +64,11 @@ STYLE = """<style>
 </style>"""
 STATUS = '<p class="status" role="status">{text}</p>'
 SVG = '<svg aria-hidden="true" width="{width}" height="{height}">{inside}</svg>'
-TICKS = {
-    power: BAR_WIDTH * (power - LOW) / (HIGH - LOW)
-    for power in range(LOW, HIGH + 1, TICK)
-}
-GRID = "".join(f'<line x1="{x:g}" x2="{x:g}" y2="{HEIGHT}"/>' for x in TICKS.values())
-LABELS = "".join(
-    f'<text x="{x:g}" y="10">{f"1e{power}" if power else 1}</text>'
-    for power, x in TICKS.items()
-)
+GRID = LABELS = ""
+for power in range(LOW, HIGH + 1, TICK):
+    x = BAR_WIDTH * (power - LOW) / (HIGH - LOW)
+    GRID += f'<line x1="{x:g}" x2="{x:g}" y2="{HEIGHT}"/>'
+    LABELS += f'<text x="{x:g}" y="10">{f"1e{power}" if power else 1}</text>'
 AXIS = Html(SVG.format(width=BAR_WIDTH, height=14, inside=LABELS))
 
 
@@ -115,9 +111,8 @@ class InitLab(Instrument):
         self._button = button(TRAIN, "play", TRAIN_TOOLTIP, lambda: self._submit(TRAIN))
         self._button.layout.align_self = "flex-start"
         self._below = widgets.VBox()
-        super().__init__(
-            [grid(self._controls), self._report, self._button, self._below]
-        )
+        controls = grid(self._controls)
+        super().__init__([controls, self._report, self._button, self._below])
         for one in self._controls:
             one.observe(self._on_control, "value")
 

@@ -167,15 +167,14 @@ def measure_layers(net: MLP, X: torch.Tensor, y: torch.Tensor) -> Layers:
         hidden.append(out)
     scores = out @ weights[-1] + biases[-1]
     loss = F.cross_entropy(scores, y)
-    gradients = [Values.of(one) for one in torch.autograd.grad(loss, weights)]
-    layers = [
-        Layer(str(i), Values.of(out), gradient, _dead(out, net.activation))
-        for i, (out, gradient) in enumerate(zip(hidden, gradients), start=1)
-    ]
-    layers.append(Layer(SCORES, Values.of(scores), gradients[-1], None))
+    names = [*map(str, numbers[:-1]), SCORES]
+    outputs = map(Values.of, [*hidden, scores])
+    gradients = map(Values.of, torch.autograd.grad(loss, weights))
+    dead = [*(_dead(out, net.activation) for out in hidden), None]
+    layers = tuple(map(Layer, names, outputs, gradients, dead))
     equal = all(bool((out == out[:, :1]).all()) for out in hidden)
     wide = any(out.shape[1] > 1 for out in hidden)
-    return Layers(net.activation, loss.item(), tuple(layers), equal and wide)
+    return Layers(net.activation, loss.item(), layers, equal and wide)
 
 
 def _check_batch(net, X, y):

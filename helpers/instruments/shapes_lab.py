@@ -15,10 +15,7 @@ from helpers.instruments.trace_shapes.steps import Shape
 from helpers.plots import Picture
 
 NOTHING = "nothing"
-WAYS = (
-    *(NOTHING, messages.TRANSPOSED, messages.FLATTEN, messages.SWAPPED),
-    *(messages.WIDTH, messages.BIAS),
-)
+WAYS = (NOTHING, *messages.MOST_COMMON)
 BATCHES = (1, 4, 16, 64, 256, 784, 1024)
 INPUTS = (16, 49, 196, 784)  # squares, as pictures are
 HIDDENS = (1, 4, 16, 64, 128, 256, 512, 1024)
@@ -28,14 +25,9 @@ CONTROLS = (  # name, choices, the first value, tooltip
     ("num_hiddens", HIDDENS, 256, "Units in the hidden layer: the columns of W1."),
     ("break it", WAYS, NOTHING, "Give one tensor a wrong shape, in one of five ways."),
 )
-SHOWN = (
-    "The tensors of a forward pass as boxes: orange and dashed what existed before, "
-    "blue what is computed."
-)
+SHOWN = "A forward pass as boxes: orange what existed before, blue what is computed."
 WELL = "Every operation got the shapes it needs."
-SILENT = (
-    "Broken, but no operation complains: with these sizes the mistake goes unnoticed."
-)
+SILENT = "Broken, but unnoticed: with these sizes, no operation complains."
 WARNED = "Broken, but PyTorch is silent: only the warning shows it."
 
 
@@ -85,12 +77,9 @@ class ShapesLab(Instrument):
     def __init__(self) -> None:
         self._controls = {made[0]: controls.choice(*made) for made in CONTROLS}
         # Of fixed heights, so that nothing jumps while a slider moves.
-        self._drawing, self._code = (
-            widgets.HTML(
-                layout=widgets.Layout(height=height, overflow="auto", width="auto")
-            )
-            for height in ("540px", "230px")
-        )
+        layout = {"width": "auto", "overflow": "auto"}
+        self._drawing = widgets.HTML(layout={**layout, "height": "540px"})
+        self._code = widgets.HTML(layout={**layout, "height": "230px"})
         self._work([self._values()])
         grid = controls.grid(self._controls.values())
         super().__init__([grid, self._drawing, self._code])

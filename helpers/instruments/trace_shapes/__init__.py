@@ -128,12 +128,11 @@ class Trace:
     def title(self) -> str:
         """Its name, what went in and came out, and the number of operations."""
         title = TITLE if self.root.outputs else NO_OUTPUT if self.ok else STOPPED
-        return title.format(
-            name=self.name,
-            inputs=listed(self.root.inputs),
-            outputs=listed(self.root.outputs),
-            count=len(self.steps),
-        )
+        ends = {
+            "inputs": listed(self.root.inputs),
+            "outputs": listed(self.root.outputs),
+        }
+        return title.format(name=self.name, count=len(self.steps), **ends)
 
     def notes(self) -> Iterator[str]:
         """The sentences below the table: warnings, the error, a forgotten return."""

@@ -23,7 +23,6 @@ SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
 COLUMNS = ("", "where", "operation", "inputs", "", "output")
 COMPUTED, KEPT, FAILED = BLUE, ORANGE, RED
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
-SUMMARY = "{numbers} {path} {label}: {inputs} → {outputs}"
 STOPS = "✗ stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
 STYLE = Template("""<style>
@@ -73,13 +72,8 @@ def _row(row, places):
 
 
 def _folded(block):
-    summary = SUMMARY.format(
-        numbers=block.numbers(),
-        path=f"<b>{escape(block.path)}</b>",
-        label=escape(block.label()),
-        inputs=_boxes(block.inputs),
-        outputs=_boxes(block.outputs),
-    )
+    name = f"{block.numbers()} <b>{escape(block.path)}</b> {escape(block.label())}"
+    summary = f"{name}: {_boxes(block.inputs)} → {_boxes(block.outputs)}"
     inside = _table(block.parts[:MAX_INSIDE])
     if (count := len(block.parts) - MAX_INSIDE) > 0:
         inside += f"<p>{LEFT_OUT.format(count=count)}</p>"

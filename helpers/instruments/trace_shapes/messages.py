@@ -6,21 +6,18 @@ from types import SimpleNamespace
 
 from helpers.instruments.trace_shapes.steps import Facts
 
-# The causes, as `trace.cause` names them. The first five are the most common.
+# The causes, as `trace.cause` names them.
 TRANSPOSED = "transposed weight"
 FLATTEN = "missing flatten"
 SWAPPED = "batch and features swapped"
 WIDTH = "wrong width between layers"
 BIAS = "bias shape"
+MOST_COMMON = (TRANSPOSED, FLATTEN, SWAPPED, WIDTH, BIAS)
 ORDER, ALL_FLAT, OTHER = "wrong order", "batch flattened away", "other shapes"
 
 IN_STEPS = (
     "The {layer} expects {want} numbers in each step but gets {got}: make it with "
     "{what}={got}, or give it {want}."
-)
-EMBEDDING = (
-    "The {layer} expects {want} numbers for each position but gets {got}: make it with "
-    "embed_dim={got}, or let the layer before it output {want}."
 )
 FEATURES = (
     "The {layer} was made for {want} features but gets {got}: make it for {got}, or "
@@ -35,7 +32,7 @@ LABEL_SHAPE = (
     "{operation} takes labels of one dimension, with one class number for each row of "
     "scores, but {b} has the shape {b.shape}."
 )
-FLATTEN_LABELS = "Use {b}.flatten()."
+FLATTEN_IT = "Use {b}.flatten()."
 SAME_SHAPE = (
     "{operation} compares {a} {a.shape} with {b} {b.shape}, but each output needs one "
     "target, so both need the same shape."
@@ -70,7 +67,7 @@ CHECKED = "A check in the code of {layer} failed: {message}."
 KNOWN = {
     "inconsistent <what>: got <got>,? expected <want>": (WIDTH, IN_STEPS),
     r"equal to <what>\. Expected <want>, got <got>": (WIDTH, IN_STEPS),
-    "embedding dimension of <want>, but got <got>": (WIDTH, EMBEDDING),
+    "embedding dimension of <want>, but got <got>": (WIDTH, FEATURES),
     "running_mean should contain <got> elements not <want>": (WIDTH, FEATURES),
     r"normalized_shape=\[<want>\].*size\s?\[(?:\d+, )*<got>\]": (WIDTH, FEATURES),
     r"dimension <dim>\. Expected size <want> but got size <got>": (OTHER, CAT),
@@ -87,7 +84,7 @@ PART = re.compile(r"<(\w+)>")
 REPAIRS = {
     CHANNELS: (lambda f: f.want == "1" and len(f.a.shape) < len(f.b.shape), NOT_FOUR),
     LABEL_COUNT: (lambda f: f.a.shape[1:] == f.b.shape, SCORES_TRANSPOSED),
-    LABEL_SHAPE: (lambda f: f.b.shape == (*f.a.shape[:1], 1), FLATTEN_LABELS),
+    LABEL_SHAPE: (lambda f: f.b.shape == (*f.a.shape[:1], 1), FLATTEN_IT),
     SAME_SHAPE: (lambda f: sorted(f.a.sizes) == sorted(f.b.sizes), RESHAPE_TARGETS),
 }
 

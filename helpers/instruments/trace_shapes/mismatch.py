@@ -36,13 +36,8 @@ BIAS_LENGTH = (
     "{b} the shape ({columns},)."
 )
 BIAS_PER_ROW = (
-    "The bias shape is wrong: {b} has one number for each row of {a}, but a bias has "
-    "one for each column, so give {b} the shape ({columns},). Only if each column is "
-    "an example, as in W @ X, use {b}.unsqueeze(1)."
-)
-BIAS_COLUMN = (
-    "The bias shape is wrong: {b} is a column, but a bias is a row with one number for "
-    "each column of {a}. Use {b}.flatten()."
+    "{b} has one number for each row. Only if each column is an example, as in W @ X, "
+    "use {b}.unsqueeze(1)."
 )
 PER_ROW = "{b} has one number for each row of {a}: use {b}.unsqueeze(1)."
 RESHAPE = (
@@ -209,8 +204,8 @@ def _pair(operation, a, b):
     per_row = len(a.shape) > 1 and b.shape == (a.shape[-2],)
     may_be_bias = len(a.shape) > 1 and len(b.shape) <= 2 and len(b.sizes) == 1
     if operation.rstrip("_") == "add" and may_be_bias and b.origin == "kept":
-        column = BIAS_COLUMN if b.shape == (a.shape[-1], 1) else BIAS_LENGTH
-        cause, repair = BIAS, BIAS_PER_ROW if per_row else column
+        column = messages.FLATTEN_IT if b.shape == (a.shape[-1], 1) else ""
+        cause, repair = BIAS, f"{BIAS_LENGTH} {BIAS_PER_ROW if per_row else column}"
     else:
         cause, repair = OTHER, PER_ROW if per_row else ""
     return cause, f"{PAIRED} {repair}".strip().format(**facts)

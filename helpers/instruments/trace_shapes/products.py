@@ -5,7 +5,6 @@ table of causes also asks where the numbers of a and b come from.
 """
 
 import math
-from types import SimpleNamespace
 
 from helpers.instruments.trace_shapes.messages import (
     ALL_FLAT,
@@ -77,25 +76,6 @@ WEIGHT_WIDTH = (
     "layer before it output {rows} columns."
 )
 
-# When (p: what `_seen` returns), the cause, the repair. The first row that applies.
-CAUSES = (
-    (lambda p: p.examples_fit, FLATTEN, FLATTEN_EXAMPLES),
-    (lambda p: p.one_row and p.k % p.rows == 0, ALL_FLAT, KEEP_THE_BATCH),
-    (lambda p: p.same_twice, OTHER, SAME_TWICE),
-    (lambda p: p.weight_first and p.transposed, ORDER, AS_IN_BOOKS),
-    (lambda p: p.weight_first and p.fits_reversed, ORDER, INPUT_FIRST),
-    (lambda p: p.transposed and p.swapped and p.wide, TRANSPOSED, WEIGHT_LIKELY),
-    (lambda p: p.transposed and p.swapped, SWAPPED, BATCH_LIKELY),
-    (lambda p: p.transposed and p.in_layer, TRANSPOSED, LAYER_SIZES),
-    (lambda p: p.transposed and p.in_stack, TRANSPOSED, WEIGHT_STACK),
-    (lambda p: p.transposed, TRANSPOSED, WEIGHT),
-    (lambda p: p.swapped, SWAPPED, BATCH),
-    (lambda p: p.fits_reversed and not p.hidden, ORDER, INPUT_FIRST),
-    (lambda p: p.one_example_fits and not p.hidden, FLATTEN, FLATTEN_ONE),
-    (lambda p: p.in_layer, WIDTH, LAYER_WIDTH),
-    (lambda p: True, WIDTH, WEIGHT_WIDTH),
-)
-
 
 def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained | None:
     """The cause and a sentence for a @ b, or None where the two fit.
@@ -104,37 +84,39 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     """
     if not a.shape or not b.shape or a.shape[-1] == b.shape[-2:][0]:
         return None
-    seen = _seen(a, b, written)
-    cause, repair = next(row for applies, *row in CAUSES if applies(seen))
-    if written != PLAIN:  # a weight of F.linear has its outputs first
-        seen.wanted, b = seen.wanted[::-1], b._replace(shape=b.shape[::-1])
-    return cause, f"{written} {repair}".format(a=a, b=b, **vars(seen))
-
-
-def _seen(a, b, written):
-    """What the conditions of CAUSES ask about, and what the sentences say."""
     k, rows, columns = a.shape[-1], b.shape[-2:][0], b.shape[-1]
-    plain, matrices = written == PLAIN, len(a.shape) == len(b.shape) == 2
+    matrix, matrices = len(a.shape) == 2, len(a.shape) == len(b.shape) == 2
     hidden = a.origin == "computed"  # a hidden layer, whose rows are right
-    weight_first = a.origin == "kept" and b.origin != "kept" and b.name[0] not in "Ww"
-    return SimpleNamespace(
-        k=k,
-        rows=rows,
-        columns=columns,
-        wanted=(*b.shape[:-2], k, columns) if len(b.shape) > 1 else (k,),
-        sizes=" * ".join(map(str, a.shape)),
-        example=" * ".join(map(str, a.shape[1:])),
-        hidden=hidden,
-        in_layer=written == IN_LAYER,
-        in_stack=len(b.shape) > 2,
-        examples_fit=len(a.shape) > 2 and math.prod(a.shape[1:]) == rows,
-        one_example_fits=len(a.shape) == 2 and math.prod(a.shape) == rows,
-        one_row=len(a.shape) == 1 and k > rows > 0,
-        same_twice=plain and (a.name, a.shape) == (b.name, b.shape),
-        weight_first=plain and matrices and weight_first,
-        fits_reversed=plain and matrices and columns == a.shape[0],
-        transposed=columns == k,
-        swapped=matrices and a.shape[0] == rows and not hidden,
+    transposed = columns == k
+    swapped = matrices and a.shape[0] == rows and not hidden
+    both, one_row = transposed and swapped, len(a.shape) == 1 and k > rows > 0
+    plain, in_layer = written == PLAIN, written == IN_LAYER
+    reversed_fits = plain and matrices and columns == a.shape[0]
+    kept_first = plain and matrices and a.origin == "kept" and b.origin != "kept"
+    weight_first = kept_first and b.name[0] not in "Ww"
+    causes = (  # when, the cause, the repair; the first row that applies
+        (a.shape[1:] and math.prod(a.shape[1:]) == rows, FLATTEN, FLATTEN_EXAMPLES),
+        (one_row and k % rows == 0, ALL_FLAT, KEEP_THE_BATCH),
+        (plain and (a.name, a.shape) == (b.name, b.shape), OTHER, SAME_TWICE),
+        (weight_first and transposed, ORDER, AS_IN_BOOKS),
+        (weight_first and reversed_fits, ORDER, INPUT_FIRST),
         # Usually an example has more numbers than a batch has examples.
-        wide=k >= a.shape[0],
+        (both and k >= a.shape[0], TRANSPOSED, WEIGHT_LIKELY),
+        (both, SWAPPED, BATCH_LIKELY),
+        (transposed and in_layer, TRANSPOSED, LAYER_SIZES),
+        (transposed and len(b.shape) > 2, TRANSPOSED, WEIGHT_STACK),
+        (transposed, TRANSPOSED, WEIGHT),
+        (swapped, SWAPPED, BATCH),
+        (reversed_fits and not hidden, ORDER, INPUT_FIRST),
+        (matrix and a.count == rows and not hidden, FLATTEN, FLATTEN_ONE),
+        (in_layer, WIDTH, LAYER_WIDTH),
+        (True, WIDTH, WEIGHT_WIDTH),
     )
+    cause, repair = next(row for applies, *row in causes if applies)
+    wanted = (*b.shape[:-2], k, columns) if len(b.shape) > 1 else (k,)
+    if not plain:  # a weight of F.linear has its outputs first
+        wanted, b = wanted[::-1], b._replace(shape=b.shape[::-1])
+    facts = {"a": a, "b": b, "k": k, "rows": rows, "columns": columns, "wanted": wanted}
+    sizes = [" * ".join(map(str, shape)) for shape in (a.shape, a.shape[1:])]
+    facts |= {"sizes": sizes[0], "example": sizes[1]}
+    return cause, f"{written} {repair}".format(**facts)

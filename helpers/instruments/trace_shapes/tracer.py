@@ -80,11 +80,14 @@ class Tracer(TorchFunctionMode):
             self._saved.watch(tensor)
         self._data = given[0] if given else None
         self.root.inputs = _shapes(tensors)
+        # On the main thread only, since all threads share the random numbers.
+        main = threading.current_thread() is threading.main_thread()
+        random_numbers = random_numbers_kept() if main else nullcontext()
         hooks = nn.modules.module
         before = hooks.register_module_forward_pre_hook(self._enter)
         after = hooks.register_module_forward_hook(self._leave, always_call=True)
         try:
-            with warnings.catch_warnings(), _random_numbers_kept():
+            with warnings.catch_warnings(), random_numbers:
                 # PyTorch's own warning, which `mismatch.warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
                 with self:
@@ -107,7 +110,12 @@ class Tracer(TorchFunctionMode):
         if name is None:
             return func(*args, **kwargs)
         given = tensors_in(args, kwargs)
-        self._save(name, given, kwargs)
+        for tensor in given:
+            if tensor not in self._computed:
+                self._saved.watch(tensor)  # such as one in a list
+        in_place = name in IN_PLACE or name.endswith(("_", "norm"))
+        if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
+            self._saved.about_to_change(given)
         step = self._step(name, given)
         try:
             result = func(*args, **kwargs)
@@ -120,14 +128,6 @@ class Tracer(TorchFunctionMode):
         if made and name != "requires_grad_" and step.names != COUNTER:
             self._succeeded(step, given, made)
         return result
-
-    def _save(self, name, given, kwargs):
-        for tensor in given:
-            if tensor not in self._computed:
-                self._saved.watch(tensor)  # such as one in a list
-        in_place = name in IN_PLACE or name.endswith(("_", "norm"))
-        if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
-            self._saved.about_to_change(given)
 
     def _succeeded(self, step, given, made):
         step.outputs = _shapes(made)
@@ -173,9 +173,8 @@ class Tracer(TorchFunctionMode):
             for path, module in value.named_modules(prefix=name):
                 if module not in self._paths:
                     self._paths[module] = path
-                    for own in (module._parameters, module._buffers):
-                        for key, tensor in own.items():
-                            self._register(key, tensor)
+                    for key, tensor in (module._parameters | module._buffers).items():
+                        self._register(key, tensor)
 
     def _enter(self, module, args):
         if threading.get_ident() != self._thread:
@@ -233,12 +232,6 @@ def _names_of(variables):
         for name, value in list(variables.items())
         if isinstance(value, torch.Tensor) and not name.startswith("_")
     }
-
-
-def _random_numbers_kept():
-    """On the main thread only, since all threads share the random numbers."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return random_numbers_kept() if is_main else nullcontext()
 
 
 def _without_tracebacks(error):
