@@ -93,16 +93,12 @@ def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
 class InitLab(Instrument):
     """The widget that `init_lab` returns."""
 
-    layers: Layers
-    config: Config
-    training: Lab | None
-
     def __init__(self, data: FashionMNIST, config: Config) -> None:
         self.config = config
-        self.training = None
+        self.training: Lab | None = None
         self._data = data
         # Before any widget is made: a learner's own init may raise.
-        self.layers = _measure(data, config)
+        self.layers: Layers = _measure(data, config)
         self._controls = [
             control(name, getattr(config, name), tooltip)
             for name, tooltip in CONTROLS.items()
@@ -129,9 +125,8 @@ class InitLab(Instrument):
         self._report.value = _page(_shown(self.layers, config))
 
     def _summary(self) -> str:
-        return SHOWN.format(
-            config=self.config, status=self.layers.status, loss=self.layers.loss
-        )
+        status, loss = self.layers.status, self.layers.loss
+        return SHOWN.format(config=self.config, status=status, loss=loss)
 
     def _text(self) -> str:
         return f"{self._summary()} {HOW_TO}"
@@ -143,12 +138,16 @@ class InitLab(Instrument):
         self._submit({one.description: one.value for one in self._controls})
 
     def _work(self, commands: list) -> None:
-        """Measure the newest setting and maybe train it; on the worker's thread."""
+        """Measure the newest setting, and train it if the button was pressed."""
         changes = [command for command in commands if command != TRAIN]
         if changes:
             self.update(**changes[-1])
         if TRAIN in commands:
-            self._train()
+            if self.training:
+                self.training.close()
+            self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
+            self._below.children = [self.training]
+            self.training.start()
 
     def _show_error(self, error: BaseException) -> None:
         text = one_line(error)
@@ -156,15 +155,8 @@ class InitLab(Instrument):
             text = FAILED.format(kind=type(error).__name__, text=text)
         self._report.value = _page(STATUS.format(text=escape(text)))
 
-    def _train(self):
-        if self.training:
-            self.training.close()
-        self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
-        self._below.children = [self.training]
-        self.training.start()
 
-
-def _measure(data: FashionMNIST, config: Config) -> Layers:
+def _measure(data, config):
     run = Run(config, data)  # not started: the network that TRAIN would train
     train = run.data.train
     return measure_layers(run.net, train.images[:BATCH], train.labels[:BATCH])

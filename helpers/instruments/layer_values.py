@@ -83,8 +83,10 @@ def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
             histograms.stairs(tops, baseline=row + 0.4, fill=True, color=colour)
             end = 10.0 ** (LOW + (HIGH - LOW) * place(values.spread))
             bars.barh(row, end - 10.0**LOW, 0.6, left=10.0**LOW, color=colour)
-        tidy(histograms, TITLES[side])
-        tidy(bars, SPREAD_TITLE)
+        for one, title in ((histograms, TITLES[side]), (bars, SPREAD_TITLE)):
+            tidy(one, title)
+            one.tick_params(left=False)
+            one.spines["left"].set_visible(False)
         histograms.set_xticks([])
         bars.set_xscale("log")
         bars.set_xlim(10.0**LOW, 10.0**HIGH)
@@ -92,9 +94,6 @@ def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
         bars.grid(axis="x", alpha=0.4)
     axes[0].set_yticks(range(len(layers)), [layer.name for layer in layers])
     axes[0].invert_yaxis()
-    for one in axes:
-        one.tick_params(left=False)
-        one.spines["left"].set_visible(False)
     return Picture(figure, text)
 
 

@@ -1,17 +1,22 @@
 """How large the activations and the gradients are, layer by layer.
 
 One forward and one backward pass on one batch show what the first weights do: a
-signal that dies out, one that explodes, or one that gets through.
+signal that dies out, one that explodes, or one that gets through. The plots compare
+several networks.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
+from matplotlib.figure import Figure
 from torch.nn import functional as F
 
-from helpers.instruments.layer_values import Layer, Values, draw_layers
+from helpers.instruments.layer_values import COLOURS, Layer, Values, draw_layers, tidy
 from helpers.model import ACTIVATIONS, MLP
+from helpers.palette import BLUE, BROWN, DARK_GREY, PURPLE, RED, YELLOW
+from helpers.plots import Picture
 from helpers.tables import as_text
 
 NEAR = 0.01  # of an end of tanh or sigmoid: flat, with almost no gradient
@@ -43,20 +48,15 @@ NO_SUCH_LABEL = (
     "measure_layers(net, X, y) needs labels from 0 to {last} in its y; yours go from "
     "{lowest} to {highest}."
 )
-NO_GRADIENT = (
-    "Every weight has a gradient of 0, so no step changes a weight: only biases learn."
-)
+NO_GRADIENT = "Every weight has a gradient of 0, so only biases can learn."
 ALL_EQUAL = (
     "All units of a hidden layer are equal, and so are their gradients. They stay "
     "equal, so each layer can do no more than a single unit."
 )
-OVERFLOW = (
-    "The signal explodes: numbers overflow to inf or nan, so nothing can be learned."
-)
+OVERFLOW = "The signal explodes: it reaches inf or nan, so nothing can be learned."
 TOO_LARGE = (
-    "The signal is too large: the first loss is {loss:.3g}, and the spread of the "
-    "gradients reaches {steepest:.2g}. An ordinary training step moves the weights "
-    "much too far."
+    "The signal is too large: the first loss is {loss:.3g}, and the gradients' spread "
+    "reaches {steepest:.2g}. A training step moves the weights much too far."
 )
 DIES = (
     "The signal dies out: the spread of the activations falls from {first:.2g} in the "
@@ -80,9 +80,22 @@ SURE = (
     "network is sure of wrong answers before it has learned anything."
 )
 HEALTHY = (
-    "The signal gets through: the spread of the activations is {first:.2g} in the "
-    "first hidden layer and {last:.2g} in the last; the spread of W1's gradient is "
-    "{gradient:.2g}."
+    "The signal gets through: the activations' spread is {first:.2g} in the first "
+    "hidden layer and {last:.2g} in the last, and W1's gradient's is {gradient:.2g}."
+)
+
+LINES = (BLUE, RED, YELLOW, PURPLE, DARK_GREY, BROWN)
+STYLES = list(zip(LINES, ("o-", "s--", "^-.", "D:", "v-", "x--")))
+TITLES = {
+    "activations": "spread of the activations",
+    "gradients": "spread of the gradients of W1, W2, ...",
+}
+LAYER_AXIS = "layer (the last: scores)"
+NOT_LAYERS = (
+    "plot_layers needs a dict of at least one name and its Layers; you gave {found}."
+)
+NOT_TENSORS = (
+    "plot_histograms needs a dict of at least one title and tensor; you gave {found}."
 )
 
 
@@ -206,3 +219,51 @@ def _dead(output, activation):
     low, high = {"tanh": (-1, 1), "sigmoid": (0, 1)}[activation]
     flat = (output < low + NEAR) | (output > high - NEAR)
     return flat.float().mean().item()
+
+
+def plot_layers(measured: dict[str, Layers], text: str) -> Picture:
+    """How the spreads change from layer to layer, for several networks at once.
+
+    measured: a dict from a name to what `measure_layers` returned. text: what the
+    picture shows, in one line. Raises TypeError for anything else.
+    """
+    _check_dict(measured, Layers, NOT_LAYERS)
+    figure = Figure((9, 3), layout="constrained")
+    deepest = max(len(one.layers) for one in measured.values())
+    for axes, side in zip(figure.subplots(1, 2), COLOURS):
+        for (name, one), (colour, style) in zip(measured.items(), cycle(STYLES)):
+            spreads = [getattr(layer, side).spread for layer in one.layers]
+            numbers = range(1, len(spreads) + 1)
+            axes.plot(numbers, spreads, style, color=colour, ms=4, label=name)
+        axes.set_yscale("log")
+        axes.set_xticks(range(1, deepest + 1))
+        axes.set_xlabel(LAYER_AXIS, fontsize=9)
+        axes.grid(alpha=0.3)
+        tidy(axes, TITLES[side])
+    figure.axes[0].legend(fontsize=8, frameon=False)
+    return Picture(figure, text)
+
+
+def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
+    """Histograms side by side, each on its own scale.
+
+    named: a dict from a title to a tensor of any shape. text: what the picture
+    shows, in one line. Raises TypeError for anything else.
+    """
+    _check_dict(named, torch.Tensor, NOT_TENSORS)
+    figure = Figure((4.5 * len(named), 2.2), layout="constrained")
+    for i, (title, values) in enumerate(named.items(), start=1):
+        axes = figure.add_subplot(1, len(named), i)
+        numbers = values.detach().flatten().float().numpy()
+        axes.hist(numbers, bins=60, color=COLOURS["activations"])
+        tidy(axes, title)
+        axes.set_yticks([])
+    return Picture(figure, text)
+
+
+def _check_dict(named: object, kind: type, sentence: str) -> None:
+    """Raise TypeError where `named` is no dict, is empty, or holds anything else."""
+    values = list(named.values()) if isinstance(named, dict) else []
+    for value in values or [named]:
+        if not isinstance(value, kind):
+            raise TypeError(sentence.format(found=type(value).__name__))

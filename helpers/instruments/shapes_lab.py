@@ -71,9 +71,6 @@ def shapes_of(
 class ShapesLab(Instrument):
     """The widget that `shapes_lab` returns. trace: what it shows; code: its lines."""
 
-    trace: Trace
-    code: str
-
     def __init__(self) -> None:
         self._controls = {made[0]: controls.choice(*made) for made in CONTROLS}
         # Of fixed heights, so that nothing jumps while a slider moves.
@@ -84,20 +81,17 @@ class ShapesLab(Instrument):
         grid = controls.grid(self._controls.values())
         super().__init__([grid, self._drawing, self._code])
         for control in self._controls.values():
-            control.observe(self._on_change, "value")
+            control.observe(lambda _: self._submit(self._values()), "value")
 
     def _values(self):
         return [control.value for control in self._controls.values()]
-
-    def _on_change(self, _):
-        self._submit(self._values())
 
     def _work(self, commands: list) -> None:
         """Trace and draw the newest values; on the worker, once it has begun."""
         shapes, wrong = shapes_of(*commands[-1])
         # Zeros, since drawing random numbers would change the learner's own.
-        self.trace = trace_shapes(forward, *map(torch.zeros, shapes.values()))
-        self.code = _as_code(shapes, wrong)
+        self.trace: Trace = trace_shapes(forward, *map(torch.zeros, shapes.values()))
+        self.code: str = _as_code(shapes, wrong)
         said = WELL if not wrong else WARNED if self.trace.warnings else SILENT
         self._said = said if self.trace.ok else ""
         self._drawing.value = self.trace.html(self._said)

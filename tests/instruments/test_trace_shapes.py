@@ -478,8 +478,8 @@ def test_stopping_the_cell_stops_the_trace():
 BAD = [
     (lambda: trace_shapes(X), "you gave Tensor"),
     (lambda: trace_shapes("net", X), "you gave str"),
-    (lambda: trace_shapes(two_layers), "at least one tensor for two_layers"),
-    (lambda: trace_shapes(two_layers, 3), "at least one tensor"),
+    (lambda: trace_shapes(two_layers), "needs a tensor to call two_layers"),
+    (lambda: trace_shapes(two_layers, 3), "needs a tensor"),
     (lambda: trace_shapes(two_layers, np.zeros((2, 784))), "torch.from_numpy"),
     (lambda: trace_shapes(MLP, X), "net = MLP"),
 ]

@@ -18,15 +18,9 @@ from helpers.tables import as_text
 MAX_ROWS = 32  # of a table, before it folds
 HEAD = 20  # of these from the start, where too many are left; the others from the end
 
-NOT_CALLABLE = (
-    "trace_shapes(net, X) needs a function or a module as its net; you gave {found}."
-)
-A_CLASS = (
-    "trace_shapes needs a module, not its class: first make one, net = {name}(...)."
-)
-NO_TENSOR = (
-    "trace_shapes needs at least one tensor for {name}: trace_shapes({name}, X)."
-)
+NOT_CALLABLE = "trace_shapes needs a function or module as its net; you gave {found}."
+A_CLASS = "trace_shapes needs a module, not its class: write net = {name}(...) first."
+NO_TENSOR = "trace_shapes needs a tensor to call {name} with: trace_shapes({name}, X)."
 NUMPY = "trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array)."
 NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
 TITLE = "{name}: {inputs} -> {outputs}, operations: {count}"
@@ -83,7 +77,7 @@ class Trace:
     @property
     def steps(self) -> list[TraceStep]:
         """The operations, in order."""
-        return list(self.root.steps())
+        return self.root.steps()
 
     @property
     def warnings(self) -> list[str]:
@@ -98,15 +92,14 @@ class Trace:
         """
         if path is None:
             return replace(self, unfolded=True)
-        blocks = list(self.root.blocks())
+        parts = [part for part in self.root.inside() if part.path == path]
         # A module of one operation is listed as that operation.
-        found = [block for block in blocks if block.path == path] or [
+        found = [part for part in parts if isinstance(part, Block)] or [
             Block(path, step.name, step.inputs[:1], step.outputs, [step])
-            for step in self.steps
-            if step.path == path
+            for step in parts
         ]
         if not found or not path:
-            known = {one.path: None for one in [*blocks, *self.steps] if one.path}
+            known = {part.path for part in self.root.inside()} - {""}
             known = difflib.get_close_matches(str(path), known, n=5, cutoff=0)
             known = ", ".join(known) or "-"
             raise ValueError(NO_SUCH_PART.format(path=path, known=known))

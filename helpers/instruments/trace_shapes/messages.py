@@ -24,8 +24,7 @@ FEATURES = (
     "let the layer before it output {want}."
 )
 LABEL_COUNT = (
-    "{operation}: there are {got} rows of scores but {want} labels. Each row needs one "
-    "label."
+    "{operation} got {got} rows of scores but {want} labels. Each row needs one label."
 )
 SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a}.T."
 LABEL_SHAPE = (

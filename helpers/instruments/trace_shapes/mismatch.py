@@ -12,14 +12,8 @@ from itertools import zip_longest
 
 import torch
 
-from helpers.instruments.trace_shapes import messages
+from helpers.instruments.trace_shapes import messages, products
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
-from helpers.instruments.trace_shapes.products import (
-    IN_LAYER,
-    IN_LINEAR,
-    PLAIN,
-    explain_product,
-)
 from helpers.instruments.trace_shapes.steps import Operand, Shape, TraceStep
 from helpers.tables import one_line
 
@@ -47,20 +41,16 @@ RESHAPE = (
 RESHAPE_TO = "For example, {operation}{fitting} would work."
 RESHAPE_REST = (
     "{operation} to {wanted}: {a} {a.shape} holds {a.count} numbers, which {needed} "
-    "does not divide. A reshape keeps every number, so no size fits in place of -1."
+    "does not divide, so no size fits in place of -1."
 )
 REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
 NOT_SHAPES = (
     "{operation} on {shapes} raised {kind}, but the shapes are not the cause. PyTorch "
     "says: {message}."
 )
-TOO_LARGE = (
-    "A number given to {operation} is larger than allowed. PyTorch says: {message}."
-)
-OWN_AT_ONCE = "The code raised {kind} before its first operation. It says: {message}."
-OWN_AFTER = (
-    "The code raised {kind} after operation {count}, {operation}. It says: {message}."
-)
+TOO_LARGE = "A number for {operation} is larger than allowed. PyTorch says: {message}."
+OWN_AT_ONCE = "The code raised {kind} before its first operation: {message}."
+OWN_AFTER = "The code raised {kind} after operation {count}, {operation}: {message}."
 ALL_PAIRS = (
     "{operation} expanded {a} {a.shape} and {b} {b.shape} to {out}: every element was "
     "paired with every other. To pair them one by one, give both the same shape, as in "
@@ -102,8 +92,7 @@ def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
     message = facts["message"]
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
         return None, TOO_LARGE.format(**facts)
-    other = "dtype" in message or "device" in message
-    if other or not ABOUT_SHAPES.search(message):
+    if "dtype" in message or "device" in message or not ABOUT_SHAPES.search(message):
         return None, NOT_SHAPES.format(**facts)
     found = _clash(step, layer, message) or messages.read(facts)
     return found or (OTHER, REFUSED.format(**facts))
@@ -171,7 +160,7 @@ def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
 
 def _clash(step, layer, message):
     """The cause and a sentence, of two of its shapes that clash, or None."""
-    operands, written = step.operands(), PLAIN
+    operands, written = step.operands(), products.PLAIN
     if len(operands) == 1 and step.name in ("reshape", "view"):
         return _reshape(step.name, operands[0], message)
     if len(operands) < 2:
@@ -183,9 +172,9 @@ def _clash(step, layer, message):
     if step.name == "addmm":  # bias + a @ b
         *bias, a, b = operands
     elif step.name == "linear":
-        written = IN_LAYER if layer == "Linear" else IN_LINEAR
+        written = products.IN_LAYER if layer == "Linear" else products.IN_LINEAR
         b = b._replace(shape=b.shape[::-1])
-    if found := explain_product(a, b, written):
+    if found := products.explain_product(a, b, written):
         return found
     if sizes := clash(a.shape[:-2], b.shape[:-2]):
         return OTHER, STACKS.format(a=a, b=b, first=sizes[0], second=sizes[1])
@@ -213,8 +202,7 @@ def _pair(operation, a, b):
 
 def _reshape(operation, given, message):
     """Of reshape and view, whose target is in PyTorch's message."""
-    found = re.search(r"shape '\[([-\d, ]+)\]' is invalid", message)
-    if not found:
+    if not (found := re.search(r"shape '\[([-\d, ]+)\]' is invalid", message)):
         return None
     wanted = tuple(map(int, found[1].split(",")))
     needed, shape = math.prod(n for n in wanted if n != -1), given.shape

@@ -35,12 +35,8 @@ IN_LAYER = (
 # The causes and repairs.
 FLATTEN_EXAMPLES = "A flatten is missing: use {a}.flatten(1), since {example} = {rows}."
 FLATTEN_ONE = "A flatten is missing: use {a}.flatten(), since {sizes} = {rows}."
-KEEP_THE_BATCH = (
-    "The batch was flattened into one row: use flatten(1), which keeps the first size."
-)
-SAME_TWICE = (
-    "Both are the same tensor: transpose one, as in {a} @ {a}.T or {a}.T @ {a}."
-)
+KEEP_THE_BATCH = "The batch became one row: use flatten(1), which keeps the first size."
+SAME_TWICE = "Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}."
 INPUT_FIRST = (
     "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
     "{b}."
@@ -64,8 +60,7 @@ LAYER_SIZES = (
 WEIGHT_STACK = "Each matrix in {b} is transposed: use {b}.mT."
 WEIGHT = "The weight {b} is transposed: use {b}.T."
 BATCH = (
-    "Batch and features of {a} are swapped: use {a}.T, with one row of {rows} numbers "
-    "for each example."
+    "Batch and features of {a} are swapped: use {a}.T, with {rows} numbers in each row."
 )
 LAYER_WIDTH = (
     "The widths of two layers don't match: use nn.Linear({k}, {columns}), or let the "

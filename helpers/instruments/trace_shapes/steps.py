@@ -78,26 +78,25 @@ class Block:
     outputs: tuple[Shape, ...] = ()
     parts: list["TraceStep | Block"] = field(default_factory=list)
 
-    def steps(self) -> Iterator[TraceStep]:
-        """Its operations in order, those of the blocks inside included."""
+    def inside(self) -> Iterator["TraceStep | Block"]:
+        """All that is inside, in order and at any depth."""
         for part in self.parts:
-            yield from part.steps() if isinstance(part, Block) else (part,)
-
-    def blocks(self) -> Iterator["Block"]:
-        """The blocks inside, at any depth."""
-        for part in self.parts:
+            yield part
             if isinstance(part, Block):
-                yield part
-                yield from part.blocks()
+                yield from part.inside()
+
+    def steps(self) -> list[TraceStep]:
+        """Its operations in order, those of the blocks inside included."""
+        return [part for part in self.inside() if isinstance(part, TraceStep)]
 
     def numbers(self) -> str:
         """The first and the last number of its operations, such as "5-11"."""
-        steps = list(self.steps())
+        steps = self.steps()
         return f"{steps[0].number}-{steps[-1].number}"
 
     def label(self) -> str:
         """Its class, and how many operations it holds."""
-        return FOLDED.format(kind=self.kind, count=sum(1 for _ in self.steps()))
+        return FOLDED.format(kind=self.kind, count=len(self.steps()))
 
     def needs_a_look(self) -> bool:
         """Whether an operation inside failed or got a warning."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from helpers.instruments.state import random_numbers_kept
 from helpers.instruments.trace_shapes import mismatch
-from helpers.instruments.trace_shapes.saved_tensors import SavedTensors
 from helpers.instruments.trace_shapes.steps import Block, TraceStep
 
 TORCH = str(Path(torch.__file__).parent)  # paths in torchvision begin with it too
@@ -96,7 +95,7 @@ class Tracer(TorchFunctionMode):
             self.returned_none = result is None
         except Exception as error:  # noqa: BLE001  the learner's own code
             known, said = self._explained
-            own = mismatch.explain_own(list(self.root.steps()), error)
+            own = mismatch.explain_own(self.root.steps(), error)
             self.said = said if known is error else own
             return _without_tracebacks(error)
         finally:
@@ -182,11 +181,10 @@ class Tracer(TorchFunctionMode):
         kind = type(module).__name__
         with torch._C.DisableTorchFunction():  # not an operation of fn's
             self._register(kind, module)
-        if module is self._fn:
-            self._stack.append(self.root)
-            return
-        block = Block(self._paths[module] or kind, kind, _shapes(args))
-        self._stack[-1].parts.append(block)
+        block = self.root
+        if module is not self._fn:
+            block = Block(self._paths[module] or kind, kind, _shapes(args))
+            self._stack[-1].parts.append(block)
         self._stack.append(block)
 
     def _leave(self, module, args, result):
@@ -241,3 +239,59 @@ def _without_tracebacks(error):
         one.__traceback__ = None
         one = one.__cause__ or one.__context__
     return error
+
+
+class SavedTensors:
+    """Restores the tensors that it watches, and copies only those that may change.
+
+    `state.Snapshot` copies all that it reaches before a call; this one learns of each
+    tensor when an operation uses it, so a large network costs nothing, and it restores
+    shapes too.
+    """
+
+    def __init__(self) -> None:
+        self._storages = {}  # address -> the numbers there, not changed so far
+        self._copies, self._tensors, self._gradients = [], [], []
+        self._watched = set()  # ids of tensors, addresses of storages
+
+    def watch(self, tensor: torch.Tensor) -> None:
+        """Note the shape and the gradient of a tensor, and where its numbers are."""
+        address = _address(tensor)
+        if address is None or id(tensor) in self._watched:
+            return
+        if address not in self._watched:
+            self._storages[address] = tensor.untyped_storage()
+        self._watched |= {id(tensor), address}
+        self._tensors.append((tensor, tensor.detach()))
+        if tensor.is_leaf:
+            self._gradients.append((tensor, tensor.grad))
+            if tensor.grad is not None:  # autograd changes it unseen
+                self.watch(tensor.grad)
+                self.about_to_change([tensor.grad])
+
+    def about_to_change(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Copy the numbers of those tensors that are watched."""
+        for tensor in tensors:
+            storage = self._storages.pop(_address(tensor), None)
+            if storage is not None:
+                self._copies.append((storage, storage.clone()))
+
+    def restore(self) -> None:
+        """Make every watched tensor what it was when `watch` was first called on it."""
+        for storage, copied in self._copies:
+            if storage.nbytes() != copied.nbytes():
+                storage.resize_(copied.nbytes())
+            storage.copy_(copied)
+        # What was noted first is restored last.
+        for tensor, data in reversed(self._tensors):
+            if (tensor.shape, _address(tensor)) != (data.shape, _address(data)):
+                tensor.data = data
+        for tensor, grad in reversed(self._gradients):
+            tensor.grad = grad
+
+
+def _address(tensor: torch.Tensor) -> int | None:
+    try:
+        return tensor.untyped_storage().data_ptr() or None
+    except (RuntimeError, NotImplementedError, ValueError):  # sparse, lazy, ...
+        return None
