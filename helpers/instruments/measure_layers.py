@@ -80,8 +80,8 @@ SURE = (
     "network is sure of wrong answers before it has learned anything."
 )
 HEALTHY = (
-    "The signal gets through: the activations' spread is {first:.2g} in the first "
-    "hidden layer and {last:.2g} in the last, and W1's gradient's is {gradient:.2g}."
+    "The signal gets through: the activations have a spread of {first:.2g} in the "
+    "first hidden layer and {last:.2g} in the last, and W1's gradient {gradient:.2g}."
 )
 
 LINES = (BLUE, RED, YELLOW, PURPLE, DARK_GREY, BROWN)
