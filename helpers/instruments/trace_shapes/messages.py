@@ -101,7 +101,7 @@ def read(facts: Facts) -> Explained | None:
     for pattern, (cause, sentence) in KNOWN.items():
         pattern = PART.sub(r"(?P<\1>-?\\w+(?:, \\d+)*)", pattern)
         if found := re.search(pattern, facts["message"]):
-            with suppress(KeyError):  # it speaks of a tensor that isn't there
+            with suppress(KeyError, AttributeError):  # of a tensor that isn't there
                 return cause, say(sentence, facts | found.groupdict())
     return None if "a" in facts else (OTHER, CHECKED.format(**facts))
 
