@@ -18,7 +18,7 @@ RESULTS_VERSION = 1
 RECORDED = Path(__file__).parent / "recorded"
 EARLIER = "sweeps.jsonl"  # written by earlier versions; still read
 STAND_INS = {"sample": "full", "sample, test": "full, test"}  # names of data
-CURVES = ("train_loss", "val_loss", "val_accuracy", "val_halves")
+CURVES = {"train_loss", "val_loss", "val_accuracy", "val_halves"}
 
 
 def known_results(shared: Shared, recorded: Path = RECORDED) -> dict[Config, Result]:
@@ -62,18 +62,15 @@ def _results(
     """Those of what was kept that are of this data and version."""
     found = {}
     for kept in lines:
-        # One may be another version's, or damaged.
+        # It may be damaged, or of another version.
         with suppress(ValueError, TypeError, LookupError, AttributeError):
             fields = dict(kept)
             here = fields.pop("of") == shared.fingerprint
             there = recorded and fields["data"] == STAND_INS.get(shared.source)
             if fields.pop("version") == RESULTS_VERSION and (here or there):
                 config = fields["config"] = Config.from_string(fields["config"])
-                curves = {
-                    name: tuple(fields[name]) for name in CURVES if name in fields
-                }
-                origin = {"recorded": recorded, "stand_in": not here}
-                found[config] = Result(**fields | curves | origin)
+                fields |= {name: tuple(fields[name]) for name in CURVES & fields.keys()}
+                found[config] = Result(**fields, recorded=recorded, stand_in=not here)
     return found
 
 

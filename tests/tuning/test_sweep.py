@@ -209,6 +209,9 @@ def test_recorded_results_stand_in_on_the_sample_and_say_so(data, tmp_path, thre
     # What was measured on the test pictures is of another data set.
     last = sweep([small()], data.for_the_test(), threads, recorded=tmp_path)
     assert last[0].data == "sample, test"
+    # Nor does a record stand in for other pictures that are called full.
+    full = replace(data, source="full")
+    assert not sweep([small()], full, threads, recorded=tmp_path)[0].recorded
 
 
 @pytest.mark.slow
