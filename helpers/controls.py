@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from helpers.model import ACTIVATIONS, INITS
-from helpers.training import LR_SCHEDULES, OPTIMIZERS
+from helpers.training import LR_SCHEDULES, OPTIMIZERS, as_word
 
 # What a control offers for each field of Config: a slider for numbers, else a menu.
 OPTIONS = {
@@ -46,7 +46,7 @@ def choice(
     )
 
 
-def control(name: str, value: Any, tooltip: str = "") -> widgets.Widget:
+def control(name: str, value: Any, tooltip: str) -> widgets.Widget:
     """The slider or menu for one field of Config, set to `value`."""
     return choice(name, OPTIONS[name], value, tooltip)
 
@@ -62,42 +62,25 @@ def button(
     name: str, icon: str, tooltip: str, action: Callable[[], Any]
 ) -> widgets.Button:
     """A button that calls `action()`, on any thread, when it is pressed."""
-    made = widgets.Button(
-        description=name,
-        icon=icon,
-        tooltip=tooltip,
-        layout=widgets.Layout(width="auto", min_width="106px"),
-    )
+    wide = widgets.Layout(width="auto", min_width="106px")
+    made = widgets.Button(description=name, icon=icon, tooltip=tooltip, layout=wide)
     made.on_click(lambda _: action())
     return made
 
 
 def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
     """The controls in as many columns as fit."""
-    return widgets.Box(
-        list(controls),
-        layout=widgets.Layout(
-            display="grid",
-            grid_template_columns="repeat(auto-fill, minmax(350px, 1fr))",
-            grid_gap="0 16px",
-        ),
-    )
+    columns = "repeat(auto-fill, minmax(350px, 1fr))"
+    layout = {"display": "grid", "grid_template_columns": columns, "grid_gap": "0 16px"}
+    return widgets.Box(list(controls), layout=layout)
 
 
 def _labelled(options: Sequence[Any], value: Any) -> list[tuple[str, Any]]:
     """(label, option) pairs, with `value` among them: in its place, or at the end."""
     options = list(options)
     if value not in options:
-        numbers = isinstance(options[0], Real)
         options.append(value)
-        if numbers:
+        if isinstance(options[0], Real):
             options.sort(key=lambda one: one if isinstance(one, Real) else math.inf)
-    return [(_label(option), option) for option in options]
-
-
-def _label(option: Any) -> str:
-    if callable(option):
-        return getattr(option, "__name__", "your own")
-    if isinstance(option, tuple):
-        return "-".join(map(str, option))
-    return f"{option:g}" if isinstance(option, float) else str(option)
+    labels = (f"{one:g}" if isinstance(one, float) else as_word(one) for one in options)
+    return list(zip(labels, options))

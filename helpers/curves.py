@@ -24,21 +24,17 @@ class Curve:
             self._waiting.clear()
             self.x.append(sum(xs) / len(xs))
             self.y.append(sum(ys) / len(ys))
-            if len(self.x) == LIMIT:
-                self._halve()
-
-    def _halve(self):
-        self._per_point *= 2
-        for values in (self.x, self.y):
-            pairs = zip(values[0::2], values[1::2])
-            values[:] = array("f", [(a + b) / 2 for a, b in pairs])
+        if len(self.x) == LIMIT:
+            self._per_point *= 2
+            for values in (self.x, self.y):
+                pairs = zip(values[0::2], values[1::2])
+                values[:] = array("f", [(a + b) / 2 for a, b in pairs])
 
 
 class Curves:
-    """The curves of one run over epochs (float), by name.
+    """The curves of one run over epochs (float), by the field of `Progress`.
 
-    "batch" is the loss of each step's batch; the others are named as the
-    fields of `Progress` that they show.
+    "batch" is the loss of each step's batch.
     """
 
     def __init__(self, steps_per_epoch: int) -> None:
@@ -56,7 +52,5 @@ class Curves:
 
     def packed(self) -> dict[str, list[bytes]]:
         """{name: [x, y]} with float32 bytes, as the browser reads them."""
-        return {
-            name: [curve.x.tobytes(), curve.y.tobytes()]
-            for name, curve in self.by_name.items()
-        }
+        curves = self.by_name.items()
+        return {name: [one.x.tobytes(), one.y.tobytes()] for name, one in curves}

@@ -6,16 +6,16 @@ https://github.com/zalandoresearch/fashion-mnist
 
 import contextlib
 import errno
-import functools
 import hashlib
 import os
 import socket
-import tempfile
 import threading
 import urllib.request
 import zlib
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import filelock
@@ -66,15 +66,13 @@ SAMPLE_WANTED = (
     "set, leave out root='sample' and FASHION_MNIST_ROOT=sample."
 )
 SAMPLE_INSTEAD = (
-    "Fashion-MNIST cannot be downloaded, so this is the course's own sample of it "
-    "(6,000 + 1,000 + 1,000 pictures): expect accuracies about 10 points lower, and "
-    "noisier. For the full set, load again with a working connection, or set "
-    "FASHION_MNIST_ROOT to a folder with the four .gz files of "
-    f"{HOME} (what went wrong: {{reason}})."
+    "Fashion-MNIST cannot be downloaded ({reason}), so this is the course's own sample "
+    "of it (6,000 + 1,000 + 1,000 pictures): expect accuracies about 10 points lower, "
+    "and noisier. For the full set, load again with a working connection, or set "
+    f"FASHION_MNIST_ROOT to a folder with the four .gz files of {HOME}."
 )
 NOTHING_THERE = (
-    f"{{folder}} does not exist or has none of the four files {', '.join(FILES)} "
-    "(plain or with .gz at the end), so the course looks for Fashion-MNIST elsewhere."
+    f"No {', '.join(FILES)} (plain or .gz) in {{folder}}; looking elsewhere."
 )
 WHAT_TO_DO = (
     f"{{problem}} Put the original from {HOME} there, or have the course look "
@@ -82,10 +80,7 @@ WHAT_TO_DO = (
 )
 DOWNLOADING = "Downloading Fashion-MNIST (30 MB, only this once) from {mirror}"
 WAITING = "Another notebook is downloading Fashion-MNIST; waiting for it to finish."
-NOT_KEPT = (
-    "The cache folder {folder} cannot be used ({reason}), so Fashion-MNIST was "
-    "downloaded for this session only."
-)
+NOT_KEPT = "{folder} cannot be used ({reason}): this download is for this session only."
 SET_ASIDE = "{problem} It was renamed to {aside}; the course looks for a good copy."
 DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; looking elsewhere."
 SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
@@ -98,11 +93,6 @@ class DataError(ValueError):
 
 class Unreachable(Exception):
     """No mirror gave the files; the message says why."""
-
-
-_TemporaryFolder = functools.partial(
-    tempfile.TemporaryDirectory, prefix="download-", ignore_cleanup_errors=True
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -249,11 +239,10 @@ def _split(images, labels, which=slice(None)):
 def _find(folder):
     """Paths of those of the four files that `folder` has, by file name."""
     found = {}
-    for name in FILES:
-        for place in (folder, os.path.join(folder, "FashionMNIST", "raw")):
-            for path in (os.path.join(place, name + ".gz"), os.path.join(place, name)):
-                if name not in found and os.path.isfile(path):
-                    found[name] = path
+    for name, place, end in product(FILES, ("", "FashionMNIST/raw"), (".gz", "")):
+        path = os.path.join(folder, place, name + end)
+        if name not in found and os.path.isfile(path):
+            found[name] = path
     return found
 
 
@@ -365,18 +354,18 @@ def _download(cache):
                 # When a whole class starts at once, one failure is enough for all.
                 if before != (failure.exists() and failure.stat().st_mtime_ns):
                     raise Unreachable("another notebook has just tried and failed")
-                with _TemporaryFolder(dir=cache) as folder:
+                with TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as new:
                     try:
-                        _fetch(missing, folder)
+                        _fetch(missing, new)
                     except Unreachable:
                         failure.touch()
                         raise
-                    for file in os.listdir(folder):
-                        os.replace(Path(folder, file), Path(cache, file))
+                    for file in os.listdir(new):
+                        os.replace(Path(new, file), Path(cache, file))
         return _read_folder(cache), cache  # not under the lock: all may read at once
     except (OSError, DataError) as error:
         reason = error
-    with _TemporaryFolder() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         content, mirror = _fetch(FILES, folder)
     print(NOT_KEPT.format(folder=cache, reason=reason))
     return content, mirror
@@ -424,12 +413,9 @@ def _probe(url):
 
 
 def _transfer(url, path):
-    from torchvision.datasets.utils import download_url  # slow to import, rarely needed
-
-    Path(path).unlink(missing_ok=True)  # download_url takes a partial file for done
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision sets none
+    socket.setdefaulttimeout(STALL_SECONDS)  # PyTorch sets none
     try:
-        download_url(url, os.path.dirname(path), os.path.basename(path))
+        torch.hub.download_url_to_file(url, path)
     finally:
         socket.setdefaulttimeout(before)

@@ -1,63 +1,103 @@
-"""What all live widgets share: a worker, an end, and a stand-in without a front end."""
+"""What all live widgets share: a thread, an end, and a stand-in without a front end."""
 
+import atexit
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import ipywidgets as widgets
+import torch
 from IPython import get_ipython
 
 from helpers.plots import Picture
-from helpers.worker import Worker
 
 STILL_WORKING = "Not finished after {seconds:g} s; wait longer, or pause it."
+# Asked here and once: a new thread starts with what the last one has set.
+NUM_THREADS = max(1, torch.get_num_threads() - 1)
 
 T = TypeVar("T", bound="Instrument")
 _kept: dict = {}  # cell -> (its execution, the instruments that it made)
 
 
 class Instrument(widgets.VBox):
-    """A live widget with a worker thread of its own.
+    """A live widget with a thread of its own, which begins with the first command.
 
-    A subclass defines `_work`, which runs on that thread for what `_submit` was given,
-    and `_show_error`, for what goes wrong there. `_text`, and `_picture` or `_html`
-    where it has one, are what is shown without a front end.
+    Callbacks of widgets come on more than one thread. They only read values and
+    `_submit` a command, which may be any object. The thread alone writes what is drawn:
+    on it a subclass's `_work` gets all commands since its last call, and `_show_error`
+    what goes wrong there. Without a front end its `_text` and `_picture` are shown.
 
-    error: what went wrong in the worker's last round, or None.
+    error: what went wrong in the last call of `_work`, or None.
     """
 
     error: BaseException | None = None
-    _worker: Worker | None = None
+    _condition: threading.Condition | None = None
 
     def __init__(self, children: list[widgets.Widget]) -> None:
-        self._worker = Worker(self._round, self._more)
+        self._condition = threading.Condition()
+        self._commands: list = []
+        self._thread: threading.Thread | None = None
+        self._idle, self._ended = True, False
         super().__init__(children)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the worker has nothing left to do; raise what went wrong in it.
+        """Wait until the thread has nothing left to do; raise what went wrong in it.
 
-        seconds: how long at most (None: as long as it takes). Raises TimeoutError when
-        they are over.
+        seconds: how long at most, before a TimeoutError; None: as long as it takes.
         """
-        if not self._worker.wait(seconds):
-            raise TimeoutError(STILL_WORKING.format(seconds=seconds))
+        with self._condition:
+            if not self._condition.wait_for(lambda: self._ended or self._idle, seconds):
+                raise TimeoutError(STILL_WORKING.format(seconds=seconds))
         if self.error:
             raise self.error
 
     def close(self) -> None:
-        """Stop the worker, and remove this widget and all that are in it."""
-        if self._worker is None:  # its own __init__ has failed before ours
+        """End the thread after what it is doing; remove this widget and all in it."""
+        if self._condition is None:  # its own __init__ has failed before ours
             return
-        self._worker.close()
+        self._end()
         for widget in [*_inside(self)]:
             widget.close()
         super().close()
 
-    def _submit(self, command: Any) -> None:
-        """Hand a command, any object, to the worker; from any thread."""
-        self._worker.submit(command)
+    def _end(self):
+        with self._condition:
+            self._ended = True
+            self._condition.notify_all()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+        atexit.unregister(self._end)
 
-    def _round(self, commands: list) -> None:
-        """On the worker's thread: work, and keep what goes wrong."""
+    def _submit(self, command: Any) -> None:
+        with self._condition:
+            if self._ended:
+                return
+            self._commands.append(command)
+            self._idle = False
+            self._condition.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="lab worker", daemon=True
+                )
+                self._thread.start()
+                # A thread inside PyTorch when Python ends would abort the kernel.
+                atexit.register(self._end)
+
+    def _run(self):
+        # One core stays free for the browser and the rest of the notebook.
+        torch.set_num_threads(NUM_THREADS)
+        while not self._ended:
+            with self._condition:
+                while not (self._commands or self._more() or self._ended):
+                    self._idle = True
+                    self._condition.notify_all()
+                    self._condition.wait()
+                self._idle = False
+                commands, self._commands = self._commands, []
+            if not self._ended:
+                self._round(commands)
+
+    def _round(self, commands):
         if commands:
             self.error = None
         try:
@@ -67,13 +107,13 @@ class Instrument(widgets.VBox):
             self._show_error(error)
 
     def _work(self, commands: list) -> None:
-        """On the worker's thread: do what was handed in since the last call."""
+        """Do what was handed in since the last call."""
 
     def _show_error(self, error: BaseException) -> None:
-        """On the worker's thread: show what `_work` has raised."""
+        """Show what `_work` has raised."""
 
     def _more(self) -> bool:
-        """Whether the worker should call `_work` again without a command."""
+        """Whether `_work` should be called again without a command."""
         return False
 
     def _text(self) -> str:
@@ -82,11 +122,9 @@ class Instrument(widgets.VBox):
 
     def _picture(self) -> Picture | None:
         """What the widget shows, as a picture, or None."""
-        return None
 
     def _html(self) -> str | None:
         """What the widget shows, as HTML, or None."""
-        return None
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         bundle, metadata = dict(super()._repr_mimebundle_(**kwargs)), {}

@@ -13,14 +13,11 @@ from typing import Any
 
 from helpers.tables import Row, as_html, page
 
-HERE = Path(__file__).parent
 WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
 WARM_UP, MEASURED = 20, 100  # steps
 
 PYTHON_OK = "Python {version} on {system}"
-PYTHON_OLD = (
-    "Python {version}: the course needs 3.11 or newer; install one, then run make setup"
-)
+PYTHON_OLD = "Python {version} is too old; install 3.11 or newer, then run make setup"
 PACKAGE_OK = "{name} {version}"
 PACKAGE_BROKEN = (
     "{name} can't be imported ({error}); run make setup, then restart the kernel"
@@ -28,10 +25,7 @@ PACKAGE_BROKEN = (
 WIDGETS_OK = (
     "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
 )
-WIDGETS_MISSING = (
-    "{name} is missing, so sliders can't be shown; run make setup, then start "
-    "JupyterLab with make lab"
-)
+WIDGETS_MISSING = "{name} is missing, so no slider works; run make setup, then make lab"
 DATA_OK = "Fashion-MNIST: all 70,000 pictures, from {location}"
 DATA_SAMPLE = (
     "Fashion-MNIST: only the bundled sample of 8,000 pictures, so figures differ; "
@@ -66,6 +60,10 @@ class MachineRow:
     ok: bool
     text: str
 
+    @property
+    def mark(self) -> str:
+        return "ok" if self.ok else "FIX"
+
 
 class MachineReport:
     """What `check_machine` found: `rows`, `ok` (are all fine?), and a table."""
@@ -75,7 +73,7 @@ class MachineReport:
         self.ok = all(row.ok for row in rows)
 
     def __str__(self) -> str:
-        return "\n".join(f"{_mark(row):3}  {row.text}" for row in self.rows)
+        return "\n".join(f"{row.mark:3}  {row.text}" for row in self.rows)
 
     __repr__ = __str__
 
@@ -92,9 +90,8 @@ class MachineReport:
 def check_machine() -> MachineReport:
     """Check Python, PyTorch, widgets, data, cores and speed of this machine.
 
-    Returns a report that a notebook shows as a table: each row is fine, or
-    says what to do. It measures 120 training steps, which takes about a second
-    on two cores; seconds an epoch are extrapolated from them.
+    Returns a report that a notebook shows as a table: each row is fine, or says what to
+    do. The seconds an epoch are extrapolated from 120 training steps, about a second.
     """
     rows = [_python(), *_packages(), _widgets()]
     if all(row.ok for row in rows):
@@ -103,17 +100,16 @@ def check_machine() -> MachineReport:
 
 
 def _python():
-    fine = sys.version_info >= (3, 11)
-    values = {"version": platform.python_version(), "system": platform.system()}
-    return MachineRow(fine, (PYTHON_OK if fine else PYTHON_OLD).format(**values))
+    fine, version = sys.version_info >= (3, 11), platform.python_version()
+    sentence = PYTHON_OK if fine else PYTHON_OLD
+    return MachineRow(fine, sentence.format(version=version, system=platform.system()))
 
 
 def _packages():
     for name in ("torch", "torchvision"):
         try:
-            module = importlib.import_module(name)
-            sentence = PACKAGE_OK.format(name=name, version=module.__version__)
-            yield MachineRow(True, sentence)
+            found = importlib.import_module(name).__version__
+            yield MachineRow(True, PACKAGE_OK.format(name=name, version=found))
         except Exception as error:  # a mixed pair raises RuntimeError
             yield MachineRow(False, PACKAGE_BROKEN.format(name=name, error=error))
 
@@ -156,8 +152,8 @@ def _data_and_speed():
         pass
     seconds = (time.perf_counter() - began) / MEASURED * run.steps_per_epoch
     fine = seconds < SLOW_SECONDS
-    values = {"seconds": seconds, "pictures": len(data.train.labels)}
-    yield MachineRow(fine, (EPOCH_OK if fine else EPOCH_SLOW).format(**values))
+    sentence = EPOCH_OK if fine else EPOCH_SLOW
+    yield MachineRow(fine, sentence.format(seconds=seconds, pictures=len(data.train)))
 
 
 def _page_widget(rows):
@@ -166,16 +162,12 @@ def _page_widget(rows):
     import traitlets
 
     class Page(anywidget.AnyWidget):
-        _esm = HERE / "machine.js"
+        _esm = Path(__file__).parent / "machine.js"
         html = traitlets.Unicode().tag(sync=True)
         answers = traitlets.Dict().tag(sync=True)
 
-    cells = [Row((_mark(row), row.text), f"machine {_mark(row)}") for row in rows]
+    cells = [Row((row.mark, row.text), f"machine {row.mark}") for row in rows]
     table = as_html((), [*cells, Row(("...", PAGE), "machine")])
     shown = Page(html=page(STYLE, table), answers={"ok": PAGE_OK, "FIX": PAGE_DEAF})
     shown.on_msg(lambda widget, *_: widget.send("heard"))
     return shown
-
-
-def _mark(row: MachineRow) -> str:
-    return "ok" if row.ok else "FIX"

@@ -9,7 +9,7 @@ line that the course explains. (`nn.Linear` stores the transpose.)
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,6 +19,9 @@ from torch import nn
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
 MAX_LAYERS = 20
+Rule = tuple[Callable[[Any], bool], str]  # is a value fine?, and the sentence if not
+
+ONE_OF = "{{name}} must be one of {known}."
 
 # torch.randn in a learner's own function draws from the one global generator.
 _global_generator = threading.RLock()
@@ -42,55 +45,47 @@ def _is_width(value):
     return is_count(value, 65_536)
 
 
+def one_of(names: Collection[str]) -> Rule:
+    """The rule for a field that takes one of these names."""
+    sentence = ONE_OF.format(known=", ".join(map(repr, names)))
+    return lambda value: isinstance(value, str) and value in names, sentence
+
+
+SIZE = (is_count, "{name} must be a whole number from 1 to 1,000,000, such as 784.")
+SHARE = (
+    lambda value: is_number(value, 0, 1) and value < 1,
+    "{name} must be a number from 0 to below 1, such as 0.5.",
+)
 RULES = {
-    "num_inputs": (
-        is_count,
-        "num_inputs must be a whole number from 1 to 1,000,000, such as 784; "
-        "you gave {value!r}.",
-    ),
-    "num_outputs": (
-        is_count,
-        "num_outputs must be a whole number from 1 to 1,000,000, such as 10; "
-        "you gave {value!r}.",
-    ),
+    "num_inputs": SIZE,
+    "num_outputs": SIZE,
     "num_hiddens": (
         _is_width,
         "num_hiddens must be a whole number from 1 to 65,536, such as 256, or a "
-        "tuple of 1 to 20 such numbers, one for each hidden layer; "
-        "you gave {value!r}.",
+        "tuple of 1 to 20 such numbers, one for each hidden layer.",
     ),
     "num_layers": (
         lambda value: is_count(value, MAX_LAYERS),
-        "num_layers counts the hidden layers and must be a whole number from 1 to 20; "
-        "you gave {value!r}.",
+        "num_layers counts the hidden layers and must be a whole number from 1 to 20.",
     ),
-    "activation": (
-        lambda value: isinstance(value, str) and value in ACTIVATIONS,
-        "activation must be 'relu', 'tanh' or 'sigmoid'; you gave {value!r}.",
-    ),
+    "activation": one_of(ACTIVATIONS),
     "init": (
         lambda value: callable(value) or (isinstance(value, str) and value in INITS),
-        "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', 'zeros' "
-        "or your own function of (num_inputs, num_outputs) that returns a tensor of "
-        "that shape; you gave {value!r}.",
+        "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', 'zeros' or "
+        "your own function (num_inputs, num_outputs) -> tensor of that shape.",
     ),
     "sigma": (
         lambda value: is_number(value, 0, 100),
-        "sigma must be a number from 0 to 100, such as 0.01; you gave {value!r}.",
+        "sigma must be a number from 0 to 100, such as 0.01.",
     ),
-    "dropout": (
-        lambda value: is_number(value, 0, 1) and value < 1,
-        "dropout must be a number from 0 to below 1, such as 0.2; you gave {value!r}.",
-    ),
+    "dropout": SHARE,
 }
+BROKEN_RULE = "{rule} You gave {value!r}."
 
-OWN_INIT_TYPE = (
-    "Your init function {name}({num_inputs}, {num_outputs}) returned {found}; "
-    "it must return a tensor of floats."
-)
+OWN_INIT_TYPE = "Your init {name} must return a tensor of floats; it returned {found}."
 OWN_INIT_SHAPE = (
-    "Your init function {name}({num_inputs}, {num_outputs}) returned the shape "
-    "{found}; it must be ({num_inputs}, {num_outputs}), inputs first."
+    "Your init {name}({n_in}, {n_out}) returned the shape {found}; it must be "
+    "({n_in}, {n_out}), inputs first."
 )
 WIDTHS_AGAINST_LAYERS = (
     "num_hiddens={widths} gives the widths of {found} hidden layers, but num_layers is "
@@ -98,15 +93,14 @@ WIDTHS_AGAINST_LAYERS = (
 )
 
 
-def check(rules: dict, **values: Any) -> None:
-    """Raise ValueError with the field's own sentence for the first bad value.
-
-    rules: field -> (is a value fine?, the sentence when it isn't).
-    """
-    for field, value in values.items():
-        is_fine, sentence = rules[field]
+def check(rules: dict[str, Rule], **values: Any) -> None:
+    """Raise ValueError with the field's own sentence for the first bad value."""
+    for name, value in values.items():
+        is_fine, rule = rules[name]
         if not is_fine(value):
-            raise ValueError(sentence.format(value=value))
+            raise ValueError(
+                BROKEN_RULE.format(rule=rule.format(name=name), value=value)
+            )
 
 
 def hidden_widths(
@@ -114,20 +108,16 @@ def hidden_widths(
 ) -> tuple[int, ...]:
     """The width of every hidden layer, as a tuple of ints.
 
-    `num_hiddens` is one width for each of `num_layers` layers, or the tuple
-    itself. Raises ValueError where a tuple and `num_layers` disagree.
+    num_hiddens: one width, or the tuple itself; ValueError if it and num_layers clash.
     """
     check(RULES, num_hiddens=num_hiddens, num_layers=num_layers)
     if isinstance(num_hiddens, Integral):
         return (int(num_hiddens),) * int(num_layers)
-    if num_layers not in (1, len(num_hiddens)):
-        raise ValueError(
-            WIDTHS_AGAINST_LAYERS.format(
-                **{"widths": tuple(num_hiddens), "found": len(num_hiddens)},
-                num_layers=num_layers,
-            )
-        )
-    return tuple(int(width) for width in num_hiddens)
+    widths = tuple(int(width) for width in num_hiddens)
+    if num_layers not in (1, len(widths)):
+        facts = {"widths": widths, "found": len(widths), "num_layers": num_layers}
+        raise ValueError(WIDTHS_AGAINST_LAYERS.format(**facts))
+    return widths
 
 
 class MLP(nn.Module):
@@ -135,8 +125,7 @@ class MLP(nn.Module):
 
     Arguments:
         num_inputs, num_outputs: width of the input and of the output.
-        num_hiddens: one width for each of `num_layers` hidden layers, or a
-            tuple of widths.
+        num_hiddens: one width for each of `num_layers` hidden layers, or their tuple.
         activation: "relu", "tanh" or "sigmoid", after every hidden layer.
         init: how each weight matrix W of shape (n_in, n_out) begins.
             "normal": torch.randn(n_in, n_out) * sigma.
@@ -151,8 +140,8 @@ class MLP(nn.Module):
         seed: draws the same weights and zeroes the same units every time; None draws
             from PyTorch's global generator, which is otherwise left as it was found.
 
-    Biases begin at zero, except with "default". Raises ValueError with one
-    sentence that names the argument, its value and what is allowed.
+    Biases begin at zero, except with "default". A bad argument raises ValueError with
+    its name, its value and what is allowed.
     """
 
     def __init__(
@@ -172,9 +161,8 @@ class MLP(nn.Module):
         check(RULES, activation=activation, init=init, sigma=sigma, dropout=dropout)
         self.activation = activation
         self.dropout = float(dropout)
-        self.chance = None  # what draws the units that are set to zero
-        if seed is not None:
-            self.chance = torch.Generator().manual_seed(seed)
+        # What draws the units that are set to zero.
+        self.chance = None if seed is None else torch.Generator().manual_seed(seed)
         hiddens = hidden_widths(num_hiddens, num_layers)
         self.widths = (int(num_inputs), *hiddens, int(num_outputs))
         self.num_layers = len(self.widths) - 2
@@ -229,14 +217,14 @@ def _draw_own(function, shapes, sigma, seed):
         if seed is not None:
             torch.manual_seed(seed)
         drawn = [function(n_in, n_out) for n_in, n_out in shapes]
+    name = getattr(function, "__name__", "function")
     for W, (n_in, n_out) in zip(drawn, shapes):
-        where = {"num_inputs": n_in, "num_outputs": n_out}
-        where["name"] = getattr(function, "__name__", "init")
+        call = {"name": name, "n_in": n_in, "n_out": n_out}
         if not (isinstance(W, torch.Tensor) and W.is_floating_point()):
-            found = str(W.dtype) if isinstance(W, torch.Tensor) else type(W).__name__
-            raise ValueError(OWN_INIT_TYPE.format(found=found, **where))
+            found = getattr(W, "dtype", type(W).__name__)
+            raise ValueError(OWN_INIT_TYPE.format(found=found, **call))
         if W.shape != (n_in, n_out):
-            raise ValueError(OWN_INIT_SHAPE.format(found=tuple(W.shape), **where))
+            raise ValueError(OWN_INIT_SHAPE.format(found=tuple(W.shape), **call))
         # A copy: the learner's tensor stays the learner's.
         W = W.detach().to("cpu", torch.float32, copy=True).contiguous()
         yield W, torch.zeros(n_out)

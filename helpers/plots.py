@@ -29,14 +29,8 @@ BLUE_ORANGE = LinearSegmentedColormap.from_list(
 SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 
-NO_CURVES = (
-    "plot_curves needs what train(config, data) yielded, such as "
-    "list(train(config, data)); you gave {found}."
-)
-NO_COLUMNS = (
-    "plot_columns needs weights of shape (784, num_hiddens), one column a picture; "
-    "you gave the shape {shape}."
-)
+NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
+NO_COLUMNS = "plot_columns needs weights of shape (784, num_hiddens), not {shape}."
 
 
 class Picture:
@@ -65,10 +59,8 @@ class Picture:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         png = base64.b64encode(self.png()).decode()
-        return (
-            {"text/plain": self.text, "image/png": png},
-            {"image/png": {"alt": self.text}},
-        )
+        data = {"text/plain": self.text, "image/png": png}
+        return data, {"image/png": {"alt": self.text}}
 
 
 def plot_curves(
@@ -76,8 +68,7 @@ def plot_curves(
 ) -> Picture:
     """Loss and accuracy of a run over its epochs.
 
-    history: the list of `Progress` that `train` yielded. text: what the
-    picture shows, in one line. Raises TypeError for anything else.
+    history: a list of what `train` yielded, else TypeError. text: the picture in words.
     """
     try:
         last = history[-1]
@@ -104,8 +95,7 @@ def plot_lab(curves: Curves, net: torch.nn.Module, text: str) -> Picture:
 def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     """The first columns of W1, each as a 28x28 picture, all on one scale.
 
-    W1: [784, num_hiddens]. text: what the picture shows, in one line. Raises
-    ValueError for weights of another shape.
+    W1: [784, num_hiddens]; ValueError for another shape.
     """
     if W1.dim() != 2 or len(W1) != SIDE * SIDE:
         raise ValueError(NO_COLUMNS.format(shape=tuple(W1.shape)))
@@ -119,10 +109,9 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
 def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Picture:
     """Clothes in rows of at most ten, each with its title.
 
-    images: float [N, 784] in [0, 1]. titles: N short texts. text: what the
-    picture shows, in one line.
+    images: float [N, 784] in [0, 1]. titles: N short texts.
     """
-    across = min(10, len(images))
+    across = min(ACROSS, len(images))
     rows = math.ceil(len(images) / across)
     figure = Figure(figsize=(1.05 * across, 1.35 * rows), layout="constrained")
     for i, (image, title) in enumerate(zip(images, titles, strict=True)):
@@ -139,7 +128,6 @@ def plot_confusion(
     """A confusion matrix with its counts.
 
     confusion: int [num_classes, num_classes], rows are the true classes.
-    class_names: their names. text: what the picture shows, in one line.
     """
     figure = Figure(figsize=(6, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -149,10 +137,8 @@ def plot_confusion(
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(
-                *(column, row, count),
-                **{"ha": "center", "va": "center", "fontsize": 7, "color": colour},
-            )
+            where = {"ha": "center", "va": "center", "fontsize": 7}
+            axes.text(column, row, count, color=colour, **where)
     places = range(len(class_names))
     axes.set_xticks(places, class_names, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(places, class_names, fontsize=8)
@@ -163,11 +149,10 @@ def plot_confusion(
 
 def _draw_curves(both, curves):
     loss, accuracy = both
-    names = [("train", TRAIN, "-"), ("val", VAL, "--")]
     batch = curves.by_name["batch"]
     loss.plot(batch.x, batch.y, color=BATCH, lw=0.8, label="batch")
-    for name, colour, style in names:
-        label = "validation" if name == "val" else name
+    names = (("train", "train", TRAIN, "-"), ("val", "validation", VAL, "--"))
+    for name, label, colour, style in names:
         for axes, kind in ((loss, "loss"), (accuracy, "accuracy")):
             curve = curves.by_name[f"{name}_{kind}"]
             axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=label)
@@ -201,10 +186,8 @@ def _draw_columns(axes, W1, across):
         wall[top : top + SIDE, left : left + SIDE] = column.reshape(SIDE, SIDE)
     # The 99th percentile: a few extreme weights would leave the rest pale.
     most = W1.abs().flatten().quantile(0.99).item() or 1.0
-    axes.imshow(
-        *(wall.numpy(), BLUE_ORANGE),
-        **{"vmin": -most, "vmax": most, "interpolation": "nearest"},
-    )
+    limits = {"vmin": -most, "vmax": most}
+    axes.imshow(wall.numpy(), BLUE_ORANGE, interpolation="nearest", **limits)
     title = f"W1: {W1.shape[1]} columns, ±{most:.2g}"
     axes.set_title(title, fontsize=9, loc="left")
     axes.axis("off")

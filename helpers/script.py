@@ -70,42 +70,32 @@ WEIGHT = {
     "constant": "torch.full(({n_in}, {n_out}), {sigma})",
     "zeros": "torch.zeros({n_in}, {n_out})",
 }
-TAKEN = {
-    *("load_fashion_mnist", "data", "X", "y", "W1", "b1", "W2", "b2", "params", "net"),
-    *("widths", "linear", "linear1", "linear2", "optimizer", "order", "losses"),
-    *("lr", "masks", "lr_changes", "num_steps", "done", "epoch", "batch", "loss"),
-    *("n_in", "n_out", "W", "b", "hidden"),
-}  # what the script itself gives a value
+TAKEN = {  # what the script itself gives a value
+    *"load_fashion_mnist data X y W1 b1 W2 b2 W b params net widths hidden".split(),
+    *"linear linear1 linear2 n_in n_out optimizer order losses loss masks".split(),
+    *"lr lr_changes num_steps done epoch batch".split(),
+}
 IMPORTED = {"torch": "torch", "nn": "torch.nn"}
 
 NO_SOURCE = (
-    "The source of your init function {name} can't be found; write it with def in a "
-    "cell of its own, run the cell, and ask again."
+    "The source of {name} can't be found; write it with def in a cell of its own."
 )
-NAME_TAKEN = (
-    "Your init function or something it uses is called {name}, a name that the script "
-    "needs itself; call it something else."
-)
+NAME_TAKEN = "Rename {name} in your init function: the script needs that name itself."
 NOT_PLAIN = (
     "Your init function uses {name}, which can't be written into a script; use only "
     "numbers, text, modules and functions that you defined with def."
 )
-NOT_A_RUN = (
-    "as_code needs a Config or what train(config, data) returned; you gave {found}."
-)
+NOT_A_RUN = "as_code needs a Config, or what train returned; you gave {found}."
 
 
 def as_code(run_or_config: Run | Config) -> str:
     """The script that repeats a run's losses, to the bit.
 
-    run_or_config: a `Config` (for Fashion-MNIST: 784 inputs, 10 outputs), or
-    what `train` returned, whose changes of lr the script then repeats. The
-    script imports nothing of the course but the data, leaves the loss of every
-    step in `losses`, and has at most 35 lines; a learner's own init function
-    adds its own.
-
-    Raises TypeError for anything else, ValueError where the source of a
-    learner's own init can't be found or uses more than can be written down.
+    run_or_config: a `Config` (for Fashion-MNIST: 784 inputs, 10 outputs), or what
+    `train` returned, whose changes of lr the script then repeats. The script imports
+    nothing of the course but the data, leaves the loss of every step in `losses`, and
+    has at most 35 lines and a learner's own init. Raises TypeError for anything else,
+    ValueError for an own init without source or with more than can be written down.
     """
     if isinstance(run_or_config, Run):
         config, widths = run_or_config.config, run_or_config.net.widths

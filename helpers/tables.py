@@ -42,12 +42,11 @@ def as_text(
     lines = [*([header] if header else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     align = align.ljust(len(widths), "<")
-    return "\n".join(
-        "  ".join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths)
-        ).rstrip()
+    padded = (
+        [f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths)]
         for line in lines
     )
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
 def as_html(header: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:

@@ -1,13 +1,12 @@
 """Training: a Config says what, `train` does it one step at a time.
 
-`train(config, data)` is a generator. Its consumer decides the pace, and stops by
-not asking for another step: a `for` loop in a notebook, the live lab and the tests
-all use this one generator.
+`train` is a generator, for the notebooks, the live lab, sweeps and tests alike: its
+consumer decides the pace, and stops by not asking for another step.
 """
 
 import difflib
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from helpers import model
 from helpers.data import FashionMNIST, check_data
-from helpers.model import MLP, check, hidden_widths, is_count, is_number
+from helpers.model import MLP, SHARE, check, hidden_widths, is_count, is_number, one_of
 
 OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
 LR_SCHEDULES = ("constant", "cosine")
@@ -36,43 +35,30 @@ SHARED_RULES = ("activation", "init", "sigma", "dropout")
 RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "lr": (
         lambda value: is_number(value, 0, 100) and value > 0,
-        "lr must be a number above 0 and at most 100, such as 0.1; you gave {value!r}.",
+        "lr must be a number above 0 and at most 100, such as 0.1.",
     ),
     "batch_size": (
         lambda value: is_count(value, 65_536),
-        "batch_size must be a whole number from 1 to 65,536, such as 256; "
-        "you gave {value!r}.",
+        "batch_size must be a whole number from 1 to 65,536, such as 256.",
     ),
     "num_epochs": (
         lambda value: is_count(value, 1000),
-        "num_epochs must be a whole number from 1 to 1,000, such as 10; "
-        "you gave {value!r}.",
+        "num_epochs must be a whole number from 1 to 1,000, such as 10.",
     ),
-    "optimizer": (
-        lambda value: isinstance(value, str) and value in OPTIMIZERS,
-        "optimizer must be 'sgd', 'adam' or 'adamw'; you gave {value!r}.",
-    ),
-    "momentum": (
-        lambda value: is_number(value, 0, 1) and value < 1,
-        "momentum must be a number from 0 to below 1, such as 0.9; you gave {value!r}.",
-    ),
+    "optimizer": one_of(OPTIMIZERS),
+    "momentum": SHARE,
     "weight_decay": (
         lambda value: is_number(value, 0, 10),
-        "weight_decay must be a number from 0 to 10, such as 0.0001; "
-        "you gave {value!r}.",
+        "weight_decay must be a number from 0 to 10, such as 0.0001.",
     ),
-    "lr_schedule": (
-        lambda value: isinstance(value, str) and value in LR_SCHEDULES,
-        "lr_schedule must be 'constant' or 'cosine'; you gave {value!r}.",
-    ),
+    "lr_schedule": one_of(LR_SCHEDULES),
     "seed": (
         lambda value: is_count(value, 2**63 - 1) or (value == 0 and value is not False),
-        "seed must be a whole number from 0 up, such as 0; you gave {value!r}.",
+        "seed must be a whole number from 0 up, such as 0.",
     ),
     "device": (
         _is_device,
-        "device must be one that this PyTorch can use, such as 'cpu', or 'cuda' with "
-        "an NVIDIA GPU; you gave {value!r}.",
+        "device must be one that this PyTorch can use: 'cpu', or 'cuda' (NVIDIA).",
     ),
 }
 
@@ -82,18 +68,13 @@ MOMENTUM_WITHOUT_SGD = (
 )
 NO_SUCH_FIELD = "A Config has no {name!r}; its fields are: {known}."
 NO_SUCH_FIELD_CLOSE = "A Config has no {name!r}; did you mean {close!r}?"
-NOT_A_PAIR = (
-    "{part!r} does not have the form name=value; a complete setting looks like "
-    "'num_hiddens=256 lr=0.1 seed=3'."
-)
+NOT_A_PAIR = "{part!r} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'."
 NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
 OWN_INIT = (
     "init={value} is somebody's own function, and text can't hold a function; define "
     "it here and call Config.from_string(text, init={value})."
 )
-NOT_CONFIG = (
-    "train(config, data) needs a Config, such as Config(lr=0.1); you gave {found}."
-)
+NOT_CONFIG = "train needs a Config first, such as Config(lr=0.1); you gave {found}."
 DIVERGED = (
     "stopped at step {step:,}: the loss is {loss}, and training cannot recover; "
     "try a smaller lr or smaller initial weights"
@@ -106,15 +87,13 @@ class Config:
     """One setting of the model and its training.
 
     num_hiddens, num_layers, activation, init, sigma and dropout are those of
-    `MLP`. lr: step size. batch_size: pictures a step. num_epochs: passes over
-    the training pictures. optimizer: "sgd", "adam" or "adamw". momentum: of
-    sgd. weight_decay: L2 penalty. lr_schedule: "constant", or "cosine", which
-    lets the step size fall from lr to 0 along half a cosine. seed: of the first
-    weights, the order of the pictures and the dropout. device: "cpu", "cuda", ...
+    `MLP`. lr: step size. batch_size: pictures a step. num_epochs: passes over the
+    training pictures. optimizer: "sgd", "adam" or "adamw". momentum: of sgd.
+    weight_decay: L2 penalty. lr_schedule: "constant", or "cosine": from lr to 0 along
+    half a cosine. seed: of the first weights, the pictures' order and the dropout.
 
-    A bad value raises ValueError with one sentence that names the field, the
-    value and what is allowed. `str(config)` is one short line, and
-    `Config.from_string` reads it.
+    A bad value raises ValueError with the field's name, the value and what is allowed.
+    `str(config)` is one short line, and `Config.from_string` reads it.
     """
 
     num_hiddens: int | tuple[int, ...] = 256
@@ -142,33 +121,26 @@ class Config:
         # the widths differ.
         set_field = object.__setattr__
         set_field(self, "num_layers", len(widths))
-        same = len(set(widths)) == 1
-        set_field(self, "num_hiddens", widths[0] if same else widths)
+        set_field(self, "num_hiddens", widths if len(set(widths)) > 1 else widths[0])
         for field in fields(self):
             if field.type in (int, float):
                 set_field(self, field.name, field.type(getattr(self, field.name)))
 
     def __str__(self) -> str:
         """num_hiddens, lr and whatever is not the default, as name=value."""
-        parts = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in ("num_hiddens", "lr") or value != field.default:
-                if field.name == "num_hiddens" and isinstance(value, tuple):
-                    value = "-".join(map(str, value))
-                elif field.name == "num_layers" and isinstance(self.num_hiddens, tuple):
-                    continue
-                elif callable(value):
-                    value = _name_of(value)
-                parts.append(f"{field.name}={value}")
-        return " ".join(parts)
+        always, values = ("num_hiddens", "lr"), vars(self)
+        defaults = {field.name: field.default for field in fields(self)}
+        names = [n for n in values if n in always or values[n] != defaults[n]]
+        if isinstance(self.num_hiddens, tuple):
+            names.remove("num_layers")  # as many as there are widths
+        return " ".join(f"{name}={as_word(getattr(self, name))}" for name in names)
 
     @classmethod
     def from_string(cls, text: str, init: Callable | None = None) -> "Config":
         """The Config that `text` describes, such as "num_hiddens=256 lr=0.1".
 
-        What the text leaves out has its default. `init`: the function, where
-        the text names a learner's own. Raises ValueError with one sentence.
+        What the text leaves out has its default. init: the function, if the text names
+        a learner's own. Raises ValueError with one sentence.
         """
         values = {}
         defaults = {field.name: field.default for field in fields(cls)}
@@ -176,28 +148,31 @@ class Config:
             name, equals, value = part.partition("=")
             if not (equals and name and value):
                 raise ValueError(NOT_A_PAIR.format(part=part))
-            if name not in defaults:
-                raise ValueError(no_such_field(name))
+            check_fields([name])
             values[name] = _read(name, value, defaults[name], init)
         return cls(**values)
 
 
-def no_such_field(name: str) -> str:
-    """The sentence for a name that is no field of Config."""
+def check_fields(names: Iterable[str]) -> None:
+    """Raise ValueError for the first name that is no field of Config."""
     known = [field.name for field in fields(Config)]
-    # 0.7: 'epochs' and 'sigmas' are close to a field, 'scheme' is not close to 'seed'.
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    if close:
-        return NO_SUCH_FIELD_CLOSE.format(name=name, close=close[0])
-    return NO_SUCH_FIELD.format(name=name, known=", ".join(known))
+    for name in names:
+        if name not in known:
+            # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
+            for close in difflib.get_close_matches(name, known, n=1, cutoff=0.7):
+                raise ValueError(NO_SUCH_FIELD_CLOSE.format(name=name, close=close))
+            raise ValueError(NO_SUCH_FIELD.format(name=name, known=", ".join(known)))
 
 
-def _name_of(function):
-    return getattr(function, "__name__", "own")
+def as_word(value: Any) -> str:
+    """A setting's value as in `str(config)`: a function by its name, widths as 8-4."""
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return getattr(value, "__name__", "own") if callable(value) else str(value)
 
 
 def _read(name, value, default, init):
-    if name == "init" and init is not None and value == _name_of(init):
+    if name == "init" and init is not None and value == as_word(init):
         return init  # also where it is called as a built-in one is
     if name == "init" and value not in model.INITS:
         raise ValueError(OWN_INIT.format(value=value))
@@ -214,13 +189,11 @@ def _read(name, value, default, init):
 class Progress:
     """What is known after one step.
 
-    step: steps taken so far. epoch: the epoch it belongs to, from 1.
-    loss: mean cross-entropy (nats) of this step's batch, before its update.
-    lr: the step size used. net: the MLP itself, as it is now.
-    train_loss, train_accuracy, val_loss, val_accuracy: on the first 500
-    pictures of each, after the update; None in the steps between.
-    full_val_loss, full_val_accuracy: on all of the validation set, at the end
-    of each epoch; None otherwise.
+    step: steps taken so far. epoch: from 1. loss: mean cross-entropy (nats) of this
+    step's batch, before its update. lr: the step size used. net: the MLP itself, as it
+    is now. train_loss, train_accuracy, val_loss, val_accuracy: on the first 500
+    pictures of each, after the update; None in the steps between. full_val_loss,
+    full_val_accuracy: on the whole validation set, at the end of each epoch; else None.
     reason: why this is the last step (done, or diverged); None before.
     """
 
@@ -266,12 +239,9 @@ def evaluate(
 
 
 class Run(Generator):
-    """A training under way: iterate over it for one `Progress` a step.
+    """A training under way, as `train` describes it.
 
-    config: its Config. net: the MLP. lr: may be set at any time and holds from
-    the next step on; a schedule lets it fall. lr_changes: the (step, lr) pairs so
-    far, where `step` steps had been taken when that lr came in; the first is
-    (0, config.lr).
+    lr_changes: (steps taken, the lr from there on) so far; first (0, config.lr).
     """
 
     def __init__(
@@ -294,14 +264,17 @@ class Run(Generator):
         net = MLP(num_inputs, num_outputs=num_outputs, **options)
         self.net = net.to(config.device)
         self.lr_changes = [(0, config.lr)]
-        self._lr = config.lr
         self._step = 0
         options = {"lr": config.lr, "weight_decay": config.weight_decay}
         if config.optimizer == "sgd":
             options["momentum"] = config.momentum
         self._optimizer = OPTIMIZERS[config.optimizer](self.net.parameters(), **options)
         if state:
-            self._set_state(state)
+            self._step, self.lr_changes = state["step"], list(state["lr_changes"])
+            self.net.load_state_dict(state["net"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.net.chance.set_state(state["chance"])
+        self._lr = self.lr_changes[-1][1]
         self._steps = self._train(eval_every)
 
     @property
@@ -329,13 +302,6 @@ class Run(Generator):
             **{"net": self.net.state_dict(), "chance": self.net.chance.get_state()},
             "optimizer": self._optimizer.state_dict(),
         }
-
-    def _set_state(self, state):
-        self._step, self.lr_changes = state["step"], list(state["lr_changes"])
-        self._lr = self.lr_changes[-1][1]
-        self.net.load_state_dict(state["net"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.net.chance.set_state(state["chance"])
 
     def _train(self, eval_every):
         config, net, optimizer = self.config, self.net, self._optimizer
@@ -404,11 +370,12 @@ def train(
     measured at the first step, every so many steps and at each epoch's end; None:
     at each epoch's end only. state: what `.state()` of an earlier run with this
     Config returned at the end of an epoch; this run goes on from there. The generator
-    also has `.net`, `.lr` (may be set while it runs), `.lr_changes` and `.state()`.
+    also has `.net`, `.state()`, `.lr_changes` and `.lr`, which may be set at any time
+    and holds from the next step on; a schedule lets it fall.
 
-    The same Config gives the same numbers, to the bit, on the same machine
-    with the same number of threads. A loss that is no longer finite ends the
-    run with a `reason`, not an exception. Raises TypeError for a wrong config
-    or data, ValueError where a learner's own init returns something unusable.
+    The same Config gives the same numbers, to the bit, on the same machine with the
+    same number of threads. A loss that is no longer finite ends the run with a
+    `reason`. Raises TypeError for a wrong config or data, ValueError for an unusable
+    own init.
     """
     return Run(config, data, eval_every, state)

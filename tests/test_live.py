@@ -316,7 +316,7 @@ def test_reset_and_start_in_one_go_begin_anew(make_lab):
     press(shown, "Start")
     shown.wait(60)
     old = shown.run
-    with shown._worker._condition:  # so that both meet in one round of the worker
+    with shown._condition:  # so that both meet in one round of the worker
         press(shown, "Back to step 0")
         press(shown, "Start")
     until(lambda: is_running(shown))
@@ -327,7 +327,7 @@ def test_a_pin_carries_the_setting_it_was_trained_with(make_lab):
     shown = make_lab(("num_hiddens",), num_hiddens=8, num_epochs=1000)
     press(shown, "Start")
     until(lambda: is_running(shown))
-    with shown._worker._condition:
+    with shown._condition:
         control(shown, "num_hiddens").value = 64
         press(shown, "Keep this run")
     until(lambda: canvas(shown).pins)

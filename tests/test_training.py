@@ -239,13 +239,13 @@ def test_an_own_line_travels_by_name_only():
 @pytest.mark.parametrize(
     "text, complaint",
     [
-        ("lr", "'lr' does not have the form name=value"),
+        ("lr", "'lr' isn't of the form name=value"),
         ("lr=fast", "lr=fast can't be read"),
         ("num_hidden=3", "did you mean 'num_hiddens'"),
         ("epochs=3", "did you mean 'num_epochs'"),
         ("colour=red", "its fields are: num_hiddens,"),
         ("scheme=xavier", "no 'scheme'; its fields are: num_hiddens,"),
-        ("lr=-1", "you gave -1.0"),
+        ("lr=-1", "You gave -1.0"),
         ("num_hiddens=3-x", "num_hiddens=3-x can't be read"),
     ],
 )

@@ -107,7 +107,7 @@ print(json.dumps((psutil.Process().memory_info().rss - before) / 1e6))
 INIT_LAB = """
 import statistics
 from helpers import init_lab
-from helpers.worker import NUM_THREADS
+from helpers.instrument import NUM_THREADS
 torch.set_num_threads(NUM_THREADS)  # as its own thread does
 instrument = init_lab(data, num_layers=10, num_hiddens=256)
 sigmas = (0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

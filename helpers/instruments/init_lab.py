@@ -15,7 +15,7 @@ from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure
 from helpers.live import Lab
 from helpers.plots import Picture
 from helpers.tables import Html, Row, as_html, one_line, page
-from helpers.training import Config, Run, no_such_field
+from helpers.training import Config, Run, check_fields
 
 BATCH = 256  # pictures
 HISTOGRAM_WIDTH, BAR_WIDTH, HEIGHT = 96, 128, 22  # pixels
@@ -86,7 +86,7 @@ def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
     can't use.
     """
     check_data(data, "init_lab(data)")
-    _check_fields(defaults)
+    check_fields(defaults)
     return open_in_cell(lambda: InitLab(data, Config(**defaults)))
 
 
@@ -117,7 +117,7 @@ class InitLab(Instrument):
 
         changes: fields of `Config`. Raises ValueError with one sentence.
         """
-        _check_fields(changes)
+        check_fields(changes)
         config = replace(self.config, **changes)
         self.layers = _measure(self._data, config)
         self.config = config
@@ -160,12 +160,6 @@ def _measure(data, config):
     run = Run(config, data)  # not started: the network that TRAIN would train
     train = run.data.train
     return measure_layers(run.net, train.images[:BATCH], train.labels[:BATCH])
-
-
-def _check_fields(names):
-    for name in names:
-        if name not in Config.__dataclass_fields__:
-            raise ValueError(no_such_field(name))
 
 
 def _page(inside):

@@ -1,8 +1,7 @@
 """The live lab: sliders that re-train a real model while you watch.
 
-One worker thread owns the current run. Sliders and buttons only hand it
-commands, and between two training steps it takes the newest; so a new value
-abandons the old run within one step, and only the worker writes what is drawn.
+Its thread takes the newest commands between two training steps, so a new value abandons
+the old run within one step.
 """
 
 import math
@@ -10,6 +9,7 @@ import string
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,15 @@ import torch
 import traitlets
 
 from helpers import controls as look
-from helpers import plots
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.live.page_watch import PageWatch
 from helpers.palette import css_variables
-from helpers.plots import Picture
+from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
 from helpers.tables import one_line
-from helpers.training import Config, Progress, Run, no_such_field, train
+from helpers.training import Config, Progress, Run, check_fields, train
 
 HERE = Path(__file__).parent
 FRAME_SECONDS = 0.030
@@ -53,37 +52,38 @@ TOOLTIPS = {
     "optimizer": "How gradients become updates. A change starts a new run.",
     "dropout": "Share of hidden units switched off in each step. Starts a new run.",
     "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
-    "start": "Start, pause or continue.",
-    "step": "Take one training step, then pause.",
-    "reset": "Back to step 0, with the first weights.",
-    "new seed": "Start again with the next seed.",
-    "pin": "Keep this run's curves in the picture to compare with.",
-    "code": "Show and copy plain PyTorch that reproduces this run.",
-    "settings": "All settings in one line: copy it, or paste one and press Enter.",
 }
-PREVIEW = "Preview, the first {step} steps. Press start, or move a slider."
-FRESH = "Step 0 of {num_steps:,}: nothing is trained yet; W1 is as first drawn."
+SETTINGS = "All settings in one line: copy it, or paste one and press Enter."
+CODE = "Show and copy plain PyTorch that reproduces this run."
+BUTTONS = (  # name, icon, tooltip
+    ("start", "play", "Start, pause or continue."),
+    ("step", "step-forward", "Take one training step, then pause."),
+    ("reset", "undo", "Back to step 0, with the first weights."),
+    ("new seed", "random", "Start again with the next seed."),
+    ("pin", "thumb-tack", "Keep this run's curves in the picture to compare with."),
+    ("code", "code", CODE),
+)
+FRESH = "Step 0 of {run.num_steps:,}: nothing is trained yet; W1 is as first drawn."
 RUNNING = (
-    "Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. "
-    "Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
-    "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
+    "Step {newest.step:,} of {run.num_steps:,}, epoch {newest.epoch} of "
+    "{run.config.num_epochs}. Train: loss {last.train_loss:.3f}, accuracy "
+    "{last.train_accuracy:.3f}. Validation: loss {last.val_loss:.3f}, accuracy "
+    "{last.val_accuracy:.3f}."
 )
-PAUSED = f"Paused. {RUNNING}"
-AWAY = f"Paused, because no page shows this lab. {RUNNING}"
-DONE = (
-    "Done after {step:,} steps, epochs: {num_epochs}. Accuracy on all {num_val:,} "
-    "validation pictures: {full_val_accuracy:.4f}."
-)
-SENTENCES = {"preview": PREVIEW, "done": DONE, "paused": PAUSED, "away": AWAY}
-DIVERGED = "This run {reason}."
+STATUS = {  # state -> what is said of it
+    "preview": "Preview, the first {newest.step} steps. Press start, or move a slider.",
+    "running": RUNNING,
+    "paused": f"Paused. {RUNNING}",
+    "away": f"Paused, because no page shows this lab. {RUNNING}",
+    "done": "Done after {newest.step:,} steps, epochs: {newest.epoch}. Accuracy on all "
+    "{num_val:,} validation pictures: {newest.full_val_accuracy:.4f}.",
+    "diverged": "This run {newest.reason}.",
+}
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest was removed."
 NOTHING_TO_PIN = "Nothing to pin yet: press start first."
-COPIED = (
-    "The code below reproduces this run. It is also on the clipboard, if the browser "
-    "allows that."
-)
+COPIED = "The code below repeats this run, and is copied if the browser allows that."
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
     "start or move a slider."
@@ -113,9 +113,8 @@ class _Canvas(anywidget.AnyWidget):
 class _State:
     """Where a lab is. The worker replaces it as a whole; other threads only read it.
 
-    name: "new" (a run is to begin), "fresh" (it has no step yet), "preview", "running",
-    "paused", "away" (paused, since no page shows the lab), "done", "diverged" or
-    "failed". wanted: the steps it is still to take; math.inf: to the end of the run.
+    name: "new" (a run is to begin), "fresh" (it has no step yet), "failed", or as in
+    STATUS. wanted: the steps it is still to take; math.inf: to the end of the run.
     newest: what its last step left. failure: what went wrong, in a sentence.
     """
 
@@ -150,11 +149,8 @@ def lab(
         if name not in look.OPTIONS:
             known = ", ".join(look.OPTIONS)
             raise ValueError(NO_SUCH_CONTROL.format(name=name, known=known))
-    for name in defaults:
-        if name not in Config.__dataclass_fields__:
-            raise ValueError(no_such_field(name))
-    config = Config(**defaults)
-    return open_in_cell(lambda: Lab(data, controls, config))
+    check_fields(defaults)
+    return open_in_cell(lambda: Lab(data, controls, Config(**defaults)))
 
 
 class Lab(Instrument):
@@ -182,52 +178,36 @@ class Lab(Instrument):
             str(config),
             description="settings",
             continuous_update=False,
-            tooltip=TOOLTIPS["settings"],
-            layout=widgets.Layout(width="auto", flex="1 1 320px"),
+            tooltip=SETTINGS,
+            layout={"width": "auto", "flex": "1 1 320px"},
         )
-        self._code = widgets.Textarea(
-            description="code",
-            tooltip=TOOLTIPS["code"],
-            layout=widgets.Layout(width="auto", height="320px", display="none"),
-        )
-        buttons = self._buttons()
+        hidden = {"width": "auto", "height": "320px", "display": "none"}
+        self._code = widgets.Textarea(description="code", tooltip=CODE, layout=hidden)
+        actions = {
+            "start": self.start,
+            "step": lambda: self._submit(self._step),
+            "reset": lambda: self._submit(self._reset),
+            "new seed": self._on_new_seed,
+            "pin": lambda: self._submit(self._pin),
+            "code": lambda: self._submit(self._show_code),
+        }
+        buttons = [look.button(*button, actions[button[0]]) for button in BUTTONS]
+        self._start_button = buttons[0]
         self._preview()
+        wrapped = {"flex_flow": "row wrap", "align_items": "center"}
+        row = widgets.Box([*buttons, self._settings], layout=wrapped)
         controls = look.grid(self._controls.values())
-        row = widgets.Box(
-            [*buttons, self._settings],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="center"),
-        )
         super().__init__([controls, row, self._canvas, self._code])
         for control in self._controls.values():
             control.observe(self._on_control, "value")
         self._settings.observe(self._on_settings, "value")
 
-    # What is shown: built once, before any thread.
-
-    def _buttons(self):
-        actions = {
-            "start": ("play", self.start),
-            "step": ("step-forward", lambda: self._submit(self._step)),
-            "reset": ("undo", lambda: self._submit(self._reset)),
-            "new seed": ("random", self._on_new_seed),
-            "pin": ("thumb-tack", lambda: self._submit(self._pin)),
-            "code": ("code", lambda: self._submit(self._show_code)),
-        }
-        buttons = [
-            look.button(name, icon, TOOLTIPS[name], action)
-            for name, (icon, action) in actions.items()
-        ]
-        self._start_button = buttons[0]
-        return buttons
-
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
         try:
             self._begin()
-            for progress in self.run:
+            for progress in islice(self.run, PREVIEW_STEPS):
                 self._curves.add(progress)
-                if progress.reason or progress.step == PREVIEW_STEPS:
-                    break
             self._state = _State(_ended(progress) or "preview", newest=progress)
             self._show()
         except Exception as error:  # anything, from the learner's own init
@@ -246,7 +226,7 @@ class Lab(Instrument):
         if not (run and newest and curves.last):
             return None
         alt = ALT.format(step=newest.step, config=run.config)
-        return plots.plot_lab(curves, run.net, alt)
+        return plot_lab(curves, run.net, alt)
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -268,9 +248,8 @@ class Lab(Instrument):
             sentence = str(error)
             self._submit(lambda: self._say(sentence))
             return
-        values = {name: getattr(config, name) for name in Config.__dataclass_fields__}
-        self._set_quietly(values)
-        self._submit(lambda: self._change(values))
+        self._set_quietly(vars(config))
+        self._submit(lambda: self._change(vars(config)))
 
     def _set_quietly(self, values):
         """Set the controls that there are, without each one starting a run."""
@@ -285,8 +264,7 @@ class Lab(Instrument):
     def _on_new_seed(self):
         slider = self._controls.get("seed")
         seed = (slider.value if slider else self.config.seed) + 1
-        if slider:
-            self._set_quietly({"seed": seed})
+        self._set_quietly({"seed": seed})
         self._submit(lambda: self._change({"seed": seed}))
 
     def _on_page(self):
@@ -307,7 +285,10 @@ class Lab(Instrument):
             self._watch.reset()
             self._say("")
         for command in commands:
-            command()
+            try:
+                command()
+            except ValueError as error:  # a setting that is refused, say
+                self._say(str(error))
         if self._state.name == "new":
             self._begin()
         if self._state.wanted:
@@ -344,11 +325,7 @@ class Lab(Instrument):
         self._state = _State(name, wanted, progress)
 
     def _change(self, values):
-        try:
-            self.config = replace(self.config, **values)
-        except ValueError as error:
-            self._say(str(error))
-            return
+        self.config = replace(self.config, **values)
         self._state = _State("new", math.inf)
 
     def _change_lr(self, lr):
@@ -363,10 +340,9 @@ class Lab(Instrument):
         state = self._state
         if not state.wanted:
             self._want(math.inf)
-        elif state.name == "new":
-            self._state = replace(state, wanted=0)
         else:
-            self._state = replace(state, name="paused", wanted=0)
+            name = "new" if state.name == "new" else "paused"
+            self._state = replace(state, name=name, wanted=0)
 
     def _step(self):
         stepping = 0 < self._state.wanted < math.inf
@@ -392,20 +368,14 @@ class Lab(Instrument):
             return
         name = string.ascii_uppercase[self._pinned % 26]
         self._pinned += 1
-        full = len(self._canvas.pins) == MAX_PINS
-        kept = self._canvas.pins[1:] if full else self._canvas.pins
-        packed = self._curves.packed()
         label = str(replace(self.run.config, lr=self.run.lr))
-        pin = {"name": name, "label": label, "curves": packed}
-        self._canvas.pins = [*kept, pin]
-        self._say((PINNED_OVER if full else PINNED).format(name=name, most=MAX_PINS))
+        pin = {"name": name, "label": label, "curves": self._curves.packed()}
+        said = PINNED_OVER if len(self._canvas.pins) == MAX_PINS else PINNED
+        self._canvas.pins = [*self._canvas.pins, pin][-MAX_PINS:]
+        self._say(said.format(name=name, most=MAX_PINS))
 
     def _show_code(self):
-        try:
-            self._code.value = as_code(self.run or self.config)
-        except ValueError as error:
-            self._say(str(error))
-            return
+        self._code.value = as_code(self.run or self.config)
         self._code.layout.display = None
         self._canvas.send({"copy": self._code.value})
         self._say(COPIED)
@@ -445,18 +415,8 @@ class Lab(Instrument):
         state, newest, last = self._state, self._state.newest, self._curves.last
         if state.failure:
             return state.failure
-        if newest is None:
-            return FRESH.format(num_steps=self.run.num_steps)
-        if state.name == "diverged":
-            return DIVERGED.format(reason=newest.reason)
-        values = {name: getattr(last, name) for name in last.__slots__}
-        values |= {"step": newest.step, "epoch": newest.epoch}
-        return SENTENCES.get(state.name, RUNNING).format(
-            num_epochs=self.config.num_epochs,
-            num_steps=self.run.num_steps,
-            num_val=len(self._data.val.labels),
-            **values,
-        )
+        sentence, num_val = STATUS[state.name] if newest else FRESH, len(self._data.val)
+        return sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
 
 
 def _ended(progress: Progress) -> str | None:

@@ -15,12 +15,12 @@ class PageWatch:
     """Watches whether a page shows `widget`, from its first message on.
 
     The page sends a message when it shows the widget, and one for each question. While
-    a cell runs, the kernel may hear no messages at all. So a question waits until the
-    main thread is free, and one that a cell ran after does not count. Without a kernel,
-    or as long as no page has shown the widget, nothing is asked.
+    a cell runs, the kernel may hear none. So a question waits until the main thread is
+    free, and one that a cell ran after does not count. Without a kernel, or before a
+    page has shown the widget, nothing is asked.
 
-    on_message: called after each message, on whatever thread it comes. seconds: from
-    one question to the next. shell: IPython's; by default the one that runs.
+    on_message: called after each message, on any thread. seconds: between questions.
+    shell: IPython's.
     """
 
     def __init__(
@@ -35,9 +35,8 @@ class PageWatch:
         self._shell = shell or get_ipython()
         self._loop = getattr(getattr(self._shell, "kernel", None), "io_loop", None)
         self._seen = self._waiting = False
-        self._unanswered = 0
         self._cells = None  # how many had run at the last question
-        self._due = 0.0
+        self._unanswered, self._due = 0, 0.0
         widget.on_msg(self._heard)
 
     def is_gone(self) -> bool:

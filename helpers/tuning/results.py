@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from helpers.tables import as_text
-from helpers.training import Config, no_such_field
+from helpers.training import Config, check_fields
 
 RECORDED_FULL = (
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
@@ -86,9 +86,7 @@ class Results(UserList[Result]):
 
         Raises ValueError for a name that is no field.
         """
-        for name in names:
-            if name not in Config.__dataclass_fields__:
-                raise ValueError(no_such_field(name))
+        check_fields(names)
         groups, value_of = {}, attrgetter(*names)
         for row in self:
             groups.setdefault(value_of(row.config), Results()).append(row)
