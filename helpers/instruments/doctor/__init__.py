@@ -14,19 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from helpers.instruments.doctor.checks import FIRST, NEED_STEPS, STATIC, TRIALS
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.examples import read_data
-from helpers.instruments.doctor.findings import (
-    LEFT_OUT,
-    NO_LOSS,
-    NOTHING,
-    NOTHING_SHORT,
-    NOTHING_YET,
-    Report,
-    finding,
-)
+from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, random_numbers_kept, seed_all
@@ -40,16 +33,30 @@ A_CLASS = (
     "doctor(net, data) needs a model, but you gave the class {found}; make a model "
     "from it first: {found}(...)."
 )
-NO_SUPER = (
-    "This {found} is not an nn.Module yet: call super().__init__() first in its "
-    "__init__."
-)
+NO_SUPER = "{found} is not an nn.Module yet: its __init__ must call super().__init__()."
 NO_TENSORS = "This {found} has no parameters, so nothing in it can learn."
 NOT_OPTIMIZER = (
     "optimizer must be one of torch.optim, such as "
     "torch.optim.SGD(net.parameters(), lr=0.1); you gave {found}."
 )
 NOT_CALLABLE = "{name} must be a function, or left out; you gave {found}."
+
+NOTHING = "No problem found in {count} checks."
+NOTHING_SHORT = "No problem found in {count} checks, but not all checks could run."
+NOTHING_YET = (
+    "No problem found, but the model has not started to learn: in {steps} steps the "
+    "loss goes from {start:.3g} to {end:.3g}, and the accuracy is {accuracy:.0%} "
+    "(guessing one class always gives {chance:.0%}). {count} checks see no cause, and "
+    "more steps would take too long here."
+)
+FIRST_ONE = (
+    "Fix the first one and call doctor again: the others may be side effects of it."
+)
+LEFT_OUT = "Skipped, since this model's training steps are too slow or fail: {names}."
+NO_LOSS = (
+    "Your train_step returns no loss ({returned}); the doctor used the number that "
+    "backward() was called on, or measured the loss. End the step with: return loss."
+)
 
 
 def doctor(
@@ -80,49 +87,42 @@ def doctor(
     """
     started = time.thread_time()
     _check_arguments(net, optimizer, loss, train_step)
-    is_loader = isinstance(data, torch.utils.data.DataLoader)
-    loader = Snapshot(*[data] * is_loader)
-    with torch.enable_grad(), random_numbers_kept(), _quiet():
+    with torch.enable_grad(), random_numbers_kept(), _quiet() as at_the_end:
+        if isinstance(data, DataLoader):
+            at_the_end.callback(Snapshot(data).restore)
         seed_all()
-        try:
-            setup = TrainingSetup(net, optimizer, loss, train_step, read_data(data))
-            try:
-                return _examine(Examination(setup, started, limits or Limits()))
-            finally:
-                setup.originals.restore()
-        finally:
-            loader.restore()
+        setup = TrainingSetup((net, optimizer, loss, train_step), read_data(data))
+        at_the_end.callback(setup.originals.restore)
+        return _examine(Examination(setup, started, limits or Limits()))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Iterator[contextlib.ExitStack]:
     """Hundreds of steps would print and warn as often. They run on one thread, which
     is as fast for small batches, and steadier."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        at_the_end.enter_context(warnings.catch_warnings(action="ignore"))
+        at_the_end.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        yield at_the_end
 
 
 def _check_arguments(net, optimizer, loss, train_step):
+    found = net.__name__ if isinstance(net, type) else type(net).__name__
     if isinstance(net, type) and issubclass(net, nn.Module):
-        raise TypeError(A_CLASS.format(found=net.__name__))
+        raise TypeError(A_CLASS.format(found=found))
     if not isinstance(net, nn.Module):
         raise TypeError(NOT_MODULE.format(found=type(net).__name__))
     if "_parameters" not in vars(net):
-        raise ValueError(NO_SUPER.format(found=type(net).__name__))
+        raise ValueError(NO_SUPER.format(found=found))
     if not (optimizer is None or isinstance(optimizer, torch.optim.Optimizer)):
         raise TypeError(NOT_OPTIMIZER.format(found=type(optimizer).__name__))
     for name, value in (("loss", loss), ("train_step", train_step)):
         if not (value is None or callable(value)):
-            found = type(value).__name__
-            raise TypeError(NOT_CALLABLE.format(name=name, found=found))
+            raise TypeError(NOT_CALLABLE.format(name=name, found=type(value).__name__))
     if not find_tensors(net):
-        raise ValueError(NO_TENSORS.format(found=type(net).__name__))
+        raise ValueError(NO_TENSORS.format(found=found))
 
 
 def _examine(exam: Examination) -> Report:
@@ -132,41 +132,36 @@ def _examine(exam: Examination) -> Report:
     for check in FIRST:
         if found := check(exam):
             return Report([found], "", notes)
-    findings, left_out = [], []
+    findings, left_out = [], set()
+
+    def ask(check):
+        if exam.time_left < 0:
+            left_out.add(check)
+            return
+        exam.before = {one.code for one in findings}
+        with contextlib.suppress(Exception):  # the net does not take what is asked
+            if found := check(exam):
+                findings.append(found)
+
     for check in STATIC:
-        before = {one.code for one in findings}
-        _ask(check, exam, findings, left_out, before)
+        ask(check)
     if not findings and (error := exam.step.error) is not None:
         facts = {"kind": type(error).__name__, "message": one_line(error)}
-        findings.append(finding("raises: step", **facts))
+        findings.append(exam.finding("raises: step", **facts))
     for check in TRIALS:
         if not findings:
-            _ask(check, exam, findings, left_out)
-    if not findings and exam.longest_trial is None:
-        left_out += NEED_STEPS
-    left_out = [check for check in [*STATIC, *TRIALS] if check in left_out]
-    if left_out:
-        names = ", ".join(check.__name__ for check in left_out)
-        notes.append(LEFT_OUT.format(names=names))
-    return Report(findings, _nothing_found(exam, len(left_out)), notes)
-
-
-def _ask(check, exam, findings, left_out, *before):
-    """Adds what the check finds, or else the check to those that were left out."""
-    if exam.time_left < 0:
-        left_out.append(check)
-        return
-    with contextlib.suppress(Exception):  # the net does not take what the check asks
-        if found := check(exam, *before):
-            findings.append(found)
-
-
-def _nothing_found(exam, left_out):
-    """The sentence for where nothing has been found."""
-    count = len(FIRST) + len(STATIC) + len(TRIALS) - left_out
+            ask(check)
     trial = exam.longest_trial
-    if trial and not trial.learns:
-        facts = {"start": trial.start, "end": trial.end, "accuracy": trial.accuracy}
-        facts |= {"steps": trial.steps, "chance": exam.chance}
-        return NOTHING_YET.format(count=count, **facts)
-    return (NOTHING_SHORT if left_out else NOTHING).format(count=count)
+    if not findings and trial is None:
+        left_out.update(NEED_STEPS)
+    if len(findings) > 1:
+        notes.insert(0, FIRST_ONE)
+    if left_out:
+        names = [check.__name__ for check in STATIC | TRIALS if check in left_out]
+        notes.append(LEFT_OUT.format(names=", ".join(names)))
+    count = len(FIRST | STATIC | TRIALS) - len(left_out)
+    if not findings and trial and not trial.learns:
+        facts = vars(trial) | {"count": count, "chance": exam.chance}
+        return Report([], NOTHING_YET.format(**facts), notes)
+    nothing = NOTHING_SHORT if left_out else NOTHING
+    return Report(findings, nothing.format(count=count), notes)

@@ -1,37 +1,21 @@
-"""The doctor's checks of what goes in and comes out: data, shapes, labels, scores.
-
-Each looks at an `Examination` and returns a `Finding`, or None. before: the codes of
-what other checks have found already.
-"""
+"""The doctor's checks of what goes in and comes out: data, shapes, labels, scores."""
 
 import math
 
 import torch
 
+from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.examination import Examination
-from helpers.instruments.doctor.examples import (
-    class_numbers,
-    evenly_spread,
-    guessing_accuracy,
-    looks_scrambled,
-    told_apart,
-)
-from helpers.instruments.doctor.findings import Finding, finding
+from helpers.instruments.doctor.examples import class_numbers, guessing_accuracy
+from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
-from helpers.instruments.doctor.training_setup import PASS_ROWS, mode_layers
+from helpers.instruments.doctor.training_setup import mode_layers
 from helpers.instruments.trace_shapes import trace_shapes
 from helpers.instruments.trace_shapes.messages import ALL_FLAT
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
 SMALL = 0.005  # the same, where they were divided by 255 twice
-
-
-def _not_finite(tensor):
-    """How many values are NaN or infinite."""
-    floats = tensor.is_floating_point() or tensor.is_complex()
-    return (~tensor.isfinite()).sum().item() if floats else 0
-
 
 # --- It does not even run
 
@@ -41,29 +25,23 @@ def raises(exam: Examination) -> Finding | None:
     X, y, out, error = exam.X, exam.y, exam.out, exam.error
     if error is not None and not X.is_floating_point() and X.max() > 20:
         facts = {"dtype": X.dtype, "high": X.max().item(), "message": one_line(error)}
-        return finding("unscaled_inputs: type", **facts)
+        return exam.finding("unscaled_inputs: type", **facts)
     if error is not None:
         with exam.setup.experiment():
             trace = trace_shapes(exam.setup.net.train(), X)
-        explanation = trace.explanation or one_line(error)
-        if trace.cause == ALL_FLAT:
-            return finding("flatten_order: flat", explanation=explanation)
-        facts = {"kind": type(error).__name__, "explanation": explanation}
-        return finding("raises", **facts)
+        key = "flatten_order: flat" if trace.cause == ALL_FLAT else "raises"
+        facts = {"explanation": trace.explanation or one_line(error)}
+        return exam.finding(key, kind=type(error).__name__, **facts)
     if not isinstance(out, torch.Tensor):
-        return finding("raises: output", found=type(out).__name__)
-    if exam.loss_error is not None and not _wrong_width(exam):
-        with exam.setup.experiment():
-            trace = trace_shapes(exam.setup.loss, out.detach(), y)
-        explanation = trace.explanation or one_line(exam.loss_error)
-        shapes = {"shape": tuple(out.shape), "labels": tuple(y.shape)}
-        return finding("raises: loss", explanation=explanation, **shapes)
-    return None
-
-
-def _wrong_width(exam):
-    out = exam.out
-    return out.ndim != 2 or len(out) != len(exam.X) or out.shape[1] < exam.classes
+        return exam.finding("raises: output", found=type(out).__name__)
+    fits = out.ndim == 2 and len(out) == len(X) and out.shape[1] >= exam.classes
+    if exam.loss_error is None or not fits:
+        return None
+    with exam.setup.experiment():
+        trace = trace_shapes(exam.setup.loss, out.detach(), y)
+    explanation = trace.explanation or one_line(exam.loss_error)
+    facts = {"shape": tuple(out.shape), "labels": tuple(y.shape)}
+    return exam.finding("raises: loss", explanation=explanation, **facts)
 
 
 def not_shuffled(exam: Examination) -> Finding | None:
@@ -77,60 +55,64 @@ def not_shuffled(exam: Examination) -> Finding | None:
         return None
     if kinds > 1 and guessing_accuracy(torch.cat(batches)) > 0.8:
         return None  # that class is only frequent
-    return finding("not_shuffled", batches=len(batches), share=share)
+    return exam.finding("not_shuffled", batches=len(batches), share=share)
 
 
 def wrong_output_width(exam: Examination) -> Finding | None:
     """The scores do not have one column for each class."""
-    rows, shape, classes = len(exam.X), tuple(exam.out.shape), exam.classes
-    if shape[:1] != (rows,):
-        return finding("flatten_order: rows", rows=rows, found=shape[0])
+    shape, classes = tuple(exam.out.shape), exam.classes
+    if shape[:1] != (len(exam.X),):
+        return exam.finding("flatten_order: rows", found=shape[0])
     if len(shape) != 2:
-        facts = {"rows": rows, "shape": shape, "classes": classes}
-        return finding("wrong_output_width: shape", **facts)
+        return exam.finding("wrong_output_width: shape", shape=shape)
     # Where only the labels tell the number of classes, some classes may not occur.
-    examples, step = exam.setup.examples, exam.step
-    needed, limit = classes, classes if examples.sure else 5 * classes
-    if not examples.sure and step.error is None and step.y is not None:
+    given, step = exam.setup.examples, exam.step
+    needed, limit = classes, classes if given.sure else 5 * classes
+    if not given.sure and step.error is None and step.y is not None:
         needed = int(class_numbers(step.y).max()) + 1  # the step may have changed them
     if needed <= shape[1] <= limit:
         return None
-    low = 0 if examples.sure else int(examples.splits["train"][1].min())
-    if low == 1 and shape[1] == classes - 1:
-        facts = {"high": classes - 1, "last": classes - 2, "width": shape[1]}
-        return finding("wrong_output_width: from 1", **facts)
-    return finding("wrong_output_width", width=shape[1], classes=classes)
+    low = 0 if given.sure else int(given.splits["train"][1].min())
+    from_1 = low == 1 and shape[1] == classes - 1
+    key = "wrong_output_width: from 1" if from_1 else "wrong_output_width"
+    return exam.finding(key, width=shape[1], high=classes - 1, last=classes - 2)
 
 
 # --- The numbers
 
 
-def not_finite(exam: Examination, before: set[str]) -> Finding | None:
+def _not_finite(tensor):
+    """How many values are NaN or infinite."""
+    floats = tensor.is_floating_point() or tensor.is_complex()
+    return (~tensor.isfinite()).sum().item() if floats else 0
+
+
+def not_finite(exam: Examination) -> Finding | None:
     """NaN or infinite values: in the weights, in the data, or made on the way."""
     for name, p in exam.setup.net.named_parameters():
         if count := _not_finite(p):
-            return finding("not_finite: parameter", names=name, count=count)
+            return exam.finding("not_finite: parameter", [name], count=count)
     if found := _not_finite_rows(exam):
         return found
     if count := _not_finite(exam.X):
-        return finding("not_finite: data", count=count)
-    loss = exam.step.loss
-    for bad, operations in (
-        (_not_finite(exam.out), exam.recording.operations),
-        (loss is not None and not math.isfinite(loss), exam.step.operations),
-    ):
-        operation = _first_to_fail(operations) if bad else None
-        if operation is not None and operation.name in PRODUCTS | CONVOLUTIONS:
-            done = [product.operation for product in exam.recording.products]
-            layer = done.index(operation) + 1 if operation in done else len(done)
-            facts = {"operation": operation.name, "layer": layer}
-            return finding("exploding: overflow", **facts)
-        if operation is not None:
-            return finding("not_finite", operation=operation.name)
+        return exam.finding("not_finite: data", count=count)
+    operations, loss = [], exam.step.loss
+    if _not_finite(exam.out):
+        operations += exam.recording.operations
+    if loss is not None and not math.isfinite(loss):
+        operations += exam.step.operations
+    for operation in operations:
+        if not _not_finite(operation.output) or any(map(_not_finite, operation.inputs)):
+            continue
+        if operation.name not in PRODUCTS | CONVOLUTIONS:
+            return exam.finding("not_finite", operation=operation.name)
+        done = [product.operation for product in exam.recording.products]
+        layer = done.index(operation) + 1 if operation in done else len(done)
+        facts = {"operation": operation.name, "layer": layer}
+        return exam.finding("exploding: overflow", **facts)
     for key, gradient in exam.gradients.items():
         if gradient is not None and _not_finite(gradient):
-            names = exam.named([exam.used[key]])
-            return finding("not_finite: gradient", names=names)
+            return exam.finding("not_finite: gradient", [exam.used[key]])
     return None
 
 
@@ -140,55 +122,45 @@ def _not_finite_rows(exam):
     X, which = setup.examples.not_finite()
     if not len(which):
         return None
-    bad = X[which[:PASS_ROWS]].to(setup.X.device)
-    y = setup.y.repeat(*[1 + len(bad) // len(setup.y)] + [1] * (setup.y.ndim - 1))
+    bad = X[which[: examples.PASS_ROWS]].to(setup.X.device)
+    y = setup.y[torch.arange(len(bad)) % len(setup.y)]
     with setup.experiment():
-        losses = setup.step(bad, y[: len(bad)])
-        spoiled = [p for p in setup.net.parameters() if _not_finite(p)]
-        known = [loss for loss in losses if loss is not None]
-        if not spoiled and all(map(math.isfinite, known)):
-            return None  # the step or the net knows what to do with them
+        losses = setup.step(bad, y)
+        spoiled = any(map(_not_finite, setup.net.parameters()))
+    if not spoiled and all(loss is None or math.isfinite(loss) for loss in losses):
+        return None  # the step or the net knows what to do with them
     facts = {"rows": len(which), "all": len(X), "count": _not_finite(X[which])}
-    return finding("not_finite: rows", **facts)
+    return exam.finding("not_finite: rows", **facts)
 
 
-def _first_to_fail(operations):
-    """The first that makes NaN or infinite values from finite ones, or None."""
-    for operation in operations:
-        fails = _not_finite(operation.output)
-        if fails and not any(map(_not_finite, operation.inputs)):
-            return operation
-    return None
-
-
-def unscaled_inputs(exam: Examination, before: set[str]) -> Finding | None:
+def unscaled_inputs(exam: Examination) -> Finding | None:
     """The first weights get numbers as large as 255, next to 0, or always the same."""
     first = next((p for p in exam.recording.products if p.depth == 1), None)
-    if first is None or "not_finite" in before or exam.trained:
+    if first is None or "not_finite" in exam.before or exam.trained:
         return None
     data = first.data.double()
-    facts = {"low": data.min().item(), "high": data.max().item(), "rows": len(exam.X)}
+    facts = {"low": data.min().item(), "high": data.max().item()}
     if len(data) == len(exam.X) and (data == data[:1]).all():
-        return finding("unscaled_inputs: equal", **facts)
-    normalized = any("norm" in o.name for o in exam.recording.operations)
+        return exam.finding("unscaled_inputs: equal", **facts)
+    if any("norm" in operation.name for operation in exam.recording.operations):
+        return None
     size = data.square().mean().sqrt().item()
-    if size > LARGE and not normalized:
-        return finding("unscaled_inputs", **facts)
-    if size < SMALL and not normalized and exam.stuck_trial:
-        steps = exam.stuck_trial.steps
-        return finding("unscaled_inputs: small", steps=steps, **facts)
+    if size > LARGE:
+        return exam.finding("unscaled_inputs", **facts)
+    if size < SMALL and (trial := exam.stuck_trial):
+        return exam.finding("unscaled_inputs: small", steps=trial.steps, **facts)
     return None
 
 
 # --- Do pictures and labels belong together?
 
 
-def flatten_order(exam: Examination, before: set[str]) -> Finding | None:
+def flatten_order(exam: Examination) -> Finding | None:
     """The numbers of different pictures are mixed, in the net or before it."""
     setup, rows = exam.setup, len(exam.X) // 2
-    batch_norms = [m for _, m in mode_layers(setup.net) if hasattr(m, "running_mean")]
-    mixes_rightly = any(m.running_mean is None for m in batch_norms)
-    if rows > 1 and not mixes_rightly and "softmax_twice" not in before:
+    layers = mode_layers(setup.net).values()
+    mixes_rightly = any(getattr(m, "running_mean", m) is None for m in layers)
+    if rows > 1 and not mixes_rightly and "softmax_twice" not in exam.before:
         half = rows // 2
         other = torch.cat([exam.X[:half], exam.X[rows : 2 * rows - half]])
         with setup.experiment(), torch.no_grad():
@@ -197,48 +169,40 @@ def flatten_order(exam: Examination, before: set[str]) -> Finding | None:
             two = setup.net.eval()(other)
         typical = (one - one.roll(1, 0)).norm(dim=1).mean()
         if (one - two)[:half].norm(dim=1).mean() > 0.2 * typical > 0:
-            return finding("flatten_order")
-    return finding("flatten_order: step") if _mixed(exam) else None
-
-
-def _mixed(exam):
-    """Whether the learner's step makes other rows of a batch's numbers."""
-    given, handed = exam.given[0], exam.X
-    if exam.setup.train_step is None or exam.origin is not None:
-        return False
-    if handed.numel() != given.numel() or len(handed) != len(given):
-        return False
-    given, handed = given.flatten(1).double(), handed.flatten(1).double()
+            return exam.finding("flatten_order")
+    # Does the learner's step make other rows of a batch's numbers?
+    given, handed = exam.given[0].flatten(1).double(), exam.X.flatten(1).double()
+    if setup.train_step is None or exam.origin is not None:
+        return None
+    if handed.shape != given.shape:
+        return None
     if not torch.allclose(given.flatten().sort()[0], handed.flatten().sort()[0]):
-        return False  # scaled, noisy, ...
+        return None  # scaled, noisy, ...
     sums = given.sum(dim=1).sort()[0], handed.sum(dim=1).sort()[0]
-    return not torch.allclose(*sums, rtol=1e-9)
+    same_rows = torch.allclose(*sums, rtol=1e-9)
+    return None if same_rows else exam.finding("flatten_order: step")
 
 
-def data_mismatch(exam: Examination, before: set[str]) -> Finding | None:
+def data_mismatch(exam: Examination) -> Finding | None:
     """The labels belong to other pictures, or the pictures are mixed up."""
-    if "unscaled_inputs" in before and not exam.X.flatten(1).std(dim=0).any():
+    if "unscaled_inputs" in exam.before and not exam.X.flatten(1).std(dim=0).any():
         return None
     for split, (X, y) in exam.setup.examples.splits.items():
-        rows, labels = exam.setup.examples.rows(split)
-        found, told = told_apart(rows, labels)
+        rows, labels = examples.sample(X, y)
+        found, told = examples.told_apart(rows, labels)
         if found is None or told:
             continue
         chance = guessing_accuracy(class_numbers(labels))
         facts = {"split": split, "found": found, "chance": chance}
         flat = X.flatten(1)
         for other in (flat.T.reshape(flat.shape), flat.reshape(flat.shape[::-1]).T):
-            undone, told = told_apart(*evenly_spread(other, y))
+            undone, told = examples.told_apart(*examples.sample(other, y))
             if told and undone > found + 0.1:
-                return finding("flatten_order: data", undone=undone, **facts)
-        if looks_scrambled(rows):
-            return finding("flatten_order: scrambled", **facts)
-        return finding("data_mismatch", **facts)
-    return _mismatch_in_step(exam)
-
-
-def _mismatch_in_step(exam):
-    """The loss compares pictures with labels other than those in the data."""
+                return exam.finding("flatten_order: data", undone=undone, **facts)
+        scrambled = examples.looks_scrambled(rows)
+        key = "flatten_order: scrambled" if scrambled else "data_mismatch"
+        return exam.finding(key, **facts)
+    # Or does the loss compare pictures with labels other than those in the data?
     seen = exam.step.y
     if exam.origin is None or seen is None or len(seen) != len(exam.origin):
         return None
@@ -248,4 +212,4 @@ def _mismatch_in_step(exam):
     share = (own != seen).float().mean().item()
     if share < 0.05 or pairs == len(own.unique()):  # the classes are only renumbered
         return None
-    return finding("data_mismatch: step", share=share)
+    return exam.finding("data_mismatch: step", share=share)

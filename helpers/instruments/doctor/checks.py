@@ -1,8 +1,7 @@
 """From a finding to the check that makes it: all checks, in the order they are asked.
 
-A check is a function of an `Examination` (those of STATIC also get the codes of what
-was found before them) that returns a `Finding` or None. Beside each stand the codes
-that it may find.
+A check is a function of an `Examination` that returns a `Finding` or None. Beside it
+are the codes that it may find.
 """
 
 from helpers.instruments.doctor import (

@@ -4,101 +4,82 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
-from helpers.instruments.doctor.examples import class_numbers, guessing_accuracy
+from helpers.instruments.doctor import examples
+from helpers.instruments.doctor.examples import FEW_ROWS, PASS_ROWS
+from helpers.instruments.doctor.findings import SENTENCES, Finding
 from helpers.instruments.doctor.recording import Recording
-from helpers.instruments.doctor.training_setup import (
-    FEW_ROWS,
-    PASS_ROWS,
-    Limits,
-    TrainingSetup,
-    WatchedStep,
-)
-from helpers.instruments.doctor.trial import (
-    LONG,
-    SHORT,
-    Trial,
-    TrialOptions,
-    accuracy,
-    run_trial,
-)
+from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
+from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
 from helpers.instruments.registration.walk import TENSOR, find_tensors
 
 MAX_NAMES = 3  # in a sentence
 AND_MORE = "{names} and {count} more"
 UNNAMED = "a tensor of shape {shape}"
 
+Tensors = dict[int, torch.Tensor]  # by their id
+
 
 class Examination:
-    """What the checks look at.
-
-    setup: the model and what trains it. step: what one training step did. X, y: what
-    reached the net in it. given: the batch that the step was called with. origin:
-    which pictures of the training set X holds, or None. out: the net's scores in
-    training mode; recording: the operations on the way. error, loss_error: of the
-    pass, and of the loss after it. Tensors are kept by their id: parameters, those of
-    the net; in_optimizer, those that the optimizer holds; used, those that the pass
-    found ready and that can have a gradient; gradients, of the tensors in `used`, None
-    where none arrives; made_anew, the parameters that the pass made for itself.
-    """
+    """What the checks look at: `setup`, the model and what trains it, and what was
+    seen of it."""
 
     def __init__(self, setup: TrainingSetup, started: float, limits: Limits) -> None:
         self.setup, self.limits = setup, limits
         self._deadline = started + limits.total
         rows = FEW_ROWS if self._seconds_of_a_pass() > limits.slow else PASS_ROWS
-        self.given = X, y = setup.X[:rows], setup.y[:rows]
-        self.step = self._watch_step(X, y)
+        X, y = setup.X[:rows], setup.y[:rows]
+        self.given = X, y  # what the step is called with
+        self.step = setup.watch_step(X, y, limits.watched)
         if setup.originals.changed():  # past its arguments, and out of sight
             setup.use_originals()
-            self.step = self._watch_step(X, y)
-        self.X, self.y, self.origin = X, y, None
+            self.step = setup.watch_step(X, y, limits.watched)
+        self.X, self.y = X, y  # what reaches the net in it
+        self.origin: torch.Tensor | None = None  # which pictures of the training set
         if setup.train_step and self.step.X is not None:
             self.X = self.step.X
             self.origin = setup.examples.find(self.X, X)
             self.y = self._labels_in_step()
         self.classes = setup.examples.classes
+        self.before: set[str] = set()  # the codes of what was found so far
+        self._trials: dict[TrialOptions, Trial | None] = {}
+        tensors = find_tensors(setup.net)
+        self._names = {id(found.tensor): found.places[0].name for found in tensors}
+        groups = setup.optimizer.param_groups if setup.optimizer else ()
+        self.parameters: Tensors = {id(p): p for p in setup.net.parameters()}
+        self.in_optimizer: Tensors = {id(p): p for g in groups for p in g["params"]}
+        # A pass and its loss: the net's scores, in training mode, and the errors.
         self.out: torch.Tensor | None = None
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
-        self.used: dict[int, torch.Tensor] = {}
-        self.made_anew: dict[int, torch.Tensor] = {}
-        self.gradients: dict[int, torch.Tensor | None] = {}
-        self._trials: dict[TrialOptions, Trial | None] = {}
-        self._names = {}
-        for found in find_tensors(setup.net):
-            self._names[id(found.tensor)] = found.places[0].name
-        self.parameters = {id(p): p for p in setup.net.parameters()}
-        groups = setup.optimizer.param_groups if setup.optimizer else ()
-        self.in_optimizer = {id(p): p for group in groups for p in group["params"]}
+        self.used: Tensors = {}  # what it found ready and can have a gradient
+        self.made_anew: Tensors = {}  # the parameters that it made for itself
+        self.gradients: dict[int, torch.Tensor | None] = {}  # of those in `used`
         with setup.experiment():
             self._record_a_pass()
 
-    def _seconds_of_a_pass(self) -> float:
+    def _seconds_of_a_pass(self):
         """Of a few pictures."""
-        times = [time.thread_time()]
         with self.setup.experiment(), torch.no_grad():
-            for _ in range(2):
+            for _ in range(2):  # the first warms up
+                start = time.thread_time()
                 with contextlib.suppress(Exception):  # a failure shows later
                     self.setup.net(self.setup.X[:FEW_ROWS])
-                times.append(time.thread_time())
-        return min(b - a for a, b in zip(times, times[1:]))  # the first warms up
-
-    def _watch_step(self, X, y) -> WatchedStep:
-        with self.setup.experiment():
-            return self.setup.watch_step(X, y, self.limits.watched)
+            return time.thread_time() - start
 
     def _labels_in_step(self):
         """Those of the pictures that reached the net: as its loss had them, or else as
         the data have them."""
-        y, seen, rows = self.given[1], self.step.y, len(self.X)
+        y, seen, rows = self.setup.y, self.step.y, len(self.X)
         if seen is not None and len(seen) == rows:
             return seen
         if self.origin is not None:
             return self.setup.examples.labels(self.origin).to(y.device)
-        return y[:rows] if len(y) >= rows else self.setup.y[:rows]
+        return y[:rows]
 
     def _record_a_pass(self):
         net = self.setup.net.train()
@@ -109,70 +90,72 @@ class Examination:
         except Exception as error:  # noqa: BLE001  the learner's own code
             self.error = error
             return
-        self._sort_inputs()
+        weights = {id(product.weight) for product in self.recording.products}
+        inputs = (
+            t for operation in self.recording.operations for t in operation.inputs
+        )
+        for t in inputs:
+            if not t.requires_grad or t is self.X:
+                continue
+            if id(t) in self._names or not self.recording.made(t):
+                self.used[id(t)] = t
+            elif t.is_leaf and (isinstance(t, nn.Parameter) or id(t) in weights):
+                self.made_anew[id(t)] = t
         try:
             loss = self.setup.loss(self.out, self.y)
         except Exception as error:  # noqa: BLE001
             self.loss_error = error
             return
-        gradients = [None] * len(self.used)
+        self.gradients = dict.fromkeys(self.used)
         if loss.requires_grad and self.used:
             used = list(self.used.values())
             gradients = torch.autograd.grad(loss, used, allow_unused=True)
-        self.gradients = dict(zip(self.used, gradients))
+            self.gradients = dict(zip(self.used, gradients))
 
-    def _sort_inputs(self):
-        """Which tensors the pass found ready, and which it made for itself."""
-        weights = {id(product.weight) for product in self.recording.products}
-        for operation in self.recording.operations:
-            for t in operation.inputs:
-                if not t.requires_grad or t is self.X:
-                    continue
-                if id(t) in self._names or not self.recording.made(t):
-                    self.used[id(t)] = t
-                elif t.is_leaf and (isinstance(t, nn.Parameter) or id(t) in weights):
-                    self.made_anew[id(t)] = t
+    # --- What the checks say
+
+    def finding(
+        self, key: str, about: Iterable[torch.Tensor | str] = (), **facts: Any
+    ) -> Finding:
+        """The Finding of a key of SENTENCES: filled with the names of what it is about
+        (of many only the first), with what is true of each, and with the facts."""
+        names = [one if isinstance(one, str) else self._name(one) for one in about]
+        text = ", ".join(names[:MAX_NAMES])
+        if len(names) > MAX_NAMES:
+            text = AND_MORE.format(names=text, count=len(names) - MAX_NAMES)
+        usual = {"rows": len(self.X), "classes": self.classes, "lr": self.setup.lr}
+        facts = usual | {"layers": self.recording.depth, "names": text} | facts
+        code = key.partition(":")[0]
+        evidence, _, fix = SENTENCES[key].partition("\n")
+        fix = fix or SENTENCES[code].partition("\n")[2]
+        return Finding(code, evidence.format(**facts), fix.format(**facts))
+
+    def _name(self, tensor):
+        return self._names.get(id(tensor), UNNAMED.format(shape=tuple(tensor.shape)))
+
+    # --- What they ask
 
     @property
     def labels(self) -> torch.Tensor:
-        return class_numbers(self.y)
+        return examples.class_numbers(self.y)
 
     @property
     def chance(self) -> float:
         """The accuracy of always guessing the most frequent class."""
-        return guessing_accuracy(self.labels)
+        return examples.guessing_accuracy(self.labels)
 
     @functools.cached_property
     def trained(self) -> bool:
         """Whether the net is far better than guessing."""
         with self.setup.experiment(), torch.no_grad():
             out = self.setup.net.eval()(self.X)
-        return accuracy(out, self.labels) > self.chance + 0.2
-
-    def named(self, tensors: Iterable[torch.Tensor]) -> str:
-        """Their names in one text; of many only the first."""
-        names = []
-        for t in tensors:
-            unnamed = UNNAMED.format(shape=tuple(t.shape))
-            names.append(self._names.get(id(t), unnamed))
-        text = ", ".join(names[:MAX_NAMES])
-        if len(names) > MAX_NAMES:
-            text = AND_MORE.format(names=text, count=len(names) - MAX_NAMES)
-        return text
-
-    @property
-    def num_layers(self) -> int:
-        """How many products follow one another."""
-        return max((product.depth for product in self.recording.products), default=0)
+        return examples.accuracy(out, self.labels) > self.chance + 0.2
 
     @functools.cached_property
     def plain_weights(self) -> list[torch.Tensor]:
         """Plain tensors, stored in the net, that are used as weights."""
-        plain = {
-            id(found.tensor)
-            for found in find_tensors(self.setup.net)
-            if found.places[0].what == TENSOR and found.tensor.is_floating_point()
-        }
+        found = [f for f in find_tensors(self.setup.net) if f.places[0].what == TENSOR]
+        plain = {id(f.tensor) for f in found if f.tensor.is_floating_point()}
         plain -= self.step.moved.keys() | self.in_optimizer.keys()
         weights = {id(p.weight): p.weight for p in self.recording.products}
         return [w for key, w in weights.items() if key in plain and w.is_leaf]
@@ -184,7 +167,7 @@ class Examination:
         """In seconds of this thread."""
         return self._deadline - time.thread_time()
 
-    def trial(self, **options) -> Trial | None:
+    def trial(self, **options: Any) -> Trial | None:
         """A short training with these `TrialOptions`; None where there is none."""
         options = TrialOptions(**options)
         if options not in self._trials:
@@ -215,11 +198,11 @@ class Examination:
     def stuck_trial(self) -> Trial | None:
         """A longer training that gets no further than guessing; None where the net
         learns, or where there was no time for that."""
-        trial = self.trial()
-        if trial is None or trial.learns:
-            return None
-        trial = self.trial(steps=LONG)
-        return None if trial is None or trial.learns else trial
+        for steps in (SHORT, LONG):
+            trial = self.trial(steps=steps)
+            if trial is None or trial.learns:
+                return None
+        return trial
 
     @property
     def longest_trial(self) -> Trial | None:

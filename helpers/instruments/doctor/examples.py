@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils import data as torch_data
 
 from helpers.data import FashionMNIST
 
 ROWS = 2048  # as many pictures represent all of them
+PASS_ROWS, FEW_ROWS = 128, 32  # in an examined pass, and where that is slow
 BATCH = 128
+USUAL_SAMPLERS = torch_data.RandomSampler, torch_data.SequentialSampler
 
 NOT_DATA = (
     "doctor(net, data) needs what load_fashion_mnist() returns, a pair (X, y) of "
@@ -24,32 +27,19 @@ NOT_LABELS = (
     "probabilities; you gave {found}."
 )
 
-
 Pair = tuple[torch.Tensor, torch.Tensor]  # pictures and labels
 
 
 @dataclass
 class Examples:
-    """Pictures and labels, as the doctor reads them.
+    """Pictures and labels, as the doctor reads them."""
 
-    splits: name -> (X, y), all pictures at hand. classes: how many there are. sure:
-    whether that is known, and is not merely the largest label plus 1. batches: the
-    labels of each batch that a DataLoader gave. all_pictures: all that the DataLoader
-    has to give, where they lie in one tensor.
-    """
-
-    splits: dict[str, Pair]
-    classes: int
-    sure: bool
+    splits: dict[str, Pair]  # all pictures at hand
+    classes: int  # how many there are
+    sure: bool  # whether that is known, and is not merely the largest label plus 1
     batch_size: int = BATCH
-    batches: tuple[torch.Tensor, ...] = ()
-    all_pictures: torch.Tensor | None = None
-
-    def rows(self, name: str) -> Pair:
-        """(X, y): ROWS pictures of a split, drawn with a fixed seed."""
-        X, y = self.splits[name]
-        which = _fixed_order(len(X))[:ROWS]
-        return X[which.to(X.device)], y[which.to(y.device)]
+    batches: tuple[torch.Tensor, ...] = ()  # the labels of a DataLoader's batches
+    all_pictures: torch.Tensor | None = None  # of a DataLoader, if they lie in a tensor
 
     def labels(self, which: torch.Tensor) -> torch.Tensor:
         """The labels of these pictures of the training set."""
@@ -76,6 +66,12 @@ class Examples:
         return X, (~sums.isfinite()).nonzero().flatten()
 
 
+def sample(X: torch.Tensor, y: torch.Tensor) -> Pair:
+    """ROWS pictures and their labels, drawn with a fixed seed."""
+    which = _fixed_order(len(X))[:ROWS]
+    return X[which.to(X.device)], y[which.to(y.device)]
+
+
 def _fixed_order(count):
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
@@ -83,21 +79,11 @@ def _fixed_order(count):
 def _look_up(rows, pool):
     """Which row of the pool each row is, apart from a factor and a constant in each;
     None where one isn't there."""
-    keys, order = _keys(pool).sort()
-    asked = _keys(rows)
-    right = torch.searchsorted(keys, asked).clamp(1, len(keys) - 1)
-    left = right - (asked - keys[right - 1] < keys[right] - asked).long()
-    which = order[left]
-    there = torch.allclose(_standard(rows), _standard(pool[which]), 1e-3, 1e-3)
+    rows = _standard(rows)
+    alike = [rows @ _standard(part).T for part in pool.split(2048)]
+    which = torch.cat(alike, dim=1).argmax(dim=1)
+    there = torch.allclose(rows, _standard(pool[which]), 1e-3, 1e-3)
     return which if there else None
-
-
-def _keys(rows):
-    """A number for each row that distinguishes it from the others."""
-    generator = torch.Generator().manual_seed(4)
-    weight = torch.randn(rows[0].numel(), generator=generator, dtype=torch.float64)
-    parts = [_standard(part) @ weight.to(part.device) for part in rows.split(2048)]
-    return torch.cat(parts)
 
 
 def _standard(rows):
@@ -108,21 +94,19 @@ def _standard(rows):
 
 
 def read_data(data: Any) -> Examples:
-    """`Examples` from what `doctor` takes as data. Raises TypeError or ValueError with
-    one sentence for anything else."""
+    """`Examples` of `doctor`'s data; TypeError or ValueError for anything else."""
     if isinstance(data, FashionMNIST):
-        splits = {name: getattr(data, name) for name in ("train", "val", "test")}
-        splits = {name: (s.images, s.labels) for name, s in splits.items()}
+        parts = {"train": data.train, "val": data.val, "test": data.test}
+        splits = {name: (part.images, part.labels) for name, part in parts.items()}
         return Examples(splits, len(data.class_names), True)
-    pair, more = data, {}
-    if isinstance(data, torch.utils.data.DataLoader):
-        pair, more = _read_loader(data)
-    if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-        raise TypeError(NOT_DATA.format(found=type(data).__name__))
-    X, y = pair
-    if not (isinstance(X, torch.Tensor) and isinstance(y, torch.Tensor)):
-        found = f"({type(X).__name__}, {type(y).__name__})"
+    is_loader = isinstance(data, torch_data.DataLoader)
+    pair, more = _read_loader(data) if is_loader else (data, {})
+    if not (_is_pair(pair) and all(isinstance(part, torch.Tensor) for part in pair)):
+        found = type(data).__name__
+        if _is_pair(data):
+            found = f"({type(data[0]).__name__}, {type(data[1]).__name__})"
         raise TypeError(NOT_DATA.format(found=found))
+    X, y = pair
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y) or len(X) < 2:
         counts = {"X": len(X) if X.ndim else 1, "y": len(y) if y.ndim else 1}
         raise ValueError(NOT_AS_LONG.format(**counts))
@@ -135,12 +119,16 @@ def read_data(data: Any) -> Examples:
     return Examples({"train": (X, y)}, int(y.max()) + 1, False, **more)
 
 
+def _is_pair(value):
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
 def _read_loader(loader):
     """(X, y) of the first batches, or None where they are no such pairs; and the fields
     of `Examples` that a DataLoader fills."""
     pairs, rows = [], 0
     for batch in loader:
-        if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+        if not _is_pair(batch):
             return None, {}
         if not all(isinstance(part, torch.Tensor) and part.ndim for part in batch):
             return None, {}
@@ -150,22 +138,13 @@ def _read_loader(loader):
             break
     if not pairs:
         return None, {}
-    fields = {
-        "batch_size": min(loader.batch_size or BATCH, BATCH),
-        "batches": tuple(y for _, y in pairs),
-        "all_pictures": _all_pictures(loader),
-    }
-    return [torch.cat(parts) for parts in zip(*pairs)], fields
-
-
-def _all_pictures(loader):
-    """Those that it gives out unchanged, or None."""
-    usual = torch.utils.data.RandomSampler, torch.utils.data.SequentialSampler
+    batch_size = min(loader.batch_size or BATCH, BATCH)
+    more = {"batches": tuple(y for _, y in pairs), "batch_size": batch_size}
     tensors = getattr(loader.dataset, "tensors", None)
-    unchanged = loader.collate_fn is torch.utils.data.default_collate
-    return (
-        tensors[0] if tensors and unchanged and type(loader.sampler) in usual else None
-    )
+    is_usual = type(loader.sampler) in USUAL_SAMPLERS
+    if tensors and is_usual and loader.collate_fn is torch_data.default_collate:
+        more["all_pictures"] = tensors[0]  # it gives them out unchanged
+    return [torch.cat(parts) for parts in zip(*pairs)], more
 
 
 def class_numbers(y: torch.Tensor) -> torch.Tensor:
@@ -176,10 +155,9 @@ def class_numbers(y: torch.Tensor) -> torch.Tensor:
 # --- Do they fit together?
 
 
-def evenly_spread(X: torch.Tensor, y: torch.Tensor) -> Pair:
-    """ROWS pictures from all over, with their labels."""
-    which = torch.linspace(0, len(X) - 1, min(len(X), ROWS)).long()
-    return X[which], y[which]
+def accuracy(out: torch.Tensor, labels: torch.Tensor) -> float:
+    """The share of rows whose largest score is that of the label."""
+    return (out.argmax(dim=1) == labels).float().mean().item()
 
 
 def guessing_accuracy(labels: torch.Tensor) -> float:

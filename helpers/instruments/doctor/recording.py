@@ -1,12 +1,13 @@
 """Records the operations of a pass, and which of them multiply by weights."""
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
+
+from helpers.instruments.trace_shapes.tracer import tensors_in
 
 PRODUCTS = {"linear", "matmul", "mm", "addmm", "rmatmul", "bilinear", "einsum"}
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
@@ -14,27 +15,20 @@ CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
 
 @dataclass(eq=False)
 class Operation:
-    """name: PyTorch's. inputs: its tensors. output: one of its results."""
-
-    name: str
+    name: str  # PyTorch's
     inputs: list[torch.Tensor]
-    output: torch.Tensor
+    output: torch.Tensor  # one of its results
 
 
 @dataclass(eq=False)
 class Product:
-    """Data times weight.
-
-    data, out: as they were at that time, with the features in the last dimension.
-    weight: None where it is no tensor of two or more dimensions. depth: how many
-    products in a row lead up to this one, itself included.
-    """
+    """Data times weight. In data and out the features are in the last dimension."""
 
     operation: Operation
-    data: torch.Tensor
-    weight: torch.Tensor | None
+    data: torch.Tensor  # this and out as they were at that time
+    weight: torch.Tensor | None  # None where it is no tensor of two or more dimensions
     out: torch.Tensor
-    depth: int
+    depth: int  # how many products in a row lead up to this one, itself included
 
 
 class Recording(TorchFunctionMode):
@@ -53,7 +47,7 @@ class Recording(TorchFunctionMode):
         if name == "__get__":  # such as X.T
             name = getattr(func.__self__, "__name__", name)
         name = name.strip("_")
-        inputs = list(tensors_in((args, kwargs or {})))
+        inputs = tensors_in(args, kwargs or {})
         sources = [t for t in inputs if id(t) in self._depth]
         depth = max((self._depth[id(t)] for t in sources), default=None)
         product = sources and name in PRODUCTS | CONVOLUTIONS
@@ -68,15 +62,36 @@ class Recording(TorchFunctionMode):
                 before = self._depth.get(id(output), 0)
                 self._depth[id(output)] = max(depth + bool(product), before)
             if product:
-                weights = [t for t in inputs if id(t) not in self._depth and t.ndim > 1]
+                weights = (t for t in inputs if id(t) not in self._depth and t.ndim > 1)
                 out = _features_last(name, output).detach().clone()
-                weight = weights[0] if weights else None
-                self.products.append(Product(operation, data, weight, out, depth + 1))
+                found = Product(operation, data, next(weights, None), out, depth + 1)
+                self.products.append(found)
         return value
+
+    @property
+    def depth(self) -> int:
+        """How many products follow one another."""
+        return max((product.depth for product in self.products), default=0)
+
+    @property
+    def inner_products(self) -> list[Product]:
+        """Those with a weight whose data were made by another product."""
+        return [p for p in self.products if p.depth > 1 and p.weight is not None]
 
     def made(self, tensor: torch.Tensor) -> bool:
         """Whether the tensor came up during the pass, or is X."""
         return tensor is self._X or id(tensor) in self._made
+
+
+def _features_last(name, tensor):
+    return tensor.movedim(1, -1) if name in CONVOLUTIONS and tensor.ndim > 2 else tensor
+
+
+def record(net: nn.Module, X: torch.Tensor) -> Recording:
+    """Of a pass without gradients."""
+    with Recording(X) as recording, torch.no_grad():
+        net(X)
+    return recording
 
 
 class BackwardCalls(TorchFunctionMode):
@@ -89,18 +104,5 @@ class BackwardCalls(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if getattr(func, "__name__", "") == "backward":
             with contextlib.suppress(Exception):
-                self.losses.append(next(tensors_in((args, kwargs or {}))).item())
+                self.losses.append(tensors_in(args, kwargs or {})[0].item())
         return func(*args, **(kwargs or {}))
-
-
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """Every tensor in nested tuples, lists and dicts."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list, dict)):
-        for child in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(child)
-
-
-def _features_last(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.movedim(1, -1) if name in CONVOLUTIONS and tensor.ndim > 2 else tensor

@@ -6,6 +6,7 @@ can reach is noted beforehand, and put back to the bit afterwards.
 
 import contextlib
 import copy
+import itertools
 import math
 import numbers
 import time
@@ -16,70 +17,61 @@ from functools import cached_property, partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
-from helpers.instruments.doctor.examples import Examples
+from helpers.instruments.doctor.examples import FEW_ROWS, Examples, sample
 from helpers.instruments.doctor.recording import BackwardCalls, Operation, Recording
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, reachable, same_bits, seed_all
 
-PASS_ROWS, FEW_ROWS = 128, 32  # pictures in an examined pass, and where that is slow
 MAX_CALLS = 64  # of a step that may change the weights in only some of its calls
 END_OF_SCHEDULE = "lr_scheduler.py"
 MODE_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
+
+# A learner's net, optimizer, loss and train_step.
+Given = tuple[nn.Module, Optimizer | None, Callable | None, Callable | None]
 Losses = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long the doctor looks, in seconds of its own thread: other programs do not
-    count.
-
-    total: the whole examination. slow: a net whose pass of a few pictures takes longer
-    is examined with fewer of them. watched: the calls of train_step until one of them
-    changes a weight. enough_steps: after so many, a net no better than guessing does
-    not learn.
-    """
+    """How long the doctor looks, in seconds of its own thread."""
 
     total: float = 5
-    slow: float = 0.03
-    watched: float = 1.5
-    enough_steps: int = 512
+    slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
+    watched: float = 1.5  # for calls of train_step until one of them changes a weight
+    enough_steps: int = 512  # a net no better than guessing after them does not learn
 
 
 @dataclass
 class WatchedStep:
-    """What one training step did.
+    """What one training step did."""
 
-    X: what reached the net, y: what cross_entropy or nll_loss compared it with; None
-    where that was not seen. loss: None where there was none. returned: what train_step
-    gave back in place of a loss, or "". error: what it raised. with_gradient: ids of
-    the parameters that a gradient reached. moved: id -> change, for those that
-    changed. calls: how many it took until something moved. updates: for each
-    optimizer.step(), whether there was a gradient. modes: (name, training, with
-    gradients) of the layers in which the mode matters. operations: of the first call.
-    """
-
-    X: torch.Tensor | None = None
-    y: torch.Tensor | None = None
+    X: Tensor | None = None  # what reached the net
+    y: Tensor | None = None  # what cross_entropy or nll_loss compared it with
     loss: float | None = None
-    returned: str = ""
-    error: Exception | None = None
-    with_gradient: set[int] = field(default_factory=set)
-    moved: dict[int, torch.Tensor] = field(default_factory=dict)
-    calls: int = 0
+    returned: str = ""  # what train_step gave back in place of a loss
+    error: Exception | None = None  # what it raised
+    with_gradient: set[int] = field(default_factory=set)  # ids of parameters
+    moved: dict[int, Tensor] = field(default_factory=dict)  # id -> change
+    calls: int = 0  # how many it took until something moved
+    # For each optimizer.step(), whether there was a gradient:
     updates: list[bool] = field(default_factory=list)
+    # (name, training, with gradients) of the layers in which the mode matters:
     modes: list[tuple[str, bool, bool]] = field(default_factory=list)
-    operations: list[Operation] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)  # of the first call
 
 
-def mode_layers(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """(name, layer) of those that work differently in training."""
-    for name, layer in net.named_modules():
-        if isinstance(layer, MODE_LAYERS) and getattr(layer, "p", 1):
-            yield name, layer
+def mode_layers(net: nn.Module) -> dict[str, nn.Module]:
+    """By their names, the layers that work differently in training."""
+    return {
+        name: layer
+        for name, layer in net.named_modules()
+        if isinstance(layer, MODE_LAYERS) and getattr(layer, "p", 1)
+    }
 
 
 class TrainingSetup:
@@ -89,29 +81,15 @@ class TrainingSetup:
     given, these are the originals, and every experiment is undone.
     """
 
-    net: nn.Module
-    optimizer: torch.optim.Optimizer | None
-    loss: Callable
-    train_step: Callable | None
-    X: torch.Tensor
-    y: torch.Tensor
-
-    def __init__(
-        self,
-        net: nn.Module,
-        optimizer: torch.optim.Optimizer | None,
-        loss: Callable | None,
-        train_step: Callable | None,
-        examples: Examples,
-    ) -> None:
-        self.examples = examples
-        self.given = net, optimizer, loss, train_step
+    def __init__(self, given: Given, examples: Examples) -> None:
+        self.examples, self.given = examples, given
+        self._returned = ""  # by the last step, in place of a loss
         self._pictures = [part for pair in examples.splits.values() for part in pair]
         self.originals = Snapshot(*self.given, leave=self._pictures)
         if not self._use_copies():
             self.use_originals()
 
-    def _use_copies(self) -> bool:
+    def _use_copies(self):
         """Whether they could be copied, with nothing in them tied to the originals."""
         net, optimizer = self.given[:2]
         if isinstance(optimizer, torch.optim.LBFGS):  # its copies do not work
@@ -125,26 +103,24 @@ class TrainingSetup:
         own |= {id(net), id(optimizer)} - {id(None)}
         if any(id(one) in own for one in reachable(*copies, leave=self._pictures)):
             return False
-        self._use(*copies)
+        self._use(copies)
         return True
 
     def use_originals(self) -> None:
         self.originals.restore()
-        self._use(*self.given)
+        self._use(self.given)
 
-    def _use(self, net, optimizer, loss, train_step):
-        self.net, self.optimizer, self.train_step = net, optimizer, train_step
+    def _use(self, given: Given):
+        self.net, self.optimizer, loss, self.train_step = given
         self.loss = loss or F.cross_entropy
-        first = next((found.tensor for found in find_tensors(net)), None)
-        device = "cpu" if first is None else first.device
-        X, y = self.examples.rows("train")
+        X, y = sample(*self.examples.splits["train"])
+        device = find_tensors(self.net)[0].tensor.device
         self.X, self.y = X.to(device), y.to(device)
-        if any(map(nn.parameter.is_lazy, net.parameters())):
+        if any(map(nn.parameter.is_lazy, self.net.parameters())):
             with contextlib.suppress(Exception), torch.no_grad():
-                net(self.X[:2])  # gives them their shapes; a failure shows later
-        own = net, optimizer, loss, train_step
-        self._snapshot = Snapshot(*own, leave=self._pictures)
-        tensors = [found.tensor for found in find_tensors(net)]
+                self.net(self.X[:2])  # gives them their shapes; a failure shows later
+        self._snapshot = Snapshot(*given, leave=self._pictures)
+        tensors = [found.tensor for found in find_tensors(self.net)]
         ready = [t for t in tensors if not nn.parameter.is_lazy(t)]
         self._numbers = [(t, t.detach(), t.detach().clone()) for t in ready]
 
@@ -165,7 +141,7 @@ class TrainingSetup:
             if tensor.data_ptr() != data.data_ptr():
                 tensor.data = data
 
-    def batches(self, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(X, y) of `size` pictures, without end: after the last the first again."""
         rows = len(self.X)
         for start in range(0, 10**9, size):
@@ -173,40 +149,38 @@ class TrainingSetup:
             yield self.X[which], self.y[which]
 
     @property
-    def learnable(self) -> list[torch.Tensor]:
+    def learnable(self) -> list[Tensor]:
         """The tensors in the net that can learn."""
         tensors = (found.tensor for found in find_tensors(self.net))
         return [t for t in tensors if t.is_leaf and t.requires_grad]
 
     # --- A step
 
-    def step(self, X: torch.Tensor, y: torch.Tensor) -> Losses:
+    def step(self, X: Tensor, y: Tensor) -> Losses:
         """One step: the learner's own, or the usual one. Returns what it says its loss
         is, and what backward() was called on, each None where there is none."""
         if self.train_step is None:
             optimizer = self.optimizer or self.plain_sgd()
             return (self.usual_step(optimizer, X, y, self.loss),) * 2
+        value = None
         with BackwardCalls() as backward:
-            value = self._own_step(X.clone(), y.clone())
+            try:
+                value = self.train_step(self.net, self.optimizer, X.clone(), y.clone())
+            except ValueError as error:
+                frames = traceback.extract_tb(error.__traceback__)
+                if not frames[-1].filename.endswith(END_OF_SCHEDULE):
+                    raise  # else everything but the end of its schedule has been done
         number, losses = _as_number(value), backward.losses
         self._returned = "" if number is not None else type(value).__name__
         return number, sum(losses) / len(losses) if losses else None
 
-    def _own_step(self, X, y):
-        try:
-            return self.train_step(self.net, self.optimizer, X, y)
-        except ValueError as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            if not frames[-1].filename.endswith(END_OF_SCHEDULE):
-                raise
-            return None  # everything but the end of its schedule has been done
+    def five_steps(self) -> None:
+        """Inside an experiment."""
+        for X, y in itertools.islice(self.batches(64), 5):
+            self.step(X, y)
 
     def usual_step(
-        self,
-        optimizer: torch.optim.Optimizer,
-        X: torch.Tensor,
-        y: torch.Tensor,
-        loss: Callable = F.cross_entropy,
+        self, optimizer: Optimizer, X: Tensor, y: Tensor, loss: Callable
     ) -> float:
         """The step of the lessons; returns the loss."""
 
@@ -218,30 +192,29 @@ class TrainingSetup:
 
         return optimizer.step(closure).item()
 
-    def plain_sgd(self, more: Iterable[torch.Tensor] = ()) -> torch.optim.SGD:
+    def plain_sgd(self, more: Iterable[Tensor] = ()) -> torch.optim.SGD:
         """The optimizer of the lessons, for the net's parameters and `more`."""
         return torch.optim.SGD([*self.net.parameters(), *more], lr=0.1)
 
-    def watch_step(
-        self, X: torch.Tensor, y: torch.Tensor, seconds: float
-    ) -> WatchedStep:
+    def watch_step(self, X: Tensor, y: Tensor, seconds: float) -> WatchedStep:
         """A step on these pictures, at a rate that moves what can be moved. It is
         called again until something moves, for `seconds` at most."""
         watched, recording, leaves = WatchedStep(), Recording(), self.learnable
         before = [t.detach().clone() for t in leaves]
         until = time.thread_time() + seconds
-        self.set_lr(max(self.lr or 0, 0.1))
-        with self._hooks(watched, leaves):
+        with self.experiment(), self._hooks(watched, leaves):
+            self.set_lr(max(self.lr or 0, 0.1))
             try:
                 while watched.calls < MAX_CALLS and not watched.moved:
                     watched.calls += 1
-                    first = watched.calls == 1
-                    with recording if first else contextlib.nullcontext():
-                        losses = self.step(X, y)
-                    if first:
-                        known = [loss for loss in losses if loss is not None]
-                        watched.loss = known[0] if known else None
-                        watched.returned = self.train_step and self._returned or ""
+                    if watched.calls > 1:
+                        self.step(X, y)
+                    else:
+                        with recording:
+                            losses = self.step(X, y)
+                        known = (loss for loss in losses if loss is not None)
+                        watched.loss = next(known, None)
+                        watched.returned = self._returned
                     for t, old in zip(leaves, before):
                         if not same_bits(t.detach(), old):
                             watched.moved[id(t)] = t.detach() - old
@@ -255,12 +228,11 @@ class TrainingSetup:
         watched.y = next((o.inputs[1] for o in losses), None)  # the first, as of X
         return watched
 
-    @contextlib.contextmanager
-    def _hooks(self, watched: WatchedStep, leaves: list[torch.Tensor]):
-        """They write into `watched` what happens on the way."""
+    def _hooks(self, watched, leaves):
+        """They write into `watched` what happens on the way, until they are closed."""
 
         def note_input(module, args):
-            if watched.X is None and args and isinstance(args[0], torch.Tensor):
+            if watched.X is None and args and isinstance(args[0], Tensor):
                 watched.X = args[0].detach().clone()
 
         def note_mode(name, module, args):
@@ -274,20 +246,17 @@ class TrainingSetup:
             slopes = [p.grad for p in params if p.grad is not None]
             watched.updates.append(any(slope.any() for slope in slopes))
 
-        hooks = []
+        hooks = contextlib.ExitStack()
+        add = hooks.enter_context
         if not isinstance(self.net, torch.jit.ScriptModule):  # it takes no hooks
-            hooks.append(self.net.register_forward_pre_hook(note_input))
-        for name, layer in mode_layers(self.net):  # no scripted ones
-            hooks.append(layer.register_forward_pre_hook(partial(note_mode, name)))
+            add(self.net.register_forward_pre_hook(note_input))
+        for name, layer in mode_layers(self.net).items():  # no scripted ones
+            add(layer.register_forward_pre_hook(partial(note_mode, name)))
         for t in leaves:
-            hooks.append(t.register_hook(partial(note_gradient, id(t))))
+            add(t.register_hook(partial(note_gradient, id(t))))
         with contextlib.suppress(AttributeError):  # None, or one of the learner's own
-            hooks.append(self.optimizer.register_step_pre_hook(note_update))
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+            add(self.optimizer.register_step_pre_hook(note_update))
+        return hooks
 
     # --- The learning rate
 
@@ -324,15 +293,6 @@ class TrainingSetup:
             floats = [(t, old) for t, _, old in self._numbers if t.is_floating_point()]
             return math.hypot(*((t.detach() - old).norm().item() for t, old in floats))
 
-    @staticmethod
-    @contextlib.contextmanager
-    def stretched(leaves: list[torch.Tensor], factor: float) -> Iterator[None]:
-        """A step inside goes `factor` times as far, as it would with another lr."""
-        before = [t.detach().clone() for t in leaves]
-        yield
-        for t, old in zip(leaves, before):
-            t.detach().copy_(torch.lerp(old, t.detach(), factor))
-
 
 def _as_number(value: Any) -> float | None:
     """A step's loss as a float, or None where it is no number."""
@@ -340,6 +300,6 @@ def _as_number(value: Any) -> float | None:
         value = value[0]
     if isinstance(value, dict):
         value = value.get("loss")
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, Tensor):
         value = value.item() if value.numel() == 1 else None
     return float(value) if isinstance(value, numbers.Real) else None
