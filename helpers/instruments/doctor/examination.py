@@ -91,9 +91,7 @@ class Examination:
             self.error = error
             return
         weights = {id(product.weight) for product in self.recording.products}
-        inputs = (
-            t for operation in self.recording.operations for t in operation.inputs
-        )
+        inputs = (t for one in self.recording.operations for t in one.inputs)
         for t in inputs:
             if not t.requires_grad or t is self.X:
                 continue
