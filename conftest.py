@@ -33,7 +33,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Says which tests one worker runs together: those of a file, or of a JupyterLab."""
+    """Says which tests one worker runs: those of a file, or of one JupyterLab."""
     for item in items:
         folder = item.path.parent.name
         if folder in ("browser", "notebooks"):
