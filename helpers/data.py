@@ -26,14 +26,6 @@ import torch
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
-MIRRORS = (
-    f"{HOME}/raw/master/data/fashion/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # torchvision's
-)
-DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"  # package dataset-fashion-mnist
-SAMPLE_FOLDER = os.path.join(os.path.dirname(__file__), "sample")
-ANSWER_SECONDS = 6  # until a mirror that has not answered is passed over
-STALL_SECONDS = 15  # until a transfer that has stopped is given up
 LOCK_SECONDS = 600  # that another notebook's download may take
 CLASS_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -93,6 +85,23 @@ class DataError(ValueError):
 
 class Unreachable(Exception):
     """No mirror gave the files; the message says why."""
+
+
+@dataclass(frozen=True, repr=False)
+class Sources:
+    """Where to look for the files, and how long to wait for them."""
+
+    mirrors: tuple[str, ...] = (
+        f"{HOME}/raw/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # torchvision's
+    )
+    debian_folder: str = "/usr/share/datasets/fashion-mnist"
+    sample_folder: str = os.path.join(os.path.dirname(__file__), "sample")
+    answer_seconds: float = 6  # until a mirror that has not answered is passed over
+    stall_seconds: float = 15  # until a transfer that has stopped is given up
+
+    def __repr__(self) -> str:  # short, since Shift+Tab shows it
+        return f"Sources({len(self.mirrors)} mirrors)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,7 +171,9 @@ def check_data(data: Any, call: str) -> None:
         raise TypeError(NOT_DATA.format(call=call, found=type(data).__name__))
 
 
-def load_fashion_mnist(root: str | os.PathLike | None = None) -> FashionMNIST:
+def load_fashion_mnist(
+    root: str | os.PathLike | None = None, *, sources: Sources = Sources()
+) -> FashionMNIST:
     """Find, verify and split Fashion-MNIST, on the CPU.
 
     Of the 60,000 training pictures the last 1,000 of each class, in file order, are the
@@ -172,13 +183,14 @@ def load_fashion_mnist(root: str | os.PathLike | None = None) -> FashionMNIST:
     below it; by default $FASHION_MNIST_ROOT. Next come the user's cache folder, the
     Debian package and a download into the cache (30 MB). "sample" asks for the bundled
     6,000 + 1,000 + 1,000 pictures, which are also used, with a printed line, if nothing
-    can be reached. Raises `DataError` (a ValueError) if root has some of the files but
-    not all, or one that is truncated, altered or swapped.
+    can be reached. sources: other mirrors, folders and waiting times, for tests. Raises
+    `DataError` (a ValueError) if root has some of the files but not all, or one that is
+    truncated, altered or swapped.
     """
     root = os.fspath(root or os.environ.get("FASHION_MNIST_ROOT", ""))
     if root == "sample":
         print(SAMPLE_WANTED)
-        return _load_sample()
+        return _load_sample(sources.sample_folder)
     if root:
         folder = os.path.expanduser(root)
         try:
@@ -194,15 +206,15 @@ def load_fashion_mnist(root: str | os.PathLike | None = None) -> FashionMNIST:
     if content := _read_cache(cache):
         return _load_full(content, cache)
     try:
-        if content := _read_folder(DEBIAN_FOLDER):
-            return _load_full(content, DEBIAN_FOLDER)
+        if content := _read_folder(sources.debian_folder):
+            return _load_full(content, sources.debian_folder)
     except DataError as error:
         print(DEBIAN_DAMAGED.format(problem=error))
     try:
-        return _load_full(*_download(cache))
+        return _load_full(*_download(cache, sources))
     except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
         print(SAMPLE_INSTEAD.format(reason=one_line(error)))
-        return _load_sample()
+        return _load_sample(sources.sample_folder)
 
 
 def _load_full(content, location):
@@ -219,15 +231,15 @@ def _load_full(content, location):
     )
 
 
-def _load_sample():
-    path = os.path.join(SAMPLE_FOLDER, "")
+def _load_sample(folder):
+    path = os.path.join(folder, "")
     try:
         images, labels = (_read(path + n, *known) for n, known in SAMPLE_FILES.items())
     except DataError as error:
         raise DataError(SAMPLE_DAMAGED.format(problem=error)) from None
     starts = np.cumsum(SAMPLE_SIZES)[:-1]
     splits = map(_split, np.split(images, starts), np.split(labels, starts))
-    return FashionMNIST(*splits, source="sample", location=SAMPLE_FOLDER)
+    return FashionMNIST(*splits, source="sample", location=folder)
 
 
 def _split(images, labels, which=slice(None)):
@@ -340,7 +352,7 @@ def _lock(folder):
         lock.release()
 
 
-def _download(cache):
+def _download(cache, sources):
     """Fetch what the cache lacks; verified arrays by file name, and where they are."""
     try:
         if not os.path.isabs(cache):
@@ -356,7 +368,7 @@ def _download(cache):
                     raise Unreachable("another notebook has just tried and failed")
                 with TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as new:
                     try:
-                        _fetch(missing, new)
+                        _fetch(missing, new, sources)
                     except Unreachable:
                         failure.touch()
                         raise
@@ -366,22 +378,22 @@ def _download(cache):
     except (OSError, DataError) as error:
         reason = error
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        content, mirror = _fetch(FILES, folder)
+        content, mirror = _fetch(FILES, folder, sources)
     print(NOT_KEPT.format(folder=cache, reason=reason))
     return content, mirror
 
 
-def _fetch(names, folder):
+def _fetch(names, folder, sources):
     """Download `names` into `folder`; verified arrays by name, and the mirror."""
     content, reasons = {}, []
-    for mirror in MIRRORS:
+    for mirror in sources.mirrors:
         try:
-            _probe(f"{mirror}{next(iter(names))}.gz")
+            _probe(f"{mirror}{next(iter(names))}.gz", sources.answer_seconds)
             print(DOWNLOADING.format(mirror=mirror))
             for name in names:
                 if name not in content:
                     path = os.path.join(folder, name + ".gz")
-                    _transfer(f"{mirror}{name}.gz", path)
+                    _transfer(f"{mirror}{name}.gz", path, sources.stall_seconds)
                     content[name] = _read(path, *FILES[name])
             return content, mirror
         except Exception as error:  # whatever a network does, the course opens
@@ -392,29 +404,30 @@ def _fetch(names, folder):
     raise Unreachable("; ".join(reasons))
 
 
-def _probe(url):
+def _probe(url, seconds):
     """Raise unless `url` answers in time. A socket's own time-out would not do: a slow
     name server, and a host with eight addresses, each multiply it."""
-    outcome = [TimeoutError(f"no answer within {ANSWER_SECONDS} seconds")]
+    outcome = [TimeoutError(f"no answer within {seconds} seconds")]
 
     def ask():
         request = urllib.request.Request(url, method="HEAD")
-        try:  # a little longer, so that the caller's own message comes first
-            urllib.request.urlopen(request, timeout=ANSWER_SECONDS + 1).close()
+        try:
+            urllib.request.urlopen(request, timeout=seconds).close()
             outcome[0] = None
-        except Exception as error:
-            outcome[0] = error
+        except Exception as error:  # a time-out is the outcome already
+            if not isinstance(getattr(error, "reason", error), TimeoutError):
+                outcome[0] = error
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(ANSWER_SECONDS)
+    thread.join(seconds)
     if outcome[0]:
         raise outcome[0]
 
 
-def _transfer(url, path):
+def _transfer(url, path, seconds):
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)  # PyTorch sets none
+    socket.setdefaulttimeout(seconds)  # PyTorch sets none
     try:
         torch.hub.download_url_to_file(url, path)
     finally:

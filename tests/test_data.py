@@ -10,6 +10,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import io
 import os
 import random
 import runpy
@@ -22,6 +23,7 @@ import threading
 import time
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ import torch
 from helpers import data
 
 ROOT = Path(data.__file__).parent.parent
-REAL = Path(os.environ.get("FASHION_MNIST_ROOT", data.DEBIAN_FOLDER))
+REAL = Path(os.environ.get("FASHION_MNIST_ROOT", data.Sources().debian_folder))
 NAMES = tuple(data.FILES)
 TEST_LABELS, TRAIN_LABELS, TEST_IMAGES, TRAIN_IMAGES = NAMES
 PACKAGE = "dataset-fashion-mnist"
@@ -63,16 +65,29 @@ def raw(real):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty cache folder, nothing installed, and no mirror that answers."""
+    """An empty cache folder, and no variable that names another."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     monkeypatch.delenv("FASHION_MNIST_ROOT", raising=False)
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", str(tmp_path / "not-installed"))
-    monkeypatch.setattr(data, "MIRRORS", (dead_mirror(), dead_mirror()))
     folder = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
     if tmp_path not in Path(folder).parents:
         pytest.skip("this system's cache folder cannot be moved for a test")
     return Path(folder)
+
+
+@pytest.fixture
+def load(tmp_path):
+    """`load_fashion_mnist` with nothing installed and no mirror, unless told so."""
+    none = {
+        "mirrors": (dead_mirror(), dead_mirror()),
+        "debian_folder": str(tmp_path / "not-installed"),
+        "answer_seconds": 60,  # a busy computer may be slow
+    }
+
+    def load(root=None, **sources):
+        return data.load_fashion_mnist(root, sources=data.Sources(**none | sources))
+
+    return load
 
 
 @pytest.fixture
@@ -123,7 +138,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             self.server.asked[name] += 1
             return
         self.server.sent[name] += 1
-        self.wfile.write(spoiled)
+        with contextlib.suppress(ConnectionError):  # a client that gave up
+            self.wfile.write(spoiled)
 
     do_HEAD = do_GET
 
@@ -132,8 +148,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def mirrors(real, monkeypatch):
-    """A function that starts `n` mirrors, which become the only ones."""
+def mirrors(real):
+    """A function that starts `n` mirrors."""
     with contextlib.ExitStack() as stack:
 
         def start(n=1):
@@ -147,10 +163,13 @@ def mirrors(real, monkeypatch):
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
                 servers.append(server)
-            monkeypatch.setattr(data, "MIRRORS", tuple(s.url for s in servers))
             return servers
 
         yield start
+
+
+def urls(*servers):
+    return tuple(server.url for server in servers)
 
 
 def python(code, *args, **options):
@@ -303,47 +322,46 @@ def test_importing_is_cheap_and_loading_takes_a_second_and_less_than_400_mb(real
 # --------------------------------------------------------------- a folder of one's own
 
 
-def test_plain_files_in_torchvisions_layout_are_found(tmp_path, raw, full, said):
+def test_plain_files_in_torchvisions_layout_are_found(tmp_path, raw, full, load, said):
     folder = tmp_path / "mine" / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
     for name in NAMES:
         (folder / name).write_bytes(raw[name])
-    loaded = data.load_fashion_mnist(tmp_path / "mine")
+    loaded = load(tmp_path / "mine")
     assert torch.equal(loaded.train.images, full.train.images)
     assert loaded.location == str(tmp_path / "mine") and said() == []
 
 
 def test_the_variable_names_a_folder_and_an_argument_comes_first(
-    real, tmp_path, monkeypatch, said
+    real, tmp_path, monkeypatch, load, said
 ):
     monkeypatch.setenv("FASHION_MNIST_ROOT", str(real))
-    assert data.load_fashion_mnist().location == str(real)
-    assert data.load_fashion_mnist("sample").source == "sample"
+    assert load().location == str(real)
+    assert load("sample").source == "sample"
 
 
-def test_a_tilde_stands_for_the_home_folder(real, tmp_path, said):
+def test_a_tilde_stands_for_the_home_folder(real, tmp_path, load, said):
     folder_with(tmp_path / "clothes", real)
-    assert data.load_fashion_mnist("~/clothes").source == "full"
+    assert load("~/clothes").source == "full"
 
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_folder_without_the_files_is_named_and_the_search_goes_on(
-    exists, tmp_path, monkeypatch, real, said
+    exists, tmp_path, real, load, said
 ):
     folder = tmp_path / "empty"
     if exists:
         folder.mkdir()
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", str(real))
-    assert data.load_fashion_mnist(folder).location == str(real)
+    assert load(folder, debian_folder=str(real)).location == str(real)
     (line,) = said()
     assert all(part in line for part in (str(folder), *NAMES))
 
 
-def test_a_folder_that_lacks_one_file_is_an_error_that_names_it(tmp_path, real):
+def test_a_folder_that_lacks_one_file_is_an_error_that_names_it(tmp_path, real, load):
     folder = folder_with(tmp_path / "mine", real)
     (folder / f"{TEST_IMAGES}.gz").unlink()
     with pytest.raises(ValueError, match=f"{TEST_IMAGES} .*is missing in {folder}"):
-        data.load_fashion_mnist(folder)
+        load(folder)
 
 
 def shuffled_labels(raw):
@@ -412,31 +430,31 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_wrong_file_is_one_line_on_which_what_and_what_to_do(
-    damage, tmp_path, real, raw
+    damage, tmp_path, real, raw, load
 ):
     name, make, expected = DAMAGE[damage]
     folder = folder_with(tmp_path / "mine", real, **{name.replace("-", "_"): make(raw)})
     with pytest.raises(ValueError) as caught:
-        data.load_fashion_mnist(folder)
+        load(folder)
     message = str(caught.value)
     assert message.startswith(f"{folder / name}.gz {expected}")
     assert "\n" not in message and "Put the original from https://" in message
     assert (folder / f"{name}.gz").exists()  # a user's own file is left alone
 
 
-def test_a_plain_file_that_was_cut_short_is_said_to_be(tmp_path, real, raw):
+def test_a_plain_file_that_was_cut_short_is_said_to_be(tmp_path, real, raw, load):
     folder = folder_with(tmp_path / "mine", real)
     (folder / f"{TEST_LABELS}.gz").unlink()
     (folder / TEST_LABELS).write_bytes(raw[TEST_LABELS][:5_000])
     with pytest.raises(ValueError, match="has 5,000 bytes unpacked; 10,008 are"):
-        data.load_fashion_mnist(folder)
+        load(folder)
 
 
 # ------------------------------------------------------------------------- the sample
 
 
-def test_offline_the_course_opens_with_the_sample_and_one_line_that_says_so(said):
-    loaded = data.load_fashion_mnist()
+def test_offline_the_course_opens_with_the_sample_and_one_line_that_says_so(load, said):
+    loaded = load()
     assert loaded.source == "sample" and Path(loaded.location).name == "sample"
     check_tensors(loaded, data.SAMPLE_SIZES)
     (line,) = said()
@@ -445,18 +463,21 @@ def test_offline_the_course_opens_with_the_sample_and_one_line_that_says_so(said
 
 
 @pytest.mark.parametrize("how", ["argument", "variable"])
-def test_the_sample_can_be_had_on_purpose_and_says_so(how, monkeypatch, real, said):
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", str(real))
+def test_the_sample_can_be_had_on_purpose_and_says_so(
+    how, monkeypatch, real, load, said
+):
     if how == "variable":
         monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
-    loaded = data.load_fashion_mnist("sample" if how == "argument" else None)
+    loaded = load("sample" if how == "argument" else None, debian_folder=str(real))
     assert loaded.source == "sample"
     (line,) = said()
     assert "As asked" in line and "10 points lower" in line
 
 
-def test_the_sample_is_the_first_of_each_class_of_the_full_sets_own_splits(full, said):
-    sample = data.load_fashion_mnist("sample")
+def test_the_sample_is_the_first_of_each_class_of_the_full_sets_own_splits(
+    full, load, said
+):
+    sample = load("sample")
     for part, whole in zip(splits_of(sample), splits_of(full), strict=True):
         room, positions = Counter(), []
         for position, label in enumerate(whole.labels.tolist()):
@@ -475,7 +496,7 @@ def test_make_sample_rebuilds_the_committed_files_bit_for_bit(full, tmp_path):
 
 
 def committed(name):
-    return Path(data.SAMPLE_FOLDER, name)
+    return Path(data.Sources().sample_folder, name)
 
 
 def test_the_sample_is_small_and_comes_with_its_licence():
@@ -485,16 +506,15 @@ def test_the_sample_is_small_and_comes_with_its_licence():
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: altered_bz2(b), None])
-def test_a_damaged_sample_says_how_to_restore_it(damage, tmp_path, monkeypatch, said):
-    folder = shutil.copytree(data.SAMPLE_FOLDER, tmp_path / "sample")
+def test_a_damaged_sample_says_how_to_restore_it(damage, tmp_path, load, said):
+    folder = shutil.copytree(data.Sources().sample_folder, tmp_path / "sample")
     file = folder / "labels-idx1-ubyte.bz2"
     if damage:
         file.write_bytes(damage(file.read_bytes()))
     else:
         file.unlink()
-    monkeypatch.setattr(data, "SAMPLE_FOLDER", str(folder))
     with pytest.raises(ValueError, match="git checkout helpers/sample"):
-        data.load_fashion_mnist("sample")
+        load("sample", sample_folder=str(folder))
 
 
 def altered_bz2(packed):
@@ -506,18 +526,16 @@ def altered_bz2(packed):
 # ----------------------------------------------------------------------- Debian's copy
 
 
-def test_the_debian_package_is_found(real, monkeypatch, said):
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", str(real))
-    assert data.load_fashion_mnist().location == str(real)
+def test_the_debian_package_is_found(real, load, said):
+    assert load(debian_folder=str(real)).location == str(real)
     assert said() == []
 
 
 def test_a_damaged_debian_package_is_said_and_the_search_goes_on(
-    real, tmp_path, monkeypatch, said
+    real, tmp_path, load, said
 ):
     folder = folder_with(tmp_path / "debian", real, t10k_labels_idx1_ubyte=b"broken")
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", str(folder))
-    assert data.load_fashion_mnist().source == "sample"
+    assert load(debian_folder=str(folder)).source == "sample"
     first, second = said()
     assert f"{folder}" in first and PACKAGE in first and "sample" in second
 
@@ -529,25 +547,25 @@ def files_in(folder):
     return sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
 
 
-def test_a_download_is_kept_and_not_repeated(mirrors, cache, full, said):
+def test_a_download_is_kept_and_not_repeated(mirrors, cache, full, load, said):
     (mirror,) = mirrors()
-    loaded = data.load_fashion_mnist()
+    loaded = load(mirrors=urls(mirror))
     assert loaded.source == "full" and loaded.location == str(cache)
     assert torch.equal(loaded.val.images, full.val.images)
     assert files_in(cache) == sorted(f"{n}.gz" for n in NAMES)
     assert mirror.sent == dict.fromkeys(NAMES, 1)
     (line,) = said()
     assert line.startswith("Downloading Fashion-MNIST (30 MB")
-    again = data.load_fashion_mnist()
+    again = load(mirrors=urls(mirror))
     assert again.location == str(cache) and said() == []
     assert mirror.sent == dict.fromkeys(NAMES, 1)
 
 
-def test_a_dead_mirror_is_passed_over_after_its_first_file(mirrors, cache, said):
+def test_a_dead_mirror_is_passed_over_after_its_first_file(mirrors, cache, load, said):
     dead, alive = mirrors(2)
     dead.shutdown()
     dead.server_close()
-    assert data.load_fashion_mnist().location == str(cache)
+    assert load(mirrors=urls(dead, alive)).location == str(cache)
     (line,) = said()
     assert alive.url in line and alive.sent == dict.fromkeys(NAMES, 1)
 
@@ -557,32 +575,32 @@ def test_a_dead_mirror_is_passed_over_after_its_first_file(mirrors, cache, said)
     [lambda b: b[:-10_000], altered, lambda b: b"<html>Please log in</html>"],
     ids=["truncated", "altered", "captive portal"],
 )
-def test_what_one_mirror_spoils_comes_from_the_other(spoil, mirrors, cache, said):
+def test_what_one_mirror_spoils_comes_from_the_other(spoil, mirrors, cache, load, said):
     bad, good = mirrors(2)
     bad.spoil[TRAIN_LABELS] = spoil
-    assert data.load_fashion_mnist().location == str(cache)
+    assert load(mirrors=urls(bad, good)).location == str(cache)
     assert bad.sent == {TEST_LABELS: 1, TRAIN_LABELS: 1}
     assert good.sent == dict.fromkeys(NAMES[1:], 1)  # what was good is not repeated
 
 
 def test_when_every_mirror_spoils_a_file_nothing_lands_in_the_cache(
-    mirrors, cache, said
+    mirrors, cache, load, said
 ):
-    for mirror in mirrors(2):
+    both = mirrors(2)
+    for mirror in both:
         mirror.spoil[TRAIN_LABELS] = lambda packed: packed[:-10_000]
-    assert data.load_fashion_mnist().source == "sample"
+    assert load(mirrors=urls(*both)).source == "sample"
     assert files_in(cache) == []
     assert "truncated" in said()[-1]
 
 
-def test_a_network_that_swallows_everything_is_given_up_in_seconds(monkeypatch, said):
-    monkeypatch.setattr(data, "ANSWER_SECONDS", 0.5)
+def test_a_network_that_swallows_everything_is_given_up_in_seconds(load, said):
     socket.setdefaulttimeout(77)
     try:
         with silent_mirror([]) as one, silent_mirror([]) as two:
-            monkeypatch.setattr(data, "MIRRORS", (one, two))
             start = time.perf_counter()
-            assert data.load_fashion_mnist().source == "sample"
+            loaded = load(mirrors=(one, two), answer_seconds=0.5)
+            assert loaded.source == "sample"
             assert time.perf_counter() - start < 60
         assert socket.getdefaulttimeout() == 77
     finally:
@@ -606,22 +624,24 @@ def silent_mirror(calls):
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_transfer_that_stands_still_is_given_up(mirrors, monkeypatch, said):
-    monkeypatch.setattr(data, "STALL_SECONDS", 2)
+def test_a_transfer_that_stands_still_is_given_up(mirrors, load, said):
     stalling, good = mirrors(2)
-    stalling.spoil[TEST_IMAGES] = lambda packed: time.sleep(4) or packed
-    assert data.load_fashion_mnist().source == "full"
+    given_up = threading.Event()
+    stalling.spoil[TEST_IMAGES] = lambda packed: given_up.wait(60) and packed
+    loaded = load(mirrors=urls(stalling, good), stall_seconds=2)
+    given_up.set()
+    assert loaded.source == "full"
     assert good.sent == dict.fromkeys(NAMES[2:], 1)
     assert socket.getdefaulttimeout() is None
 
 
 def test_a_file_in_place_of_the_cache_folder_is_said_and_survived(
-    mirrors, cache, full, said
+    mirrors, cache, full, load, said
 ):
     (mirror,) = mirrors()
     cache.parent.mkdir()
     cache.write_text("not a folder")
-    loaded = data.load_fashion_mnist()
+    loaded = load(mirrors=urls(mirror))
     assert torch.equal(loaded.test.images, full.test.images)
     assert loaded.source == "full" and loaded.location == mirror.url
     downloading, kept = said()
@@ -629,44 +649,50 @@ def test_a_file_in_place_of_the_cache_folder_is_said_and_survived(
     assert cache.read_text() == "not a folder"
 
 
-def test_a_read_only_home_is_said_and_survived(mirrors, monkeypatch, said):
-    mirrors()
+def test_a_read_only_home_is_said_and_survived(mirrors, monkeypatch, load, said):
+    (mirror,) = mirrors()
     if sys.platform != "linux":
         pytest.skip("needs a folder in which nobody may write, as /proc on Linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
-    assert data.load_fashion_mnist().source == "full"
+    assert load(mirrors=urls(mirror)).source == "full"
     downloading, kept = said()
     assert "/proc/one-line-of-pytorch cannot be used" in kept
 
 
-def test_a_user_without_a_home_is_told_so_and_gets_the_data(mirrors, monkeypatch, said):
-    mirrors()
+def test_a_user_without_a_home_is_told_so_and_gets_the_data(
+    mirrors, monkeypatch, load, said
+):
+    (mirror,) = mirrors()
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(os, "getuid", lambda: 54_321)  # unknown to the system
-    assert data.load_fashion_mnist().source == "full"
+    assert load(mirrors=urls(mirror)).source == "full"
     downloading, kept = said()
     assert "there is no home folder" in kept
     assert not Path("~").exists()  # nothing was made where the notebook stands
 
 
-def test_a_folder_that_cannot_be_locked_is_used_all_the_same(mirrors, cache, said):
-    mirrors()
+def test_a_folder_that_cannot_be_locked_is_used_all_the_same(
+    mirrors, cache, load, said
+):
+    (mirror,) = mirrors()
     (cache / ".lock").mkdir(parents=True)
-    assert data.load_fashion_mnist().location == str(cache)
+    assert load(mirrors=urls(mirror)).location == str(cache)
     assert files_in(cache) == sorted(f"{n}.gz" for n in NAMES)
 
 
-def test_a_damaged_cache_is_set_aside_and_healed(mirrors, real, cache, full, said):
+def test_a_damaged_cache_is_set_aside_and_healed(
+    mirrors, real, cache, full, load, said
+):
     (mirror,) = mirrors()
     folder_with(cache, real, t10k_images_idx3_ubyte=b"\x1f\x8b damaged")
-    loaded = data.load_fashion_mnist()
+    loaded = load(mirrors=urls(mirror))
     assert loaded.location == str(cache)
     assert torch.equal(loaded.test.images, full.test.images)
     assert mirror.sent == {TEST_IMAGES: 1}
     line = said()[0]
     assert f"{TEST_IMAGES}.gz" in line and f"{TEST_IMAGES}.gz.damaged" in line
-    assert data.load_fashion_mnist().location == str(cache) and said() == []
+    assert load(mirrors=urls(mirror)).location == str(cache) and said() == []
 
 
 # --------------------------------------------------------------------- a class at once
@@ -678,15 +704,15 @@ AT_ONCE = """
     def fingerprint(content, location):
         return location, [hashlib.sha256(content[n]).hexdigest()[:8] for n in content]
 
-    # Labels alone, and no floats: thirty times 220 MB is too much here.
-    data._load_full = fingerprint
-    data.FILES = {n: data.FILES[n] for n in data.FILES if "labels" in n}
-    n, data.DEBIAN_FOLDER, data.MIRRORS = int(sys.argv[1]), "/nowhere", sys.argv[2:]
+    data._load_full = fingerprint  # no floats: ten times 220 MB is too much here
+    n, mirrors = int(sys.argv[1]), tuple(sys.argv[2:])
+    sources = data.Sources(mirrors, debian_folder="/nowhere", answer_seconds=60)
     children = []
     for _ in range(n):  # forked before torch has a thread, so all start at once
         if not (pid := os.fork()):
             try:
-                os.write(1, f"RESULT {data.load_fashion_mnist()}{chr(10)}".encode())
+                loaded = data.load_fashion_mnist(sources=sources)
+                os.write(1, f"RESULT {loaded}{chr(10)}".encode())
                 os._exit(0)
             finally:
                 os._exit(1)
@@ -696,48 +722,42 @@ AT_ONCE = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to start all at once")
-def test_thirty_notebooks_at_once_download_each_file_once(mirrors, cache):
+def test_ten_notebooks_at_once_download_each_file_once(mirrors, cache):
     (mirror,) = mirrors()
-    out = python(AT_ONCE, 30, mirror.url).splitlines()
+    out = python(AT_ONCE, 10, mirror.url).splitlines()
     results = [line for line in out if line.startswith("RESULT")]
-    assert len(results) == 30 and len(set(results)) == 1
+    assert len(results) == 10 and len(set(results)) == 1
     assert str(cache) in results[0] and "sample" not in results[0]
-    assert mirror.sent == {TEST_LABELS: 1, TRAIN_LABELS: 1}
-    assert files_in(cache) == [f"{TEST_LABELS}.gz", f"{TRAIN_LABELS}.gz"]
-
-
-def all_at_once(n):
-    """What `n` threads get that load at the same time."""
-    loaded = []
-    threads = [
-        threading.Thread(target=lambda: loaded.append(data.load_fashion_mnist()))
-        for _ in range(n)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return loaded
+    assert mirror.sent == dict.fromkeys(NAMES, 1)
+    assert files_in(cache) == sorted(f"{n}.gz" for n in NAMES)
 
 
 def test_several_notebooks_at_once_heal_a_damaged_cache_once(
-    mirrors, real, cache, said
+    mirrors, real, cache, load, said
 ):
     (mirror,) = mirrors()
     folder_with(cache, real, t10k_labels_idx1_ubyte=b"damaged")
-    assert [d.location for d in all_at_once(3)] == [str(cache)] * 3
+    with ThreadPoolExecutor(3) as pool:
+        loads = [pool.submit(load, mirrors=urls(mirror)) for _ in range(3)]
+    assert [each.result().location for each in loads] == [str(cache)] * 3
     assert mirror.sent == {TEST_LABELS: 1}
     assert (cache / f"{TEST_LABELS}.gz.damaged").read_bytes() == b"damaged"
     assert "".join(said()).count("It was renamed to") == 1
 
 
-def test_notebooks_that_wait_for_one_that_fails_need_not_fail_in_turn(
-    monkeypatch, said
-):
-    monkeypatch.setattr(data, "ANSWER_SECONDS", 2)
+def test_notebooks_that_wait_for_one_that_fails_need_not_fail_in_turn(load):
     calls = []
-    with silent_mirror(calls) as silent:
-        monkeypatch.setattr(data, "MIRRORS", (silent,))
-        assert [d.source for d in all_at_once(3)] == ["sample"] * 3
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+        silent_mirror(calls) as silent,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        loads = [pool.submit(load, mirrors=(silent,)) for _ in range(3)]
+        while printed.getvalue().count(data.WAITING) < 2 or not calls:
+            assert not any(each.done() for each in loads)
+            time.sleep(0.02)
+        for connection, _ in calls:
+            connection.close()  # the one that is first fails while two wait
+    assert [each.result().source for each in loads] == ["sample"] * 3
     assert len(calls) == 1
-    assert "".join(said()).count("another notebook has just tried") == 2
+    assert printed.getvalue().count("another notebook has just tried") == 2

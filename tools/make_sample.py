@@ -47,4 +47,4 @@ if __name__ == "__main__":
     full = data.load_fashion_mnist()
     if full.source != "full":
         sys.exit("The sample can only be made from the full set.")
-    make_sample(full, *(sys.argv[1:2] or [data.SAMPLE_FOLDER]))
+    make_sample(full, *(sys.argv[1:2] or [data.Sources().sample_folder]))
