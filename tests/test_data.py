@@ -627,7 +627,12 @@ def silent_mirror(calls):
 def test_a_transfer_that_stands_still_is_given_up(mirrors, load, said):
     stalling, good = mirrors(2)
     given_up = threading.Event()
-    stalling.spoil[TEST_IMAGES] = lambda packed: given_up.wait(60) and packed
+
+    def stall(packed):
+        given_up.wait(10)  # longer than a transfer may stand still
+        return packed
+
+    stalling.spoil[TEST_IMAGES] = stall
     loaded = load(mirrors=urls(stalling, good), stall_seconds=2)
     given_up.set()
     assert loaded.source == "full"
