@@ -25,6 +25,7 @@ BROWSER_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+CONFIG = Path(__file__).parent.parent / "jupyter_server_config.py"
 PATIENCE = 240  # seconds for a cell, or for a notebook
 PAGE_PATIENCE = 60_000  # milliseconds until a page shows what it must
 COMMANDS = (
@@ -116,6 +117,7 @@ def jupyterlab(folder: str | Path, subshells: bool = True) -> Iterator[str]:
         command = [sys.executable, "-m", "jupyter", "lab", "--no-browser"]
         command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
         command += ["--allow-root", "--LabApp.expose_app_in_browser=True"]
+        command += [f"--config={CONFIG}"]
         log = open(Path(own, "log"), "wb")
         server = subprocess.Popen(
             [*command, f"--ServerApp.root_dir={folder}"],

@@ -1,0 +1,73 @@
+"""How a Jupyter server that starts in this folder opens and saves the notebooks.
+
+Jupyter reads this file by its name. A notebook opens as unchanged, and opens on the next
+day as it was left: with pictures and text where instruments were, and how to get them
+back. On disk its metadata stay as the course stores them, so that opening a lesson
+changes no file.
+"""
+
+import sys
+
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+RUN_AGAIN = "To use it, run this cell: click into it and press Shift + Enter.\n"
+
+
+def store(model, **_):
+    """Before a notebook is saved: no widget that the next kernel doesn't know."""
+    if model["type"] != "notebook":
+        return
+    notebook = model["content"]
+    if notebook["metadata"].get("kernelspec", {}).get("name") == KERNELSPEC["name"]:
+        notebook["metadata"] |= STORED
+    notebook["metadata"].pop("widgets", None)
+    for cell in notebook["cells"]:
+        outputs = cell.get("outputs", [])
+        views = [one for one in outputs if one.get("data", {}).pop(WIDGET_VIEW, None)]
+        if views:
+            place = outputs.index(views[-1]) + 1
+            outputs.insert(
+                place, {"output_type": "stream", "name": "stdout", "text": RUN_AGAIN}
+            )
+
+
+class Notebooks(AsyncLargeFileManager):
+    """The files of the server; a notebook is told of the kernel that will run it."""
+
+    async def get(self, path, content=True, type=None, format=None, **options):
+        model = await super().get(path, content, type, format, **options)
+        if model["type"] == "notebook" and model["content"]:
+            metadata = model["content"]["metadata"]
+            if metadata == STORED:
+                metadata |= _of_this_python()
+        return model
+
+
+def _of_this_python():
+    """The metadata that a front end would write when the kernel has started."""
+    try:
+        spec = KernelSpecManager().get_kernel_spec(KERNELSPEC["name"])
+        name = spec.display_name
+    except NoSuchKernel:
+        name = KERNELSPEC["display_name"]
+    version = sys.version_info
+    return {
+        "kernelspec": KERNELSPEC | {"display_name": name},
+        "language_info": {
+            "codemirror_mode": {"name": "ipython", "version": version.major},
+            "file_extension": ".py",
+            "mimetype": "text/x-python",
+            "name": "python",
+            "nbconvert_exporter": "python",
+            "pygments_lexer": f"ipython{version.major}",
+            "version": ".".join(map(str, version[:3])),
+        },
+    }
+
+
+c.ContentsManager.pre_save_hook = store  # noqa: F821
+c.ServerApp.contents_manager_class = Notebooks  # noqa: F821
