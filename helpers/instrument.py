@@ -3,20 +3,33 @@
 import atexit
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
+import anywidget
 import ipywidgets as widgets
 import torch
+import traitlets
 from IPython import get_ipython
 
 from helpers.plots import Picture
 
+HERE = Path(__file__).parent
+GONE = "Its kernel is gone. To use it, run this cell again."
 STILL_WORKING = "Not finished after {seconds:g} s; wait longer, or pause it."
 # Asked here and once: a new thread starts with what the last one has set.
 NUM_THREADS = max(1, torch.get_num_threads() - 1)
 
 T = TypeVar("T", bound="Instrument")
 _kept: dict = {}  # cell -> (its execution, the instruments that it made)
+
+
+class _Page(anywidget.AnyWidget):
+    """What an instrument needs of the page that shows it; see instrument.js."""
+
+    _esm = HERE / "instrument.js"
+    _css = HERE / "instrument.css"
+    gone = traitlets.Unicode(GONE).tag(sync=True)
 
 
 class Instrument(widgets.VBox):
@@ -38,7 +51,7 @@ class Instrument(widgets.VBox):
         self._commands: list = []
         self._thread: threading.Thread | None = None
         self._idle, self._ended = True, False
-        super().__init__(children)
+        super().__init__([*children, _Page()])
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the thread has nothing left to do; raise what went wrong in it.
