@@ -1,9 +1,8 @@
 """How a Jupyter server that starts in this folder opens and saves the notebooks.
 
-Jupyter reads this file by its name. A notebook opens as unchanged, and opens on the next
-day as it was left: with pictures and text where instruments were, and how to get them
-back. On disk its metadata stay as the course stores them, so that opening a lesson
-changes no file.
+A notebook opens as unchanged, and opens on the next day as it was left: with pictures
+and text where instruments were, and how to get them back. On disk its metadata stay as
+the course stores them, so that opening a lesson changes no file.
 """
 
 import sys
