@@ -112,6 +112,10 @@ class Config:
     seed: int = 0
     device: str = "cpu"
 
+    def __new__(cls, *_: Any, **named: Any) -> "Config":
+        check_fields(named)  # where Python would name no field that is close
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         widths = hidden_widths(self.num_hiddens, self.num_layers)
         check(RULES, **{name: getattr(self, name) for name in RULES})
@@ -335,10 +339,11 @@ class Run(Generator):
                     return
                 epoch_end = step % self.steps_per_epoch == 0
                 if epoch_end or (eval_every and step % eval_every == 1 % eval_every):
-                    progress = self._measure(progress, epoch_end)
+                    progress = self.measure(progress, epoch_end)
                 yield progress
 
-    def _measure(self, progress, epoch_end):
+    def measure(self, progress: Progress, epoch_end: bool = False) -> Progress:
+        """The same step with what is measured now; epoch_end: on all of val too."""
         measured = {}
         for name, split in (("train", self.data.train), ("val", self.data.val)):
             images, labels = split.images[:SUBSET], split.labels[:SUBSET]

@@ -417,3 +417,18 @@ def test_closing_ends_the_worker(make_lab):
     until(lambda: is_running(shown))
     shown.close()
     assert len(workers()) == before
+
+
+def test_a_single_step_says_what_it_measured(make_lab):
+    shown = make_lab(num_hiddens=8)
+    press(shown, "Back to step 0")
+    said = set()
+    for step in range(1, 13):
+        press(shown, "one training step")
+        shown.wait(60)
+        status = canvas(shown).frame["status"]
+        assert status.startswith(f"Paused. Step {step} of")
+        said.add(status.partition("Train:")[2])
+    assert len(said) == 12
+    batches = shown._curves.by_name["batch"]
+    assert len(batches.y) == len(shown._curves.by_name["val_loss"].y) == 12

@@ -263,3 +263,8 @@ def test_train_names_what_is_not_a_config(data, wrong):
 def test_train_names_what_is_not_data():
     with pytest.raises(TypeError, match="load_fashion_mnist"):
         train(Config(), torch.rand(5, 784))
+
+
+def test_a_misspelt_field_is_named_with_the_one_that_is_meant():
+    with pytest.raises(ValueError, match="'num_epoch'; did you mean 'num_epochs'"):
+        Config(num_epoch=2)

@@ -74,6 +74,7 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
     asked = _find(id)
     if isinstance(asked, Said):
         return asked
+    id = asked.id
     if _is_stub(answer):
         return Said(NOT_ATTEMPTED.format(id=id))
     why = _why_not(asked, answer, seconds)
@@ -89,6 +90,7 @@ def hint(id: str) -> Said:
     asked = _find(id)
     if isinstance(asked, Said):
         return asked
+    id = asked.id
     count = len(asked.hints)
     number = _hints_given[id] = _hints_given.get(id, 0) + 1
     if number > count:
@@ -144,8 +146,9 @@ class ProgressTable:
 def _find(id: str) -> Exercise | Said:
     """The exercise, or a sentence that there is none."""
     known = exercise.all_exercises()
-    if isinstance(id, str) and id in known:
-        return known[id]
+    meant = str(id) if isinstance(id, float) else id  # 1.2 is meant as "1.2"
+    if isinstance(meant, str) and meant in known:
+        return known[meant]
     return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
 
 

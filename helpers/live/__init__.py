@@ -319,8 +319,10 @@ class Lab(Instrument):
             self._state = replace(self._state, name="away", wanted=0)
             return
         progress = next(self.run)
-        self._curves.add(progress)
         wanted = 0 if progress.reason else self._state.wanted - 1
+        if not wanted and progress.val_accuracy is None and not progress.reason:
+            progress = self.run.measure(progress)  # what is said is of this step
+        self._curves.add(progress)
         name = _ended(progress) or ("running" if wanted else "paused")
         self._state = _State(name, wanted, progress)
 

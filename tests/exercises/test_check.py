@@ -344,11 +344,17 @@ def test_a_class_is_asked_for_as_a_class():
 
 
 @pytest.mark.parametrize("ask_for", [check, hint, solution])
-@pytest.mark.parametrize("id", ["9.9", None, 4.1, []])
+@pytest.mark.parametrize("id", ["9.9", None, 9.9, 4, []])
 def test_an_unknown_exercise_is_one_line(ask_for, id):
     arguments = (id, double) if ask_for is check else (id,)
     said = str(ask_for(*arguments))
     assert f"There is no exercise {id!r}" in said and "4.1" in said
+
+
+def test_an_exercise_is_found_without_quotes():
+    assert hint(4.1).startswith("4.1, hint 1 of")
+    assert hint("4.1").startswith("4.1, hint 2 of")
+    assert solution(4.1) == solution("4.1")
 
 
 def test_progress_counts_what_is_solved_and_predicted():

@@ -1,0 +1,135 @@
+"""The page around the instruments: what a learner's own JupyterLab does with them."""
+
+import json
+
+import pytest
+
+from lab_in_browser import Notebook
+
+LABS = [
+    "lab(data)",
+    "init_lab(data)",
+    "shapes_lab()",
+    "registration_lab(data)",
+    "predict('rise', 'Does it rise?', ['yes', 'no', 'maybe'])",
+]
+SIZES = [(1440, 900), (1024, 700)]
+ACTIVE = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+DIRTY = "window.jupyterapp.shell.currentWidget.context.model.dirty"
+SELECT = """(index) => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    content.deselectAll();
+    content.activeCellIndex = index;
+    content.widgets[index].node.focus();
+}"""
+RADIOS = "[...document.querySelectorAll('input[type=radio]')].map((r) => r.checked)"
+# The controls of a cell's output that lie within the notebook's visible part.
+IN_VIEW = """(index) => {
+    const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
+    const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
+    const controls = [...cell.querySelectorAll(
+        ".course-instrument :is(.noUi-handle, button, select, input)")]
+        .filter((one) => one.offsetParent)
+        .map((one) => one.getBoundingClientRect());
+    return controls.length > 0 && controls.every(
+        (box) => box.top >= room.top && box.bottom <= room.bottom);
+}"""
+
+
+def run_and_go_on(notebook, index):
+    """Shift + Enter on a cell, as a learner presses it."""
+    notebook.page.evaluate(SELECT, index)
+    notebook.page.keyboard.press("Shift+Enter")
+
+
+def cell_counts(notebook):
+    return notebook.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.content.widgets"
+        ".map((cell) => cell.model.executionCount)"
+    )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("source", LABS)
+def test_what_was_run_is_in_view(open_notebook, source, size):
+    notebook = open_notebook("# a line\n" * 20)
+    width, height = size
+    notebook.page.set_viewport_size({"width": width, "height": height})
+    notebook.fill(["# a line\n" * 20, source])
+    run_and_go_on(notebook, 2)
+    notebook.page.wait_for_function(f"({IN_VIEW})(2)")
+    notebook.page.wait_for_timeout(1000)  # and stays there
+    assert notebook.page.evaluate(IN_VIEW, 2)
+    assert notebook.errors == []
+
+
+def test_after_a_choice_shift_enter_goes_on(open_notebook):
+    notebook = open_notebook(LABS[-1])
+    notebook.fill([LABS[-1], "'went on'"])
+    notebook.run(1)
+    asked = cell_counts(notebook)[1]
+    notebook.page.locator("label", has_text="no").first.click()
+    notebook.page.wait_for_function(f"{ACTIVE} === 2")
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.page.get_by_text("'went on'").nth(1).wait_for()
+    assert cell_counts(notebook)[1] == asked  # the question was not asked again
+
+
+def test_keys_belong_to_the_control_in_focus(open_notebook):
+    notebook = open_notebook(LABS[-1])
+    notebook.page.locator("input[type=radio]").first.focus()
+    for key, chosen in (("ArrowDown", 1), ("ArrowDown", 2), ("x", 2)):
+        notebook.page.keyboard.press(key)
+        notebook.page.wait_for_function(f"{RADIOS}.indexOf(true) === {chosen}")
+        assert notebook.page.evaluate(ACTIVE) == 1
+    notebook.page.keyboard.press("Enter")
+    notebook.page.wait_for_function(f"{ACTIVE} === 2")
+
+
+def test_without_its_kernel_an_instrument_says_so(open_notebook):
+    notebook = open_notebook("shapes_lab()")
+    notebook.restart()
+    notebook.page.wait_for_function(
+        "getComputedStyle(document.querySelector('.course-instrument'), '::before')"
+        ".content.includes('Its kernel is gone')"
+    )
+    chain = notebook.page.evaluate(
+        "getComputedStyle(document.querySelector('.jupyter-widgets-disconnected'),"
+        " '::before').content"
+    )
+    assert chain == "none"
+    assert notebook.errors == []
+    notebook.run(0)
+
+
+def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chromium):
+    name = "02_shapes.ipynb"
+    notebook = Notebook(chromium, course, name)
+    assert not notebook.page.evaluate(DIRTY)
+    cells = notebook.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.content.widgets"
+        ".map((cell) => cell.model.sharedModel.getSource())"
+    )
+    first, question = 1, next(i for i, one in enumerate(cells) if "predict(" in one[:9])
+    labs = next(i for i, one in enumerate(cells) if one == "shapes_lab()")
+    for index in (first, question, labs):
+        notebook.run(index)
+    notebook.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.wait_for_function(f"!({DIRTY})")
+    notebook.close()
+
+    notebook = Notebook(chromium, course, name)
+    for index in (question, labs):
+        saved = notebook.page.evaluate(
+            "(i) => JSON.stringify(window.jupyterapp.shell.currentWidget.content"
+            ".widgets[i].model.toJSON().outputs)",
+            index,
+        )
+        kinds = [
+            kind for output in json.loads(saved) for kind in output.get("data", {})
+        ]
+        assert kinds and not [kind for kind in kinds if "widget-view" in kind]
+        assert "run this cell" in saved
+    assert "model not found" not in notebook.all_text()
+    assert not notebook.page.evaluate(DIRTY)
+    notebook.close()
