@@ -16,9 +16,10 @@ help: ## List what make can do here.
 lab: setup ## Open the course in JupyterLab: start here.
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --LabApp.default_url=$(FIRST_PAGE)
 
-# Two groups at a time, with one thread of PyTorch for each kernel: more get in each
-# other's way. conftest.py says what is a group.
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup
+# Two files at a time, those in the browser first, with one thread of PyTorch for each
+# kernel: more get in each other's way.
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile \
+	--no-loadscope-reorder
 
 check: lint ## Check style, imports and what needs no notebook, browser or process.
 	$(PYTEST) -m "not slow" tests

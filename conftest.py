@@ -33,17 +33,25 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Says which tests one worker runs: those of a file, or of one JupyterLab."""
+    """Marks what needs a notebook or a browser."""
     for item in items:
-        folder = item.path.parent.name
-        if folder in ("browser", "notebooks"):
+        if item.path.parent.name in ("browser", "notebooks"):
             item.add_marker(pytest.mark.slow)
-        group = item.path.name
-        if folder == "browser":
-            parameters = getattr(item, "callspec", None)
-            subshells = not parameters or parameters.params.get("page", True)
-            group = f"browser, {subshells=}"
-        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """What one process runs together: the tests of a file, or of one JupyterLab."""
+    from xdist.scheduler import LoadScopeScheduling  # an option of the tests
+
+    class ByFileOrLab(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition("::")[0]
+            if "/browser/" not in path:
+                return path
+            return "a lab without subshells" if "no_subshells" in nodeid else "a lab"
+
+    return ByFileOrLab(config, log)
 
 
 def choose_mode(option, source, platform):

@@ -16,7 +16,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 RUN_AGAIN = "To use it, run this cell: click into it and press Shift + Enter.\n"
 
 
-def store(model, **_):
+def store(model: dict, **_: object) -> None:
     """Before a notebook is saved: no widget that the next kernel doesn't know."""
     if model["type"] != "notebook":
         return
@@ -37,7 +37,9 @@ def store(model, **_):
 class Notebooks(AsyncLargeFileManager):
     """The files of the server; a notebook is told of the kernel that will run it."""
 
-    async def get(self, path, content=True, type=None, format=None, **options):
+    async def get(
+        self, path: str, content=True, type=None, format=None, **options
+    ) -> dict:
         model = await super().get(path, content, type, format, **options)
         if model["type"] == "notebook" and model["content"]:
             metadata = model["content"]["metadata"]
