@@ -14,7 +14,8 @@ help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: setup ## Open the course in JupyterLab: start here.
-	$(PYTHON) -m jupyterlab $(AS_ROOT) --LabApp.default_url=$(FIRST_PAGE)
+	$(PYTHON) -m jupyterlab $(AS_ROOT) --config=jupyter_server_config.py \
+		--LabApp.default_url=$(FIRST_PAGE)
 
 # Two files at a time, those in the browser first, with one thread of PyTorch for each
 # kernel: more get in each other's way.
