@@ -30,43 +30,67 @@ BAD_QUESTION = (
     "predict(id, question, options) needs the question as text; you gave {found}."
 )
 BAD_OPTIONS = (
-    "predict({id!r}, ...) needs two or more different answers, each a short text, "
-    "such as ['rises', 'falls']; you gave {found}."
+    "predict({id!r}, ...) needs two or more different answers, such as ['rises', "
+    "'falls'], or a range of numbers for each, such as {{'below 1': (0, 1), ...}}; you "
+    "gave {found}."
+)
+NO_OPTION = (
+    "The question {id!r} can be answered by {options}; {found} is none of these. Run "
+    "the cells since its predict cell again."
 )
 NOT_ASKED = "The question {id!r} has not been asked yet: run its predict cell first."
 
 _asked: dict[str, "Prediction"] = {}
 
 
-def predict(id: str, question: str, options: list[str]) -> "Prediction":
+Ranges = dict[str, tuple[float, float]]  # answer -> from this number to below that
+
+
+def predict(id: str, question: str, options: list[str] | Ranges) -> "Prediction":
     """Ask for a prediction, and keep the choice for `reveal`.
 
     id: a short name, such as "init-zeros". question: one sentence. options: two or
-    more different answers. Returns a widget. The choice, or the votes of a class, are
-    kept in a file of the user's own on this machine. Raises ValueError for any other
-    input.
+    more different answers; as a dict, each with the range of numbers that it stands
+    for. Returns a widget. The choice, or the votes of a class, are kept in a file of
+    the user's own on this machine. Raises ValueError for any other input.
     """
     _check(_is_text(id), BAD_ID, id, call="predict(id, question, options)")
     _check(_is_text(question), BAD_QUESTION, question)
     _check(_are_options(options), BAD_OPTIONS, options, id=id)
-    _asked[id] = open_in_cell(lambda: Prediction(id, question, list(options)))
+    _asked[id] = open_in_cell(lambda: Prediction(id, question, options))
     return _asked[id]
 
 
-def reveal(id: str, measured: object) -> "Revealed":
+def reveal(id: str, *measured: object) -> "Revealed":
     """The prediction, or the class's votes, beside what was measured.
 
-    id: that of an earlier `predict`. measured: a text or number; if it is one of the
-    options, that one is marked. If this kernel has not asked the question, it shows
-    what was kept before, or says what to run. Raises ValueError for an id that no
-    question can have.
+    id: that of an earlier `predict`. measured: one of its options, a number in the
+    range of one, or for each option in turn whether it is what was measured. If this
+    kernel has not asked the question, it shows what was kept before, or says what to
+    run. Raises ValueError for an id that no question can have, and for a measurement
+    that is none of the options.
     """
     _check(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
-        return _asked[id].reveal(str(measured))
+        return _asked[id].reveal(*measured)
     question, choice, votes = _kept(id)
+    answer = _answer(id, list(votes), measured) if question else str(measured[0])
     question = question or NOT_ASKED.format(id=id)
-    return Revealed(question, choice, votes, str(measured), records.notice())
+    return Revealed(question, choice, votes, answer, records.notice())
+
+
+def _answer(id: str, options: list[str] | Ranges, measured: tuple) -> str:
+    """The option that was measured."""
+    found = measured[0] if len(measured) == 1 else measured
+    if len(measured) == len(options):
+        fits = [option for option, is_it in zip(options, measured) if is_it]
+    elif isinstance(options, dict) and isinstance(found, (int, float)):
+        fits = [one for one, (low, high) in options.items() if low <= found < high]
+    else:
+        fits = [option for option in options if option == str(found)]
+    listed = ", ".join(map(repr, options))
+    _check(len(fits) == 1, NO_OPTION, found, id=id, options=listed)
+    return fits[0]
 
 
 def _check(fine: bool, sentence: str, found: object, **named: str) -> None:
@@ -80,7 +104,11 @@ def _is_text(value: object) -> bool:
 
 
 def _are_options(value: object) -> bool:
-    fine = isinstance(value, (list, tuple)) and all(map(_is_text, value))
+    fine = isinstance(value, (list, tuple, dict)) and all(map(_is_text, value))
+    if fine and isinstance(value, dict):
+        fine = all(
+            isinstance(range, tuple) and len(range) == 2 for range in value.values()
+        )
     return fine and len(set(value)) == len(value) >= 2
 
 
@@ -106,8 +134,9 @@ def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
 class Prediction(Instrument):
     """The widget that `predict` returns."""
 
-    def __init__(self, id: str, question: str, options: list[str]) -> None:
-        self.id, self.question, self.options = id, question, options
+    def __init__(self, id: str, question: str, options: list[str] | Ranges) -> None:
+        self.id, self.question, self._measurable = id, question, options
+        self.options = options = list(options)
         _, choice, votes = _kept(id)
         self._said = widgets.HTML()
         self._radio = widgets.RadioButtons(
@@ -161,15 +190,15 @@ class Prediction(Instrument):
         said = " ".join(filter(None, [sentence, records.notice()]))
         self._said.value = escape(said)
 
-    def reveal(self, measured: str) -> "Revealed":
+    def reveal(self, *measured: object) -> "Revealed":
         """What was predicted beside what was measured."""
-        votes = self._votes()
+        answer, votes = _answer(self.id, self._measurable, measured), self._votes()
         if self._radio.value or any(votes.values()):
-            self._keep(measured=measured)
+            self._keep(measured=answer)
         for control in (self._radio, *self._boxes.values()):
             control.disabled = True  # a prediction comes before the answer
         self._say(REVEALED)
-        return Revealed(self.question, self._radio.value, votes, measured)
+        return Revealed(self.question, self._radio.value, votes, answer)
 
     def _text(self) -> str:
         options = " / ".join(self.options)
@@ -210,7 +239,7 @@ class Revealed:
         return said
 
     def _repr_html_(self) -> str:
-        """A row for each answer; what was measured has its own if it is none of them.
+        """A row for each answer, and one for a measurement without its question.
 
         There is a column for the class only if it has voted.
         """

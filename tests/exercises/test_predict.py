@@ -1,5 +1,7 @@
 """predict and reveal, and the file that keeps what a learner chose."""
 
+import math
+
 import pytest
 import torch
 
@@ -55,12 +57,39 @@ def test_a_right_prediction_is_called_right():
     )
 
 
-def test_a_measurement_need_not_be_an_option():
+def test_a_number_is_found_in_the_range_of_its_option():
+    ranges = {"about 2": (2, 3), "about 23": (10, 50), "more": (100, math.inf)}
+    radio(predict("loss", "What is the loss?", ranges)).value = "more"
+    assert "You predicted: more. Correct." in str(reveal("loss", 320.5))
+    assert "Measured: about 2" in str(reveal("loss", 2))
+    assert "Measured: about 23" in str(reveal("loss", "about 23"))
+
+
+def test_each_option_can_have_its_own_measurement():
+    ask()
+    shown = str(reveal("dropout", False, torch.tensor(True), False))
+    assert "Measured: about 10 points" in shown
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [(1.3,), ("less",), (None,), (), (True, True, False), (False,) * 3, (1, 2)],
+)
+def test_a_measurement_that_is_no_option_is_refused(measured, path):
     radio(ask()).value = "about 1 point"
-    shown = reveal("dropout", 1.3)
-    assert "Measured: 1.3" in str(shown)
-    assert "Correct" not in str(shown)
-    assert "1.3" in shown._repr_html_()
+    kept = records.read("predictions")
+    with pytest.raises(ValueError) as error:
+        reveal("dropout", *measured)
+    sentence = str(error.value)
+    assert sentence.startswith("The question 'dropout' can be answered by 'about 1 ")
+    assert sentence.endswith("Run the cells since its predict cell again.")
+    assert records.read("predictions") == kept
+
+
+@pytest.mark.parametrize("ranges", [{"a": (0, 1), "b": 3}, {"a": (0, 1)}, {1: 2, 2: 3}])
+def test_ranges_that_are_none_are_named(ranges):
+    with pytest.raises(ValueError, match="or a range of numbers for each"):
+        predict("loss", "What is the loss?", ranges)
 
 
 def test_the_votes_of_a_class_are_tallied():
@@ -126,8 +155,8 @@ def test_another_question_under_the_same_id_starts_afresh():
 
 def test_what_a_learner_typed_is_no_markup():
     radio(predict("tags", "Is <b> bold?", ["<i>yes</i>", "no"])).value = "<i>yes</i>"
-    drawn = reveal("tags", "<script>")._repr_html_()
-    assert "<i>" not in drawn and "<script>" not in drawn
+    drawn = reveal("tags", "<i>yes</i>")._repr_html_()
+    assert "<i>" not in drawn and "&lt;i&gt;yes" in drawn
 
 
 @pytest.mark.parametrize(
@@ -139,7 +168,7 @@ def test_what_a_learner_typed_is_no_markup():
         (("a", None, OPTIONS), "the question as text; you gave None"),
         (("a", "Q?", ["one"]), r"you gave \['one'\]"),
         (("a", "Q?", ["one", "one"]), "different answers"),
-        (("a", "Q?", ["one", 2]), "each a short text"),
+        (("a", "Q?", ["one", 2]), "two or more different answers"),
         (("a", "Q?", "yes"), "you gave 'yes'"),
         (("a", "Q?", None), "you gave None"),
     ],
@@ -267,7 +296,7 @@ def test_an_odd_record_is_mended_by_the_next_choice():
     keep_by_hand(question=3, options=None, choice=[], votes=[1])
     radio(ask()).value = "about 1 point"
     _asked.clear()
-    assert "You predicted: about 1 point" in str(reveal("dropout", 3))
+    assert "You predicted: about 1 point" in str(reveal("dropout", "down to chance"))
 
 
 def test_votes_on_an_earlier_question_are_not_shown_with_the_next(path):
@@ -284,7 +313,7 @@ def test_what_cant_be_written_lasts_as_long_as_the_kernel(path):
     asked = ask()
     radio(asked).value = "about 1 point"
     assert "last only until this kernel ends" in said(asked)
-    assert "You predicted: about 1 point" in str(reveal("dropout", "x"))
+    assert "You predicted: about 1 point" in str(reveal("dropout", "about 1 point"))
     assert radio(ask()).value == "about 1 point"
     path.parent.unlink()
     records.change("predictions", "other", choice="y")
