@@ -418,7 +418,7 @@ def test_optuna_itself_reads_what_is_kept(data, threads):
 def test_the_panel_shows_how_far_it_is_and_draws_the_study(data, threads):
     found = search(space, data, num_trials=3, executor=threads)
     panel = SearchPanel(found, 5)
-    bar, said, picture = panel.children
+    bar, said, picture, _ = panel.children
     assert (bar.value, bar.max) == (3, 5) and "2 trials to run, 3 already" in said.value
     found.note = "Stopped."
     panel.show()
