@@ -4,6 +4,7 @@
 is wrong: the number of the cell (counted from 1), and what to do about it.
 """
 
+import ast
 import html
 import json
 import re
@@ -19,6 +20,7 @@ MAX_LINES = 12
 MAX_WORDS = 90
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+FIGURE = re.compile(r"\d[\d,.]*")
 RULES = []
 
 
@@ -246,6 +248,84 @@ def nobodys_prediction_is_stored(notebook):
     for number, output in notebook.outputs():
         if re.search(r"You predicted:|The class voted:", all_text(output)):
             yield number, "it stores somebody's prediction: run `make notebooks`."
+
+
+@rule
+def no_answer_is_seen_before_its_cell_is_run(notebook):
+    """Nor in the code, from a question to its answer.
+
+    JupyterLab shows the first line of a hidden output in its place.
+    """
+    for question, between in questions(notebook):
+        for number, cell in between:
+            if told := [one for one in question["options"] if repr(one) in cell.source]:
+                yield (
+                    number,
+                    f"its code has the answer {told[0]!r}; reveal a measurement.",
+                )
+            if not cell.outputs:
+                continue
+            if not cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+                yield (
+                    number,
+                    "it answers a question: hide its outputs (outputs_hidden).",
+                )
+            text = all_text(cell.outputs[0]).strip()
+            first = text.splitlines()[0] if text else ""
+            known = cell.source + question["text"]
+            if first.startswith("Live lab with"):  # and its settings
+                continue
+            figures = [one for one in FIGURE.findall(first) if one not in known]
+            if figures or any(one in first for one in question["options"]):
+                yield (
+                    number,
+                    f"its first printed line gives the answer away: {first!r}.",
+                )
+
+
+@rule
+def one_question_stands_once(notebook):
+    """In its predict, and not in the prose above it as well."""
+    for number, cell in notebook.numbered("markdown"):
+        if "**Predict.**" in cell.source:
+            yield number, "it asks what predict asks: keep what leads to the question."
+
+
+@rule
+def a_question_is_written_out(notebook):
+    """A name for a question or its options would be that of another one later."""
+    for number, cell in notebook.numbered("code"):
+        for call in predictions(cell.source):
+            id, question, options = call.args
+            listed = options.keys if isinstance(options, ast.Dict) else options
+            listed = getattr(listed, "elts", listed)
+            texts = [id, question, *(listed if isinstance(listed, list) else [listed])]
+            if not all(isinstance(one, ast.Constant) for one in texts):
+                yield number, "write the question and its options into predict(...)."
+
+
+def predictions(source):
+    """The calls of predict in a cell."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
+            yield node
+
+
+def questions(notebook):
+    """(its text and options, [(number, cell)] from after it to its answer) for each."""
+    code = list(notebook.numbered("code"))
+    for place, (_, cell) in enumerate(code):
+        for call in predictions(cell.source):
+            options = call.args[2]
+            listed = options.keys if isinstance(options, ast.Dict) else options
+            listed = getattr(listed, "elts", listed)
+            texts = [one.value for one in listed] if isinstance(listed, list) else []
+            id, between = call.args[0].value, []
+            for number, later in code[place + 1 :]:
+                between.append((number, later))
+                if re.search(rf"\breveal\(\s*['\"]{re.escape(id)}['\"]", later.source):
+                    break
+            yield {"text": ast.unparse(call), "options": texts}, between
 
 
 # --- prose

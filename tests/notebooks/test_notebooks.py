@@ -122,6 +122,13 @@ BAD = [
     (lint.helpers_come_before_torch, [code("import torch\nimport helpers")], "order"),
     (lint.every_answer_has_its_question, [code("reveal('a-b', 1)")], "no predict"),
     (lint.nobodys_prediction_is_stored, [code("1", "You predicted: x\n")], "stores"),
+    (
+        lint.one_question_stands_once,
+        [text("> **Predict.** What is it?")],
+        "predict asks",
+    ),
+    (lint.a_question_is_written_out, [code("predict('a', question, ['b'])")], "write"),
+    (lint.a_question_is_written_out, [code("predict('a', 'Q?', answers)")], "write"),
     (lint.nobodys_prediction_is_stored, [code("1", "The class voted: x 1.")], "stores"),
     (lint.the_title_comes_first, [text("## Not the first level")], "title"),
     (lint.the_title_comes_first, [code("1")], "title"),
@@ -150,6 +157,11 @@ GOOD = [
         [code("predict('a', 'Q?', [])\nreveal('a', 1)")],
     ),
     (lint.nobodys_prediction_is_stored, [code("1", "No prediction was made here.")]),
+    (lint.a_question_is_written_out, [code("predict('a', 'Q?', ['b', 'c'])")]),
+    (
+        lint.a_question_is_written_out,
+        [code("predict('a', 'Q?', {'b': (0, math.inf)})")],
+    ),
     (lint.the_title_comes_first, [text("# Title")]),
     (lint.the_last_text_links_forward, [text("[Go on](09_next.ipynb)"), code("1")]),
     (lint.pictures_in_the_prose_have_alt_text, [text("![W1](a.png) `![](b.png)`")]),
@@ -157,6 +169,42 @@ GOOD = [
     (lint.paragraphs_are_short, [text("\n".join(["- " + "word " * 60] * 3))]),
     (lint.paragraphs_are_short, [text("```\n" + "word " * 200 + "\n```")]),
 ]
+
+
+QUESTION = (
+    "predict('loss', 'What is the loss at lr 3?', {'low': (0, 1), 'high': (1, 9)})"
+)
+
+
+def after_a_question(source, printed, hidden=True):
+    """What the lint says of a cell between a question and its answer."""
+    cell = code(source, printed)
+    if hidden:
+        cell.metadata.jupyter = {"outputs_hidden": True}
+    answer = code("reveal('loss', loss)")
+    cells = [code(QUESTION), cell, answer, code("print(0.5)", "0.5\n")]
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    return notebook.findings(lint.no_answer_is_seen_before_its_cell_is_run)
+
+
+@pytest.mark.parametrize(
+    ("source", "printed", "hidden", "phrase"),
+    [
+        ("f()", "the loss\n  0.5\n", False, "outputs_hidden"),
+        ("f()", "the loss is 0.5\n", True, "first printed line"),
+        ("f()", "it is high\n", True, "first printed line"),
+        ("x = 'high' if f() > 1 else 'low'", "the loss\n", True, "has the answer"),
+    ],
+)
+def test_what_gives_an_answer_away_is_named(source, printed, hidden, phrase):
+    findings = after_a_question(source, printed, hidden)
+    assert findings[0].startswith("08_lesson.ipynb, cell 2: ")
+    assert phrase in findings[0]
+
+
+@pytest.mark.parametrize("printed", ["the loss at lr 3\n  0.5\n", "seed 0 of 2\n0.5\n"])
+def test_what_gives_nothing_away_passes(printed):
+    assert after_a_question("f(seeds=(0, 2))", printed) == []
 
 
 @pytest.mark.parametrize("rule, cells, phrase", BAD)
