@@ -133,3 +133,32 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     assert "model not found" not in notebook.all_text()
     assert not notebook.page.evaluate(DIRTY)
     notebook.close()
+
+
+HIDDEN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .map((cell, i) => cell.model.getMetadata("jupyter")?.outputs_hidden ? i : -1)
+    .filter((i) => i >= 0)"""
+SHOWN = """async (index) => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    await content.scrollToItem(index);
+    const cell = content.widgets[index];
+    for (let i = 0; i < 100 && !cell.node.isConnected; i++)
+        await new Promise((end) => setTimeout(end, 50));
+    return [...cell.node.querySelectorAll(".jp-OutputArea-output")]
+        .filter((one) => one.offsetParent).length;
+}"""
+
+
+@pytest.mark.parametrize("name", ["00_start_here", "02_shapes", "04_training"])
+def test_an_answer_is_hidden_until_its_cell_is_run(course, chromium, name):
+    notebook = Notebook(chromium, course, f"{name}.ipynb")
+    hidden = notebook.page.evaluate(HIDDEN)
+    assert hidden
+    for index in hidden:
+        assert notebook.page.evaluate(SHOWN, index) == 0
+    first = hidden[0]
+    for index in range(first + 1):
+        if cell_counts(notebook)[index] is not None:
+            notebook.run(index)
+    assert notebook.page.evaluate(SHOWN, first) > 0
+    notebook.close()
