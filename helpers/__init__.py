@@ -21,7 +21,8 @@ _NAMES = {
     "live": ("lab",),
     "machine": ("check_machine",),
     # Instruments: what looks into a model.
-    "instruments.measure_layers": ("measure_layers", "plot_histograms", "plot_layers"),
+    "instruments.measure_layers": ("measure_layers",),
+    "instruments.layer_plots": ("plot_histograms", "plot_layers"),
     "instruments.init_lab": ("init_lab",),
     "instruments.trace_shapes": ("trace_shapes",),
     "instruments.shapes_lab": ("shapes_lab",),

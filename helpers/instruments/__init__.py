@@ -1,8 +1,8 @@
 """What looks into a model: its layers, its shapes, its parameters, its faults.
 
 layer_values: the activations and gradients of a layer, summed up and drawn
-measure_layers: those of every layer of a network, what they mean for training, and
-    several networks in one picture
+measure_layers: those of every layer of a network; layer_verdicts: what they mean for
+    training; layer_plots: several networks in one picture
 init_lab: live, how the first weights change them
 trace_shapes: every operation of a function with its shapes; why shapes don't fit
 shapes_lab: live, the shapes of two layers and five mistakes

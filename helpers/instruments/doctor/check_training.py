@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.trial import LONG, SHORT, measure
-from helpers.instruments.measure_layers import NO_START, SLOW_START
+from helpers.instruments.layer_verdicts import NO_START, SLOW_START
 
 
 def exploding(exam: Examination) -> Finding | None:

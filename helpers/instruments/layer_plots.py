@@ -1,0 +1,73 @@
+"""Pictures that compare the layers of several networks, and histograms."""
+
+from itertools import cycle
+
+import torch
+from matplotlib.figure import Figure
+
+from helpers.instruments.layer_values import COLOURS, tidy
+from helpers.instruments.measure_layers import Layers
+from helpers.palette import BLUE, BROWN, DARK_GREY, PURPLE, RED, YELLOW
+from helpers.plots import Picture
+
+LINES = (BLUE, RED, YELLOW, PURPLE, DARK_GREY, BROWN)
+STYLES = list(zip(LINES, ("o-", "s--", "^-.", "D:", "v-", "x--")))
+TITLES = {
+    "activations": "spread of the activations",
+    "gradients": "spread of the gradients of W1, W2, ...",
+}
+LAYER_AXIS = "layer (the last: scores)"
+NOT_LAYERS = (
+    "plot_layers needs a dict of at least one name and its Layers; you gave {found}."
+)
+NOT_TENSORS = (
+    "plot_histograms needs a dict of at least one title and tensor; you gave {found}."
+)
+
+
+def plot_layers(measured: dict[str, Layers], text: str) -> Picture:
+    """How the spreads change from layer to layer, for several networks at once.
+
+    measured: a dict from a name to what `measure_layers` returned. text: what the
+    picture shows, in one line. Raises TypeError for anything else.
+    """
+    _check_dict(measured, Layers, NOT_LAYERS)
+    figure = Figure((9, 3), layout="constrained")
+    deepest = max(len(one.layers) for one in measured.values())
+    for axes, side in zip(figure.subplots(1, 2), COLOURS):
+        for (name, one), (colour, style) in zip(measured.items(), cycle(STYLES)):
+            spreads = [getattr(layer, side).spread for layer in one.layers]
+            numbers = range(1, len(spreads) + 1)
+            axes.plot(numbers, spreads, style, color=colour, ms=4, label=name)
+        axes.set_yscale("log")
+        axes.set_xticks(range(1, deepest + 1))
+        axes.set_xlabel(LAYER_AXIS, fontsize=9)
+        axes.grid(alpha=0.3)
+        tidy(axes, TITLES[side])
+    figure.axes[0].legend(fontsize=8, frameon=False)
+    return Picture(figure, text)
+
+
+def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
+    """Histograms side by side, each on its own scale.
+
+    named: a dict from a title to a tensor of any shape. text: what the picture
+    shows, in one line. Raises TypeError for anything else.
+    """
+    _check_dict(named, torch.Tensor, NOT_TENSORS)
+    figure = Figure((4.5 * len(named), 2.2), layout="constrained")
+    for i, (title, values) in enumerate(named.items(), start=1):
+        axes = figure.add_subplot(1, len(named), i)
+        numbers = values.detach().flatten().float().numpy()
+        axes.hist(numbers, bins=60, color=COLOURS["activations"])
+        tidy(axes, title)
+        axes.set_yticks([])
+    return Picture(figure, text)
+
+
+def _check_dict(named: object, kind: type, sentence: str) -> None:
+    """Raise TypeError where `named` is no dict, is empty, or holds anything else."""
+    values = list(named.values()) if isinstance(named, dict) else []
+    for value in values or [named]:
+        if not isinstance(value, kind):
+            raise TypeError(sentence.format(found=type(value).__name__))

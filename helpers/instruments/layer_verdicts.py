@@ -1,0 +1,91 @@
+"""What the spreads of activations and gradients mean for training."""
+
+import math
+from typing import Protocol
+
+from helpers.instruments.layer_values import Layer
+
+# Of the spread of W1's gradient. Measured with 128 units, lr 0.1, one epoch, 1 to 10
+# layers, all three activations: below the first no such network started to learn,
+# below the second it lagged behind, above the third most of them diverged.
+NO_START, SLOW_START, TOO_STEEP = 2e-5, 3e-4, 1.0
+# One hidden layer always starts, at any sigma above 0, but the smaller the later.
+# Measured with 16 to 1,024 units, lr 0.1: if neither its outputs nor W1's gradient
+# spread this far, the first epoch ended at an accuracy of 0.1 to 0.2.
+LATE_START = {"relu": 5e-11, "tanh": 5e-11, "sigmoid": 5e-4}
+TOO_SURE = 2 * math.log(10)
+
+NO_GRADIENT = "Every weight has a gradient of 0, so only biases can learn."
+ALL_EQUAL = (
+    "All units of a hidden layer are equal, and so are their gradients. They stay "
+    "equal, so each layer can do no more than a single unit."
+)
+OVERFLOW = "The signal explodes: it reaches inf or nan, so nothing can be learned."
+TOO_LARGE = (
+    "The signal is too large: the first loss is {loss:.3g}, and the gradients' spread "
+    "reaches {steepest:.2g}. A training step moves the weights much too far."
+)
+DIES = (
+    "The signal dies out: the spread of the activations falls from {first:.2g} in the "
+    "first hidden layer to {last:.2g} in the last, and the spread of W1's gradient is "
+    "only {gradient:.2g}. Training may never start."
+)
+GRADIENT_DIES = (
+    "The gradient dies out on its way back: its spread is {end_gradient:.2g} at the "
+    "last weights but only {gradient:.2g} at W1. Training may never start."
+)
+LATE = (
+    "The signal is nearly 0: the spread of W1's gradient is only {gradient:.2g}. One "
+    "hidden layer still learns, but barely in the first epoch."
+)
+WEAK = (
+    "The signal is weak: the spread of W1's gradient is {gradient:.2g}. Training "
+    "starts slowly."
+)
+SURE = (
+    "The signal gets through, but the first loss is {loss:.3g}, far above ln 10: the "
+    "network is sure of wrong answers before it has learned anything."
+)
+HEALTHY = (
+    "The signal gets through: the activations have a spread of {first:.2g} in the "
+    "first hidden layer and {last:.2g} in the last, and W1's gradient {gradient:.2g}."
+)
+
+
+class Measured(Protocol):
+    """What a verdict needs of the `Layers` that were measured."""
+
+    activation: str
+    loss: float
+    layers: tuple[Layer, ...]
+    equal: bool
+
+
+def verdict(layers: Measured) -> str:
+    """What the spreads mean for training, in a sentence or two."""
+    outputs = [layer.activations.spread for layer in layers.layers]
+    slopes = [layer.gradients.spread for layer in layers.layers]
+    first, last, gradient, steepest = (
+        outputs[0],
+        outputs[-2],
+        slopes[0],
+        max(slopes),
+    )
+    deep = len(layers.layers) > 2  # more than one hidden layer
+    small = max(first, gradient) < LATE_START[layers.activation]
+    no_start = deep and gradient < NO_START
+    sentences = (
+        (not all(map(math.isfinite, (layers.loss, *outputs, *slopes))), OVERFLOW),
+        (steepest == 0, NO_GRADIENT),
+        (layers.equal, ALL_EQUAL),
+        (steepest > TOO_STEEP, TOO_LARGE),
+        (no_start and last < 0.1 * first, DIES),
+        (no_start, GRADIENT_DIES),
+        (small and not deep, LATE),
+        (gradient < SLOW_START, WEAK),
+        (layers.loss > TOO_SURE, SURE),
+        (True, HEALTHY),
+    )
+    facts = {"loss": layers.loss, "first": first, "last": last, "gradient": gradient}
+    facts |= {"end_gradient": slopes[-1], "steepest": steepest}
+    return next(said for applies, said in sentences if applies).format(**facts)
