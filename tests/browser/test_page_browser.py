@@ -149,7 +149,7 @@ SHOWN = """async (index) => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "02_shapes", "04_training"])
+@pytest.mark.parametrize("name", ["00_start_here", "02_shapes"])
 def test_an_answer_is_hidden_until_its_cell_is_run(course, chromium, name):
     notebook = Notebook(chromium, course, f"{name}.ipynb")
     hidden = notebook.page.evaluate(HIDDEN)
