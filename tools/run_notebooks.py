@@ -1,7 +1,8 @@
 """Execute the notebooks and store their outputs, ready to commit: `make notebooks`.
 
 All of them run, in order, or only those that are named. A notebook is written back
-only when all of its cells have run.
+only when all of its cells have run. Cells that took long are named, if they lack the
+tag that makes the lint ask for a line that says so.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -22,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+SLOW = 2.0  # seconds that a cell may run in silence
 METADATA = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 PREFIX = re.compile(r"[^\s\x1b\"]*[/\\](site-packages|helpers|python3[.\d]*)(?=[/\\])")
 
@@ -71,6 +74,15 @@ def clean(outputs: list) -> Iterator[nbformat.NotebookNode]:
             yield output
 
 
+def seconds(stamps: dict[str, str]) -> float:
+    """How long a cell ran, from the time stamps of its execution."""
+    began, ended = (
+        datetime.fromisoformat(stamps[f"iopub.status.{state}"])
+        for state in ("busy", "idle")
+    )
+    return (ended - began).total_seconds()
+
+
 def run(path: Path) -> None:
     """Execute one notebook and replace its file; an error ends the program."""
     notebook, reached = read(path), [-1]
@@ -88,10 +100,13 @@ def run(path: Path) -> None:
         cell = reached[-1] + 1
         sys.exit(f"{path.name}, cell {cell}: {why}\nThe file was not changed.")
     notebook["metadata"] = METADATA  # without a version and widget states
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # time stamps
+    for number, cell in enumerate(notebook.cells, start=1):
+        stamps = cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell["outputs"] = list(clean(cell.outputs))
+            took = seconds(stamps)
+            if took > SLOW and "slow" not in cell.metadata.get("tags", []):
+                print(f"{path.name}, cell {number}: it took {took:.0f} s: tag it slow")
     nbformat.validate(notebook)
     complete = path.with_suffix(".partial")
     complete.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")

@@ -19,6 +19,9 @@ MAX_CODE_LINES = 8
 MAX_LINES = 12
 MAX_WORDS = 90
 SLACK = 1.5  # times in the prose and in print may differ by this factor
+WORDS_A_MINUTE = 130
+MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
+MINUTES_A_QUESTION = 1.0
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 FIGURE = re.compile(r"\d[\d,.]*")
 RULES = []
@@ -216,6 +219,19 @@ def code_cells_are_short(notebook):
 
 
 @rule
+def slow_cells_say_how_long(notebook):
+    """A cell with the tag slow takes over 2 s; tools/run_notebooks.py finds them."""
+    above = ""
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "markdown":
+            above = cell.source
+        elif "slow" in tags(cell):
+            if not WAIT.search(above):
+                yield number, "it is slow: say above that it 'takes about 10 s'."
+            above = ""  # the next slow cell needs a line of its own
+
+
+@rule
 def figures_have_text(notebook):
     """For readers who can't see the picture."""
     for number, cell in notebook.numbered("code"):
@@ -284,6 +300,44 @@ def no_answer_is_seen_before_its_cell_is_run(notebook):
 
 
 @rule
+def no_answer_is_read_before_its_cell_is_run(notebook):
+    """Text can't be hidden until a cell runs, so what answers is under <details>."""
+    for question, asked, answered in answers(notebook):
+        cells = list(enumerate(notebook.cells, start=1))
+        below = cells[answered : answered + 1]
+        for number, cell in below:
+            if cell.cell_type == "markdown" and not cell.source.startswith("<details>"):
+                yield number, "it follows an answer: begin with <details>."
+        before = cells[: asked - 1]
+        known = [one for _, cell in before for one in numbers(all_of(cell))]
+        known += numbers(question["text"])
+        said = " ".join(cell.source for _, cell in before)
+        options = [one for one in question["options"] if not mentions(said, one)]
+        hidden = [cell for _, cell in cells[asked:answered] if is_hidden(cell)]
+        secret = [one for cell in hidden for one in numbers(printed_text(cell))]
+        secret = [one for one in secret if one.is_measured()]
+        for number, cell in cells[asked : answered + 2]:
+            seen = in_view(cell)
+            told = [one for one in options if mentions(seen, one)]
+            for one in numbers(without_code(seen)):
+                if one.is_measured() and not one.is_backed(known, []):
+                    told += [one.text] * one.is_backed(secret, [])
+            if told:
+                yield (
+                    number,
+                    f"it tells {told[0]!r}, an answer: put it under <details>.",
+                )
+
+
+@rule
+def details_are_rendered(notebook):
+    """Markdown under <details> is markdown only between blank lines."""
+    for number, cell in notebook.numbered("markdown"):
+        if re.search(r"</summary>(?!\n\n)|(?<!\n\n)</details>", cell.source):
+            yield number, "put a blank line after </summary> and before </details>."
+
+
+@rule
 def one_question_stands_once(notebook):
     """In its predict, and not in the prose above it as well."""
     for number, cell in notebook.numbered("markdown"):
@@ -326,6 +380,101 @@ def questions(notebook):
                 if re.search(rf"\breveal\(\s*['\"]{re.escape(id)}['\"]", later.source):
                     break
             yield {"text": ast.unparse(call), "options": texts}, between
+
+
+def answers(notebook):
+    """(text and options, number of the cell that asks, of the one that answers)."""
+    asked = [
+        number
+        for number, cell in notebook.numbered("code")
+        for _ in predictions(cell.source)
+    ]
+    for number, (question, between) in zip(asked, questions(notebook)):
+        yield question, number, between[-1][0] if between else number
+
+
+def mentions(text, option):
+    """Whether an option is in a text, as a word or words of its own."""
+    return re.search(rf"(?<![\w.]){re.escape(option)}(?![\w])", text, re.IGNORECASE)
+
+
+def is_hidden(cell):
+    return cell.metadata.get("jupyter", {}).get("outputs_hidden", False)
+
+
+def in_view(cell):
+    """What a learner reads of a cell in JupyterLab before running it."""
+    if cell.cell_type == "code":
+        return "" if is_hidden(cell) else printed_text(cell)
+    shut = r"<details>.*?</details>"
+    return without_tags(re.sub(shut, "", cell.source, flags=re.DOTALL))
+
+
+def all_of(cell):
+    return cell.source + "\n" + printed_text(cell)
+
+
+# --- time
+
+
+@rule
+def the_minutes_hold(notebook):
+    """The way through, without what is optional, takes no longer than it says.
+
+    It counts the words, the code cells, the questions, and what the text gives minutes
+    to, as in "Try this (4 min)". A heading with "(optional, 3 min)" is left out, up to
+    the next heading, and has to hold its own minutes.
+    """
+    stated = re.search(r"About (\d+) minutes", notebook.cells[0].source)
+    if not stated:
+        yield 1, "say how long the page takes: 'About 40 minutes'."
+        return
+    needed = 0.0
+    for number, heading, cells in sections(notebook):
+        if heading in ("## Your turn", "## For teachers"):
+            continue
+        minutes = sum(map(minutes_of, cells))
+        optional = re.search(r"\(optional, (\d+) min\)", heading)
+        needed += 0 if optional else minutes
+        if optional and minutes > int(optional[1]) + 0.5:
+            yield number, f"{heading!r} takes {minutes:.1f} minutes."
+    if needed > int(stated[1]):
+        yield 1, f"the way through takes {needed:.0f} minutes: mark what is optional."
+
+
+@rule
+def the_plan_for_a_class_adds_up(notebook):
+    """Its parts take the minutes of the page; the exercises come on top."""
+    stated = re.search(r"About (\d+) minutes", notebook.cells[0].source)
+    for number, cell in notebook.numbered("markdown"):
+        rows = re.findall(r"^\| (\d+) \| (.*?) \|", cell.source, re.MULTILINE)
+        if "## For teachers" in cell.source and rows:
+            total = sum(int(n) for n, part in rows if "your turn" not in part.lower())
+            if total != int(stated[1]):
+                yield number, f"its parts take {total} minutes, the page {stated[1]}."
+
+
+def sections(notebook):
+    """(number of its first cell, heading, cells) for each ## or ### heading."""
+    found = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        first = cell.source.partition("\n")[0]
+        if not found or cell.cell_type == "markdown" and first.startswith("##"):
+            found.append((number, first, []))
+        found[-1][2].append(cell)
+    return found
+
+
+def minutes_of(cell):
+    """How long a learner takes for a cell."""
+    if cell.cell_type == "code":
+        return MINUTES_A_QUESTION if asks_for_a_guess(cell) else MINUTES_A_CODE_CELL
+    text = re.sub(r"^#.*|^\|[ |:-]+$", "", cell.source, flags=re.MULTILINE)
+    tasks = sum(map(int, re.findall(r"\((\d+) min\b", text)))
+    waits = sum(map(int, WAIT.findall(text))) / 60
+    text = re.sub(r"\$+[^$]+\$+", "formula", without_tags(without_code(text)))
+    words = re.findall(r"\S*\w\S*", text)
+    return len(words) / WORDS_A_MINUTE + tasks + waits
 
 
 # --- prose
@@ -491,6 +640,8 @@ def what_follows(text, position):
 
 # --- the parts of a cell
 
+# What a cell costs a reader who runs it, on some machine
+WAIT = re.compile(r"\btakes? about (\d+) (?:s|seconds)\b")
 # Decimals that measure nothing: exercises, versions, decades, the reader's own time
 NAMES = re.compile(
     r"(?:[Yy]our turn|[Ee]xercises?|[Ss]ections?|[Vv]ersions?|Python|PyTorch|torch|"
@@ -507,7 +658,8 @@ def claims(markdown):
     text = re.sub(r"^[> \t]*#+ .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)  # alt text is prose
     text = re.sub(r"\[[^\]]*\]\([^)]*\)|https?://\S+", "", without_tags(text))
-    return NAMES.sub("", re.sub(r"[*_]", "", html.unescape(text)))
+    text = re.sub(r"[*_]", "", html.unescape(text))
+    return NAMES.sub("", WAIT.sub("", text))
 
 
 def paragraphs(markdown):

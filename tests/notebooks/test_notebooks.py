@@ -23,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 VIEW = {lint.WIDGET_VIEW: {"model_id": "0" * 32}}
 SVG = "<svg><path d='M0 0'/></svg>"
+# Until these lessons are rewritten
+NOT_YET = {
+    lint.no_answer_is_read_before_its_cell_is_run: "00 01 02 03 04 05 06".split(),
+    lint.the_minutes_hold: ["00"],
+    lint.the_plan_for_a_class_adds_up: ["04"],
+}
 PNG = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 640x480 with 1 Axes>"}
 
 
@@ -33,6 +39,8 @@ def by_name(value):
 @pytest.mark.parametrize("rule", lint.RULES, ids=by_name)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
 def test_notebook(path, rule):
+    if path.stem[:2] in NOT_YET.get(rule, ()):
+        pytest.xfail("being rewritten")
     findings = lint.Notebook.load(path).findings(rule)
     assert not findings, "\n" + "\n".join(findings)
 
@@ -116,6 +124,17 @@ BAD = [
     (lint.no_path_of_a_machine, [code("f()", shown({"text/html": "/work/a"}))], "work"),
     (lint.code_cells_are_short, [code(LONG)], "9 lines of code"),
     (lint.code_cells_are_short, [code(SPACED)], "13 with comments"),
+    (lint.slow_cells_say_how_long, [code("fit()", tags=["slow"])], "takes about 10 s"),
+    (lint.details_are_rendered, [text("</summary>\nIt *is*.\n\n</details>")], "blank"),
+    (lint.details_are_rendered, [text("</summary>\n\nIt *is*.\n</details>")], "blank"),
+    (lint.the_minutes_hold, [text("# Title")], "how long"),
+    (lint.the_minutes_hold, [text("About 2 minutes. " + "w " * 300)], "takes 2 min"),
+    (lint.the_minutes_hold, [text("About 2 minutes. Try (3 min).")], "takes 3 min"),
+    (
+        lint.the_minutes_hold,
+        [text("About 2 minutes.")] + [code("1")] * 5,
+        "takes 3 min",
+    ),
     (lint.figures_have_text, [code("plot()", shown(PNG))], "no text"),
     (lint.figures_have_text, [code("f()", shown({"image/svg+xml": SVG}))], "no text"),
     (lint.figures_have_text, [code("f()", shown({"text/html": SVG}))], "no text"),
@@ -145,6 +164,22 @@ GOOD = [
     (lint.errors_are_announced, [code("f()", raised(), tags=["raises-exception"])]),
     (lint.no_line_ends_in_a_semicolon, [code("a = 'x; y;'\n# so;\nf('x; # y')")]),
     (lint.no_path_of_a_machine, [text("See https://example.org/home/ or data/tmp/.")]),
+    (
+        lint.slow_cells_say_how_long,
+        [text("It takes about 9 s."), code("1"), code("fit()", tags=["slow"])],
+    ),
+    (
+        lint.details_are_rendered,
+        [text("<details>\n<summary>Why</summary>\n\nIt *is*.\n\n</details>")],
+    ),
+    (
+        lint.the_minutes_hold,
+        [
+            text("About 2 minutes. " + "word " * 200),
+            text("## More (optional, 4 min)\n\n" + "word " * 500),
+            text("## Your turn\n\n> 1.1 (5 min, easy)"),
+        ],
+    ),
     (lint.code_cells_are_short, [code("# why\n\n" + LONG.replace("x0 = 0\n", ""))]),
     (lint.figures_have_text, [code("plot()", shown(PNG), "W1 grows.\n")]),
     (lint.figures_have_text, [code("plot()", shown(PNG), alt="W1 grows.")]),
@@ -205,6 +240,54 @@ def test_what_gives_an_answer_away_is_named(source, printed, hidden, phrase):
 @pytest.mark.parametrize("printed", ["the loss at lr 3\n  0.5\n", "seed 0 of 2\n0.5\n"])
 def test_what_gives_nothing_away_passes(printed):
     assert after_a_question("f(seeds=(0, 2))", printed) == []
+
+
+def below_an_answer(*texts, printed="the loss\n  0.5\n"):
+    """What the lint says of text between a question and two cells after its answer."""
+    hidden = code("f()", printed)
+    hidden.metadata.jupyter = {"outputs_hidden": True}
+    between, *below = map(text, texts)
+    cells = [code(QUESTION), between, hidden, code("reveal('loss', loss)"), *below]
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    return notebook.findings(lint.no_answer_is_read_before_its_cell_is_run)
+
+
+@pytest.mark.parametrize(
+    ("texts", "phrase"),
+    [
+        (["", "The rest follows."], "cell 5: it follows an answer"),
+        (["It is high, you see."], "cell 2: it tells 'high'"),
+        (["The loss is 0.5."], "cell 2: it tells '0.5'"),
+        (["", "<details>\n\n0.5\n\n</details>\n\nSo 0.5."], "cell 5: it tells '0.5'"),
+        (["", "<details>\n\nA.\n\n</details>", "It stays High."], "cell 6: it tells"),
+    ],
+)
+def test_text_that_gives_an_answer_away_is_named(texts, phrase):
+    (finding,) = below_an_answer(*texts)
+    assert phrase in finding
+
+
+def test_what_was_measured_may_be_read_under_details():
+    why = "<details>\n<summary>What we saw</summary>\n\nA high loss: 0.5.\n\n</details>"
+    assert below_an_answer("Now lr 3.", why + "\n\nNow to lr 4.", "Next.") == []
+
+
+def test_a_line_that_says_how_long_needs_no_proof(tmp_path):
+    assert unproved("It takes about 70 s.", "", "", tmp_path) == []
+
+
+def test_each_slow_cell_has_its_own_line(tmp_path):
+    cells = [text("It takes about 9 s.")] + [code("fit()", tags=["slow"])] * 2
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    assert len(notebook.findings(lint.slow_cells_say_how_long)) == 1
+
+
+@pytest.mark.parametrize("minutes, findings", [(30, 0), (25, 1)])
+def test_the_plan_for_a_class_takes_the_minutes_of_the_page(minutes, findings):
+    plan = f"## For teachers\n\n| 10 | a | b |\n| {minutes} | c | d |\n"
+    cells = [text("About 40 minutes."), text(plan + "| 9 | your turn | e |")]
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    assert len(notebook.findings(lint.the_plan_for_a_class_adds_up)) == findings
 
 
 @pytest.mark.parametrize("rule, cells, phrase", BAD)
@@ -504,7 +587,7 @@ def two_notebooks(folder):
     cells = [
         text("# Title"),
         code("import time, ipywidgets, torch"),
-        code("print('a', flush=True); time.sleep(0.5); print('b')"),
+        code("print('a', flush=True); time.sleep(2.1); print('b')"),
         code("ipywidgets.IntSlider()"),
         code("torch.nn.Linear(2, 3)(torch.ones(3))", tags=["raises-exception"]),
     ]
@@ -514,7 +597,7 @@ def two_notebooks(folder):
     return good, write(folder / "01_bad.ipynb", cells)
 
 
-def test_stored_outputs_are_what_a_reader_sees(tmp_path):
+def test_stored_outputs_are_what_a_reader_sees(tmp_path, capsys):
     good, _ = two_notebooks(tmp_path)
     run_notebooks.run(good)
     notebook = nbformat.reads(good.read_text(), as_version=4)
@@ -525,6 +608,9 @@ def test_stored_outputs_are_what_a_reader_sees(tmp_path):
     assert "site-packages/torch" in traceback
     assert not re.search(r"[/\\]site-packages", traceback)
     assert not any("execution" in cell.metadata for cell in notebook.cells)
+    said = capsys.readouterr().out
+    assert "00_good.ipynb, cell 3: it took 2 s: tag it slow" in said
+    assert said.count("slow") == 1
     assert notebook.metadata.language_info == {"name": "python"}
     assert notebook.metadata.kernelspec.display_name == "Python 3"
     followed = (
