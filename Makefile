@@ -8,7 +8,7 @@ FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab check test lint setup bench notebooks recorded
+.PHONY: help lab update check test lint setup bench notebooks recorded
 
 help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,10 @@ help: ## List what make can do here.
 lab: setup ## Open the course in JupyterLab: start here.
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --config=jupyter_server_config.py \
 		--LabApp.default_url=$(FIRST_PAGE)
+
+update: setup ## Get the newest version; your answers, notes and progress stay.
+	$(PYTHON) tools/update.py $(if $(FROM),"$(FROM)")
+	@python3 tools/set_up.py
 
 # Two files at a time, those in the browser first, with one thread of PyTorch for each
 # kernel: more get in each other's way.

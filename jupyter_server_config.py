@@ -2,10 +2,13 @@
 
 A notebook opens as unchanged, and opens on the next day as it was left: with pictures
 and text where instruments were, and how to get them back. On disk its metadata stay as
-the course stores them, so that opening a lesson changes no file.
+the course stores them, so that opening a lesson changes no file. Before a notebook is
+first saved, a copy is kept of how it came, and tools/update.py compares with that.
 """
 
+import shutil
 import sys
+from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
@@ -16,7 +19,9 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 RUN_AGAIN = "To use it, run this cell: click into it and press Shift + Enter.\n"
 
 
-def store(model: dict, **_: object) -> None:
+def store(
+    model: dict, path: str, contents_manager: AsyncLargeFileManager, **_: object
+) -> None:
     """Before a notebook is saved: no widget that the next kernel doesn't know."""
     if model["type"] != "notebook":
         return
@@ -32,6 +37,15 @@ def store(model: dict, **_: object) -> None:
             outputs.insert(
                 place, {"output_type": "stream", "name": "stdout", "text": RUN_AGAIN}
             )
+    keep_as_it_came(Path(contents_manager.root_dir, path.strip("/")))
+
+
+def keep_as_it_came(path: Path) -> None:
+    """Copy a notebook that is about to be saved for the first time."""
+    kept = path.parent / ".ipynb_checkpoints" / f"{path.stem}-as-it-came.ipynb"
+    if path.exists() and not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, kept)
 
 
 class Notebooks(AsyncLargeFileManager):
