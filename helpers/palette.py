@@ -13,9 +13,16 @@ BROWN = "#a96b59"
 GREY = "#94a4a2"
 
 TRAIN, VAL, BATCH, PIN = BLUE, ORANGE, GREY, PURPLE
-LINES = (BLUE, ORANGE, PURPLE, DARK_GREY, RED, YELLOW, BROWN)
 # From a negative weight to a positive one.
 NEGATIVE, ZERO, POSITIVE = "#1455a0", "#f7f7f7", "#c85500"
+
+# Stored pictures have no ground of their own: all of this can be read on a light page
+# and on a dark one. LINES leave out the colours of training and validation.
+INK = "#767a82"  # text and axes
+LINES = ("#a259d9", "#0f8f86", "#b5860d", "#cf3a2a", "#6f7f99", "#d45a9e", BROWN)
+MINUS, PLUS = "#1f74d1", "#e8690b"  # weights; the nearer to 0, the more transparent
+PAPER, PRINT = "#dfe1e5", "#16171a"  # clothes, on a ground that doesn't dazzle
+FEW, MANY = "#b9d3f0", "#2b6cc4"  # counts
 
 _LIGHT = {
     **{"train": TRAIN, "val": VAL, "batch": BATCH, "pin": PIN},

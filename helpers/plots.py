@@ -13,21 +13,41 @@ from typing import Any
 
 import torch
 from IPython.display import display
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, same_color
 from matplotlib.figure import Figure
+from matplotlib.spines import Spine
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from PIL import Image
 
 from helpers.curves import Curves
-from helpers.palette import BATCH, NEGATIVE, POSITIVE, TRAIN, VAL, ZERO
+from helpers.palette import (
+    BATCH,
+    FEW,
+    INK,
+    MANY,
+    MINUS,
+    PAPER,
+    PLUS,
+    PRINT,
+    TRAIN,
+    VAL,
+)
 from helpers.training import Progress
 
-# As in the lab. Few levels, so that pictures of noise stay small.
-BLUE_ORANGE = LinearSegmentedColormap.from_list(
-    "blue_orange", [NEGATIVE, ZERO, POSITIVE], N=41
+# Few levels, so that pictures of noise stay small.
+WEIGHTS = LinearSegmentedColormap.from_list(
+    "weights", [(0, MINUS), (0.5, f"{MINUS}00"), (0.5, f"{PLUS}00"), (1, PLUS)], N=42
+)
+CLOTHES = LinearSegmentedColormap.from_list("clothes", [PAPER, PRINT])
+COUNTS = LinearSegmentedColormap.from_list("counts", [FEW, MANY]).with_extremes(
+    under="none"  # a cell with next to nothing
 )
 SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
+WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
+TITLE, SMALL = 10, 9  # points
 
 NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
 NO_COLUMNS = "plot_columns needs weights of shape (784, num_hiddens), not {shape}."
@@ -38,6 +58,7 @@ class Picture:
 
     def __init__(self, figure: Figure, text: str) -> None:
         self.figure, self.text = figure, text
+        _suit_light_and_dark(figure)
 
     def __repr__(self) -> str:
         return self.text
@@ -53,7 +74,7 @@ class Picture:
         drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=100)
         # 256 colours are enough here, and take a third of the bytes.
-        picture = Image.open(drawn).convert("RGB")
+        picture = Image.open(drawn).convert("RGBA")
         picture.quantize(256, Image.Quantize.FASTOCTREE).save(small, format="png")
         return small.getvalue()
 
@@ -78,15 +99,15 @@ def plot_curves(
             curves.add(progress)
     except (AttributeError, LookupError, TypeError):
         raise TypeError(NO_CURVES.format(found=type(history).__name__)) from None
-    figure = Figure(figsize=(8, 2.8), layout="constrained")
+    figure = Figure(figsize=(WIDE, 2.8), layout="constrained")
     _draw_curves(figure.subplots(1, 2), curves)
     return Picture(figure, text)
 
 
 def plot_lab(curves: Curves, net: torch.nn.Module, text: str) -> Picture:
     """What the live lab shows: the curves so far and W1's first columns."""
-    figure = Figure(figsize=(10, 2.9), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 0.9))
+    figure = Figure(figsize=(WIDE, 2.7), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1.1))
     _draw_curves((left, middle), curves)
     _draw_columns(right, net.W1, 4)
     return Picture(figure, text)
@@ -101,23 +122,27 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
         raise ValueError(NO_COLUMNS.format(shape=tuple(W1.shape)))
     W1 = W1[:, :MOST_COLUMNS]
     rows = math.ceil(W1.shape[1] / ACROSS)
-    figure = Figure(figsize=(9, 0.95 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(WIDE, 0.86 * rows + 0.3), layout="constrained")
     _draw_columns(figure.subplots(), W1, ACROSS)
     return Picture(figure, text)
 
 
 def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Picture:
-    """Clothes in rows of at most ten, each with its title.
+    """Clothes in rows, each with its title: ten in a row, or five with long titles.
 
     images: float [N, 784] in [0, 1]. titles: N short texts.
     """
-    across = min(ACROSS, len(images))
+    lines = [line for title in titles for line in title.split("\n")]
+    across = ACROSS if max(map(len, lines), default=0) < 12 else ACROSS // 2
     rows = math.ceil(len(images) / across)
-    figure = Figure(figsize=(1.05 * across, 1.35 * rows), layout="constrained")
+    picture = 0.85 if across == ACROSS else 1.1
+    high = picture + 0.17 * max((title.count("\n") + 1 for title in titles), default=1)
+    size = (WIDE / ACROSS * across if len(images) < across else WIDE, high * rows)
+    figure = Figure(figsize=size, layout="constrained")
     for i, (image, title) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(rows, across, i + 1)
-        axes.imshow(image.reshape(SIDE, SIDE).cpu().numpy(), cmap="gray_r")
-        axes.set_title(title, fontsize=7)
+        axes.imshow(image.reshape(SIDE, SIDE).cpu().numpy(), CLOTHES, vmin=0, vmax=1)
+        axes.set_title(title, fontsize=SMALL)
         axes.axis("off")
     return Picture(figure, text)
 
@@ -129,22 +154,49 @@ def plot_confusion(
 
     confusion: int [num_classes, num_classes], rows are the true classes.
     """
-    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.9), layout="constrained")
     axes = figure.subplots()
     confusion = confusion.cpu()
     shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
-    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares.numpy(), COUNTS, vmin=0.02, vmax=0.8)
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            where = {"ha": "center", "va": "center", "fontsize": 7}
+            share = shares[row, column]
+            colour = INK if share < 0.02 else PRINT if share < 0.55 else "white"
+            where = {"ha": "center", "va": "center", "fontsize": SMALL}
             axes.text(column, row, count, color=colour, **where)
     places = range(len(class_names))
-    axes.set_xticks(places, class_names, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(places, class_names, fontsize=8)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_xticks(
+        places, class_names, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes.set_yticks(places, class_names)
+    axes.tick_params(labelsize=SMALL)
+    axes.set_xlabel("predicted", fontsize=TITLE)
+    axes.set_ylabel("true", fontsize=TITLE)
     return Picture(figure, text)
+
+
+def tidy(axes: Axes, title: str, xlabel: str = "") -> None:
+    """The look of all pictures with axes: a title at the left, a faint grid, no box."""
+    axes.set_title(title, fontsize=TITLE, loc="left")
+    axes.set_xlabel(xlabel, fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(color=INK, alpha=0.2)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _suit_light_and_dark(figure):
+    """No ground of its own, and a grey in place of black, for pages of any colour."""
+    figure.set_facecolor("none")
+    for axes in figure.axes:
+        axes.set_facecolor("none")
+        axes.tick_params(which="both", colors=INK)
+    for spine in figure.findobj(Spine):
+        spine.set_color(INK)
+    for text in figure.findobj(Text):
+        if same_color(text.get_color(), "black"):
+            text.set_color(INK)
 
 
 def _draw_curves(both, curves):
@@ -168,13 +220,9 @@ def _draw_curves(both, curves):
     loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     accuracy.set_ylim(0, 1)
     for axes, title in ((loss, "loss (log scale)"), (accuracy, "accuracy")):
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.set_xlabel("epoch", fontsize=9)
+        tidy(axes, title, "epoch")
         axes.set_xlim(0, max(curve.x[-1] for curve in curves.by_name.values()))
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    loss.legend(fontsize=8, frameon=False)
+    loss.legend(fontsize=SMALL, frameon=False)
 
 
 def _draw_columns(axes, W1, across):
@@ -187,7 +235,7 @@ def _draw_columns(axes, W1, across):
     # The 99th percentile: a few extreme weights would leave the rest pale.
     most = W1.abs().flatten().quantile(0.99).item() or 1.0
     limits = {"vmin": -most, "vmax": most}
-    axes.imshow(wall.numpy(), BLUE_ORANGE, interpolation="nearest", **limits)
+    axes.imshow(wall.numpy(), WEIGHTS, interpolation="nearest", **limits)
     title = f"W1: {W1.shape[1]} columns, ±{most:.2g}"
-    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_title(title, fontsize=TITLE, loc="left")
     axes.axis("off")

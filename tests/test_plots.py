@@ -1,11 +1,7 @@
 """Static pictures and the curves behind them."""
 
-import base64
-import io
-
 import pytest
 import torch
-from PIL import Image
 
 from helpers import (
     Config,
@@ -17,6 +13,7 @@ from helpers import (
     train,
 )
 from helpers.curves import LIMIT, Curve
+from pictures import shown
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +21,10 @@ def data():
     return load_fashion_mnist("sample")
 
 
-def shown(picture):
-    """The picture as a notebook gets it, after checks that hold for all."""
-    bundle, metadata = picture._repr_mimebundle_()
-    assert bundle["text/plain"] == metadata["image/png"]["alt"] == picture.text
-    return Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
-
-
 def test_a_run_is_drawn_and_says_what_it_shows(data):
     history = list(train(Config(num_hiddens=8, num_epochs=2), data))
     picture = plot_curves(history, "Two epochs.")
-    assert shown(picture).size == (800, 280) and picture.text == "Two epochs."
+    assert shown(picture).size == (820, 280) and picture.text == "Two epochs."
     validation = picture.figure.axes[1].lines[1].get_ydata()
     assert validation[-1] == pytest.approx(history[-1].val_accuracy)
     assert picture.figure.axes[0].lines[0].get_xdata()[-1] == 2  # epochs
@@ -51,7 +41,7 @@ def test_columns_of_a_narrow_and_of_a_wide_matrix_are_drawn():
         picture = plot_columns(torch.randn(784, num_hiddens), "Columns.")
         title = picture.figure.axes[0].get_title(loc="left")
         assert title.startswith(f"W1: {min(num_hiddens, 20)} columns")
-        assert shown(picture).width == 900
+        assert shown(picture).width == 820
 
 
 @pytest.mark.parametrize("shape", [(256, 784), (784,), (256, 10)])

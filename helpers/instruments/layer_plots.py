@@ -5,12 +5,11 @@ from itertools import cycle
 import torch
 from matplotlib.figure import Figure
 
-from helpers.instruments.layer_values import COLOURS, tidy
+from helpers.instruments.layer_values import COLOURS
 from helpers.instruments.measure_layers import Layers
-from helpers.palette import BLUE, BROWN, DARK_GREY, PURPLE, RED, YELLOW
-from helpers.plots import Picture
+from helpers.palette import LINES
+from helpers.plots import SMALL, WIDE, Picture, tidy
 
-LINES = (BLUE, RED, YELLOW, PURPLE, DARK_GREY, BROWN)
 STYLES = list(zip(LINES, ("o-", "s--", "^-.", "D:", "v-", "x--")))
 TITLES = {
     "activations": "spread of the activations",
@@ -32,7 +31,7 @@ def plot_layers(measured: dict[str, Layers], text: str) -> Picture:
     picture shows, in one line. Raises TypeError for anything else.
     """
     _check_dict(measured, Layers, NOT_LAYERS)
-    figure = Figure((9, 3), layout="constrained")
+    figure = Figure((WIDE, 3), layout="constrained")
     deepest = max(len(one.layers) for one in measured.values())
     for axes, side in zip(figure.subplots(1, 2), COLOURS):
         for (name, one), (colour, style) in zip(measured.items(), cycle(STYLES)):
@@ -41,10 +40,8 @@ def plot_layers(measured: dict[str, Layers], text: str) -> Picture:
             axes.plot(numbers, spreads, style, color=colour, ms=4, label=name)
         axes.set_yscale("log")
         axes.set_xticks(range(1, deepest + 1))
-        axes.set_xlabel(LAYER_AXIS, fontsize=9)
-        axes.grid(alpha=0.3)
-        tidy(axes, TITLES[side])
-    figure.axes[0].legend(fontsize=8, frameon=False)
+        tidy(axes, TITLES[side], LAYER_AXIS)
+    figure.axes[0].legend(fontsize=SMALL, frameon=False)
     return Picture(figure, text)
 
 
@@ -55,11 +52,11 @@ def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
     shows, in one line. Raises TypeError for anything else.
     """
     _check_dict(named, torch.Tensor, NOT_TENSORS)
-    figure = Figure((4.5 * len(named), 2.2), layout="constrained")
+    figure = Figure((WIDE, 2.2), layout="constrained")
     for i, (title, values) in enumerate(named.items(), start=1):
         axes = figure.add_subplot(1, len(named), i)
         numbers = values.detach().flatten().float().numpy()
-        axes.hist(numbers, bins=60, color=COLOURS["activations"])
+        axes.hist(numbers, bins=60, color=LINES[4])
         tidy(axes, title)
         axes.set_yticks([])
     return Picture(figure, text)

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.palette import BLUE, ORANGE
-from helpers.plots import Picture
+from helpers.palette import BLUE, INK, ORANGE
+from helpers.plots import WIDE, Picture, tidy
 
 BINS = 24  # of a histogram
 REACH = 3  # spreads, from its middle to its ends
@@ -73,8 +72,8 @@ def place(spread: float) -> float:
 
 def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
     """The histograms and spreads of all layers of one network; text: what it shows."""
-    figure = Figure((9, 0.28 * len(layers) + 0.8), layout="constrained")
-    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.5, 1, 1.5))
+    figure = Figure((WIDE, 0.28 * len(layers) + 0.8), layout="constrained")
+    axes = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.1, 1, 1.1))
     for i, (side, colour) in enumerate(COLOURS.items()):
         histograms, bars = axes[2 * i : 2 * i + 2]
         for row, layer in enumerate(layers):
@@ -85,20 +84,14 @@ def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
             bars.barh(row, end - 10.0**LOW, 0.6, left=10.0**LOW, color=colour)
         for one, title in ((histograms, TITLES[side]), (bars, SPREAD_TITLE)):
             tidy(one, title)
+            one.grid(visible=False)
             one.tick_params(left=False)
             one.spines["left"].set_visible(False)
         histograms.set_xticks([])
         bars.set_xscale("log")
         bars.set_xlim(10.0**LOW, 10.0**HIGH)
         bars.set_xticks([10.0**power for power in range(LOW, HIGH + 1, TICK)])
-        bars.grid(axis="x", alpha=0.4)
+        bars.grid(axis="x", color=INK, alpha=0.2)
     axes[0].set_yticks(range(len(layers)), [layer.name for layer in layers])
     axes[0].invert_yaxis()
     return Picture(figure, text)
-
-
-def tidy(axes: Axes, title: str) -> None:
-    """A small title, small labels, and no frame at the top and the right."""
-    axes.set_title(title, fontsize=9, loc="left")
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)

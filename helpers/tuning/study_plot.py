@@ -2,119 +2,144 @@
 
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import optuna
-from matplotlib import colormaps
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from helpers.palette import BATCH, DARK_GREY, TRAIN, VAL
-from helpers.plots import Picture
+from helpers.palette import INK, LINES, VAL
+from helpers.plots import SMALL, WIDE, Picture, tidy
+from helpers.tuning.study_file import ENDED, ended
 
 NO_STUDY = (
     "plot_study needs an optuna.Study of accuracies, such as "
     "optuna.create_study(direction='maximize'); you gave {found}."
 )
 MINIMIZES = "one that doesn't maximize"
-STUDY = "{:,} completed and {:,} pruned trials; the best accuracy is {:.4f}."
-STUDY_EMPTY = "No trial is complete yet; {1:,} were pruned."
-TITLES = (
-    "trials: dark blue is accurate, grey was pruned",
-    "accuracy, best so far",
-    "importance, epoch 1",
-)
-ACCURACY, TRIAL = "accuracy", "trial"
+STUDY = "Trials: {:,} completed, {:,} given up early, {:,} failed."
+STUDY_BEST = "{} The best accuracy is {:.4f}, in trial {:,}."
+TITLES = ("accuracy of each trial", "accuracy, epoch 1", "importance, epoch 1")
+TRIAL = "trial (grey: given up early)"
+BEST = "best so far"
+BELOW = "≤ {:.3f}"
 NO_TRIALS = "no trial has ended yet"
-FEW_TRIALS = "{count} of the {enough} trials\nthat it needs"
+FEW_TRIALS = "{count} of the\n{enough} trials\nthat it needs"
 ALL_ALIKE = "the trials don't differ yet"
 
-SHADES = colormaps["Blues"]
-PLATE = {"fc": "white", "ec": "none", "pad": 0.3, "alpha": 0.8}  # behind a number
+# Where the three parts are: left, bottom, width and height. Not laid out by
+# "constrained", which takes longer than all the rest.
+PLACES = ((0.085, 0.2, 0.28, 0.67), (0.465, 0.2, 0.205, 0.67), (0.81, 0.2, 0.13, 0.67))
 ENOUGH_TRIALS = 10  # PED-ANOVA looks at the best tenth
+MOST_BARS = 10
+APART = 0.32  # of an axis, between two numbers
+COMPLETED = {"marker": "o", "ms": 6, "ls": "", "color": VAL}
+GIVEN_UP = {"marker": "x", "ms": 5, "ls": "", "color": INK}
 SHOWN_BELOW = 0.1  # accuracies further below the best one look alike
+
+
+class _Dot(NamedTuple):
+    """A trial in the picture. first, last: accuracies after its epochs, or NaN."""
+
+    number: int
+    completed: bool
+    first: float
+    last: float
+    trial: FrozenTrial
 
 
 def plot_study(study: optuna.Study) -> Picture:
     """A study of Optuna's so far: its trials, the best of them, and what mattered.
 
-    study: an `optuna.Study` that maximizes an accuracy. Left, a line is a trial and an
-    axis a hyperparameter. Middle, the completed trials and the best so far. Right, the
-    importance of each hyperparameter for the accuracy after the first epoch, by
-    PED-ANOVA, once ten trials have one. Raises TypeError for anything else.
+    study: an `optuna.Study` that maximizes an accuracy. Left, a dot is a trial, at its
+    last accuracy, and the line is the best completed one so far. Middle, the accuracy
+    of each trial after its first epoch, over the hyperparameter that mattered most.
+    Right, how much each mattered for it, by PED-ANOVA, once ten trials have one.
+    Raises TypeError for anything else.
     """
     if not isinstance(study, optuna.Study):
         raise TypeError(NO_STUDY.format(found=type(study).__name__))
     if study.directions != [optuna.study.StudyDirection.MAXIMIZE]:
         raise TypeError(NO_STUDY.format(found=MINIMIZES))
-    pruned = study.get_trials(deepcopy=False, states=[TrialState.PRUNED])
-    completed = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    completed = [trial for trial in completed if math.isfinite(trial.value)]
-    values = [trial.value for trial in completed] or [math.nan]
-    best, lowest = max(values), min(values)
-    low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)  # an axis for one trial too
-    # Not laid out by "constrained", which takes longer than all the rest.
-    figure = Figure(figsize=(10, 3))
-    grid = {"left": 0.075, "right": 0.965, "top": 0.88, "bottom": 0.22, "wspace": 0.35}
-    parts = figure.subplots(1, 3, width_ratios=(2.6, 1, 0.75), gridspec_kw=grid)
-    for axes, title in zip(parts, TITLES):
-        axes.set_title(title, fontsize=10, loc="left")
+    figure = Figure(figsize=(WIDE, 3))
+    trials, first, importance = (figure.add_axes(place) for place in PLACES)
+    for axes, title in zip(figure.axes, TITLES):
+        tidy(axes, title)
         axes.set(xticks=[], yticks=[])
-        axes.tick_params(labelsize=8, length=0)
-        axes.spines[["top", "right"]].set_visible(False)
-    _draw_trials(parts[0], completed, pruned, low, best)
-    _draw_best(parts[1], completed, low, best)
-    _draw_importance(parts[2], [*completed, *pruned])
-    text = STUDY if completed else STUDY_EMPTY
-    return Picture(figure, text.format(len(completed), len(pruned), best))
+    dots = [_dot(trial, number) for number, trial in enumerate(ended(study), 1)]
+    dots = [dot for dot in dots if math.isfinite(dot.first + dot.last)]
+    _draw_trials(trials, dots)
+    names = _draw_importance(importance, dots)
+    _draw_first(first, dots, next(iter(names), None))
+    text = STUDY.format(*(len(ended(study, state)) for state in ENDED))
+    if completed := [dot for dot in dots if dot.completed]:
+        best = max(completed, key=lambda dot: dot.last)
+        text = STUDY_BEST.format(text, best.last, best.number)
+    return Picture(figure, text)
 
 
-def _draw_trials(axes, completed, pruned, low, best):
-    """One upright axis for each hyperparameter, and one for the accuracy."""
-    distributions = {}
-    for trial in (*completed, *pruned):
-        for name, distribution in trial.distributions.items():
-            distributions.setdefault(name, []).append(distribution)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_ylim(-0.05, 1.05)
-    if not distributions:
+def _dot(trial, number):
+    seen = [
+        trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)
+    ]
+    value = math.nan if trial.value is None else trial.value
+    completed = trial.state == TrialState.COMPLETE
+    first, last = (seen or [value])[0], value if completed else (seen or [value])[-1]
+    return _Dot(number, completed, first, last, trial)
+
+
+def _draw_trials(axes, dots):
+    """The last accuracy of each trial, and a line for the best completed one so far."""
+    if not dots:
         return _say(axes, NO_TRIALS)
-    scales = {name: _scale(several) for name, several in distributions.items()}
-
-    def line(trial, end=math.nan):
-        # What a trial doesn't have is a gap.
-        heights = [
-            place(trial.params[name]) if name in trial.params else math.nan
-            for name, (place, _) in scales.items()
-        ]
-        return list(enumerate([*heights, end]))
-
-    faint = [line(trial) for trial in pruned]
-    axes.add_collection(LineCollection(faint, colors=BATCH, lw=0.7, alpha=0.4))
-    completed = sorted(completed, key=lambda trial: trial.value)  # the best on top
-    ends = [max(0, (trial.value - low) / (best - low)) for trial in completed]
-    lines = [line(trial, end) for trial, end in zip(completed, ends)]
-    shades = SHADES([0.25 + 0.75 * end for end in ends])  # not white on white
-    axes.add_collection(LineCollection(lines, colors=shades, lw=1.3, alpha=0.9))
-    ticks = {name: of_axis for name, (_, of_axis) in scales.items()}
+    completed = [dot for dot in dots if dot.completed]
+    _scatter(axes, dots, [dot.number for dot in dots], [dot.last for dot in dots])
     if completed:
-        lowest = f"{low:.3f}" if completed[0].value >= low else f"≤ {low:.3f}"
-        ticks[ACCURACY] = [(0, lowest), (1, f"{best:.3f}")]
-    axes.vlines(range(len(ticks)), 0, 1, color="black", lw=0.8)
-    for x, (name, of_axis) in enumerate(ticks.items()):
-        for height, label in of_axis:
-            axes.text(x + 0.06, height, label, va="center", fontsize=7, bbox=PLATE)
-        # Many names take turns on two lines, so that they don't touch.
-        floor = -0.18 if len(ticks) > 6 and x % 2 else -0.08
-        axes.text(x, floor, name, fontsize=8, va="top", ha="center")
-    axes.set_xlim(-0.3, len(ticks) - 0.4)
+        best = np.maximum.accumulate([dot.last for dot in completed])
+        numbers = [dot.number for dot in completed]
+        end = dots[-1].number
+        axes.step([*numbers, end], [*best, best[-1]], where="post", color=VAL, lw=1.8)
+        look = {"fontsize": SMALL, "color": VAL, "ha": "right"}
+        beside = {"xytext": (0, 5), "textcoords": "offset points"}
+        axes.annotate(BEST, (end, best[-1]), **beside, **look)
+    axes.set_xlim(0, dots[-1].number + 1)
+    axes.set_xticks(sorted({1, dots[-1].number}))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel(TRIAL, fontsize=SMALL)
+
+
+def _draw_first(axes, dots, name):
+    """The accuracy of each trial after its first epoch, over one hyperparameter."""
+    dots = [dot for dot in dots if name in dot.trial.params]
+    if not dots:
+        return _say(axes, NO_TRIALS)
+    place, ticks = _scale([dot.trial.distributions[name] for dot in dots])
+    places = [place(dot.trial.params[name]) for dot in dots]
+    _scatter(axes, dots, places, [dot.first for dot in dots])
+    axes.set_xlim(-0.08, 1.08)
+    axes.set_xticks(*zip(*ticks))
+    axes.set_xlabel(name, fontsize=SMALL)
+
+
+def _scatter(axes, dots, places, accuracies):
+    """Dots, those far below the best one at the lower end."""
+    lowest, best = min(accuracies), max(accuracies)
+    low = min(max(lowest, best - SHOWN_BELOW), best - 0.01)  # an axis for one trial too
+    for completed, look in ((False, GIVEN_UP), (True, COMPLETED)):
+        some = [i for i, dot in enumerate(dots) if dot.completed == completed]
+        heights = [max(accuracies[i], low) for i in some]
+        axes.plot([places[i] for i in some], heights, **look)
+    margin = 0.08 * (best - low)
+    axes.set_ylim(low - margin, best + 2 * margin)
+    ticks = [low, (low + best) / 2, best]
+    lowest = (BELOW if lowest < low else "{:.3f}").format(low)
+    axes.set_yticks(ticks, [lowest, *(f"{tick:.3f}" for tick in ticks[1:])])
 
 
 def _scale(distributions):
-    """A function from a value to its height in [0, 1], and ticks (height, label)."""
+    """A function from a value to its place in [0, 1], and ticks (place, label)."""
     latest = distributions[-1]
     if hasattr(latest, "choices"):
         count = len(latest.choices)
@@ -133,52 +158,43 @@ def _scale(distributions):
         between = [10.0**p for p in range(math.ceil(bend(low)), math.ceil(bend(high)))]
     elif isinstance(low, int) and high - low < 6:
         between = range(low + 1, high)
-    # Not so near to the ends that the numbers would touch.
-    inner = [value for value in between if 0.1 < place(value) < 0.9]
-    return place, [(place(value), f"{value:g}") for value in (low, *inner, high)]
+    shown = [low]  # not so near to each other that the numbers would touch
+    for value in between:
+        if place(value) - place(shown[-1]) > APART and place(value) < 1 - APART:
+            shown.append(value)
+    return place, [(place(value), f"{value:g}") for value in (*shown, high)]
 
 
-def _draw_best(axes, completed, low, best):
-    if not completed:
-        return _say(axes, NO_TRIALS)
-    numbers = [trial.number + 1 for trial in completed]
-    values = [trial.value for trial in completed]
-    axes.plot(numbers, values, "o", ms=3, color=BATCH)
-    axes.step(numbers, np.maximum.accumulate(values), where="post", color=VAL, lw=1.8)
-    margin = 0.05 * (best - low)
-    axes.set(ylim=(low - margin, best + margin), xlim=(0, numbers[-1] + 1))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter("{x:.3f}")
-    axes.grid(axis="y", color=BATCH, lw=0.5, alpha=0.5)
-    axes.set_xticks(sorted({1, numbers[-1]}))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xlabel(TRIAL, fontsize=8)
+def _draw_importance(axes, dots):
+    """Bars, the longest on top; returns the names of the hyperparameters, best first.
 
-
-def _draw_importance(axes, trials):
-    first = []
-    for trial in trials:
-        # By the first epoch, which every trial has: only a few good ones are completed.
-        reported = trial.intermediate_values
-        value = reported[min(reported)] if reported else trial.value
-        if value is not None and math.isfinite(value):
-            fields = {"params": trial.params, "distributions": trial.distributions}
-            first.append(optuna.create_trial(**fields, value=value))
-    if len(first) < ENOUGH_TRIALS:
-        return _say(axes, FEW_TRIALS.format(count=len(first), enough=ENOUGH_TRIALS))
-    if len({trial.value for trial in first}) == 1:
-        return _say(axes, ALL_ALIKE)
+    By the first epoch, which every trial has: only a few good ones are completed.
+    """
+    names = list(dict.fromkeys(name for dot in dots for name in dot.trial.params))
+    if len(dots) < ENOUGH_TRIALS:
+        _say(axes, FEW_TRIALS.format(count=len(dots), enough=ENOUGH_TRIALS))
+        return names
+    if len({dot.first for dot in dots}) == 1:
+        _say(axes, ALL_ALIKE)
+        return names
     study = optuna.create_study(direction="maximize")
-    study.add_trials(first)
+    for _, _, first, _, trial in dots:
+        fields = {"params": trial.params, "distributions": trial.distributions}
+        study.add_trial(optuna.create_trial(**fields, value=first))
     with warnings.catch_warnings():  # about a hyperparameter that few trials have
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    names = sorted(shares, key=shares.get)
-    bars = axes.barh(names, [shares[name] for name in names], color=TRAIN)
-    axes.bar_label(bars, [f"{shares[name]:.0%}" for name in names], padding=3, size=8)
-    axes.set(xlim=(0, 1), yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
+    names = sorted(shares, key=shares.get, reverse=True)[:MOST_BARS]
+    bars = axes.barh(names, [shares[name] for name in names], color=LINES[4])
+    axes.bar_label(
+        bars, [f"{shares[name]:.0%}" for name in names], padding=3, size=SMALL
+    )
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    return names
 
 
 def _say(axes, words):
     centre = {"transform": axes.transAxes, "ha": "center", "va": "center"}
-    axes.text(0.5, 0.5, words, **centre, fontsize=8, color=DARK_GREY)
+    axes.text(0.5, 0.5, words, **centre, fontsize=SMALL)

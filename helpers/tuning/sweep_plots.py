@@ -3,14 +3,15 @@
 import math
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from helpers.palette import LINES
-from helpers.plots import Picture
+from helpers.palette import LINES, PRINT, TRAIN, VAL
+from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
 from helpers.tuning.results import Results
 
-LOSSES = (("train_loss", "train", "-"), ("val_loss", "validation", "--"))
+# As in the lab.
+LOSSES = (("train_loss", "train", TRAIN, "-"), ("val_loss", "validation", VAL, "--"))
 
 
 def plot_sweep(
@@ -26,39 +27,47 @@ def plot_sweep(
     that gets a line for each of its values, or None. text: what the picture shows, in
     one line.
     """
-    figure, axes = _empty("validation accuracy", x, height=3.2)
+    figure = Figure(figsize=(WIDE, 3.2), layout="constrained")
+    axes = figure.subplots()
+    tidy(axes, "validation accuracy", x)
     lines = results.group(by) if by else {"": results}
     for i, (name, of_line) in enumerate(lines.items()):
         places, runs = zip(*sorted(of_line.group(x).items()))
         low, high = zip(*(of_place.spread for of_place in runs))
-        look = {"color": LINES[i % len(LINES)], "marker": "osD^vPX"[i % 7]}
+        look = {"color": LINES[i % len(LINES)], "marker": "Ds^ovPX"[i % 7]}
+        if not by:
+            look = {"color": VAL, "marker": "o"}
         means = [of_place.mean for of_place in runs]
-        axes.plot(places, means, **look, lw=1.6, ms=5, label=f"{by} {name}")
-        axes.fill_between(places, low, high, color=look["color"], alpha=0.2, lw=0)
+        axes.plot(places, means, **look, lw=1.8, ms=5, label=name)
+        axes.fill_between(places, low, high, color=look["color"], alpha=0.18, lw=0)
     values = sorted(results.group(x))
     if values[-1] > 20 * values[0] > 0:
         axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
     if by:
-        axes.legend(fontsize=8, frameon=False)
+        # Beside the lines, since it would cover some of them elsewhere.
+        look = {"fontsize": SMALL, "title_fontsize": SMALL, "frameon": False}
+        figure.legend(loc="outside right upper", title=by, alignment="left", **look)
     return Picture(figure, _with_note(text, results))
 
 
 def plot_losses(groups: dict[str, Results], text: str) -> Picture:
-    """Mean loss over the epochs: of training a line, of validation a dashed one.
+    """Mean loss over the epochs, of training and of validation: a panel a group.
 
     groups: {name: what `sweep` returned}. text: what the picture shows, in one line.
     """
-    figure, axes = _empty("loss", "epoch", height=3)
-    for colour, (name, runs) in zip(LINES, groups.items()):
-        for field, label, dash in LOSSES:
+    figure = Figure(figsize=(WIDE, 3), layout="constrained")
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for axes, (name, runs) in zip(panels, groups.items()):
+        for field, label, colour, dash in LOSSES:
             losses = torch.tensor([getattr(run, field) for run in runs]).mean(dim=0)
-            look = {"color": colour, "ls": dash, "lw": 1.8}
-            epochs = range(1, len(losses) + 1)
-            axes.plot(epochs, losses.numpy(), **look, label=f"{name}, {label}")
-    axes.set_ylim(bottom=0)
-    axes.legend(fontsize=8, frameon=False)
+            look = {"color": colour, "ls": dash, "lw": 1.8, "label": label}
+            axes.plot(range(1, len(losses) + 1), losses.numpy(), **look)
+        tidy(axes, f"loss, {name}", "epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels[0].set_ylim(bottom=0)
+    panels[-1].legend(fontsize=SMALL, frameon=False)
     return Picture(figure, _with_note(text, *groups.values()))
 
 
@@ -70,7 +79,7 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
     """
     groups = results.group(panels)
     across, down = (sorted(results.group(field)) for field in (x, y))
-    size = (0.55 * len(across) * len(groups) + 1.2, 0.45 * len(down) + 1)
+    size = (0.65 * len(across) * len(groups) + 1.2, 0.45 * len(down) + 1)
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (name, of_panel) in zip(all_axes, groups.items()):
@@ -79,30 +88,21 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
         colours = [[means.get((a, b), math.nan) for b in across] for a in down]
         axes.imshow(colours, cmap="cividis", vmin=0.1, vmax=0.9, aspect="auto")
         for (a, b), mean in sorted(means.items()):
+            colour = PRINT if mean > 0.55 else "white"
             axes.text(
                 *(across.index(b), down.index(a), f"{mean:.2f}".lstrip("0")),
-                **{"ha": "center", "va": "center", "fontsize": 7},
-                color="black" if mean > 0.55 else "white",
+                **{"ha": "center", "va": "center", "fontsize": SMALL},
+                color=colour,
                 weight="bold" if (a, b) == best else "normal",
-                bbox={"fill": False, "ec": "black"} if (a, b) == best else None,
+                bbox={"fill": False, "ec": colour} if (a, b) == best else None,
             )
-        axes.set_xticks(range(len(across)), [f"{v:g}" for v in across], fontsize=8)
-        axes.set_yticks(range(len(down)), [f"{v:g}" for v in down], fontsize=8)
-        axes.set_xlabel(x, fontsize=9)
-        axes.set_title(f"{panels}: {name}", fontsize=9, loc="left")
-    all_axes[0].set_ylabel(y, fontsize=9)
+        axes.set_xticks(range(len(across)), [f"{v:g}" for v in across])
+        axes.set_yticks(range(len(down)), [f"{v:g}" for v in down])
+        axes.tick_params(labelsize=SMALL)
+        axes.set_xlabel(x, fontsize=SMALL)
+        axes.set_title(f"{panels}: {name}", fontsize=TITLE, loc="left")
+    all_axes[0].set_ylabel(y, fontsize=SMALL)
     return Picture(figure, _with_note(text, results))
-
-
-def _empty(title: str, xlabel: str, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.5, height), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xlabel(xlabel, fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _with_note(text, *results):

@@ -1,12 +1,14 @@
 """The picture of races."""
 
+from itertools import pairwise
+
 import pytest
-from pictures import shown
 
 from helpers.tuning.race import Races
 from helpers.tuning.race_plot import plot_races
 from helpers.tuning.results import Results
-from helpers.tuning.strategies import Improvement, Race
+from helpers.tuning.strategies import STRATEGIES, Improvement, Race
+from pictures import shown
 
 
 def race(strategy, seed, *steps):
@@ -27,21 +29,40 @@ def test_races_are_drawn_best_first_each_with_its_own_look():
     shown(picture)
     assert "TPE 0.8800, random 0.8500, grid 0.8000. The table's best" in picture.text
     left, right = picture.figure.axes
-    lines = {line.get_label(): line for line in left.lines}
-    assert [text.get_text() for text in left.get_legend().get_texts()] == [
-        *("TPE", "random", "grid")
-    ]
-    assert lines["TPE"].get_ydata()[[49, 99]] == pytest.approx([0.88, 0.88])
-    assert lines["random"].get_ydata()[38:40] == pytest.approx([0.77, 0.85])
-    drawn = [lines[name] for name in ("TPE", "random", "grid")]
-    assert len({line.get_color() for line in drawn}) == 3
-    assert len({line.get_linestyle() for line in drawn}) == 3
-    assert [tick.get_text() for tick in right.get_yticklabels()] == [
-        *("TPE", "random", "grid")
-    ]
+    assert names(left) == ["TPE", "random", "grid"]
+    one, two, three, _ = left.lines
+    assert one.get_ydata()[[49, 99]] == pytest.approx([0.88, 0.88])
+    assert two.get_ydata()[38:40] == pytest.approx([0.77, 0.85])
+    colours = [line.get_color() for line in (one, two, three)]
+    assert len(set(colours)) == 3
+    ticks = right.get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["TPE", "random", "grid"]
     # One strategy alone looks as it does among others.
     alone = plot_races(Races(rows[:2], 0.89, 100)).figure.axes[0].lines[0]
-    assert alone.get_color() == lines["random"].get_color()
+    assert alone.get_color() == two.get_color()
+
+
+def names(axes):
+    """Names of lines, from the top; each has the colour of a line and touches none."""
+    drawn = [text for text in axes.texts if text.get_position() == (4, 0)]
+    colours = {line.get_color() for line in axes.lines}
+    assert {text.get_color() for text in drawn} <= colours
+    axes.figure.draw_without_rendering()
+    for above, below in pairwise(text.get_window_extent() for text in drawn):
+        assert above.y0 >= below.y1 - 3  # room above the letters
+    return [text.get_text() for text in drawn]
+
+
+def test_of_many_strategies_few_lines_have_a_name_and_a_colour():
+    ends = {name: 0.9 - place / 1000 for place, name in enumerate([*STRATEGIES][::-1])}
+    rows = [race(name, 0, (5, end)) for name, end in ends.items()]
+    picture = plot_races(Races(rows, 0.91, 100))
+    shown(picture)
+    left, right = picture.figure.axes
+    first, second, *_, last = ends
+    assert names(left) == [first, second, "random", last]
+    assert len({line.get_color() for line in left.lines}) == 5  # the others are grey
+    assert [tick.get_text() for tick in right.get_yticklabels()] == [*ends]
 
 
 def test_a_difference_of_a_hundredth_fills_the_height():

@@ -4,9 +4,9 @@ import warnings
 
 import optuna
 import pytest
-from pictures import shown
 
 from helpers.tuning.study_plot import plot_study
+from pictures import shown
 
 LR = optuna.distributions.FloatDistribution(0.001, 1, log=True)
 LAYERS = optuna.distributions.IntDistribution(1, 4)
@@ -35,13 +35,22 @@ def words(axes):
     return [text.get_text() for text in axes.texts]
 
 
+def dots(axes):
+    """{"completed" or "given up": [(x, y), ...]}"""
+    given_up, completed, *_ = axes.lines
+    return {
+        "completed": [*zip(*completed.get_data())],
+        "given up": [*zip(*given_up.get_data())],
+    }
+
+
 def test_a_study_without_a_trial_says_so():
     picture = plot_study(study_of())
     shown(picture)
-    assert picture.text == "No trial is complete yet; 0 were pruned."
-    trials, best, importance = picture.figure.axes
-    assert words(trials) == words(best) == ["no trial has ended yet"]
-    assert words(importance) == ["0 of the 10 trials\nthat it needs"]
+    assert picture.text == "Trials: 0 completed, 0 given up early, 0 failed."
+    trials, first, importance = picture.figure.axes
+    assert words(trials) == words(first) == ["no trial has ended yet"]
+    assert words(importance) == ["0 of the\n10 trials\nthat it needs"]
 
 
 @pytest.mark.parametrize("accuracies", [[0.8], [None], [0.8, None], [0.1, 0.8]])
@@ -49,31 +58,54 @@ def test_the_first_trials_of_a_study_are_drawn(accuracies):
     fields = {"lr": (0.1, LR), "num_epochs": (10, EPOCHS)}
     picture = plot_study(study_of(*((accuracy, fields) for accuracy in accuracies)))
     shown(picture)
-    trials, best, _ = picture.figure.axes
-    ended = [accuracy for accuracy in accuracies if accuracy is not None]
-    assert f"{len(accuracies) - len(ended)} " in picture.text
-    assert ("the best accuracy is 0.8000" in picture.text) == bool(ended)
-    assert {"lr", "0.001", "0.01", "0.1", "1", "num_epochs", "10"} <= {*words(trials)}
-    faint, bright = trials.collections[:2]
-    assert len(bright.get_segments()) == len(ended)
-    assert len(faint.get_segments()) == len(accuracies) - len(ended)
-    if not ended:
-        assert words(best) == ["no trial has ended yet"]
+    completed = [accuracy for accuracy in accuracies if accuracy is not None]
+    assert (
+        f"{len(completed)} completed, {accuracies.count(None)} given up" in picture.text
+    )
+    assert ("The best accuracy is 0.8000" in picture.text) == bool(completed)
+    if completed:
+        assert len(dots(picture.figure.axes[0])["completed"]) == len(completed)
 
 
-def test_a_line_of_a_study_stands_at_its_values():
-    first = {"lr": (0.001, LR), "optimizer": ("adamw", OPTIMIZER)}
-    second = {"lr": (0.1, LR), "optimizer": ("sgd", OPTIMIZER)}
-    second |= {"num_layers": (2, LAYERS), "momentum": (0.9, MOMENTUM)}
-    trials = plot_study(study_of((0.85, second), (0.8, first))).figure.axes[0]
-    lower, upper = trials.collections[1].get_segments()  # the best on top
-    assert upper[:, 1] == pytest.approx([2 / 3, 0.25, 1 / 3, 1, 1])
-    # What a trial doesn't have is a gap.
-    assert lower[:2, 1] == pytest.approx([0, 0.75]) and lower[-1, 1] == 0
-    assert len(lower) == 3 or all(lower[2:4, 1] != lower[2:4, 1])
-    names = ["lr", "optimizer", "num_layers", "momentum", "accuracy"]
-    assert [word for word in words(trials) if word in names] == names
-    assert {"sgd", "adamw", "1", "2", "3", "4", "0.9", "0.850"} <= {*words(trials)}
+def test_the_picture_counts_trials_as_the_table_does():
+    study = study_of((0.8, {"lr": (0.01, LR)}), (0.9, {"lr": (0.1, LR)}))
+    lost = study.ask()  # interrupted, and put back to be tried again
+    study.tell(lost, state=optuna.trial.TrialState.FAIL)
+    for trial in study_of((0.85, {"lr": (0.3, LR)})).trials:
+        study.add_trial(trial)
+    picture = plot_study(study)
+    assert [x for x, _ in dots(picture.figure.axes[0])["completed"]] == [1, 2, 3]
+    assert picture.text.endswith("The best accuracy is 0.9000, in trial 2.")
+
+
+def test_a_dot_stands_at_its_last_accuracy_and_its_first_over_what_mattered():
+    study = optuna.create_study(direction="maximize")
+    for lr, accuracies, state in (
+        (0.001, (0.80,), PRUNED),
+        (0.1, (0.82, 0.88), COMPLETE),
+        (1.0, (0.81, 0.1), PRUNED),
+    ):
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                value=accuracies[-1],
+                params={"lr": lr},
+                distributions={"lr": LR},
+                intermediate_values=dict(enumerate(accuracies, 1)),
+            )
+        )
+    picture = plot_study(study)
+    shown(picture)
+    trials, first, _ = picture.figure.axes
+    assert dots(trials)["completed"] == [(2, 0.88)]
+    # One far below the others is at the lower end, which says so.
+    assert dots(trials)["given up"] == [(1, 0.80), (3, pytest.approx(0.78))]
+    assert trials.get_yticklabels()[0].get_text() == "≤ 0.780"
+    assert dots(first)["completed"] == [(pytest.approx(2 / 3), 0.82)]
+    assert dots(first)["given up"] == [(0, 0.80), (1, 0.81)]
+    assert first.get_xlabel() == "lr"
+    ticks = [tick.get_text() for tick in first.get_xticklabels()]
+    assert ticks == ["0.001", "0.01", "0.1", "1"]
 
 
 def test_a_study_says_its_best_so_far_and_what_mattered():
@@ -81,7 +113,7 @@ def test_a_study_says_its_best_so_far_and_what_mattered():
     for i in range(40):
         lr, layers = 10 ** (-3 + i % 10 / 3), 1 + i % 4
         fields = {"lr": (lr, LR), "num_layers": (layers, LAYERS)}
-        fields |= {"num_epochs": (10, EPOCHS)}
+        fields |= {"num_epochs": (10, EPOCHS), "optimizer": ("adamw", OPTIMIZER)}
         if i == 6:
             fields |= {"momentum": (0.5, MOMENTUM)}
         trials.append((0.9 - 0.03 * abs(i % 10 - 6), fields))
@@ -90,18 +122,19 @@ def test_a_study_says_its_best_so_far_and_what_mattered():
         warnings.simplefilter("error")
         picture = plot_study(study_of(*trials))
     shown(picture)
-    assert picture.text.startswith("40 completed and 5 pruned trials")
-    _, best, importance = picture.figure.axes
-    assert list(best.lines[1].get_ydata()[[0, 3, 6, 30]]) == pytest.approx(
+    assert picture.text.startswith("Trials: 40 completed, 5 given up early, 0 failed.")
+    best, first, importance = picture.figure.axes
+    assert list(best.lines[2].get_ydata()[[0, 3, 6, 30]]) == pytest.approx(
         [0.72, 0.81, 0.9, 0.9]
     )
-    assert list(best.lines[1].get_xdata()[[0, 19, 20]]) == [1, 20, 26]
+    assert list(best.lines[2].get_xdata()[[0, 19, 20]]) == [1, 20, 26]
     shares = {
         name.get_text(): bar.get_width()
         for name, bar in zip(importance.get_yticklabels(), importance.patches)
     }
-    assert {*shares} == {"lr", "num_layers", "num_epochs", "momentum"}
-    assert max(shares, key=shares.get) == "lr" and shares["num_epochs"] == 0
+    names = {"lr", "num_layers", "num_epochs", "momentum", "optimizer"}
+    assert {*shares} == names and shares["num_epochs"] == 0
+    assert max(shares, key=shares.get) == "lr" == first.get_xlabel()
 
 
 def test_trials_that_are_all_alike_have_no_importance():

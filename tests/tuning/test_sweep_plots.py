@@ -1,10 +1,11 @@
 """Pictures of sweeps."""
 
 import pytest
-from pictures import shown
 
 from helpers import Config, plot_grid, plot_losses, plot_sweep
+from helpers.palette import TRAIN, VAL
 from helpers.tuning.results import Result, Results
+from pictures import shown
 
 
 @pytest.fixture
@@ -33,8 +34,21 @@ def test_a_sweep_has_a_line_of_means_for_each_value_and_a_band(results):
     assert one == pytest.approx([0.46, 0.55, 0.75]) and two == pytest.approx(one - 0.1)
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (min(band), max(band)) == pytest.approx((0.41, 0.8))
-    texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["num_layers 1", "num_layers 2"]
+    (legend,) = picture.figure.legends
+    assert legend.get_title().get_text() == "num_layers"
+    assert [text.get_text() for text in legend.get_texts()] == ["1", "2"]
+
+
+def test_blue_is_training_and_orange_is_validation(results):
+    groups = results.group("num_layers")
+    picture = plot_losses({f"{depth} layers": groups[depth] for depth in groups}, "")
+    for axes, depth in zip(picture.figure.axes, groups, strict=True):
+        assert axes.get_title(loc="left") == f"loss, {depth} layers"
+        assert [line.get_color() for line in axes.lines] == [TRAIN, VAL]
+    (line,) = plot_sweep(groups[1], "lr").figure.axes[0].lines
+    assert line.get_color() == VAL
+    lines = plot_sweep(results, "lr", by="num_layers").figure.axes[0].lines
+    assert not {TRAIN, VAL} & {line.get_color() for line in lines}
 
 
 def test_a_grid_has_every_mean_and_frames_the_best(results):

@@ -13,7 +13,7 @@ from string import Template
 from matplotlib.figure import Figure
 
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
-from helpers.palette import BLUE, ORANGE, RED, YELLOW
+from helpers.palette import BLUE, INK, ORANGE, RED, YELLOW
 from helpers.plots import Picture
 from helpers.tables import Html, Row, as_html, page
 
@@ -123,15 +123,15 @@ def picture(steps: Sequence[TraceStep], text: str) -> Picture:
             x = RIGHT if place == count else x
             width, box = _sides(shape)
             label = f"{name} {shape}".strip()
-            taken = max(width, 6 * len(label))
+            taken = max(width, 7 * len(label))
             middle = x + taken / 2
             colour, line = (KEPT, "--") if kept else (COMPUTED, "-")
             axes.bar(middle, -box, width, floor, ec=colour, fc=f"{colour}40", ls=line)
-            axes.text(middle, floor + 14, label, ha="center", size=8)
+            axes.text(middle, floor + 14, label, ha="center", size=9)
             x += taken + 24
             if place == 0 and count == 2:
                 axes.text(x - 16, floor, SIGNS.get(step.name, ","), size=10)
         if step.failed:
             axes.text(RIGHT, floor, STOPS, size=9, color=FAILED)
-        axes.axhline(bottom, color="#dddddd", lw=0.8)
+        axes.axhline(bottom, color=INK, lw=0.8, alpha=0.4)
     return Picture(figure, text)
