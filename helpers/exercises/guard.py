@@ -3,15 +3,15 @@
 import contextlib
 import ctypes
 import io
-import random
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from typing import TextIO
 
-import numpy as np
 import torch
+
+from helpers.instruments.state import Snapshot
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 
@@ -71,22 +71,9 @@ def undone() -> Iterator[None]:
     So with Python's and numpy's random numbers. Not undone: os.environ, the working
     directory, files, and a library's function that was replaced (torch.relu = ...).
     """
-    python, numpy = random.getstate(), np.random.get_state()
-    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
-    device, threads = torch.get_default_device(), torch.get_num_threads()
-    try:
-        with torch.random.fork_rng(), torch.enable_grad():
-            torch.manual_seed(0)
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            torch.set_default_device(None if device.type == "cpu" else device)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
+    with Snapshot(), torch.enable_grad():
+        torch.manual_seed(0)
+        yield
 
 
 @contextlib.contextmanager

@@ -5,13 +5,14 @@ that could run a property, and with it the learner's code. For the same reason m
 are those of Python's own classes: a subclass may have others.
 
 What an object holds comes as pairs (path, object): how one would reach it in Python,
-which starts with the `path` of its holder, and what it is.
+which starts with the `path` of its holder, and what it is. `walk` goes on from there.
 """
 
 import gc
+import math
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from inspect import getattr_static
@@ -43,6 +44,36 @@ FUNCTIONS = {  # class -> where it holds other objects
     property: ("fget", "fset"),
 }
 KINDS = CONTAINERS | dict.fromkeys(FUNCTIONS, "a function")
+
+
+def walk(
+    start: Iterable[tuple],
+    parts: Callable[..., Iterable[tuple]],
+    seen: set[int],
+    *,
+    closed: tuple[type, ...] = CLOSED,
+    limit: float = math.inf,
+    nearest_first: bool = False,
+) -> Iterator[tuple]:
+    """All that `start` leads to, as (path, object) or with more about the way to it.
+
+    parts(path, object, ...) says what the object holds, in the same form. Each object
+    is opened once, and comes unopened on each other way to it. seen: ids of those that
+    are not opened, to which the opened ones are added. closed: classes that do not
+    come. limit: how many are opened. nearest_first: those beside before those inside.
+    """
+    waiting = deque(start if nearest_first else reversed([*start]))
+    take = waiting.popleft if nearest_first else waiting.pop
+    while waiting and limit > 0:
+        one = take()
+        if is_a(one[1], closed):
+            continue
+        yield one
+        if id(one[1]) not in seen:
+            seen.add(id(one[1]))
+            limit -= 1
+            held = parts(*one)
+            waiting.extend(held if nearest_first else reversed([*held]))
 
 
 def is_a(value: object, kinds: type | tuple[type, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Notes everything that a learner's code can reach and change, and puts it back.
+"""Notes what a learner's code can change, and puts it back: the one device for it.
 
 What is looked into: Python's containers, what PyTorch trains with, and what the learner
 has written: objects, classes, closures, and the globals that a function names. What
@@ -7,12 +7,12 @@ belongs to other packages stays closed, and so do large containers, which hold d
 Some things can't be put back: a line written to a file, an iterator that has moved on.
 """
 
-import contextlib
 import dis
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import CellType, CodeType, FunctionType, SimpleNamespace
 from typing import Any
@@ -20,90 +20,139 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from helpers.instruments import objects
-from helpers.instruments.objects import contents, is_a, slots, state_of
+from helpers.instruments.objects import attributes, contents, is_a, slots, state_of
 
 OPEN = (nn.Module, torch.optim.Optimizer, SimpleNamespace, torch.Tensor, FunctionType)
 OPEN_MODULES = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.utils.data")
 GLOBALS = ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME")
 INSTALLED = ("site-packages", "dist-packages")
+CPU = torch.device("cpu")
+SETTINGS = {  # what reads one -> what sets it
+    torch.is_grad_enabled: torch.set_grad_enabled,
+    torch.get_default_dtype: torch.set_default_dtype,
+    torch.get_num_threads: torch.set_num_threads,
+    torch.get_default_device: torch.set_default_device,
+}
 MAX_ITEMS = 2_000  # a container with more of them holds data, and stays closed
 MAX_OBJECTS = 20_000
 MAX_NUMBERS = 10_000_000  # a plain tensor or array with more of them is data as well
 
 
-class Snapshot:
+class Snapshot(AbstractContextManager):
     """Notes all that the roots can reach and change; `restore` puts it back.
 
     roots: nets, optimizers, functions, anything. leave: objects that are not noted,
-    nor what is reached only through them.
+    nor what is reached only through them. settings: also note what is set for all of
+    PyTorch, and all random numbers. What comes up later is noted by `watch` and `save`.
+    At the end of a `with` everything is put back.
     """
 
-    def __init__(self, *roots: Any, leave: Collection = ()) -> None:
-        self._tensors: list[_Kept] = []
-        self._undo: list[Callable[[], None]] = []
+    def __init__(
+        self, *roots: Any, leave: Collection = (), settings: bool = True
+    ) -> None:
+        self._undo: list[Callable[[], None]] = [*_keep_settings()] if settings else []
+        # id -> the tensor, its numbers in their place, requires_grad, leaf, gradient
+        self._watched: dict[int, tuple] = {}
+        self._storages: set[int] = set()  # their addresses
+        self._saved: dict[tuple, tuple] = {}  # place -> the numbers there, a copy
         for value in reachable(*roots, leave=leave):
             for kind, keep in KEEPERS.items():
                 if is_a(value, kind):
                     self._undo += keep(value)
-            if is_a(value, torch.Tensor) and _has_numbers(value):
-                self._tensors.append(_Kept(value))
+            if is_a(value, torch.Tensor) and _address(value) is not None:
+                if value.numel() <= MAX_NUMBERS or value.requires_grad:
+                    self.watch(value)
+                    self.save(value)
+
+    def watch(self, tensor: torch.Tensor) -> None:
+        """Note the shape and the gradient of a tensor, and where its numbers are."""
+        address = _address(tensor)
+        if address is None or id(tensor) in self._watched:
+            return
+        leaf, slopes = tensor.is_leaf, tensor.requires_grad
+        grad = tensor.grad if leaf else None
+        self._watched[id(tensor)] = tensor, tensor.data, slopes, leaf, grad
+        self._storages.add(address)
+        if grad is not None:  # autograd changes it unseen
+            self.watch(grad)
+            self.save(grad)
+
+    def save(self, *tensors: torch.Tensor) -> None:
+        """Copy the numbers that may change next, of all that is watched or shares its
+        numbers with one that is."""
+        for tensor in tensors:
+            address = _address(tensor)
+            if address and address in self._storages:
+                if (place := _place(tensor)) not in self._saved:
+                    # Each number once, also where `expand` repeats it.
+                    once = (slice(None if step else 1) for step in tensor.stride())
+                    numbers = tensor.data[tuple(once)]
+                    self._saved[place] = numbers, numbers.clone()
 
     def restore(self) -> None:
         """Put everything back, to the bit. May be called any number of times."""
         for undo in self._undo:
             undo()
-        for kept in self._tensors:
-            kept.restore()
+        # What was noted first is put back last, since two can share their numbers.
+        for numbers, kept in reversed(self._saved.values()):
+            if not same_bits(numbers, kept):
+                numbers.copy_(kept)
+        for tensor, data, slopes, leaf, grad in reversed(self._watched.values()):
+            if leaf and not tensor.is_leaf:
+                with suppress(RuntimeError):  # a view stays computed
+                    tensor.detach_()
+            if _place(tensor) != _place(data):
+                tensor.data = data
+            if tensor.is_leaf:
+                if tensor.requires_grad != slopes:
+                    tensor.requires_grad_(slopes)
+                if tensor.grad is not grad:
+                    tensor.grad = grad
 
     def changed(self) -> bool:
         """Whether a number or a gradient of the noted tensors has changed."""
-        return any(kept.changed() for kept in self._tensors)
+        return any(
+            _place(tensor) != _place(data) or tensor.is_leaf and tensor.grad is not grad
+            for tensor, data, _, _, grad in self._watched.values()
+        ) or not all(same_bits(*pair) for pair in self._saved.values())
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
 
 
-class _Kept:
-    """A tensor: where its numbers are, a copy of them, and its gradient, kept alike."""
-
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self.tensor, self.requires_grad = tensor, tensor.requires_grad
-        self.data = tensor.detach()
-        self.numbers = self.data.clone()
-        self.grad = tensor.grad if tensor.is_leaf else None
-        self.slope = None if self.grad is None else _Kept(self.grad)
-
-    def restore(self) -> None:
-        tensor, data = self.tensor, self.data
-        if not same_bits(data, self.numbers):
-            data.copy_(self.numbers)
-        if tensor.data_ptr() != data.data_ptr():
-            tensor.data = data
-        if not tensor.is_leaf:
-            return
-        if tensor.requires_grad != self.requires_grad:
-            tensor.requires_grad_(self.requires_grad)
-        if self.slope:
-            self.slope.restore()
-        if tensor.grad is not self.grad:
-            tensor.grad = self.grad
-
-    def changed(self) -> bool:
-        return (
-            not same_bits(self.tensor.detach(), self.numbers)
-            or (self.tensor.is_leaf and self.tensor.grad is not self.grad)
-            or (self.slope is not None and self.slope.changed())
-        )
+def _address(tensor):
+    """Of its storage; 0 where that is empty, None where there is none."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError, ValueError):  # sparse, lazy, ...
+        return None
 
 
-def _has_numbers(tensor):
-    """Whether it has numbers that can be copied, and that are not data."""
-    if is_lazy(tensor) or tensor.layout != torch.strided or tensor.is_meta:
-        return False
-    return tensor.numel() <= MAX_NUMBERS or tensor.requires_grad
+def _place(tensor):
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 # Each notes an object, and yields what puts it back.
+
+
+def _keep_settings():
+    """What is set for all of PyTorch, and random numbers."""
+    yield partial(random.setstate, random.getstate())
+    yield partial(np.random.set_state, np.random.get_state())
+    yield partial(torch.set_rng_state, torch.get_rng_state())
+    if torch.cuda.is_initialized():
+        yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+    elif torch.cuda.is_available():  # it will begin with the seed that was set last
+        yield lambda: torch.cuda.manual_seed_all(torch.initial_seed())
+    for read, put in SETTINGS.items():
+        yield partial(_put_setting, read, put, read())
+
+
+def _put_setting(read, put, kept):
+    if read() != kept:
+        put(None if kept == CPU else kept)  # no device set is less work than this one
 
 
 def _keep_bits(generator):
@@ -222,34 +271,31 @@ def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def reachable(*roots: Any, leave: Collection = ()) -> list:
     """Every object that the roots reach, themselves included, but none in `leave`."""
-    found, seen = [], set(map(id, leave))
-    waiting = deque(roots)
-    while waiting and len(found) < MAX_OBJECTS:
-        value = waiting.popleft()
-        if id(value) not in seen and not is_a(value, objects.CLOSED):
-            seen.add(id(value))
-            found.append(value)
-            waiting.extend(_children(value))
-    return found
+    left = set(map(id, leave))
+    start = [("", root) for root in roots]
+    order = {"limit": MAX_OBJECTS, "nearest_first": True}
+    met = objects.walk(start, _parts, set(left), **order)
+    return list({id(one): one for _, one in met if id(one) not in left}.values())
 
 
-def _children(value):
+def _parts(_, value):
+    """What is looked into, without the path that led here."""
+    others = []
     if not is_a(value, tuple(objects.CONTAINERS)) or len(value) <= MAX_ITEMS:
+        yield from contents(value)
         if is_a(value, dict):  # an optimizer's state has tensors as its keys
-            yield from dict.keys(value)
-        yield from (child for _, child in contents(value))
-    if is_a(value, FunctionType) and _is_own(value):
-        yield from map(value.__globals__.get, _global_names(value.__code__))
-    if is_a(value, type) and _is_own(value):
-        yield from value.__bases__
-        yield from vars(value).values()
-    if is_a(value, torch.jit.ScriptModule):  # its tensors are out of sight
-        yield from value.parameters()
-        yield from value.buffers()
+            others += dict.keys(value)
     if _is_open(value):
-        yield from (child for _, child in objects.attributes(value))
+        yield from attributes(value)
+    if is_a(value, FunctionType) and _is_own(value):
+        others += map(value.__globals__.get, _global_names(value.__code__))
+    if is_a(value, type) and _is_own(value):
+        others += *value.__bases__, *vars(value).values()
+    if is_a(value, torch.jit.ScriptModule):  # its tensors are out of sight
+        others += *value.parameters(), *value.buffers()
     if _is_own(type(value)):
-        yield type(value)
+        others.append(type(value))
+    yield from (("", one) for one in others)
 
 
 def _is_open(value):
@@ -278,19 +324,6 @@ def _global_names(code):
     names = {one.argval for one in dis.get_instructions(code) if one.opname in GLOBALS}
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
     return sorted(names.union(*map(_global_names, inner)))
-
-
-# --- Random numbers
-
-
-@contextlib.contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Afterwards PyTorch, NumPy and Python draw as if nothing had been drawn inside."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices), contextlib.ExitStack() as afterwards:
-        afterwards.callback(random.setstate, random.getstate())
-        afterwards.callback(np.random.set_state, np.random.get_state())
-        yield
 
 
 def seed_all() -> None:

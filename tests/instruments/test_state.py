@@ -29,13 +29,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import load_fashion_mnist
-from helpers.instruments.state import (
-    Snapshot,
-    random_numbers_kept,
-    reachable,
-    same_bits,
-    seed_all,
-)
+from helpers.instruments.state import Snapshot, reachable, same_bits, seed_all
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +104,26 @@ def test_objects_containers_and_arrays_are_put_back():
     assert holder.draws[1].random() == following
 
 
+def test_numbers_that_several_tensors_share_are_put_back():
+    mean = torch.zeros(3)
+    holder = SimpleNamespace(wide=mean.expand(4, 3), mean=mean, part=mean[1:])
+    with Snapshot(holder):
+        holder.part.add_(1)
+        holder.mean.resize_(100, 100).add_(1)
+    assert mean.shape == (3,) and mean.eq(0).all() and holder.wide.eq(0).all()
+
+
+def test_what_is_set_for_all_of_pytorch_is_put_back():
+    threads = torch.get_num_threads()
+    with Snapshot():
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(threads + 1)
+    assert torch.zeros(1).dtype == torch.float32 and not torch.zeros(1).is_meta
+    assert torch.is_grad_enabled() and torch.get_num_threads() == threads
+
+
 def test_what_is_left_out_is_not_noted():
     data, net = torch.zeros(3), SimpleNamespace()
     net.data, net.mean = data, torch.zeros(1)
@@ -130,7 +144,7 @@ def test_random_numbers_go_on_as_if_nothing_had_been_drawn():
         return torch.rand(1).item(), np.random.rand(), random.random()
 
     seed_all()
-    with random_numbers_kept():
+    with Snapshot():
         first = draw()
         draw()
     assert draw() == first

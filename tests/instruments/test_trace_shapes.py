@@ -629,6 +629,9 @@ def test_the_learners_tensors_are_left_as_they_were():
 
     assert trace_shapes(careless, mine).ok
     assert mine.eq(-1).all() and weight.eq(1).all() and weight.grad is None
+    assert trace_shapes(lambda mine: mine.mul_(weight.sum()), mine).ok
+    assert trace_shapes(lambda mine: mine.requires_grad_(), mine).ok
+    assert mine.is_leaf and not mine.requires_grad
 
 
 def test_two_views_of_the_same_numbers_are_left_as_they_were():
@@ -655,6 +658,9 @@ def test_shapes_and_types_are_left_as_they_were():
     assert mine.shape == (4, 3) and mine.eq(1).all()
     assert net.weight.dtype == net.weight.grad.dtype == torch.float32
     assert net.weight.grad.eq(1).all()
+    square = torch.arange(4).reshape(2, 2)
+    assert trace_shapes(lambda square: square.t_() @ square, square).ok
+    assert square[0].tolist() == [0, 1]
 
 
 def test_what_fn_reaches_by_way_of_others_is_left_as_it_was():

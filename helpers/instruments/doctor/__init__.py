@@ -22,7 +22,7 @@ from helpers.instruments.doctor.examples import read_data
 from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
-from helpers.instruments.state import Snapshot, random_numbers_kept, seed_all
+from helpers.instruments.state import Snapshot, seed_all
 from helpers.tables import one_line
 
 NOT_MODULE = (
@@ -87,25 +87,22 @@ def doctor(
     """
     started = time.thread_time()
     _check_arguments(net, optimizer, loss, train_step)
-    with torch.enable_grad(), random_numbers_kept(), _quiet() as at_the_end:
-        if isinstance(data, DataLoader):
-            at_the_end.callback(Snapshot(data).restore)
+    loaders = [data] if isinstance(data, DataLoader) else []
+    with Snapshot(*loaders), torch.enable_grad(), _quiet():
         seed_all()
         setup = TrainingSetup((net, optimizer, loss, train_step), read_data(data))
-        at_the_end.callback(setup.originals.restore)
-        return _examine(Examination(setup, started, limits or Limits()))
+        with setup.originals:
+            return _examine(Examination(setup, started, limits or Limits()))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[contextlib.ExitStack]:
+def _quiet() -> Iterator[None]:
     """Hundreds of steps would print and warn as often. They run on one thread, which
     is as fast for small batches, and steadier."""
-    with contextlib.ExitStack() as at_the_end:
-        at_the_end.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
-        at_the_end.enter_context(warnings.catch_warnings(action="ignore"))
-        at_the_end.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        yield at_the_end
+    torch.set_num_threads(1)
+    hidden = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(action="ignore"), hidden:
+        yield
 
 
 def _check_arguments(net, optimizer, loss, train_step):

@@ -121,8 +121,11 @@ class TrainingSetup:
                 self.net(self.X[:2])  # gives them their shapes; a failure shows later
         self._snapshot = Snapshot(*given, leave=self._pictures)
         tensors = [found.tensor for found in find_tensors(self.net)]
-        ready = [t for t in tensors if not nn.parameter.is_lazy(t)]
-        self._numbers = [(t, t.detach(), t.detach().clone()) for t in ready]
+        self._tensors = {t: t.data for t in tensors if not nn.parameter.is_lazy(t)}
+        self._numbers = Snapshot(settings=False)
+        for data in self._tensors.values():
+            self._numbers.watch(data)
+            self._numbers.save(data)
 
     @contextlib.contextmanager
     def experiment(self) -> Iterator[None]:
@@ -136,10 +139,9 @@ class TrainingSetup:
     def rewind(self) -> None:
         """Inside an experiment: the net's numbers and the seed as at its beginning."""
         seed_all()
-        for tensor, data, kept in self._numbers:
-            data.copy_(kept)
-            if tensor.data_ptr() != data.data_ptr():
-                tensor.data = data
+        self._numbers.restore()
+        for tensor, data in self._tensors.items():
+            tensor.data = data
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(X, y) of `size` pictures, without end: after the last the first again."""
@@ -285,13 +287,15 @@ class TrainingSetup:
     def _distance(self, lr):
         """How far the second of two steps goes."""
         X, y = self.X[:FEW_ROWS], self.y[:FEW_ROWS]
+        tensors = [t for t in self._tensors if t.is_floating_point()]
         with self.experiment():
+            begun = [t.detach().clone() for t in tensors]
             self.set_lr(lr)
             self.step(X, y)
             self.rewind()
             self.step(X, y)
-            floats = [(t, old) for t, _, old in self._numbers if t.is_floating_point()]
-            return math.hypot(*((t.detach() - old).norm().item() for t, old in floats))
+            pairs = zip(tensors, begun)
+            return math.hypot(*((t.detach() - old).norm().item() for t, old in pairs))
 
 
 def _as_number(value: Any) -> float | None:

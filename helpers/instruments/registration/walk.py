@@ -17,7 +17,7 @@ NOTHING, OBJECT, HOOK = "nothing", "a plain object", "a hook"
 MODULE, CLASS = "a module", "the class"
 HOOKED = "a module with hooks before forward"  # which may set its attributes
 ODD_DICT = "a dict with keys that no module takes"
-LAST = (HOOK, CLASS)  # looked into when all else is seen
+LAST = ((HOOK, None), (CLASS, None))  # ways that are taken when all else is seen
 NO_KEYS = frozenset(["", *dir(nn.ModuleDict()), *dir(nn.ParameterDict())])
 INTERNAL = frozenset(vars(nn.Module()))  # what each module has: hooks, ...
 HOOKS = sorted(name for name in INTERNAL if name.endswith("_hooks"))
@@ -63,10 +63,17 @@ def find_tensors(module: nn.Module) -> list[Found]:
             add(tensor, f"{name}{key}", what)
         if id(owner) not in seen:
             seen.add(id(owner))
-            others += _parts(owner, path)
+            others += _parts(path, owner, None)
     # What is also an attribute is named as one.
-    for path, value, level in sorted(others, key=lambda part: part[2] in LAST):
-        _walk(path, value, level, seen, add)
+    for start in sorted(others, key=lambda part: part[2] in LAST):
+        holder = HOOK if start[2] == (HOOK, None) else _holder(start[1])
+        for path, value, way in objects.walk([start], _inside, seen, closed=CLOSED):
+            if is_a(value, torch.Tensor):
+                add(value, path, what_is(value), holder, way)
+            elif is_a(value, nn.Module) and id(value) not in seen:
+                for key, what, tensor in _own(value):
+                    name = path + _step(value, key)
+                    add(tensor, name, what, holder, (MODULE, way))
     return list(found.values())
 
 
@@ -100,30 +107,38 @@ def _own(module):
                 yield key, UNSAVED if key in unsaved else what, tensor
 
 
-def _parts(value, path):
-    """(path, value, level or None) of all that an object holds.
+def _parts(path, value, way):
+    """(path, object, way) of all that an object holds; way: the one to the object.
 
+    A way is a pair, of a level and the way before: it may be 100,000 levels long.
     Of a module: the modules, attributes, hooks and classes, without its own tensors.
     """
     if not is_a(value, nn.Module):
         for one in (*objects.contents(value, path), *objects.attributes(value, path)):
-            yield *one, None
+            yield *one, way
         return
     state = state_of(value)
     for key, child in state.get("_modules", {}).items():
-        yield path + _step(value, key), child, None
-    level = HOOKED if state.get("_forward_pre_hooks") else None
+        yield path + _step(value, key), child, way
+    hooked = (HOOKED, way) if state.get("_forward_pre_hooks") else way
     for name, child in objects.attributes(value):
         if name[1:] not in INTERNAL:
-            yield path + name, child, level
+            yield path + name, child, hooked
     for name in HOOKS:
         for key, hook in (state.get(name) or {}).items():
-            yield f"{path}.{name}[{key!r}]", hook, HOOK
+            yield f"{path}.{name}[{key!r}]", hook, (HOOK, way)
     for cls in type(value).__mro__:
         for name, child in vars(cls).items() if cls not in (nn.Module, object) else ():
             if is_a(child, (staticmethod, classmethod)):
                 child = child.__func__
-            yield f"{path}.{name}", child, CLASS
+            yield f"{path}.{name}", child, (CLASS, way)
+
+
+def _inside(path, value, way):
+    """As `_parts`, of an object that is itself a level on the way."""
+    if is_a(value, torch.Tensor):
+        return ()
+    return _parts(path, value, (_level(value), way))
 
 
 def _holder(value):
@@ -143,28 +158,10 @@ def _level(value):
     return ODD_DICT if any(odd) else holder
 
 
-def _walk(path, value, level, seen, add):
-    """Call `add` for each tensor that `value`, a part of the module, reaches."""
-    holder = HOOK if level == HOOK else _holder(value)
-    # A way is a pair, of the way before and a level: it may be 100,000 levels long.
-    waiting = [(path, value, level, None)]
-    while waiting:
-        path, value, level, way = waiting.pop()
-        way = (way, level) if level else way
-        if is_a(value, torch.Tensor):
-            add(value, path, what_is(value), holder, way)
-        elif id(value) not in seen and not is_a(value, CLOSED):
-            seen.add(id(value))
-            way = (way, _level(value))
-            for key, what, tensor in _own(value) if is_a(value, nn.Module) else ():
-                add(tensor, path + _step(value, key), what, holder, way)
-            waiting += [(*part, way) for part in reversed([*_parts(value, path)])]
-
-
 def _levels(way):
     """The levels of a way, from the outside in."""
     levels = []
     while way:
-        way, level = way
+        level, way = way
         levels.append(level)
     return tuple(reversed(levels))

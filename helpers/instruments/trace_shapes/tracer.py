@@ -9,8 +9,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from helpers.instruments.state import random_numbers_kept
+from helpers.instruments.state import Snapshot
 from helpers.instruments.trace_shapes import mismatch
 from helpers.instruments.trace_shapes.steps import Block, TraceStep
 
@@ -63,7 +63,11 @@ class Tracer(TorchFunctionMode):
         self.said, self.returned_none = (None, ""), False
         self._fn, self._stack = fn, [self.root]
         self._paths, self._names = {}, {}  # module -> path, id of tensor -> name
-        self._saved = SavedTensors()
+        # All threads share the settings and the random numbers: the main one's stay.
+        main = threading.current_thread() is threading.main_thread()
+        # It learns of a tensor when an operation uses it, so a large network costs
+        # nothing.
+        self._saved = Snapshot(settings=main)
         # Of what was computed: whether a size of 1 was put in, and the origin.
         self._computed = WeakTensorKeyDictionary()
         self._data = None  # the first tensor that fn was given
@@ -79,14 +83,11 @@ class Tracer(TorchFunctionMode):
             self._saved.watch(tensor)
         self._data = given[0] if given else None
         self.root.inputs = _shapes(tensors)
-        # On the main thread only, since all threads share the random numbers.
-        main = threading.current_thread() is threading.main_thread()
-        random_numbers = random_numbers_kept() if main else nullcontext()
         hooks = nn.modules.module
         before = hooks.register_module_forward_pre_hook(self._enter)
         after = hooks.register_module_forward_hook(self._leave, always_call=True)
         try:
-            with warnings.catch_warnings(), random_numbers:
+            with warnings.catch_warnings():
                 # PyTorch's own warning, which `mismatch.warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
                 with self:
@@ -114,7 +115,7 @@ class Tracer(TorchFunctionMode):
                 self._saved.watch(tensor)  # such as one in a list
         in_place = name in IN_PLACE or name.endswith(("_", "norm"))
         if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
-            self._saved.about_to_change(given)
+            self._saved.save(*given)
         step = self._step(name, given)
         try:
             result = func(*args, **kwargs)
@@ -239,59 +240,3 @@ def _without_tracebacks(error):
         one.__traceback__ = None
         one = one.__cause__ or one.__context__
     return error
-
-
-class SavedTensors:
-    """Restores the tensors that it watches, and copies only those that may change.
-
-    `state.Snapshot` copies all that it reaches before a call; this one learns of each
-    tensor when an operation uses it, so a large network costs nothing, and it restores
-    shapes too.
-    """
-
-    def __init__(self) -> None:
-        self._storages = {}  # address -> the numbers there, not changed so far
-        self._copies, self._tensors, self._gradients = [], [], []
-        self._watched = set()  # ids of tensors, addresses of storages
-
-    def watch(self, tensor: torch.Tensor) -> None:
-        """Note the shape and the gradient of a tensor, and where its numbers are."""
-        address = _address(tensor)
-        if address is None or id(tensor) in self._watched:
-            return
-        if address not in self._watched:
-            self._storages[address] = tensor.untyped_storage()
-        self._watched |= {id(tensor), address}
-        self._tensors.append((tensor, tensor.detach()))
-        if tensor.is_leaf:
-            self._gradients.append((tensor, tensor.grad))
-            if tensor.grad is not None:  # autograd changes it unseen
-                self.watch(tensor.grad)
-                self.about_to_change([tensor.grad])
-
-    def about_to_change(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Copy the numbers of those tensors that are watched."""
-        for tensor in tensors:
-            storage = self._storages.pop(_address(tensor), None)
-            if storage is not None:
-                self._copies.append((storage, storage.clone()))
-
-    def restore(self) -> None:
-        """Make every watched tensor what it was when `watch` was first called on it."""
-        for storage, copied in self._copies:
-            if storage.nbytes() != copied.nbytes():
-                storage.resize_(copied.nbytes())
-            storage.copy_(copied)
-        # What was noted first is restored last.
-        for tensor, data in reversed(self._tensors):
-            if (tensor.shape, _address(tensor)) != (data.shape, _address(data)):
-                tensor.data = data
-        for tensor, grad in reversed(self._gradients):
-            tensor.grad = grad
-
-
-def _address(tensor: torch.Tensor) -> int | None:
-    try:
-        return tensor.untyped_storage().data_ptr() or None
-    except (RuntimeError, NotImplementedError, ValueError):  # sparse, lazy, ...
-        return None
