@@ -189,15 +189,15 @@ def data_mismatch(exam: Examination) -> Finding | None:
         return None
     for split, (X, y) in exam.setup.examples.splits.items():
         rows, labels = examples.sample(X, y)
-        found, told = examples.told_apart(rows, labels)
-        if found is None or told:
+        found = examples.not_told_apart(rows, labels)
+        if found is None:
             continue
         chance = guessing_accuracy(class_numbers(labels))
         facts = {"split": split, "found": found, "chance": chance}
         flat = X.flatten(1)
         for other in (flat.T.reshape(flat.shape), flat.reshape(flat.shape[::-1]).T):
-            undone, told = examples.told_apart(*examples.sample(other, y))
-            if told and undone > found + 0.1:
+            undone = examples.told_apart(*examples.sample(other, y))
+            if undone is not None and undone > found + 0.1:
                 return exam.finding("flatten_order: data", undone=undone, **facts)
         scrambled = examples.looks_scrambled(rows)
         key = "flatten_order: scrambled" if scrambled else "data_mismatch"

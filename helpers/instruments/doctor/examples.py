@@ -171,31 +171,46 @@ def guessing_loss(labels: torch.Tensor) -> float:
     return -torch.xlogy(shares, shares).sum().item()
 
 
-def told_apart(X: torch.Tensor, y: torch.Tensor) -> tuple[float | None, bool | None]:
-    """How well simple methods tell the classes apart.
+def told_apart(X: torch.Tensor, y: torch.Tensor) -> float | None:
+    """The accuracy of the better of two simple methods, or None where neither is any
+    better than guessing."""
+    tries = [*_tries(X, y)]
+    return max(tries)[0] if any(told for _, told in tries) else None
 
-    Returns their accuracy, and whether it is any better than guessing. The methods
-    learn on one half and are tested on the other: the better of the nearest class mean
-    and the nearest neighbour counts. (None, None) where there are too few pictures.
+
+def not_told_apart(X: torch.Tensor, y: torch.Tensor) -> float | None:
+    """Their accuracy where neither is any better than guessing, or else None."""
+    found = None
+    for right, told in _tries(X, y):
+        if told:
+            return None
+        found = max(right, found or 0)
+    return found
+
+
+def _tries(X, y):
+    """(accuracy, whether it is any better than guessing) of the nearest class mean, and
+    then, if still asked for, of the nearest neighbour, which takes longer.
+
+    They learn on one half and are tested on the other. Nothing comes where there are
+    too few pictures.
     """
     X, y = X.flatten(1).float(), class_numbers(y)
     half = len(X) // 2
     if half < 150 or len(y.unique()) < 2 or not X.isfinite().all():
-        return None, None
+        return
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(1))
     X, y = X[order], y[order]
     X = (X - X.mean(dim=0)) / X.std().clamp_min(1e-9)
     known, y_known, asked, y_asked = X[:half], y[:half], X[half:], y[half:]
     kinds = y_known.unique()
     means = torch.stack([known[y_known == kind].mean(dim=0) for kind in kinds])
-    guesses = (
-        kinds[torch.cdist(asked, means).argmin(dim=1)],
-        y_known[torch.cdist(asked, known).argmin(dim=1)],
-    )
-    best = max((guess == y_asked).float().mean().item() for guess in guesses)
     chance = guessing_accuracy(y_asked)
-    told = best > chance + 4 * math.sqrt(chance * (1 - chance) / half) + 0.02
-    return best, told or any(_told_in_each(guess, y_asked) for guess in guesses)
+    enough = chance + 4 * math.sqrt(chance * (1 - chance) / half) + 0.02
+    for labels, examples in ((kinds, means), (y_known, known)):
+        guess = labels[torch.cdist(asked, examples).argmin(dim=1)]
+        right = (guess == y_asked).float().mean().item()
+        yield right, right > enough or _told_in_each(guess, y_asked)
 
 
 def _told_in_each(guess, y):

@@ -145,10 +145,11 @@ class TrainingSetup:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(X, y) of `size` pictures, without end: after the last the first again."""
-        rows = len(self.X)
-        for start in range(0, 10**9, size):
-            which = torch.arange(start, start + min(size, rows)) % rows
-            yield self.X[which], self.y[which]
+        rows, count = len(self.X), min(size, len(self.X))
+        X, y = (torch.cat([part, part[:count]]) for part in (self.X, self.y))
+        for start in itertools.count(0, size):
+            which = slice(start % rows, start % rows + count)
+            yield X[which].clone(), y[which].clone()
 
     @property
     def learnable(self) -> list[Tensor]:
