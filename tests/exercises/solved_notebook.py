@@ -9,7 +9,7 @@ def what_solutions_reach(cells):
     All others run in the test of the notebook as it stands.
     """
     code = [cell for cell in cells if cell.cell_type == "code"]
-    reads, writes = zip(*(_names(cell.source) for cell in code))
+    reads, writes = zip(*(names_of(cell.source) for cell in code))
     wanted, solved = set(), set()  # positions, and the names of solutions
     for i, cell in enumerate(code):
         if "exercise" in cell.metadata.get("tags", []) or reads[i] & solved:
@@ -28,7 +28,7 @@ def what_solutions_reach(cells):
     return [code[i] for i in sorted(wanted)]
 
 
-def _names(source):
+def names_of(source):
     """The names that a cell takes from others, and those that it defines."""
     cell = symtable.symtable(source, "cell", "exec")
     reads = {one.get_name() for one in cell.get_symbols() if one.is_referenced()}

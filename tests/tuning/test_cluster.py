@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -143,13 +144,15 @@ def test_the_executor_of_a_closed_client_is_named(cluster, data):
             call()
 
 
-def test_the_two_lines_of_the_notebook_run(data):
+def test_what_the_notebook_says_about_a_cluster_runs_there(data):
     cells = nbformat.read(NOTEBOOK, 4).cells
     text = next(c.source for c in cells if "from distributed" in c.source)
     source = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    source = source.replace("num_trials=40", "num_trials=2")
-    names = {"configs": [small()], "data": data, "space": space}
+    source = source.replace("num_trials=20", "num_trials=2")
+    names = {"Config": Config, "replace": replace, "sweep": sweep, "search": search}
+    for known in ("space = {", "def first_space("):  # what it takes from the lesson
+        exec(next(c.source for c in cells if c.source.startswith(known)), names)
     with dask_config.set({METHOD: "spawn"}):  # as it is for a learner
-        exec(source, names | {"sweep": sweep, "search": search}, names)
-    assert len(names["results"]) == 1 and len(names["found"].trials()) == 2
-    assert location("mine").exists()
+        exec(source, names | {"data": data}, names)
+    assert len(names["runs"]) == 3 and len(names["found"].trials()) == 2
+    assert location("cluster").exists()
