@@ -7,13 +7,17 @@ This file stands in the root and not in tests/, so that it also holds for
 import os
 import sys
 import tempfile
+from copy import deepcopy
+from itertools import groupby
 
 import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 from helpers import load_fashion_mnist
 from run_notebooks import private_jupyter
 
 MODE = pytest.StashKey[str]()
+AGAIN = "changes-when-run-again"
 
 
 def pytest_configure(config):
@@ -33,7 +37,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Marks what needs a notebook or a browser."""
+    """Marks what needs a notebook or a browser, and runs each notebook back upwards."""
+    items[:] = run_again(items)
     for item in items:
         if item.path.parent.name in ("browser", "notebooks"):
             item.add_marker(pytest.mark.slow)
@@ -52,6 +57,32 @@ def pytest_xdist_make_scheduler(config, log):
             return "a lab without subshells" if "no_subshells" in nodeid else "a lab"
 
     return ByFileOrLab(config, log)
+
+
+def run_again(items):
+    """The items, and after the last cell of a notebook each of its cells once more.
+
+    From the last to the first, in the same kernel: a cell that changes what it starts
+    from prints something else then, and so does one that starts from a name that a
+    later cell uses for another thing. A cell that has to has the tag AGAIN, and says
+    `why` in its metadata.
+    """
+    for notebook, group in groupby(items, key=lambda item: item.parent):
+        cells = list(group)
+        yield from cells
+        for item in reversed(cells) if isinstance(notebook, IPyNbFile) else ():
+            again = IPyNbCell.from_parent(
+                notebook,
+                name=f"{item.name}, run again",
+                cell_num=item.cell_num,
+                cell=deepcopy(item.cell),  # nbval joins its outputs in place
+                options=item.options.copy(),
+            )
+            if AGAIN in item.cell.metadata.get("tags", []):
+                if not item.cell.metadata.get("why"):
+                    raise pytest.UsageError(f"{item.nodeid}: {AGAIN} needs a `why`")
+                again.options["check"] = False
+            yield again
 
 
 def choose_mode(option, source, platform):

@@ -342,6 +342,20 @@ def test_a_new_folder_takes_over_what_was_saved_in_an_old_one(tmp_path, monkeypa
     assert nobody.returncode == 1 and "There is no course in" in nobody.stderr
 
 
+def test_a_new_folder_takes_over_from_an_old_clone(clones, tmp_path):
+    course, old = clones
+    work(old)
+    git(old, "commit", "--quiet", "--all", "-m", "my work")
+    publish(course)
+    new = shutil.copytree(
+        course, tmp_path / "new", ignore=shutil.ignore_patterns(".git")
+    )
+    before, news = read(old, SHAPES), read(course, SHAPES)
+    done = update(new, old)
+    assert done.returncode == 0, done.stderr
+    expect_both(new, before, news)
+
+
 def test_an_old_folder_without_a_known_beginning_still_hands_over_answers(tmp_path):
     old, new = put_course(tmp_path / "old"), put_course(tmp_path / "new")
     work(old)

@@ -536,13 +536,37 @@ def test_a_wrong_output_fails_with_the_full_data(project, full_data):
     done = check_outputs(project)
     assert "notebooks: outputs are compared: full Fashion-MNIST" in done.stdout
     assert "FAILED notebooks/08_lesson.ipynb::Cell 1" in done.stdout
-    assert "1 failed, 2 passed" in done.stdout
+    assert "2 failed, 4 passed" in done.stdout  # each cell runs twice
 
 
 def test_the_sample_runs_every_cell_and_compares_nothing(project):
     done = check_outputs(project, FASHION_MNIST_ROOT="sample")
     assert "outputs are not compared: only the bundled sample" in done.stdout
-    assert "3 passed" in done.stdout
+    assert "6 passed" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="outputs are compared on Linux")
+def test_what_a_cell_says_only_once_is_found(project, full_data):
+    count = "n = globals().get('n', 0) + 1\nprint(n)"
+    cells = [
+        code("values, name = [1], 'a'"),
+        code("print(values)", "[1]\n"),  # changed in place by the next
+        code("values.append(2)\nprint(len(values))", "2\n"),  # changes what it counts
+        code("print(name)", "a\n"),  # soon the name of another thing
+        code("name = 'b'\nprint(name)", "b\n"),
+        code(
+            "print(1)\ndisplay(2)\nprint(3)", "1\n", shown({"text/plain": "2"}), "3\n"
+        ),
+        code(count, "1\n", tags=["changes-when-run-again"]),
+    ]
+    path = write(project.notebooks / "08_lesson.ipynb", cells)
+    done = project.pytest(str(path))
+    assert done.returncode != 0
+    assert "Cell 6: changes-when-run-again needs a `why`" in done.stderr
+    cells[-1].metadata.why = "It counts."
+    done = project.pytest(str(write(path, cells)))
+    failed = re.findall(r"^FAILED \S+::(.*?) - ", done.stdout, re.MULTILINE)
+    assert failed == [f"Cell {number}, run again" for number in (3, 2, 1)]
 
 
 def check_outputs(project, **environment):
