@@ -8,6 +8,7 @@ all threads would share.
 import base64
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,7 @@ SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
 TITLE, SMALL = 10, 9  # points
+LINE = 88  # characters
 
 NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
 NO_COLUMNS = "plot_columns needs weights of shape (784, num_hiddens), not {shape}."
@@ -66,8 +68,9 @@ class Picture:
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_()
         display(data, metadata=metadata, raw=True)
-        # JupyterLab's pictures have no alt text, so the line is printed beneath.
-        print(self.text)
+        # JupyterLab's pictures have no alt text, so it is printed beneath, in lines
+        # that fit, since JupyterLab would break a longer one within a word.
+        print(textwrap.fill(self.text, LINE))
 
     def png(self) -> bytes:
         """The picture as the bytes of a PNG file."""

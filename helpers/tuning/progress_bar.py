@@ -1,69 +1,103 @@
-"""How far a sweep is."""
+"""How far a sweep or a search is."""
 
 import math
 import time
+from collections.abc import Callable
 
 import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, T, open_in_cell
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
 from helpers.tuning.task import cost
 
-BAR = "A sweep; runs to train: {count:,}."
-BEGIN = "Runs to train: {count:,}; already known: {known:,}."
-GOING_ON = (
-    "Runs done: {done:,} of {count:,}; failed: {failed:,}. About {left} left. Best "
-    "validation accuracy so far: {best:.3f}."
-)
+SWEEP = "A sweep; runs to train: {count:,}."
+BEGIN = "Runs to train: {count:,}; already known: {known:,}. The first epoch has begun."
+GOING_ON = "Runs done: {done:,} of {count:,}; failed: {failed:,}; epochs: {epochs:,}."
+LEFT = "About {left} left."
+BEST = "Best validation accuracy so far: {best:.3f}."
 ENDED = "Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}."
 
 
-def open_progress_bar(configs: list[Config], known: int) -> "ProgressBar":
-    """A bar for these runs, shown where there is a notebook."""
-    bar = open_in_cell(lambda: ProgressBar(configs, known))
+def show_bar(make: Callable[[], T]) -> T:
+    """What `make` returns, displayed in the cell that runs, where there is one."""
+    bar = open_in_cell(make)
     if get_ipython():
         display(bar)
     return bar
 
 
+def open_progress_bar(configs: list[Config], known: int) -> "SweepBar":
+    """A bar for these runs, shown where there is a notebook."""
+    return show_bar(lambda: SweepBar(configs, known))
+
+
 class ProgressBar(Instrument):
+    """A bar with a sentence below it, and what a subclass adds."""
+
+    def __init__(
+        self, total: float, done: float, sentence: str, *below: widgets.Widget
+    ) -> None:
+        """total: where the bar ends. done: where it begins, in the same unit."""
+        self._began, self._before = time.monotonic(), done
+        wide = widgets.Layout(width="auto")  # 100% and its margins would be too wide
+        self._bar = widgets.FloatProgress(max=total, value=done, layout=wide)
+        self._said = widgets.HTML(sentence)
+        super().__init__([self._bar, self._said, *below])
+
+    def _spent(self) -> float:
+        """Seconds since it was opened."""
+        return time.monotonic() - self._began
+
+    def _left(self) -> float:
+        """About how many seconds are left, by what has been done since then."""
+        done, left = self._bar.value - self._before, self._bar.max - self._bar.value
+        return self._spent() / done * left
+
+
+class SweepBar(ProgressBar):
     """How far a sweep is; a line of text where no front end is."""
 
     def __init__(self, configs: list[Config], known: int) -> None:
         """configs: what is to be trained. known: how many runs were known already."""
-        self._count, self._done = len(configs), Results()
-        self._cost_left, self._cost_done = sum(map(cost, configs)), 0.0
-        self._began = time.monotonic()
-        self._said = widgets.HTML(BEGIN.format(count=self._count, known=known))
-        wide = widgets.Layout(width="100%")
-        self._bar = widgets.IntProgress(max=self._count, layout=wide)
-        super().__init__([self._bar, self._said])
+        self._runs, self._over, self._count = {}, Results(), len(configs)
+        begin = BEGIN.format(count=self._count, known=known)
+        super().__init__(sum(map(cost, configs)), 0, begin)
 
-    def add(self, result: Result) -> None:
-        """Show that one more run is over."""
-        self._done.append(result)
-        self._bar.value = len(self._done)
-        self._cost_done += cost(result.config)
-        self._cost_left -= cost(result.config)
-        spent = time.monotonic() - self._began
-        left = duration(spent / self._cost_done * self._cost_left)
-        _, best = self._done.spread
-        self._say(GOING_ON, left=left, best=best)
+    def add(self, result: Result, ended: bool = True) -> None:
+        """Show what a run has come to. ended: whether it gets no other epoch."""
+        config, epochs = result.config, len(result.val_accuracy)
+        had = self._runs.get(config)
+        self._runs[config] = result
+        if ended:
+            self._over.append(result)
+        share = 1 if ended else epochs / config.num_epochs
+        before = len(had.val_accuracy) / config.num_epochs if had else 0
+        self._bar.value += cost(config) * (share - before)
+        self._show()
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""
-        self._say(note or ENDED, spent=duration(time.monotonic() - self._began))
+        self._said.value = note or self._counts(ENDED, spent=duration(self._spent()))
 
-    def _say(self, sentence, **values):
-        done, failed = len(self._done), sum(not run.ok for run in self._done)
-        values |= {"done": done, "failed": failed, "count": self._count}
-        self._said.value = sentence.format(**values)
+    def _show(self):
+        runs = Results(self._runs.values())
+        epochs = sum(len(run.val_accuracy) for run in runs)
+        said = [self._counts(GOING_ON, epochs=epochs)]
+        if self._bar.value > 0:
+            said.append(LEFT.format(left=duration(self._left())))
+        if runs.accuracies:
+            said.append(BEST.format(best=max(runs.accuracies)))
+        self._said.value = " ".join(said)
+
+    def _counts(self, sentence, **values):
+        done, failed = len(self._over), sum(not run.ok for run in self._over)
+        return sentence.format(done=done, failed=failed, count=self._count, **values)
 
     def _text(self):
-        return BAR.format(count=self._count)
+        return SWEEP.format(count=self._count)
 
 
 def duration(seconds: float) -> str:

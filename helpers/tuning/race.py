@@ -34,9 +34,9 @@ NEAR = 0.005  # this close to the table's best counts as having reached it
 
 RECORDED_HERE = "{count:,} of the {total:,} races were recorded with the course."
 HEADER = ("accuracy", "epochs to {near:.3f}", "trials", "strategy")
-ABOVE = "{first} ends {gap} above {second}: on this table it is the better one."
-BELOW = "{first} ends {gap} below {second}: on this table it is the worse one."
-ALIKE = "{first} and {second} end {gap} apart: these races can't tell which is better."
+ABOVE = "{first} ends {gap} above {second}: better on this table."
+BELOW = "{first} ends {gap} below {second}: worse on this table."
+ALIKE = "{first} and {second} end {gap} apart: too close to tell."
 UNKNOWN = "{first} and {second} can't be compared: that takes at least two races each."
 
 NO_STRATEGY = "There is no strategy {name!r}; there are: {known}."

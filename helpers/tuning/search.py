@@ -11,13 +11,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from IPython import get_ipython
-from IPython.display import display
 
 from helpers.data import FashionMNIST, check_data
-from helpers.instrument import open_in_cell
 from helpers.model import is_count, is_number
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.processes import check_executor
+from helpers.tuning.progress_bar import show_bar
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
@@ -30,6 +29,10 @@ NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 STOPPED = "Stopped after {done:,} of {count:,} trials."
 TIME_IS_UP = "The {minutes:g} minutes were over after {done:,} of {count:,} trials."
 KEPT = "What is done is kept; run the search again to continue."
+COMPLETE = (
+    "This search is complete: {count:,} trials. To search anew, give it another name; "
+    "to go on, raise num_trials."
+)
 NOT_KEPT = "Give the search a name, such as name='mine', to keep it and continue later."
 RECORDED_HERE = (
     "These {count:,} trials were recorded with the course on the full Fashion-MNIST; "
@@ -80,12 +83,14 @@ def search(
         study, is_recorded = open_study(name, shared, num_trials, recorded, stack)
         found = Search(study)
         check_same_space(study, space, name)
-        if len(found.trials()) >= num_trials:
-            if is_recorded:
-                found.note = RECORDED_HERE.format(count=len(found.trials()))
+        if (done := len(found.trials())) >= num_trials:
+            note = RECORDED_HERE if is_recorded else COMPLETE
+            found.note = note.format(count=done)
+            if not is_recorded:
+                _open_panel(found, num_trials)()
             return found
         runner = TrialRunner(study, space, shared, num_trials, minutes, executor, train)
-        show, early = _open_panel(found, num_trials), TIME_IS_UP
+        show, early = _open_panel(found, num_trials, minutes), TIME_IS_UP
         stop = stack.enter_context(DeferredStop())
         try:
             with closing(runner.run(stop)) as trials:
@@ -100,13 +105,11 @@ def search(
         return found
 
 
-def _open_panel(found, count):
-    """Display a panel in the cell that runs; returns what brings it up to date."""
+def _open_panel(found, count, minutes=None):
+    """Show a panel in the cell that runs; returns what brings it up to date."""
     if not get_ipython():
         return lambda: None
-    panel = open_in_cell(lambda: SearchPanel(found, count))
-    display(panel)
-    return panel.show
+    return show_bar(lambda: SearchPanel(found, count, minutes)).show
 
 
 def _check(space, data, num_trials, name, minutes, executor):

@@ -2,26 +2,29 @@
 
 import math
 import re
-import time
+import textwrap
 
 import ipywidgets as widgets
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from helpers.instrument import Instrument
+from helpers.plots import LINE
 from helpers.tables import as_text
 from helpers.training import Config
-from helpers.tuning.progress_bar import duration
+from helpers.tuning.progress_bar import ProgressBar, duration
 from helpers.tuning.study_file import ENDED, ended
 from helpers.tuning.study_plot import plot_study
 
 HEADER = ("val accuracy", "epochs", "trial", "setting")
+# Characters for a setting, in a table no wider than other lines.
+ROOM = LINE - sum(len(name) + 2 for name in HEADER[:-1])
+WHOLE = {"break_long_words": False, "break_on_hyphens": False}
 COUNTS = "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs in all."
 FAILURE = "trial {number}: {reason}"
-BEGIN = "Starting: {wanted:,} trials to run, {done:,} already known."
-GOING_ON = "{done:,} of {count:,} trials done, {spent} after the start."
+BEGIN = "Trials to run: {wanted:,}; already known: {done:,}. The first epoch has begun."
+GOING_ON = "Trials done: {done:,} of {count:,}; epochs: {epochs:,}; {spent} so far."
+LEFT = "About {left} left."
 BEST = "Best validation accuracy so far: {accuracy:.4f}, {config}."
-NO_BEST = "No trial is complete yet."
 SEARCH = "A search with {count:,} trials."
 
 
@@ -69,44 +72,70 @@ class Search:
         return sorted(self.trials(TrialState.COMPLETE), key=lambda trial: -trial.value)
 
     def __str__(self) -> str:
+        numbers = {trial.number: n for n, trial in enumerate(self.trials(), 1)}
         rows = []
         for trial in self._ranked()[:5]:
-            counts = str(len(trial.intermediate_values)), str(trial.number)
-            config = _short(trial.user_attrs["config"])
-            rows.append((f"{trial.value:.4f}", *counts, config))
+            cells = f"{trial.value:.4f}", str(len(trial.intermediate_values))
+            # The epochs have a column of their own.
+            setting = re.sub(r" ?num_epochs=\d+", "", trial.user_attrs["config"])
+            first, *rest = textwrap.wrap(_short(setting), ROOM, **WHOLE) or [""]
+            rows.append((*cells, str(numbers[trial.number]), first))
+            rows += [("", "", "", line) for line in rest]
         failed = self.trials(TrialState.FAIL)
-        reasons = {trial.user_attrs["reason"]: trial.number for trial in failed}
+        reasons = {t.user_attrs["reason"]: numbers[t.number] for t in failed}
         failures = [FAILURE.format(number=n, reason=r) for r, n in reasons.items()]
-        lines = [self.note, as_text(HEADER, rows, ">>>"), self.counts(), *failures]
+        note, *sentences = (
+            textwrap.fill(text, LINE) for text in (self.note, self.counts(), *failures)
+        )
+        lines = [note, as_text(HEADER, rows, ">>>"), *sentences]
         return "\n".join(filter(None, lines))
 
     __repr__ = __str__
 
 
-class SearchPanel(Instrument):
+class SearchPanel(ProgressBar):
     """How far a search is, and its picture; a line of text where no front end is."""
 
-    def __init__(self, found: Search, count: int) -> None:
-        self._found, self._count, self._began = found, count, time.monotonic()
-        done, wide = len(found.trials()), {"width": "100%"}
-        self._bar = widgets.IntProgress(max=count, value=done, layout=wide)
-        self._said = widgets.HTML(BEGIN.format(wanted=count - done, done=done))
-        self._drawn = widgets.Image(layout={"max_width": "100%"})
-        super().__init__([self._bar, self._said, self._drawn])
+    def __init__(self, found: Search, count: int, minutes: float | None = None) -> None:
+        """count, minutes: how many trials in all, and for how long at most."""
+        self._found, self._count = found, count
+        self._limit = 60 * minutes if minutes else math.inf
+        self._known = self._shown = done = len(found.trials())
+        # Only with a picture, or it would be shown as a broken one.
+        self._drawn = widgets.Image(layout={"max_width": "100%", "display": "none"})
+        begin = BEGIN.format(wanted=max(0, count - done), done=done)
+        super().__init__(max(count, done), done, begin, self._drawn)
 
     def show(self) -> None:
         """Show how far the search is by now."""
-        found, best = self._found, NO_BEST
+        found, done = self._found, len(self._found.trials())
+        running = found.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._bar.value = done + sum(map(_share, running))
+        lines = [found.note, found.counts()]
+        if done < self._count and not found.note:
+            epochs = found.num_epochs + sum(len(t.intermediate_values) for t in running)
+            counts = {"done": done, "count": self._count, "epochs": epochs}
+            lines = [GOING_ON.format(**counts, spent=duration(self._spent()))]
+            if done > self._known:
+                left = max(0, min(self._left(), self._limit - self._spent()))
+                lines[0] += " " + LEFT.format(left=duration(left))
         if found.best:
-            best = BEST.format(accuracy=found.accuracy, config=_short(str(found.best)))
-        done = self._bar.value = len(found.trials())
-        spent = duration(time.monotonic() - self._began)
-        so_far = GOING_ON.format(done=done, count=self._count, spent=spent)
-        self._said.value = " ".join([so_far, found.counts(), best, found.note]).strip()
-        self._drawn.value = plot_study(found.study).png()
+            config = _short(str(found.best))
+            lines.append(BEST.format(accuracy=found.accuracy, config=config))
+        self._said.value = "<br>".join(filter(None, lines))
+        if done and (done != self._shown or not self._drawn.value):
+            self._drawn.value = plot_study(found.study).png()
+            self._drawn.layout.display = ""
+            self._shown = done
 
     def _text(self) -> str:
         return SEARCH.format(count=self._count)
+
+
+def _share(trial):
+    """How much of a trial that is under way has been trained, if it is not given up."""
+    config = Config.from_string(trial.user_attrs["config"])
+    return len(trial.intermediate_values) / config.num_epochs
 
 
 def _short(config: str) -> str:

@@ -82,7 +82,7 @@ class TrialRunner:
     _running: list[_Running] = field(default_factory=list)
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
-        """Yields after each trial; RuntimeError where a worker of `executor` dies."""
+        """Yields after each epoch; RuntimeError where a worker of `executor` dies."""
         try:
             while self._wants_another() or self._running and self._in_time():
                 given = self.executor and nullcontext(self.executor)
@@ -120,10 +120,9 @@ class TrialRunner:
                 for future in stop.wait(futures):
                     running = futures.pop(future)
                     self._note(running, future)
-                    if running not in self._running:
-                        yield
-                    elif self._in_time():
+                    if running in self._running and self._in_time():
                         start(running)
+                    yield
         except BrokenExecutor as error:
             if self.executor:
                 raise RuntimeError(DIED.format(text=one_line(error))) from None

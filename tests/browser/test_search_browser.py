@@ -1,5 +1,7 @@
 """A search in a real browser: it draws while it runs, and Stop keeps what is done."""
 
+import re
+
 SPACE = """
 def space(trial):
     lr = trial.suggest_float("lr", 0.01, 1, log=True)
@@ -15,18 +17,41 @@ STOP = """() => window.jupyterapp.shell.currentWidget
     .sessionContext.session.kernel.interrupt()"""
 
 
+# What the page shows, in the order in which it comes, and whether a picture is broken.
+WATCH = """() => {
+    window.seen = [];
+    const look = () => {
+        for (const one of document.querySelectorAll(".widget-html"))
+            if (window.seen.at(-1) !== one.innerText) window.seen.push(one.innerText);
+        for (const one of document.querySelectorAll("img.widget-image"))
+            if (one.checkVisibility() && one.complete && !one.naturalWidth)
+                window.seen.push("a broken picture");
+    };
+    const changes = { childList: true, subtree: true, attributes: true };
+    window.watcher = new MutationObserver(look);
+    window.watcher.observe(document.body, { ...changes, characterData: true });
+}"""
+DONE = re.compile(r"Trials done: (\d+) of 500; epochs: (\d+)")
+
+
 def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook):
     notebook = open_notebook(SPACE)
     notebook.fill([SPACE, "found = search(space, data, 500)"])
+    notebook.page.evaluate(WATCH)
     notebook.page.evaluate(BEGIN)
     picture = notebook.page.locator("img.widget-image")
     picture.wait_for()
-    said = notebook.page.locator(".widget-html", has_text="of 500 trials done")
-    said.wait_for()
     first = picture.get_attribute("src")
     notebook.page.wait_for_function(
         "src => document.querySelector('img.widget-image').src !== src", arg=first
     )
+    seen = notebook.page.evaluate("() => { window.watcher.disconnect(); return seen; }")
+    assert seen[0].startswith("Trials to run: 500; already known: 0.")
+    assert "a broken picture" not in seen
+    counts = [
+        tuple(map(int, found.groups())) for found in map(DONE.search, seen) if found
+    ]
+    assert counts[0] == (0, 1), counts  # epochs, before the first trial is over
     notebook.page.evaluate(STOP)
     notebook.page.get_by_text("Stopped after").first.wait_for()
     notebook.wait_idle()
@@ -34,4 +59,15 @@ def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook)
     notebook.run(2)
     printed = notebook.output(2)
     assert printed.startswith("Stopped after") and "given up early" in printed
+    assert notebook.errors == []
+
+
+def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
+    run = "found = search(space, data, 2, name='again')"
+    notebook = open_notebook(SPACE + run, run)
+    assert "given up early" in notebook.output(1)
+    again = notebook.output(2)
+    assert again.startswith("This search is complete: 2 trials. To search anew, ")
+    assert "Best validation accuracy so far: 0." in again
+    notebook.page.locator(".jp-Cell").nth(2).locator("img.widget-image").wait_for()
     assert notebook.errors == []

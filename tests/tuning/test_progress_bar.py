@@ -3,7 +3,7 @@
 import pytest
 
 from helpers import Config
-from helpers.tuning.progress_bar import ProgressBar, duration
+from helpers.tuning.progress_bar import SweepBar, duration
 from helpers.tuning.results import Result
 
 CONFIGS = [Config(seed=0), Config(seed=1)]
@@ -13,22 +13,41 @@ def said(bar):
     return bar.children[1].value
 
 
+def run(config, *accuracies, **fields):
+    """What a run has come to after these accuracies."""
+    return Result(config, "sample", 1.0, 1, val_accuracy=accuracies, **fields)
+
+
 def test_the_bar_counts_what_is_done_and_what_failed():
-    bar = ProgressBar(CONFIGS, known=3)
-    assert said(bar) == "Runs to train: 2; already known: 3."
-    bar.add(Result(CONFIGS[0], "sample", 1.0, 1, val_accuracy=(0.25, 0.5)))
-    assert said(bar).startswith("Runs done: 1 of 2; failed: 0. About ")
+    bar = SweepBar(CONFIGS, known=3)
+    assert said(bar).startswith("Runs to train: 2; already known: 3.")
+    bar.add(run(CONFIGS[0], 0.25, 0.5))
+    assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 2. About ")
     assert said(bar).endswith(" left. Best validation accuracy so far: 0.500.")
-    bar.add(Result(CONFIGS[1], "sample", 1.0, 1, ok=False))
+    bar.add(run(CONFIGS[1], ok=False))
     bar.end()
     assert said(bar).startswith("Runs done: 2 of 2; failed: 1. It took ")
-    assert bar.children[0].value == 2
+    assert bar.children[0].value == pytest.approx(bar.children[0].max)
     bar.end("Stopped: why.")
     assert said(bar) == "Stopped: why."
 
 
+def test_the_bar_moves_with_each_epoch_before_the_first_run_is_over():
+    bar = SweepBar(CONFIGS, known=0)
+    filled = [bar.children[0].value]
+    for epoch in range(1, 3):
+        for config in CONFIGS:
+            bar.add(run(config, *[0.1 * epoch] * epoch), ended=False)
+            filled.append(bar.children[0].value)
+    assert filled == sorted(set(filled)) and filled[-1] < bar.children[0].max
+    assert said(bar).startswith("Runs done: 0 of 2; failed: 0; epochs: 4. About ")
+    assert said(bar).endswith(" so far: 0.200.")
+    bar.add(run(CONFIGS[0], *[0.3] * 3), ended=True)
+    assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 5. About ")
+
+
 def test_without_a_front_end_the_bar_is_a_line_that_stays_the_same():
-    bundle, _ = ProgressBar(CONFIGS, known=0)._repr_mimebundle_()
+    bundle, _ = SweepBar(CONFIGS, known=0)._repr_mimebundle_()
     assert bundle["text/plain"] == "A sweep; runs to train: 2."
 
 

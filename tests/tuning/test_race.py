@@ -221,7 +221,7 @@ def test_a_difference_is_stated_with_its_uncertainty():
     assert "0.0200 ± 0.0033 above random" in said and "better" in said
     said = str(of.difference("random", "TPE"))
     assert "0.0200 ± 0.0033 below TPE" in said and "worse" in said
-    assert "can't tell which" in str(of.difference("TPE", "grid"))
+    assert "too close to tell" in str(of.difference("TPE", "grid"))
     assert "two races each" in str(of.difference("TPE", "Hyperband"))
 
 

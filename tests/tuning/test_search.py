@@ -20,8 +20,9 @@ import pytest
 from deadly import always_dies, dies_once
 from optuna.trial import TrialState
 
-from helpers import Config, load_fashion_mnist, search, train
-from helpers.tuning.search_result import SearchPanel
+from helpers import Config, load_fashion_mnist, plot_study, search, train
+from helpers.tuning.kept import RECORDED
+from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location, open_study
 
@@ -157,7 +158,7 @@ def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path):
 def test_a_setting_that_always_kills_its_process_is_given_up(data):
     found = search(space, data, num_trials=1, train=always_dies)
     assert found.best is None and "1 failed" in str(found)
-    assert "trial 0: its process died" in str(found)
+    assert "trial 1: its process died" in str(found)
     assert "died 3 times" in found.trials()[0].user_attrs["reason"]
 
 
@@ -415,17 +416,84 @@ def test_optuna_itself_reads_what_is_kept(data, threads):
     assert study.best_value == found.accuracy
 
 
-def test_the_panel_shows_how_far_it_is_and_draws_the_study(data, threads):
-    found = search(space, data, num_trials=3, executor=threads)
-    panel = SearchPanel(found, 5)
+def lines(panel):
+    return panel.children[1].value.split("<br>")
+
+
+def test_a_panel_counts_epochs_before_the_first_trial_is_over(data, home):
+    with ExitStack() as stack:
+        study, _ = open_study(None, share(data), 5, home, stack)
+    panel = SearchPanel(Search(study), 5)
     bar, said, picture, _ = panel.children
-    assert (bar.value, bar.max) == (3, 5) and "2 trials to run, 3 already" in said.value
-    found.note = "Stopped."
+    assert said.value.startswith("Trials to run: 5; already known: 0.")
+    assert picture.layout.display == "none"  # not a broken one
+    trial = study.ask()
+    trial.set_user_attr("config", str(space(trial)))
+    for epoch in (1, 2):
+        trial.report(0.5, epoch)
+        panel.show()
+        assert lines(panel)[0].startswith(f"Trials done: 0 of 5; epochs: {epoch}; ")
+        assert (
+            bar.value == pytest.approx(epoch / 3) and picture.layout.display == "none"
+        )
+    study.tell(trial, 0.625)
     panel.show()
-    assert said.value.startswith("3 of 5 trials done, ")
-    assert found.counts() in said.value
-    assert f"so far: {found.accuracy:.4f}, num_hiddens=8" in said.value
-    assert said.value.endswith(" Stopped.") and bytes(picture.value[:4]) == b"\x89PNG"
-    bundle, _ = panel._repr_mimebundle_()
-    assert bundle["text/plain"] == "A search with 5 trials."
+    assert lines(panel)[0].startswith("Trials done: 1 of 5; epochs: 2; ")
+    assert "About" in lines(panel)[0] and lines(panel)[0].endswith(" left.")
+    assert lines(panel)[1].startswith(
+        "Best validation accuracy so far: 0.6250, num_hid"
+    )
+    assert bytes(picture.value[:4]) == b"\x89PNG" and picture.layout.display == ""
     panel.close()
+
+
+def test_a_complete_search_shows_its_result_and_says_how_to_go_on(data, threads):
+    search(space, data, num_trials=3, name="mine", executor=threads)
+    found = search(space, data, num_trials=3, name="mine", executor=_NoExecutor())
+    assert found.note.startswith("This search is complete: 3 trials. To search anew, ")
+    assert "another name" in found.note and "raise num_trials" in found.note
+    panel = SearchPanel(found, 3)
+    bar, _, picture, _ = panel.children
+    panel.show()
+    assert bar.value == bar.max == 3 and picture.layout.display == ""
+    assert lines(panel)[:2] == [found.note, found.counts()]
+    assert lines(panel)[2].startswith(
+        f"Best validation accuracy so far: {found.accuracy:.4f}"
+    )
+    bundle, _ = panel._repr_mimebundle_()
+    assert bundle["text/plain"] == "A search with 3 trials."
+    panel.close()
+
+
+def test_the_table_fits_and_breaks_no_word():
+    joint = open_recorded("06_joint")
+    table = str(joint)
+    assert max(map(len, table.splitlines())) <= 88
+    for trial in sorted(joint.trials(TrialState.COMPLETE), key=lambda t: -t.value):
+        for word in trial.user_attrs["config"].split():
+            name, value = word.split("=")
+            assert name == "num_epochs" or f" {name}=" in table
+    assert "optimizer=adamw" in table.split() and "lr_schedule=cosine" in table.split()
+
+
+def test_trials_are_counted_alike_in_the_table_and_in_the_picture():
+    joint = open_recorded("06_joint")
+    picture = plot_study(joint.study)
+    given_up, completed = picture.figure.axes[0].lines[:2]
+    drawn = dict(zip(*completed.get_data()))
+    rows = [line.split() for line in str(joint).splitlines()[1:]]
+    listed = {int(row[2]): float(row[0]) for row in rows if row[0].startswith("0.")}
+    assert listed == {number: pytest.approx(value) for number, value in drawn.items()}
+    counts = (
+        f"{len(drawn)} trials completed, {len(given_up.get_xdata())} given up early"
+    )
+    assert counts in str(joint) and max(given_up.get_xdata()) == len(joint.trials())
+    assert picture.text.startswith(counts.replace(" trials", "", 1), len("Trials: "))
+
+
+def open_recorded(name):
+    """A search that came with the course."""
+    with ExitStack() as stack:
+        shared = share(load_fashion_mnist("sample"))
+        study, _ = open_study(name, shared, 1, RECORDED, stack)
+    return Search(study)
