@@ -4,6 +4,7 @@ A notebook opens as unchanged, and opens on the next day as it was left: with pi
 and text where instruments were, and how to get them back. On disk its metadata stay as
 the course stores them, so that opening a lesson changes no file. Before a notebook is
 first saved, a copy is kept of how it came, and tools/update.py compares with that.
+Printed text wraps at spaces.
 """
 
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
+LOOKS = [str(Path(__file__).parent / "custom")]  # where custom.css is
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -86,3 +88,5 @@ def _of_this_python():
 
 c.ContentsManager.pre_save_hook = store  # noqa: F821
 c.ServerApp.contents_manager_class = Notebooks  # noqa: F821
+c.ServerApp.tornado_settings.update({"static_custom_path": LOOKS})  # noqa: F821
+c.LabApp.custom_css = True  # noqa: F821

@@ -12,6 +12,7 @@ import torch
 import traitlets
 from IPython import get_ipython
 
+from helpers.palette import css_variables
 from helpers.plots import Picture
 
 HERE = Path(__file__).parent
@@ -28,7 +29,7 @@ class _Page(anywidget.AnyWidget):
     """What an instrument needs of the page that shows it; see instrument.js."""
 
     _esm = HERE / "instrument.js"
-    _css = HERE / "instrument.css"
+    _css = css_variables() + (HERE / "instrument.css").read_text()
     gone = traitlets.Unicode(GONE).tag(sync=True)
 
 

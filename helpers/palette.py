@@ -13,6 +13,10 @@ BROWN = "#a96b59"
 GREY = "#94a4a2"
 
 TRAIN, VAL, BATCH, PIN = BLUE, ORANGE, GREY, PURPLE
+# What was right, what needs a look, and what failed: the same on every page, and each
+# readable on white and on black.
+RIGHT, LOOK, FAILED = "#2e8533", YELLOW, RED
+ACTIVATIONS, GRADIENTS = "#0f8f86", BROWN  # not TRAIN and VAL, which share their page
 # From a negative weight to a positive one.
 NEGATIVE, ZERO, POSITIVE = "#1455a0", "#f7f7f7", "#c85500"
 
@@ -27,9 +31,11 @@ FEW, MANY = "#b9d3f0", "#2b6cc4"  # counts
 _LIGHT = {
     **{"train": TRAIN, "val": VAL, "batch": BATCH, "pin": PIN},
     **{"negative": NEGATIVE, "zero": ZERO, "positive": POSITIVE},
+    **{"activations": ACTIVATIONS, "gradients": GRADIENTS},
+    **{"right": RIGHT, "look": LOOK},
 }
 _DARK = {
-    **{"pin": "#c792ea"},
+    **{"pin": "#c792ea", "activations": "#5cc8cc", "gradients": "#dda591"},
     **{"negative": "#5aafff", "zero": "#222222", "positive": "#ffa53c"},
 }
 

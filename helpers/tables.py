@@ -1,19 +1,42 @@
 """A table of rows, as text and as HTML, and any text on one line."""
 
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from html import escape
 from typing import NamedTuple
 
-STYLE = """<style>
-.course {overflow-x: auto; color: var(--jp-ui-font-color1, #222)}
-.course table {border-collapse: collapse; margin: 4px 0;
-  font-variant-numeric: tabular-nums}
-.course tr, .course tr:hover {background: none !important}
-.course th, .course td {text-align: left !important; vertical-align: bottom;
-  padding: 2px 8px !important; white-space: nowrap}
-.course th {font-weight: 600}
-.course p {margin: 2px 0; line-height: 1.4; max-width: 60em}
+from helpers.palette import GREY, LOOK, RIGHT
+
+# Text wraps at spaces, so that no table is wider than the page; narrow ones add rules.
+STYLE = f"""<style>
+.course {{color: var(--jp-ui-font-color1, #222); container-type: inline-size}}
+.course table {{border-collapse: collapse; margin: 4px 0;
+  font-variant-numeric: tabular-nums}}
+.course tr, .course tr:hover {{background: none !important}}
+.course th, .course td {{text-align: left !important; vertical-align: bottom;
+  padding: 2px 8px !important; white-space: normal; overflow-wrap: normal}}
+.course th {{font-weight: 600}}
+.course .marked td {{background: {LOOK}2e}}
+.course p {{margin: 2px 0; line-height: 1.4; max-width: 60em}}
+.course .reply {{display: flex; gap: 0.6em; align-items: baseline;
+  padding: 3px 8px; border-left: 6px double {LOOK}}}
+.course .reply b {{flex: none; width: 1.4em; border-radius: 3px; text-align: center;
+  background: {LOOK}; color: black}}
+.course .right {{border-left: 6px solid {RIGHT}}}
+.course .right b {{background: {RIGHT}; color: white}}
+.course .open {{border-left: 6px dotted {GREY}}}
+.course .open b {{background: none; color: inherit}}
 </style>"""
+
+
+class Look(Enum):
+    """How a reply looks, in form and in colour, and its mark."""
+
+    RIGHT = "✓"
+    NOT_YET = "✗"
+    ELSEWHERE = "≠"
+    WARNED = "!"
+    OPEN = "○"
 
 
 class Html(str):
@@ -49,12 +72,11 @@ def as_text(
     return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
-def as_html(header: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:
+def as_html(header: Sequence[str], rows: Iterable[Row]) -> str:
     """The table as a <table>, for an element of the class `course`."""
-    caption = f"<caption>{_inside(caption)}</caption>" if caption else ""
     head = _row(Row(header), "th", len(header)) if header else ""
     body = "".join(_row(row, "td", len(header)) for row in rows)
-    return f"<table>{caption}{head}{body}</table>"
+    return f"<table>{head}{body}</table>"
 
 
 def _row(row: Row, tag: str, columns: int) -> str:
@@ -68,8 +90,15 @@ def _row(row: Row, tag: str, columns: int) -> str:
     return f"<tr{classes}>{''.join(cells)}<{tag}{span}>{_inside(last)}</{tag}></tr>"
 
 
-def _inside(cell: str) -> str:
-    return cell if isinstance(cell, Html) else escape(cell)
+def _inside(text: str) -> str:
+    return text if isinstance(text, Html) else escape(text)
+
+
+def reply(look: Look, *sentences: str) -> str:
+    """Sentences as HTML, with a bar and a mark that say how it went."""
+    said = "<br>".join(map(_inside, sentences))
+    classes = f"reply {look.name.lower()}"
+    return f'<p class="{classes}"><b>{look.value}</b> <span>{said}</span></p>'
 
 
 def page(*parts: str) -> str:

@@ -151,10 +151,13 @@ def jupyterlab(folder: str | Path, subshells: bool = True) -> Iterator[str]:
 
 @contextmanager
 def browser(executable: str) -> Iterator[Browser]:
-    """A fresh headless Chromium."""
+    """A fresh headless Chromium, with the scroll bars that a learner would see."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
-            executable_path=executable, headless=True, args=BROWSER_FLAGS
+            executable_path=executable,
+            headless=True,
+            args=BROWSER_FLAGS,
+            ignore_default_args=["--hide-scrollbars"],
         )
         try:
             yield running

@@ -17,7 +17,7 @@ from helpers import records
 from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import TooLong, limited, quiet, undone
-from helpers.tables import Row, as_html, as_text, one_line, page
+from helpers.tables import Look, Row, as_html, as_text, one_line, page, reply
 
 MAX_TEXT = 200  # characters of an error's message that are shown
 
@@ -65,6 +65,18 @@ class Said(str):
     __repr__ = str.__str__
 
 
+class Sentence(Said):
+    """One line, which a notebook wraps between words. look: of a reply, or None."""
+
+    def __new__(cls, text: str, look: Look | None = None) -> "Sentence":
+        made = super().__new__(cls, text)
+        made._look = look
+        return made
+
+    def _repr_html_(self) -> str:
+        return page(reply(self._look, self) if self._look else f"<p>{escape(self)}</p>")
+
+
 def check(id: str, answer: object, seconds: float = 10) -> Said:
     """Check an answer to exercise `id`: not attempted, not yet because ..., or right.
 
@@ -76,13 +88,14 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
         return asked
     id = asked.id
     if _is_stub(answer):
-        return Said(NOT_ATTEMPTED.format(id=id))
+        return Sentence(NOT_ATTEMPTED.format(id=id), Look.OPEN)
     why = _why_not(asked, answer, seconds)
     if why:
-        return Said(NOT_YET.format(id=id, why=one_line(why)))
+        return Sentence(NOT_YET.format(id=id, why=one_line(why)), Look.NOT_YET)
     records.change("exercises", id, solved=True)
     said = RIGHT.format(id=id, notice=asked.notice)
-    return Said(" ".join(filter(None, [said, records.notice()])))
+    said = " ".join(filter(None, [said, records.notice()]))
+    return Sentence(said, Look.RIGHT)
 
 
 def hint(id: str) -> Said:
@@ -94,9 +107,9 @@ def hint(id: str) -> Said:
     count = len(asked.hints)
     number = _hints_given[id] = _hints_given.get(id, 0) + 1
     if number > count:
-        return Said(NO_MORE_HINTS.format(id=id, count=count))
+        return Sentence(NO_MORE_HINTS.format(id=id, count=count))
     text = asked.hints[number - 1]
-    return Said(HINT.format(id=id, number=number, count=count, hint=text))
+    return Sentence(HINT.format(id=id, number=number, count=count, hint=text))
 
 
 def solution(id: str) -> Said:
@@ -149,7 +162,7 @@ def _find(id: str) -> Exercise | Said:
     meant = str(id) if isinstance(id, float) else id  # 1.2 is meant as "1.2"
     if isinstance(meant, str) and meant in known:
         return known[meant]
-    return Said(NO_EXERCISE.format(id=id, known=", ".join(known)))
+    return Sentence(NO_EXERCISE.format(id=id, known=", ".join(known)))
 
 
 # --- around an answer

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from helpers import records
 from helpers.instrument import Instrument, open_in_cell
-from helpers.tables import Row, as_html, one_line, page
+from helpers.tables import Look, Row, as_html, one_line, page, reply
 
 MAX_VOTES = 100_000
 
@@ -161,7 +161,10 @@ class Prediction(Instrument):
         bottom = widgets.HBox([self._by_class, self._said])
         super().__init__([asked, self._radio, self._counts, bottom])
         self._show_votes()
-        self._say(KEPT.format(choice=choice) if self._radio.value else CHOOSE)
+        if self._radio.value:
+            self._say(KEPT.format(choice=choice), saved=True)
+        else:
+            self._say(CHOOSE)
         self._radio.observe(self._on_choice, "value")
         self._by_class.observe(self._show_votes, "value")
         for box in self._boxes.values():
@@ -175,18 +178,19 @@ class Prediction(Instrument):
 
     def _on_choice(self, change: dict) -> None:
         self._keep(choice=change["new"])
-        self._say(KEPT.format(choice=change["new"]))
+        self._say(KEPT.format(choice=change["new"]), saved=True)
 
     def _on_votes(self, _: object) -> None:
         votes = self._votes()
         self._keep(votes=votes)
-        self._say(KEPT.format(choice=_tally(votes)))
+        self._say(KEPT.format(choice=_tally(votes)), saved=True)
 
     def _keep(self, **values: Any) -> None:
         asked = {"question": self.question, "options": self.options}
         records.change("predictions", self.id, **asked, **values)
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, sentence: str, saved: bool = False) -> None:
+        (self._said.add_class if saved else self._said.remove_class)("course-saved")
         said = " ".join(filter(None, [sentence, records.notice()]))
         self._said.value = escape(said)
 
@@ -251,9 +255,10 @@ class Revealed:
         if not any(self.votes.values()):
             rows = [(answer, you, measured) for answer, you, _, measured in rows]
         table = as_html(rows[0], map(Row, rows[1:]))
-        sentences = filter(None, [*self._sentences(), self.notice])
-        said = "<br>".join(map(escape, sentences))
-        return page(f"<b>{escape(self.question)}</b>{table}<p>{said}</p>")
+        look = Look.RIGHT if self.choice == self.measured else Look.ELSEWHERE
+        said = reply(look if self.choice else Look.OPEN, *self._sentences())
+        notice = f"<p>{escape(self.notice)}</p>" if self.notice else ""
+        return page(f"<b>{escape(self.question)}</b>{table}{said}{notice}")
 
 
 def _bar(votes: dict[str, int], answer: str) -> str:

@@ -1,7 +1,6 @@
 """The init lab: change how the weights start, and see every layer at once."""
 
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,15 +9,15 @@ from helpers.controls import button, control, grid
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments import layer_values
-from helpers.instruments.layer_values import COLOURS, HIGH, LOW, TICK
+from helpers.instruments.layer_values import ABOVE, BINS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
 from helpers.live import Lab
 from helpers.plots import Picture
-from helpers.tables import Html, Row, as_html, one_line, page
+from helpers.tables import Html, Look, Row, as_html, one_line, page, reply
 from helpers.training import Config, Run, check_fields
 
 BATCH = 256  # pictures
-HISTOGRAM_WIDTH, BAR_WIDTH, HEIGHT = 96, 128, 22  # pixels
+HEIGHT = 22  # pixels of a histogram and of a bar
 
 CONTROLS = {
     "init": "How the weights start.",
@@ -38,7 +37,7 @@ LEGEND = (
     "One forward and one backward pass on {count} training pictures, without training. "
     "The gradients are of the loss with respect to the weights W1, W2, ... A histogram "
     "reaches 3 spreads to either side of its mean; a bar shows the spread (standard "
-    "deviation) on an axis of powers of ten."
+    "deviation) on an axis of powers of ten. An arrow marks a spread that is off it."
 )
 DEAD_LEGEND = {
     "relu": "A dead unit outputs 0 for every picture of the batch.",
@@ -51,25 +50,47 @@ HOW_TO = "In JupyterLab, run this cell, then move a slider."
 FAILED = "This network could not be measured. {kind}: {text}"
 
 # Cells of fixed widths, so that nothing jumps while a slider moves.
-STYLE = """<style>
-.layers {overflow-x: auto; width: 0; min-width: 100%; font-size: 13px; line-height: 1.4}
-.course .layers th, .course .layers td {padding: 0 4px !important; height: 22px}
-.course .layers td:nth-child(6) {padding-left: 20px !important; min-width: 2.5em}
-.layers .number {display: inline-block; width: 5.5em; text-align: right}
-.layers svg {display: block; overflow: visible}
-.layers line {stroke: var(--jp-border-color2, #ccc)}
-.layers text {fill: var(--jp-ui-font-color2, #666); font-size: 9px; text-anchor: middle}
-.layers .status {min-height: 2.8em; font-size: 14px; font-weight: 600}
-.layers .note {color: var(--jp-ui-font-color2, #666); font-size: 12px}
+STYLE = f"""<style>
+.layers {{font-size: 13px; line-height: 1.4}}
+.course .layers th, .course .layers td {{padding: 0 4px !important; height: 22px}}
+.course .layers td:nth-child(6) {{padding-left: 20px !important; min-width: 2.5em}}
+.layers .number {{display: inline-block; width: 5.5em; text-align: right;
+  white-space: nowrap}}
+.layers svg {{display: block; overflow: visible; height: {HEIGHT}px; max-width: none}}
+.layers .histogram {{width: 96px}}
+.layers .bar, .layers .axis {{width: 128px}}
+.layers .axis {{height: 14px}}
+.layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 12px !important}}
+.layers line {{stroke: var(--jp-border-color2, #ccc)}}
+.layers text {{fill: var(--jp-ui-font-color2, #666); font-size: 9px;
+  text-anchor: middle}}
+.layers .beyond {{fill: var(--jp-ui-font-color1, #222); font-size: 12px}}
+.layers .status {{min-height: 2.8em; font-size: 14px; font-weight: 600}}
+.layers .note {{color: var(--jp-ui-font-color2, #666); font-size: 12px}}
+@container (max-width: 880px) {{
+  .layers .histogram {{width: 64px}}
+  .layers .bar, .layers .axis {{width: 104px}}
+}}
+@container (max-width: 720px) {{
+  .layers .number {{width: 4.5em}}
+  .layers .histogram {{width: 40px}}
+  .layers .bar, .layers .axis {{width: 72px}}
+  .layers text:nth-child(2n) {{display: none}}
+  .course .layers th, .course .layers td {{padding: 0 2px !important; font-size: 12px}}
+  .layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 10px !important}}
+  .course .layers td:nth-child(6) {{padding-left: 6px !important; min-width: 2em}}
+}}
 </style>"""
 STATUS = '<p class="status" role="status">{text}</p>'
-SVG = '<svg aria-hidden="true" width="{width}" height="{height}">{inside}</svg>'
+SVG = '<svg aria-hidden="true" class="{kind}" {more}>{inside}</svg>'
 GRID = LABELS = ""
 for power in range(LOW, HIGH + 1, TICK):
-    x = BAR_WIDTH * (power - LOW) / (HIGH - LOW)
-    GRID += f'<line x1="{x:g}" x2="{x:g}" y2="{HEIGHT}"/>'
-    LABELS += f'<text x="{x:g}" y="10">{f"1e{power}" if power else 1}</text>'
-AXIS = Html(SVG.format(width=BAR_WIDTH, height=14, inside=LABELS))
+    x = f"{100 * (power - LOW) / (HIGH - LOW):g}%"
+    GRID += f'<line x1="{x}" x2="{x}" y2="{HEIGHT}"/>'
+    LABELS += f'<text x="{x}" y="10">{f"1e{power}" if power else 1}</text>'
+AXIS = Html(SVG.format(kind="axis", more="", inside=LABELS))
+# Beside the end of the axis, where a spread is off it.
+BEYOND = '<text class="beyond" x="{x}%" dx="{dx}" y="16">{arrow}</text>'
 
 
 def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
@@ -153,7 +174,7 @@ class InitLab(Instrument):
         text = one_line(error)
         if not isinstance(error, ValueError):
             text = FAILED.format(kind=type(error).__name__, text=text)
-        self._report.value = _page(STATUS.format(text=escape(text)))
+        self._report.value = page(reply(Look.NOT_YET, text))
 
 
 def _measure(data, config):
@@ -171,8 +192,8 @@ def _shown(layers, config):
     header = (LAYER, ACTIVATIONS, AXIS, spread, dead, "", GRADIENTS, AXIS, spread)
     rows = []
     for number, layer in enumerate(layers.layers, start=1):
-        activations = _cells(layer.activations, COLOURS["activations"])
-        gradients = _cells(layer.gradients, COLOURS["gradients"])
+        activations = _cells(layer.activations, "activations")
+        gradients = _cells(layer.gradients, "gradients")
         share = _number("" if layer.dead is None else f"{layer.dead:.0%}")
         cells = [layer.name, *activations, share, f"W{number}", *gradients]
         rows.append(Row(cells, named=True))
@@ -185,17 +206,22 @@ def _shown(layers, config):
     return f"{status}<p>{loss}</p>{as_html(header, rows)}{note}"
 
 
-def _cells(values, colour):
+def _cells(values, side):
     """The histogram, the bar and the spread as HTML."""
-    step, floor = HISTOGRAM_WIDTH / layer_values.BINS, HEIGHT - 2
-    path = "".join(f"V{floor - 17 * high:.1f}h{step:g}" for high in values.heights)
-    shape = f'<path fill="{colour}" d="M0 {floor}{path}V{floor}z"/>'
-    shape += f'<line x1="0" x2="{HISTOGRAM_WIDTH}" y1="{floor}" y2="{floor}"/>'
-    length = BAR_WIDTH * layer_values.place(values.spread)
-    bar = f'<rect y="6" width="{length:.1f}" height="11" fill="{colour}"/>'
+    floor = HEIGHT - 2
+    path = "".join(f"V{floor - 17 * high:.1f}h1" for high in values.heights)
+    fill = f'fill="var(--course-{side})"'
+    shape = f'<path {fill} d="M0 {floor}{path}V{floor}z"/>'
+    shape += f'<line x1="0" x2="{BINS}" y1="{floor}" y2="{floor}"/>'
+    box = f'viewBox="0 0 {BINS} {HEIGHT}" preserveAspectRatio="none"'
+    length = 100 * layer_values.place(values.spread)
+    bar = f'<rect y="6" width="{length:.1f}%" height="11" {fill}/>'
+    if off := layer_values.beyond(values.spread):
+        x, dx = (100, 7) if off == ABOVE else (0, -5)
+        bar += BEYOND.format(x=x, dx=dx, arrow=off)
     return (
-        Html(SVG.format(width=HISTOGRAM_WIDTH, height=HEIGHT, inside=shape)),
-        Html(SVG.format(width=BAR_WIDTH, height=HEIGHT, inside=GRID + bar)),
+        Html(SVG.format(kind="histogram", more=box, inside=shape)),
+        Html(SVG.format(kind="bar", more="", inside=GRID + bar)),
         _number(f"{values.spread:.2g}"),
     )
 

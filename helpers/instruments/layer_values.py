@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import torch
 from matplotlib.figure import Figure
 
-from helpers.palette import BLUE, INK, ORANGE
+from helpers.palette import ACTIVATIONS, GRADIENTS, INK
 from helpers.plots import WIDE, Picture, tidy
 
 BINS = 24  # of a histogram
 REACH = 3  # spreads, from its middle to its ends
 ENOUGH = 8192  # values for a histogram
 LOW, HIGH, TICK = -12, 4, 4  # powers of ten on the axis of a spread
-COLOURS = {"activations": BLUE, "gradients": ORANGE}
+ABOVE, BELOW = "▶", "◀"  # mark a spread that is off that axis
+COLOURS = {"activations": ACTIVATIONS, "gradients": GRADIENTS}
 TITLES = {"activations": "activations", "gradients": "gradients of W1, W2, ..."}
 SPREAD_TITLE = "their spread"
 
@@ -70,6 +71,13 @@ def place(spread: float) -> float:
     return min(max((math.log10(spread) - LOW) / (HIGH - LOW), 0.01), 1.0)
 
 
+def beyond(spread: float) -> str:
+    """The mark of a spread that is off the axis, or ""; inf and nan are ABOVE it."""
+    if not spread <= 10.0**HIGH:
+        return ABOVE
+    return BELOW if 0 < spread < 10.0**LOW else ""
+
+
 def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
     """The histograms and spreads of all layers of one network; text: what it shows."""
     figure = Figure((WIDE, 0.28 * len(layers) + 0.8), layout="constrained")
@@ -82,6 +90,11 @@ def draw_layers(layers: Sequence[Layer], text: str) -> Picture:
             histograms.stairs(tops, baseline=row + 0.4, fill=True, color=colour)
             end = 10.0 ** (LOW + (HIGH - LOW) * place(values.spread))
             bars.barh(row, end - 10.0**LOW, 0.6, left=10.0**LOW, color=colour)
+            if off := beyond(values.spread):
+                x, text_at = (1.01, "left") if off == ABOVE else (-0.01, "right")
+                at = {"transform": bars.get_yaxis_transform(), "ha": text_at}
+                said = f"{off} {values.spread:.1g}"
+                bars.text(x, row, said, **at, va="center", color=INK, fontsize=8)
         for one, title in ((histograms, TITLES[side]), (bars, SPREAD_TITLE)):
             tidy(one, title)
             one.grid(visible=False)

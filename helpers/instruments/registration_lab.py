@@ -13,7 +13,7 @@ from helpers.controls import button, choice, grid
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.registration import Registration, registration
-from helpers.tables import one_line
+from helpers.tables import Look, one_line, page, reply
 
 BATCH_SIZE = 256
 STEP = "step"
@@ -144,7 +144,8 @@ class RegistrationLab(Instrument):
 
     def _show_error(self, error: BaseException) -> None:
         text = one_line(error).split(". ")[0].rstrip(".")
-        self._say(FAILED.format(kind=type(error).__name__, text=text))
+        failed = FAILED.format(kind=type(error).__name__, text=text)
+        self._status.value = page(reply(Look.NOT_YET, failed))
 
     def _build(self, chosen):
         w1, b1, optimizer = chosen

@@ -13,6 +13,7 @@ from helpers.instruments.trace_shapes import Trace, messages, trace_shapes
 from helpers.instruments.trace_shapes.drawing import picture
 from helpers.instruments.trace_shapes.steps import Shape
 from helpers.plots import Picture
+from helpers.tables import Look
 
 NOTHING = "nothing"
 WAYS = (NOTHING, *messages.MOST_COMMON)
@@ -73,10 +74,9 @@ class ShapesLab(Instrument):
 
     def __init__(self) -> None:
         self._controls = {made[0]: controls.choice(*made) for made in CONTROLS}
-        # Of fixed heights, so that nothing jumps while a slider moves.
-        layout = {"width": "auto", "overflow": "auto"}
-        self._drawing = widgets.HTML(layout={**layout, "height": "540px"})
-        self._code = widgets.HTML(layout={**layout, "height": "230px"})
+        # Tall enough for the tallest drawing, so that nothing below it moves.
+        self._drawing = widgets.HTML(layout={"min_height": "540px"})
+        self._code = widgets.HTML()
         self._work([self._values()])
         grid = controls.grid(self._controls.values())
         super().__init__([grid, self._drawing, self._code])
@@ -94,7 +94,8 @@ class ShapesLab(Instrument):
         self.code: str = _as_code(shapes, wrong)
         said = WELL if not wrong else WARNED if self.trace.warnings else SILENT
         self._said = said if self.trace.ok else ""
-        self._drawing.value = self.trace.html(self._said)
+        look = Look.WARNED if wrong else Look.RIGHT
+        self._drawing.value = self.trace.html(*[(look, said)] * self.trace.ok)
         self._code.value = f"<pre>{escape(self.code)}</pre>"
 
     def _text(self) -> str:

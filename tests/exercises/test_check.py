@@ -4,9 +4,11 @@ import functools
 import importlib
 import math
 import random
+import re
 import sys
 import threading
 import time
+from html import escape
 from pathlib import Path
 
 import answers
@@ -124,6 +126,14 @@ def test_what_is_not_attempted_is_not_wrong(told):
 
     for answer in (stub, with_text, ...):
         assert told(answer).startswith("0.1 not attempted yet: replace the ...")
+
+
+def test_right_not_yet_and_not_attempted_have_marks_of_their_own():
+    right, wrong = check("1.1", EXERCISES["1.1"].reference), check("1.1", lambda *_: 3)
+    shown = [one._repr_html_() for one in (right, wrong, check("1.1", ...))]
+    marks = [re.search("<b>(.)</b> <span>1.1 ", page)[1] for page in shown]
+    assert marks == ["✓", "✗", "○"]
+    assert all(escape(said) in page for said, page in zip((right, wrong), shown))
 
 
 def test_an_answer_that_raises_names_its_line(told):

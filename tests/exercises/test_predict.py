@@ -47,14 +47,14 @@ def test_a_choice_is_shown_beside_the_measurement():
     assert str(shown) == (
         "How much lower?\nYou predicted: about 10 points\nMeasured: about 1 point"
     )
-    assert "<td" in shown._repr_html_()
+    assert "<td" in shown._repr_html_() and "<b>≠</b>" in shown._repr_html_()
 
 
 def test_a_right_prediction_is_called_right():
     radio(ask()).value = "about 1 point"
-    assert "You predicted: about 1 point. Correct." in str(
-        reveal("dropout", "about 1 point")
-    )
+    shown = reveal("dropout", "about 1 point")
+    assert "You predicted: about 1 point. Correct." in str(shown)
+    assert "<b>✓</b>" in shown._repr_html_()
 
 
 def test_a_number_is_found_in_the_range_of_its_option():
@@ -111,6 +111,7 @@ def test_without_a_front_end_both_are_stable_lines():
     assert str(reveal("dropout", "about 1 point")) == (
         "How much lower?\nNo prediction was made here.\nMeasured: about 1 point"
     )
+    assert "<b>○</b>" in reveal("dropout", "about 1 point")._repr_html_()
 
 
 def test_a_choice_is_there_again_in_the_next_kernel():

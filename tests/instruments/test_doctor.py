@@ -48,6 +48,7 @@ def test_nothing_is_found_in_a_right_model(name, data):
     report = examine(RIGHT[name](data), data)
     assert report.findings == []
     assert str(report).startswith("No problem found")
+    assert "<b>✓</b>" in report._repr_html_()
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -101,6 +102,7 @@ def test_two_mistakes_are_both_named(data):
     codes = [finding.code for finding in report.findings]
     assert codes == ["softmax_twice", "gradients_accumulate"]
     page = report._repr_html_()
+    assert page.count("<b>✗</b>") == 2
     assert page.index("softmax_twice") < page.index("gradients_accumulate")
 
 
@@ -119,6 +121,7 @@ def test_a_net_no_better_than_guessing_is_never_called_right(data):
     report = examine(case, data, limits=limits)
     assert report.findings == []
     assert "but the model has not started to learn: in 1024 steps" in str(report)
+    assert "<b>!</b>" in report._repr_html_() and "✓" not in report._repr_html_()
 
 
 def test_where_the_time_is_up_the_report_says_what_was_skipped(data):
@@ -128,6 +131,7 @@ def test_where_the_time_is_up_the_report_says_what_was_skipped(data):
     assert str(report).startswith("No problem found") and "not all" in str(report)
     for name in ("unregistered", "lr_too_high", "unexplained"):
         assert name in report.notes[-1] and name in report._repr_html_()
+    assert "✓" not in report._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from matplotlib.text import Text
 
 from helpers import MLP, Config, init_lab, load_fashion_mnist, measure_layers
 
@@ -59,6 +60,18 @@ def test_what_explodes_is_shown_too(make_lab):
     assert "The signal explodes" in page(shown) and ">nan<" in page(shown)
     bundle, _ = shown._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+
+
+def test_a_spread_off_the_axis_is_marked_and_named(make_lab):
+    shown = make_lab(sigma=1.0, num_layers=10)
+    spreads = [layer.activations.spread for layer in shown.layers.layers]
+    assert 1e4 < spreads[-1] and page(shown).count("▶") >= 1
+    drawn = {text.get_text() for text in shown._picture().figure.findobj(Text)}
+    assert f"▶ {spreads[-1]:.1g}" in drawn
+    shown.update(sigma=0.0001)
+    assert "◀" in page(shown) and "▶" not in page(shown)
+    shown.update(sigma=0.05, num_layers=2)
+    assert "◀" not in page(shown) and "▶" not in page(shown)
 
 
 def test_no_thread_before_the_first_touch(make_lab):

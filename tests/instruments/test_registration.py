@@ -778,7 +778,7 @@ def test_text_is_the_same_every_time_and_names_are_whole():
 
 
 def test_names_are_escaped():
-    assert "<b>" not in registration(Empty(x={"<b>": weight()}))._repr_html_()
+    assert "<u>" not in registration(Empty(x={"<u>": weight()}))._repr_html_()
 
 
 # --- bad input, in one sentence each

@@ -520,6 +520,8 @@ def test_a_silent_enlargement_gets_a_warning(fn, args, said):
     assert trace.ok and len(trace.warnings) == 1
     assert any(part in trace.warnings[0] for part in said.split("|"))
     assert trace.warnings[0] in str(trace)
+    marked = [row for row in trace.html().split("<tr") if row.startswith(' class="mar')]
+    assert len(marked) == 1 and "<td>! " in marked[0]
 
 
 def test_a_warning_in_a_loop_is_said_once():

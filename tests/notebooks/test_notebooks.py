@@ -470,6 +470,7 @@ def sanitized(output):
         ("1,234 steps/s", "987 steps/s"),
         ("<Lab object at 0x7f6ff2a1c110>", "<Lab object at 0x7f6ff2a1c9d0>"),
         ("IPY_MODEL_" + "0a" * 16, "IPY_MODEL_" + "1b" * 16),
+        ("<style>\np {color: red}</style><p>3", "<style>p {}\ni {}</style><p>3"),
     ],
 )
 def test_nbval_overlooks_what_differs_between_two_runs(one, other):

@@ -161,4 +161,4 @@ def _examine(exam: Examination) -> Report:
         facts = vars(trial) | {"count": count, "chance": exam.chance}
         return Report([], NOTHING_YET.format(**facts), notes)
     nothing = NOTHING_SHORT if left_out else NOTHING
-    return Report(findings, nothing.format(count=count), notes)
+    return Report(findings, nothing.format(count=count), notes, well=not left_out)

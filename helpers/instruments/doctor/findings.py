@@ -1,7 +1,9 @@
 """What the doctor says: for each finding its code, the evidence and the fix."""
 
-import html
 from dataclasses import dataclass
+from html import escape
+
+from helpers.tables import Html, Look, page, reply
 
 FIX = "Fix: {fix}"
 
@@ -213,6 +215,7 @@ class Report:
     findings: list[Finding]  # most likely first
     nothing: str  # the sentence for where there are no findings
     notes: list[str]  # further sentences
+    well: bool = False  # whether all checks ran, and found nothing
 
     def __str__(self) -> str:
         items = list(map(str, self.findings)) or [self.nothing]
@@ -221,10 +224,12 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        items = "".join(
-            f"<li><b><code>{one.code}</code></b> {html.escape(one.evidence)}<br>"
-            f"<i>{html.escape(FIX.format(fix=one.fix))}</i></li>"
-            for one in self.findings
-        )
-        first = f"<ol>{items}</ol>" if items else f"<p>{html.escape(self.nothing)}</p>"
-        return first + "".join(f"<p>{html.escape(s)}</p>" for s in self.notes)
+        shown = "".join(map(_shown, self.findings))
+        shown = shown or reply(Look.RIGHT if self.well else Look.WARNED, self.nothing)
+        return page(shown, *(f"<p>{escape(note)}</p>" for note in self.notes))
+
+
+def _shown(finding):
+    code = f"<code>{escape(finding.code)}</code>"
+    fix = f"<i>{escape(FIX.format(fix=finding.fix))}</i>"
+    return reply(Look.NOT_YET, Html(f"{code} {escape(finding.evidence)}"), Html(fix))

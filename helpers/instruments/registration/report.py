@@ -8,11 +8,10 @@ from torch import nn
 
 from helpers.instruments.registration.verdicts import STALE
 from helpers.instruments.registration.walk import PARAMETER
-from helpers.palette import ORANGE
-from helpers.tables import Html, Row, as_html, as_text, page
+from helpers.tables import Look, Row, as_html, as_text, page, reply
 
 FOLD_FROM = 60  # rows; more are folded by module in HTML
-SIGN = "!"
+SIGN = Look.WARNED.value
 HEADERS = (  # in the order of the fields of TensorRow
     *("name", "shape", "kind", "registered", "requires_grad", "in optimizer"),
     *("has .grad", "leaf", "in state_dict", "moves (.to)", "changed"),
@@ -31,16 +30,23 @@ FOLDED_LOOK = "{name} (tensors: {rows}; marked with {sign}: {surprises})"
 OWN = "in the module itself"  # in place of the name of a part
 
 # Where a page takes away style sheets, as GitHub does, a plain table remains.
-STYLE = f"""<style>
-.registration, .registration table {{font-size: 12px}}
-.registration th, .registration td {{padding: 1px 4px !important; line-height: 16px}}
-.registration th, .registration td:nth-child(4), .registration .said td
-  {{white-space: normal}}
-.registration td:nth-child(3) {{font-family: var(--jp-code-font-family, monospace)}}
-.registration .marked td:nth-child(2) {{font-weight: bold}}
-.registration .marked td, .registration .said td {{background: {ORANGE}1f}}
-.registration .said td {{font-family: inherit; padding-bottom: 3px !important}}
-.registration details {{margin-left: 12px}}
+# On a narrow page the headers of the flags are upright, and all else may wrap.
+STYLE = """<style>
+.registration, .registration table {font-size: 12px}
+.registration th, .registration td {padding: 1px 4px !important; line-height: 16px}
+.registration td:nth-child(2), .registration td:nth-child(3) {white-space: nowrap;
+  font-family: var(--jp-code-font-family, monospace)}
+.registration .marked td:first-child, .registration .marked td:nth-child(2)
+  {font-weight: bold}
+.registration .said td {font-family: inherit; white-space: normal;
+  padding-bottom: 3px !important}
+.registration details {margin-left: 12px}
+.registration summary {cursor: pointer}
+@container (max-width: 840px) {
+  .registration td:nth-child(3) {white-space: normal}
+  .registration th:nth-child(n+5) {writing-mode: vertical-rl; white-space: nowrap;
+    transform: rotate(180deg)}
+}
 </style>"""
 
 
@@ -117,10 +123,10 @@ class Registration:
     __repr__ = __str__
 
     def _repr_html_(self):
-        closing = "".join(f"<p>{escape(line)}</p>" for line in self._closing())
-        return page(
-            STYLE, f'<div class="registration">{_body(self.rows)}{closing}</div>'
-        )
+        totals, look = self._closing()
+        closing = reply(Look.WARNED if self.surprises else Look.RIGHT, look)
+        inside = f"{_body(self.rows)}<p>{escape(totals)}</p>{closing}"
+        return page(STYLE, f'<div class="registration">{inside}</div>')
 
 
 def _table(rows):
@@ -129,10 +135,8 @@ def _table(rows):
         sign, classes = (SIGN, "marked") if row.verdict else ("", "")
         lines.append(Row([sign, *row.cells()], classes))
         if row.verdict:
-            lines.append(Row(["", row.verdict], "said"))
-    # Where they are too wide for the page, names break after an underscore.
-    names = [Html(name.replace("_", "_<wbr>")) for name in HEADERS]
-    return as_html(["", *names], lines)
+            lines.append(Row(["", row.verdict], "marked said"))
+    return as_html(["", *HEADERS], lines)
 
 
 def _body(rows, depth=0):

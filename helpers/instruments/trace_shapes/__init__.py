@@ -13,7 +13,7 @@ from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
 from helpers.instruments.trace_shapes.tracer import Tracer, leaves
-from helpers.tables import as_text
+from helpers.tables import Look, as_text
 
 MAX_ROWS = 32  # of a table, before it folds
 HEAD = 20  # of these from the start, where too many are left; the others from the end
@@ -127,15 +127,16 @@ class Trace:
         }
         return title.format(name=self.name, count=len(self.steps), **ends)
 
-    def notes(self) -> Iterator[str]:
-        """The sentences below the table: warnings, the error, a forgotten return."""
+    def notes(self) -> Iterator[tuple[Look, str]]:
+        """What is said below the table: warnings, the error, a forgotten return."""
         for sentence in self.warnings:
             first = next(step for step in self.steps if step.warning == sentence)
-            yield WARNING.format(number=first.number, sentence=sentence)
+            said = WARNING.format(number=first.number, sentence=sentence)
+            yield Look.WARNED, said
         if not self.ok:
-            yield ERROR.format(sentence=self.explanation)
+            yield Look.NOT_YET, ERROR.format(sentence=self.explanation)
         if self.returned_none and not self.root.path:
-            yield RETURNED_NONE.format(name=self.name)
+            yield Look.WARNED, RETURNED_NONE.format(name=self.name)
 
     def __str__(self) -> str:
         rows, left_out = self.rows()
@@ -143,7 +144,7 @@ class Trace:
         lines = [f"  {line}" for line in as_text((), zip(*columns)).splitlines()]
         if left_out:
             lines.insert(HEAD, f"  {left_out}")
-        lines += self.notes()
+        lines += [said for _, said in self.notes()]
         folded = [row.path for row in rows if isinstance(row, Block)]
         if folded:
             lines.append(HOW_TO_UNFOLD.format(path=folded[0]))
@@ -151,10 +152,9 @@ class Trace:
 
     __repr__ = __str__
 
-    def html(self, *more: str) -> str:
-        """The drawing, as HTML. more: sentences to put below it."""
-        rows, left_out = self.rows()
-        return draw(self.title(), rows, [left_out, *self.notes(), *more])
+    def html(self, *more: tuple[Look, str]) -> str:
+        """The drawing, as HTML. more: sentences to put below it, and their looks."""
+        return draw(self.title(), *self.rows(), [*self.notes(), *more])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": str(self), "text/html": self.html()}

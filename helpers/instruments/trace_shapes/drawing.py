@@ -13,21 +13,20 @@ from string import Template
 from matplotlib.figure import Figure
 
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
-from helpers.palette import BLUE, INK, ORANGE, RED, YELLOW
+from helpers.palette import BLUE, FAILED, INK, ORANGE, YELLOW
 from helpers.plots import Picture
-from helpers.tables import Html, Row, as_html, page
+from helpers.tables import Html, Look, Row, as_html, page, reply
 
 MAX_INSIDE = 100  # rows of a folded part
 MAX_BOXES = 12  # tensors of one operation
 SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
 COLUMNS = ("", "where", "operation", "inputs", "", "output")
-COMPUTED, KEPT, FAILED = BLUE, ORANGE, RED
+COMPUTED, KEPT = BLUE, ORANGE
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
-STOPS = "✗ stops here"
+STOPS = f"{Look.NOT_YET.value} stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
 STYLE = Template("""<style>
-.course .shapes caption {text-align: left; font-weight: 600; white-space: nowrap;
-  padding: 4px 8px}
+.shapes .title {font-weight: 600; padding: 4px 8px; max-width: none}
 .course .shapes th, .course .shapes td {padding: 3px 8px !important;
   border-bottom: 1px solid var(--jp-border-color2, #ddd)}
 .shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
@@ -39,20 +38,31 @@ STYLE = Template("""<style>
 .shapes .failed i {border: 2.5px solid $failed}
 .shapes .stop {color: var(--jp-error-color1, $failed)}
 .shapes summary {cursor: pointer}
+@container (max-width: 700px) {
+  .course .shapes th, .course .shapes td {padding: 3px 4px !important}
+}
 </style>""").substitute(computed=COMPUTED, kept=KEPT, kept_inside=YELLOW, failed=FAILED)
 
 
-def draw(title: str, rows: Sequence[Part], notes: Iterable[str]) -> str:
-    """The trace as HTML. Folded parts open by a click, also without a kernel."""
-    said = "".join(f"<p>{escape(note)}</p>" for note in notes if note)
-    return page(STYLE, f'<div class="shapes">{_table(rows, title)}{said}</div>')
+def draw(
+    title: str, rows: Sequence[Part], left_out: str, notes: Iterable[tuple[Look, str]]
+) -> str:
+    """The trace as HTML. Folded parts open by a click, also without a kernel.
+
+    left_out: a sentence if these are not all rows. notes: sentences and their looks.
+    """
+    parts = [f'<p class="title">{escape(title)}</p>', _table(rows)]
+    if left_out:
+        parts.append(f"<p>{escape(left_out)}</p>")
+    parts += [reply(*note) for note in notes]
+    return page(STYLE, f'<div class="shapes">{"".join(parts)}</div>')
 
 
-def _table(rows, title=""):
+def _table(rows):
     # A function without modules has nothing in the column "where".
     places = any(row.path for row in rows)
     header = [name for name in COLUMNS if places or name != "where"]
-    return as_html(header, [_row(row, places) for row in rows], title)
+    return as_html(header, [_row(row, places) for row in rows])
 
 
 def _row(row, places):
@@ -61,14 +71,14 @@ def _row(row, places):
     sign = SIGNS.get(row.name, ",") if len(row.inputs) == 2 else ","
     stops = f'<b class="stop">{STOPS}</b>'
     cells = [
-        str(row.number),
+        f"{Look.WARNED.value} {row.number}" if row.warning else str(row.number),
         *([row.path] if places else []),
         Html(f"<code>{escape(row.name)}</code>"),
         Html(_boxes(row.inputs, row.names, row.kept, sign)),
         "→",
         Html(stops if row.failed else _boxes(row.outputs)),
     ]
-    return Row(cells, "failed" if row.failed else "")
+    return Row(cells, "failed" * row.failed + "marked" * bool(row.warning))
 
 
 def _folded(block):
