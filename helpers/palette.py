@@ -36,6 +36,7 @@ _LIGHT = {
 }
 _DARK = {
     **{"pin": "#c792ea", "activations": "#5cc8cc", "gradients": "#dda591"},
+    **{"right": "#6cc070"},
     **{"negative": "#5aafff", "zero": "#222222", "positive": "#ffa53c"},
 }
 

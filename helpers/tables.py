@@ -24,7 +24,7 @@ STYLE = f"""<style>
   background: {LOOK}; color: black}}
 .course .right {{border-left: 6px solid {RIGHT}}}
 .course .right b {{background: {RIGHT}; color: white}}
-.course .open {{border-left: 6px dotted {GREY}}}
+.course .open {{border-left: 3px dotted {GREY}; padding-left: 11px}}
 .course .open b {{background: none; color: inherit}}
 </style>"""
 

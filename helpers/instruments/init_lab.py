@@ -64,18 +64,21 @@ STYLE = f"""<style>
 .layers line {{stroke: var(--jp-border-color2, #ccc)}}
 .layers text {{fill: var(--jp-ui-font-color2, #666); font-size: 9px;
   text-anchor: middle}}
+.layers .axis text:first-child {{text-anchor: start}}
+.layers .axis text:last-child {{text-anchor: end}}
 .layers .beyond {{fill: var(--jp-ui-font-color1, #222); font-size: 12px}}
 .layers .status {{min-height: 2.8em; font-size: 14px; font-weight: 600}}
 .layers .note {{color: var(--jp-ui-font-color2, #666); font-size: 12px}}
 @container (max-width: 880px) {{
   .layers .histogram {{width: 64px}}
   .layers .bar, .layers .axis {{width: 104px}}
+  .layers .axis text:nth-child(2n) {{display: none}}
 }}
 @container (max-width: 720px) {{
   .layers .number {{width: 4.5em}}
   .layers .histogram {{width: 40px}}
   .layers .bar, .layers .axis {{width: 72px}}
-  .layers text:nth-child(2n) {{display: none}}
+  .layers .axis text:nth-child(3) {{display: none}}
   .course .layers th, .course .layers td {{padding: 0 2px !important; font-size: 12px}}
   .layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 10px !important}}
   .course .layers td:nth-child(6) {{padding-left: 6px !important; min-width: 2em}}

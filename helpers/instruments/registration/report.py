@@ -38,14 +38,20 @@ STYLE = """<style>
   font-family: var(--jp-code-font-family, monospace)}
 .registration .marked td:first-child, .registration .marked td:nth-child(2)
   {font-weight: bold}
-.registration .said td {font-family: inherit; white-space: normal;
-  padding-bottom: 3px !important}
+.registration .said td:nth-child(2) {font-family: inherit; font-weight: 400;
+  white-space: normal; padding-bottom: 3px !important}
 .registration details {margin-left: 12px}
 .registration summary {cursor: pointer}
 @container (max-width: 840px) {
   .registration td:nth-child(3) {white-space: normal}
   .registration th:nth-child(n+5) {writing-mode: vertical-rl; white-space: nowrap;
-    transform: rotate(180deg)}
+    transform: rotate(180deg); width: 1px}
+}
+@container (max-width: 640px) {
+  .registration th, .registration td {padding: 1px 2px !important}
+  .registration td:nth-child(2), .registration td:nth-child(3) {font-size: 11px;
+    font-family: inherit}
+  .registration details {margin-left: 0}
 }
 </style>"""
 

@@ -30,7 +30,8 @@ STYLE = Template("""<style>
 .course .shapes th, .course .shapes td {padding: 3px 8px !important;
   border-bottom: 1px solid var(--jp-border-color2, #ddd)}
 .shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
-  vertical-align: bottom; gap: 3px; line-height: 18px}
+  vertical-align: bottom; gap: 3px; margin-top: 4px; line-height: 18px;
+  white-space: nowrap}
 .shapes .tensor i {display: block; box-sizing: border-box;
   border: 1.5px solid $computed; background: ${computed}40}
 .shapes .kept i {border: 1.5px dashed $kept; background: ${kept_inside}40}
