@@ -6,6 +6,7 @@ https://github.com/zalandoresearch/fashion-mnist
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import socket
@@ -279,9 +280,7 @@ def _read(path, count, sha256):
         if path.endswith(".gz"):
             content = zlib.decompress(packed, wbits=31, bufsize=size)
         elif path.endswith(".bz2"):
-            import bz2  # some builds of Python lack it, and only the sample needs it
-
-            content = bz2.decompress(packed)
+            content = _unpacked_sample(packed)
     except (OSError, ValueError, zlib.error) as error:
         problem = f"{path} cannot be read ({error})."
         if isinstance(error, zlib.error) and "truncated" in str(error):
@@ -292,6 +291,13 @@ def _read(path, count, sha256):
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(_diagnose(path, content, shape, header, size))
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+@functools.lru_cache(maxsize=2)  # images and labels: half a second, each time
+def _unpacked_sample(packed):
+    import bz2  # some builds of Python lack it, and only the sample needs it
+
+    return bz2.decompress(packed)
 
 
 def _diagnose(path, content, shape, header, size):
