@@ -134,6 +134,13 @@ def test_revealing_first_leaves_no_record(path):
     assert not path.exists()
 
 
+def test_a_choice_under_an_earlier_id_is_still_there():
+    kept = {"question": "Q?", "options": OPTIONS, "choice": OPTIONS[0]}
+    records.change("predictions", "redundant", **kept)
+    asked = predict("requires-grad-inside", "Q?", OPTIONS)
+    assert radio(asked).value == OPTIONS[0]
+
+
 def test_a_prediction_cant_be_changed_after_the_answer():
     asked = ask()
     reveal("dropout", "about 1 point")

@@ -443,6 +443,24 @@ def the_minutes_hold(notebook):
 
 
 @rule
+def the_exercises_take_what_the_page_says(notebook):
+    """Up to five minutes more or less: 'and as long again for the exercises'."""
+    top = notebook.cells[0].source
+    page = re.search(r"About (\d+) minutes", top)
+    said = re.search(r"\b(as long again|an hour|\d+) for the exercises", top)
+    tasks = r"\*\*Your turn [\d.]+\*\* \((\d+) min"
+    text = "\n".join(cell.source for _, cell in notebook.numbered("markdown"))
+    total = sum(map(int, re.findall(tasks, text)))
+    if said and page:
+        words = {"as long again": int(page[1]), "an hour": 60}
+        stated = words.get(said[1]) or int(said[1])
+        if abs(total - stated) > 5:
+            yield 1, f"the exercises take {total} minutes, not {stated}."
+    elif total:
+        yield 1, f"say that it takes '{total} for the exercises'."
+
+
+@rule
 def the_plan_for_a_class_adds_up(notebook):
     """Its parts take the minutes of the page; the exercises come on top."""
     stated = re.search(r"About (\d+) minutes", notebook.cells[0].source)
