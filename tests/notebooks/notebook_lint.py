@@ -447,7 +447,7 @@ def the_exercises_take_what_the_page_says(notebook):
     """Up to five minutes more or less: 'and as long again for the exercises'."""
     top = notebook.cells[0].source
     page = re.search(r"About (\d+) minutes", top)
-    said = re.search(r"\b(as long again|an hour|\d+) for the exercises", top)
+    said = re.search(r"\b(as long again|an hour|\d+)(?: more)? for the exercises", top)
     tasks = r"\*\*Your turn [\d.]+\*\* \((\d+) min"
     text = "\n".join(cell.source for _, cell in notebook.numbered("markdown"))
     total = sum(map(int, re.findall(tasks, text)))
