@@ -31,6 +31,7 @@ WATCH = """() => {
     window.watcher = new MutationObserver(look);
     window.watcher.observe(document.body, { ...changes, characterData: true });
 }"""
+SEEN = "() => { window.watcher.disconnect(); return window.seen; }"
 DONE = re.compile(r"Trials done: (\d+) of 500; epochs: (\d+)")
 
 
@@ -45,7 +46,7 @@ def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook)
     notebook.page.wait_for_function(
         "src => document.querySelector('img.widget-image').src !== src", arg=first
     )
-    seen = notebook.page.evaluate("() => { window.watcher.disconnect(); return seen; }")
+    seen = notebook.page.evaluate(SEEN)
     assert seen[0].startswith("Trials to run: 500; already known: 0.")
     assert "a broken picture" not in seen
     counts = [
@@ -70,4 +71,17 @@ def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
     assert again.startswith("This search is complete: 2 trials. To search anew, ")
     assert "Best validation accuracy so far: 0." in again
     notebook.page.locator(".jp-Cell").nth(2).locator("img.widget-image").wait_for()
+    assert notebook.errors == []
+
+
+def test_a_sweep_says_what_it_does_before_its_first_run_is_over(open_notebook):
+    notebook = open_notebook()
+    configs = "[Config(num_hiddens=8, num_epochs=2, seed=seed) for seed in (77, 78)]"
+    notebook.fill([f"runs = sweep({configs}, data)"])
+    notebook.page.evaluate(WATCH)
+    notebook.run(1)
+    notebook.page.locator(".widget-html", has_text="It took").wait_for()
+    first, *then = notebook.page.evaluate(SEEN)
+    assert first.startswith("Runs to train: 2; already known: 0.")
+    assert any(line.startswith("Runs done: 1 of 2; failed: 0; ") for line in then), then
     assert notebook.errors == []
