@@ -62,7 +62,7 @@ def button(
     name: str, icon: str, tooltip: str, action: Callable[[], Any]
 ) -> widgets.Button:
     """A button that calls `action()`, on any thread, when it is pressed."""
-    wide = widgets.Layout(width="auto", min_width="106px")
+    wide = widgets.Layout(width="auto", min_width="84px", margin="0")
     made = widgets.Button(description=name, icon=icon, tooltip=tooltip, layout=wide)
     made.on_click(lambda _: action())
     return made
@@ -70,9 +70,19 @@ def button(
 
 def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
     """The controls in as many columns as fit."""
-    columns = "repeat(auto-fill, minmax(350px, 1fr))"
+    columns = "repeat(auto-fill, minmax(262px, 1fr))"
     layout = {"display": "grid", "grid_template_columns": columns, "grid_gap": "0 16px"}
-    return widgets.Box(list(controls), layout=layout)
+    made = widgets.Box(list(controls), layout=layout)
+    made.add_class("course-controls")
+    return made
+
+
+def row(buttons: Iterable[widgets.Button]) -> widgets.Box:
+    """Buttons side by side, on a second line where there is no room."""
+    layout = {"flex_flow": "row wrap", "grid_gap": "4px"}
+    made = widgets.Box(list(buttons), layout=layout)
+    made.add_class("course-buttons")
+    return made
 
 
 def _labelled(options: Sequence[Any], value: Any) -> list[tuple[str, Any]]:

@@ -12,7 +12,10 @@ YELLOW = "#ffa90e"
 BROWN = "#a96b59"
 GREY = "#94a4a2"
 
-TRAIN, VAL, BATCH, PIN = BLUE, ORANGE, GREY, PURPLE
+TRAIN, VAL, BATCH = BLUE, ORANGE, GREY
+# Pinned runs: unlike training and validation, and unlike each other.
+PINS = (PURPLE, "#0b7a75", BROWN, "#333333")
+PINS_ON_DARK = ("#c792ea", "#3fc7bd", "#d9a08c", "#e0e0e0")
 # What was right, what needs a look, and what failed: the same on every page, and each
 # readable on white and on black.
 RIGHT, LOOK, FAILED = "#2e8533", YELLOW, RED
@@ -29,14 +32,16 @@ PAPER, PRINT = "#dfe1e5", "#16171a"  # clothes, on a ground that doesn't dazzle
 FEW, MANY = "#b9d3f0", "#2b6cc4"  # counts
 
 _LIGHT = {
-    **{"train": TRAIN, "val": VAL, "batch": BATCH, "pin": PIN},
+    **{"train": TRAIN, "val": VAL, "batch": BATCH},
+    **{f"pin{place}": colour for place, colour in enumerate(PINS)},
     **{"negative": NEGATIVE, "zero": ZERO, "positive": POSITIVE},
     **{"activations": ACTIVATIONS, "gradients": GRADIENTS},
-    **{"right": RIGHT, "look": LOOK},
+    **{"right": RIGHT, "look": LOOK, "failed": FAILED, "accent": "#2a6fb0"},
 }
 _DARK = {
-    **{"pin": "#c792ea", "activations": "#5cc8cc", "gradients": "#dda591"},
-    **{"right": "#6cc070"},
+    **{f"pin{place}": colour for place, colour in enumerate(PINS_ON_DARK)},
+    **{"activations": "#5cc8cc", "gradients": "#dda591"},
+    **{"right": "#6cc070", "failed": "#ff8f7a", "accent": "#5aafff"},
     **{"negative": "#5aafff", "zero": "#222222", "positive": "#ffa53c"},
 }
 

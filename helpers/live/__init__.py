@@ -5,16 +5,16 @@ the old run within one step.
 """
 
 import math
+import re
 import string
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
 import torch
 import traitlets
 
@@ -23,13 +23,14 @@ from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.live.page_watch import PageWatch
-from helpers.palette import css_variables
+from helpers.model import INITS
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
 from helpers.tables import one_line
-from helpers.training import Config, Progress, Run, check_fields, train
+from helpers.training import Config, Progress, Run, as_word, check_fields, train
 
 HERE = Path(__file__).parent
+SCRIPTS = ("panels.js", "columns.js", "lab.js")  # together one module
 FRAME_SECONDS = 0.030
 TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
@@ -54,7 +55,7 @@ TOOLTIPS = {
     "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
 }
 SETTINGS = "All settings in one line: copy it, or paste one and press Enter."
-CODE = "Show and copy plain PyTorch that reproduces this run."
+CODE = "Show and copy plain PyTorch that reproduces this run; again: hide it."
 BUTTONS = (  # name, icon, tooltip
     ("start", "play", "Start, pause or continue."),
     ("step", "step-forward", "Take one training step, then pause."),
@@ -82,7 +83,14 @@ STATUS = {  # state -> what is said of it
 FAILED = "Training failed. {kind}: {text}"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest was removed."
+PINNED_LR = "{config}, lr changed to {lr:g} at step {step:,}"
+PINNED_LRS = "{config}, lr changed {count} times, to {lr:g} at step {step:,}"
+UNPIN = "Remove pin {name}"
+UNPINNED = "Pin {name} is removed."
 NOTHING_TO_PIN = "Nothing to pin yet: press start first."
+NO_SETTINGS = "An empty line holds no settings, so nothing has changed."
+TWICE = "{name} is given twice, as {values}; keep one of them."
+NO_SUCH_INIT = "The lab has no init {value!r}; it has: {known}."
 COPIED = "The code below repeats this run, and is copied if the browser allows that."
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
@@ -92,20 +100,28 @@ ALT = (
     "Loss and accuracy over the first {step} steps of {config}, and the first "
     "columns of W1 as pictures."
 )
-TILES_CAPTION = "{count} of {width:,} columns, 28\u00d728 each"
-TILES_SCALE = "blue \u2212{top:.2g}, orange +{top:.2g}"
+COLUMNS = (
+    "{count} of {width:,} columns, 28\u00d728 each",
+    "{count} of {width:,} columns",
+)
+ALL_COLUMNS = ("all {width} columns, 28\u00d728 each", "all {width} columns")
+ONE_COLUMN = ("its one column, 28\u00d728", "its one column")
 NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
 
 
 class _Canvas(anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
-    _esm = HERE / "lab.js"
-    _css = css_variables() + (HERE / "lab.css").read_text()
+    _esm = "".join((HERE / name).read_text() for name in SCRIPTS)
+    _css = HERE / "lab.css"
+    hint = traitlets.Unicode(SETTINGS).tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)
     tiles = traitlets.Dict().tag(sync=True)
     pins = traitlets.List().tag(sync=True)
+    settings = traitlets.Unicode().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
+    refused = traitlets.Bool().tag(sync=True)  # what the note says
+    code = traitlets.Unicode().tag(sync=True)
     summary = traitlets.Unicode().tag(sync=True)
 
 
@@ -163,7 +179,8 @@ class Lab(Instrument):
         self.run: Run | None = None
         self._data = data.to(config.device)
         self._own_init = config.init if callable(config.init) else None
-        self._canvas = _Canvas()
+        self._canvas = _Canvas(settings=str(config))
+        self._canvas.on_msg(self._on_message)
         self._watch = PageWatch(self._canvas, self._on_page)
         self._curves = Curves(1)
         self._state = _State("new")
@@ -174,15 +191,6 @@ class Lab(Instrument):
             name: look.control(name, getattr(config, name), TOOLTIPS[name])
             for name in controls
         }
-        self._settings = widgets.Text(
-            str(config),
-            description="settings",
-            continuous_update=False,
-            tooltip=SETTINGS,
-            layout={"width": "auto", "flex": "1 1 320px"},
-        )
-        hidden = {"width": "auto", "height": "320px", "display": "none"}
-        self._code = widgets.Textarea(description="code", tooltip=CODE, layout=hidden)
         actions = {
             "start": self.start,
             "step": lambda: self._submit(self._step),
@@ -193,14 +201,13 @@ class Lab(Instrument):
         }
         buttons = [look.button(*button, actions[button[0]]) for button in BUTTONS]
         self._start_button = buttons[0]
+        self._start_button.button_style = "primary"
         self._preview()
-        wrapped = {"flex_flow": "row wrap", "align_items": "center"}
-        row = widgets.Box([*buttons, self._settings], layout=wrapped)
         controls = look.grid(self._controls.values())
-        super().__init__([controls, row, self._canvas, self._code])
+        super().__init__([look.row(buttons), controls, self._canvas])
+        self.add_class("course-lab")
         for control in self._controls.values():
             control.observe(self._on_control, "value")
-        self._settings.observe(self._on_settings, "value")
 
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
@@ -239,14 +246,19 @@ class Lab(Instrument):
             values = {name: control.value for name, control in self._controls.items()}
             self._submit(lambda: self._change(values))
 
-    def _on_settings(self, change):
-        if change["new"] == str(self.config):
-            return
+    def _on_message(self, _, content, buffers):
+        """What the page sends: a settings line, or the name of a pin to remove."""
+        if "settings" in content:
+            self._on_settings(content["settings"])
+        elif "unpin" in content:
+            self._submit(lambda: self._unpin(content["unpin"]))
+
+    def _on_settings(self, text):
         try:
-            config = Config.from_string(change["new"], self._own_init)
+            config = _read(text, self._own_init)
         except ValueError as error:
             sentence = str(error)
-            self._submit(lambda: self._say(sentence))
+            self._submit(lambda: self._refuse(sentence))
             return
         self._set_quietly(vars(config))
         self._submit(lambda: self._change(vars(config)))
@@ -288,7 +300,7 @@ class Lab(Instrument):
             try:
                 command()
             except ValueError as error:  # a setting that is refused, say
-                self._say(str(error))
+                self._refuse(str(error))
         if self._state.name == "new":
             self._begin()
         if self._state.wanted:
@@ -307,9 +319,8 @@ class Lab(Instrument):
         self._runs += 1
         self._curves = Curves(1)
         self._state = replace(self._state, name="fresh", newest=None)
-        self._settings.value = str(self.config)
-        self._code.value = ""
-        self._code.layout.display = "none"
+        self._canvas.settings = str(self.config)
+        self._canvas.code = ""
         self._data = self._data.to(self.config.device)
         self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
@@ -336,7 +347,7 @@ class Lab(Instrument):
         else:
             self.run.lr = lr
             self.config = replace(self.config, lr=lr)
-            self._settings.value = str(self.config)
+            self._canvas.settings = str(self.config)
 
     def _toggle(self):
         state = self._state
@@ -370,20 +381,38 @@ class Lab(Instrument):
             return
         name = string.ascii_uppercase[self._pinned % 26]
         self._pinned += 1
-        label = str(replace(self.run.config, lr=self.run.lr))
-        pin = {"name": name, "label": label, "curves": self._curves.packed()}
         said = PINNED_OVER if len(self._canvas.pins) == MAX_PINS else PINNED
-        self._canvas.pins = [*self._canvas.pins, pin][-MAX_PINS:]
+        pins = self._canvas.pins[1 - MAX_PINS :]
+        pin = {
+            "name": name,
+            # Its colour and its kind of line.
+            "place": min({*range(MAX_PINS)} - {other["place"] for other in pins}),
+            "label": _pin_label(self.run),
+            "remove": UNPIN.format(name=name),
+            "curves": self._curves.packed(),
+        }
+        self._canvas.pins = [*pins, pin]
         self._say(said.format(name=name, most=MAX_PINS))
 
+    def _unpin(self, name):
+        self._canvas.pins = [pin for pin in self._canvas.pins if pin["name"] != name]
+        self._say(UNPINNED.format(name=name))
+
     def _show_code(self):
-        self._code.value = as_code(self.run or self.config)
-        self._code.layout.display = None
-        self._canvas.send({"copy": self._code.value})
+        if self._canvas.code:
+            self._canvas.code = ""
+            return
+        self._canvas.code = as_code(self.run or self.config)
+        self._canvas.send({"copy": self._canvas.code})
         self._say(COPIED)
 
     def _say(self, sentence):
-        self._canvas.note = sentence
+        self._canvas.note, self._canvas.refused = sentence, False
+
+    def _refuse(self, sentence):
+        """Say why; the settings line goes back to what holds."""
+        self._canvas.note, self._canvas.refused = sentence, True
+        self._canvas.send("back")
 
     def _show(self, now=False):
         """Send a frame, if one is due."""
@@ -400,6 +429,7 @@ class Lab(Instrument):
                 "step": newest.step if newest else 0,
                 "state": state.name,
                 "status": status,
+                "num_epochs": self.config.num_epochs,
                 "curves": self._curves.packed(),
             }
             if now or time_now >= self._tiles_due:
@@ -421,6 +451,33 @@ class Lab(Instrument):
         return sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
 
 
+def _read(text: str, own_init: Callable | None) -> Config:
+    """The Config of a settings line; ValueError with a sentence that helps in a lab."""
+    text = re.sub(r"\s*=\s*", "=", text)
+    pairs = [part.partition("=") for part in text.replace(",", " ").split()]
+    if not pairs:
+        raise ValueError(NO_SETTINGS)
+    inits = [as_word(init) for init in (*INITS, own_init) if init]
+    for name, _, value in pairs:
+        values = [other for one, _, other in pairs if one == name]
+        if len(values) > 1:
+            raise ValueError(TWICE.format(name=name, values=" and ".join(values)))
+        if name == "init" and value and value not in inits:
+            known = ", ".join(inits)
+            raise ValueError(NO_SUCH_INIT.format(value=value, known=known))
+    return Config.from_string(text, own_init)
+
+
+def _pin_label(run: Run) -> str:
+    """The run's settings, and whether its lr changed on the way."""
+    changes = run.lr_changes[1:]
+    if not changes:
+        return str(run.config)
+    step, lr = changes[-1]
+    sentence = PINNED_LR if len(changes) == 1 else PINNED_LRS
+    return sentence.format(config=run.config, count=len(changes), lr=lr, step=step)
+
+
 def _ended(progress: Progress) -> str | None:
     """How the run has ended with this step, or None."""
     if progress.reason:
@@ -431,13 +488,18 @@ def _ended(progress: Progress) -> str | None:
 @torch.no_grad()
 def _tiles(W1: torch.Tensor) -> dict:
     """The first columns of W1 as int8 pictures on one scale, for the browser."""
-    columns = W1[:, :NUM_TILES].T.cpu()
-    top = columns.abs().nan_to_num(posinf=0).max().item()
-    scaled = (columns * (127 / top if top else 0)).nan_to_num().clamp(-127, 127)
-    count = len(columns)
+    columns = W1[:, :NUM_TILES].T.cpu().nan_to_num(posinf=0, neginf=0)
+    # As in plot_columns: a few extreme weights would leave the rest pale.
+    sizes = columns.abs().flatten()
+    top = (
+        sizes.kthvalue(math.ceil(0.99 * len(sizes))).values.item() or sizes.max().item()
+    )
+    scaled = (columns * (127 / top if top else 0)).clamp(-127, 127)
+    count, width = len(columns), W1.shape[1]
+    captions = COLUMNS if width > count else ALL_COLUMNS if width > 1 else ONE_COLUMN
     return {
         "count": count,
         "data": scaled.round().to(torch.int8).numpy().tobytes(),
-        "caption": TILES_CAPTION.format(count=count, width=W1.shape[1]),
-        "scale": TILES_SCALE.format(top=top),
+        "captions": [one.format(count=count, width=width) for one in captions],
+        "top": f"{top:.2g}",
     }

@@ -1,0 +1,249 @@
+"""The lab's looks: all in one view, nothing cut off, and what looks like what."""
+
+import pytest
+from test_lab_browser import button, shown, slider, state, until_state
+
+# One kind of kernel is enough for looks.
+pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
+
+SIZES = {
+    "laptop": (1440, 900),
+    "projector": (1024, 700),
+    "laptop at 150 %": (960, 600),  # what zoom leaves, in CSS pixels
+    "projector at 150 %": (683, 467),
+}
+LONG = (
+    "num_hiddens=16 activation=tanh lr=0.1 batch_size=128 num_epochs=1 init=xavier"
+    " momentum=0.9 weight_decay=0.0001 dropout=0.1 lr_schedule=cosine seed=3"
+)
+# What does not lie within the notebook's visible part, of what should.
+OUT_OF_VIEW = """() => {
+    const room = document.querySelector(".jp-WindowedPanel-outer")
+        .getBoundingClientRect();
+    const parts = ".course-instrument :is(button, .noUi-handle, canvas, .w1lab-status)";
+    return [...document.querySelectorAll(parts)].filter((part) => {
+        const box = part.getBoundingClientRect();
+        return !box.width || box.left < room.left || box.right > room.right
+            || box.top < room.top || box.bottom > room.bottom;
+    }).map((part) => part.className || part.textContent);
+}"""
+# What is larger than its place, and so scrolls or is cut off.
+TOO_LARGE = """() => {
+    const all = document.querySelectorAll(
+        ".course-instrument, .course-instrument :not(.w1lab-summary, svg *)");
+    return [...all].filter((one) =>
+        getComputedStyle(one).overflow !== "visible"
+        && (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight)
+    ).map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 30)}`);
+}"""
+# Where the controls and the pictures are.
+PLACES = """() => [...document.querySelectorAll(
+    ".course-instrument :is(button, .noUi-target, canvas)")].map((one) => {
+        const { x, y, width, height } = one.getBoundingClientRect();
+        return [x, y, width, height].map(Math.round).join(" ");
+    })"""
+# Keeps what each canvas has drawn since it was last wiped.
+KEEP_DRAWN = """() => {
+    window.drawn = {};
+    const ink = CanvasRenderingContext2D.prototype;
+    for (const name of ["clearRect", "fillText", "drawImage"]) {
+        const before = ink[name].kept ?? ink[name];
+        ink[name] = function (...given) {
+            const kept = (window.drawn[this.canvas.className] ??= []);
+            if (name === "clearRect" && !given[0] && !given[1]) kept.length = 0;
+            const [what, x, y] = given;
+            if (name === "fillText") kept.push({ text: what, x, y });
+            if (name === "drawImage") kept.push({ image: given.slice(-4) });
+            return before.apply(this, given);
+        };
+        ink[name].kept = before;
+    }
+}"""
+STYLE = """([selector, ...names]) => {
+    const style = getComputedStyle(document.querySelector(selector));
+    return names.map((name) => style[name]);
+}"""
+THEME = """(name) => window.jupyterapp.commands.execute(
+    "apputils:change-theme", { theme: `JupyterLab ${name}` })"""
+
+
+def type_line(notebook, text):
+    field = notebook.page.get_by_label("settings")
+    field.fill(text)
+    field.press("Enter")
+
+
+def drawn(notebook, panel):
+    notebook.page.wait_for_timeout(200)  # until what was asked for is painted
+    return notebook.page.evaluate(f"window.drawn['w1lab-{panel}'] ?? []")
+
+
+def texts(notebook, panel):
+    return {
+        one["text"]: (one["x"], one["y"])
+        for one in drawn(notebook, panel)
+        if "text" in one
+    }
+
+
+def styles(notebook, selector, *names):
+    return notebook.page.evaluate(STYLE, [selector, *names])
+
+
+@pytest.fixture(params=["Light", "Dark"])
+def theme(request, page):
+    page.page.evaluate(THEME, request.param)
+    yield request.param
+    page.page.evaluate(THEME, "Light")
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_controls_and_pictures_are_in_one_view(open_notebook, size):
+    notebook = open_notebook("# a line\n" * 20)
+    notebook.page.set_viewport_size(dict(zip(("width", "height"), size)))
+    notebook.fill(["# a line\n" * 20, "lab(data)"])
+    notebook.page.evaluate(
+        """() => {
+            const content = window.jupyterapp.shell.currentWidget.content;
+            content.deselectAll();
+            content.activeCellIndex = 2;
+            content.widgets[2].node.focus();
+        }"""
+    )
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.page.wait_for_function(f"({OUT_OF_VIEW})().length === 0")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=30)
+    notebook.page.wait_for_timeout(1000)
+    assert notebook.page.evaluate(OUT_OF_VIEW) == []  # and stays there
+    assert notebook.page.evaluate(TOO_LARGE) == []
+    assert notebook.errors == []
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (683, 467)])
+def test_everything_keeps_its_place(open_notebook, size):
+    notebook = open_notebook("lab(data, ('num_hiddens', 'lr', 'init'))")
+    notebook.page.set_viewport_size(dict(zip(("width", "height"), size)))
+    notebook.page.wait_for_timeout(500)
+    before = notebook.page.evaluate(PLACES)
+    type_line(notebook, LONG)
+    until_state(notebook, "done")
+    button(notebook, "code").click()
+    shown(notebook).get_by_text("import torch").wait_for()
+    assert notebook.page.evaluate(PLACES) == before
+    assert notebook.page.evaluate(TOO_LARGE) == []
+    field = notebook.page.get_by_label("settings")
+    assert field.input_value().count("=") == LONG.count("=")
+
+
+def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
+    notebook = open_notebook("lab(data, num_hiddens=2, num_epochs=1)")
+    notebook.page.evaluate(KEEP_DRAWN)
+    for name in "ABC":  # three that end at the same place
+        button(notebook, "pin").click()
+        shown(notebook).get_by_text(f"{name}: num_hiddens=2").wait_for()
+    lines = notebook.page.evaluate(
+        """() => [...document.querySelectorAll(".w1lab-key line")].map((line) =>
+            [getComputedStyle(line).stroke, line.getAttribute("stroke-dasharray")])"""
+    )
+    for looks in zip(*lines[3:]):
+        assert len(set(looks)) == 3
+    assert not {colour for colour, _ in lines[:3]} & {colour for colour, _ in lines[3:]}
+    for panel in ("loss", "accuracy"):
+        places = [texts(notebook, panel)[name] for name in "ABC"]
+        for i, (x, y) in enumerate(places):
+            for left, top in places[:i]:
+                assert abs(x - left) >= 10 or abs(y - top) >= 12
+    legend = shown(notebook).locator(".w1lab-legend")
+    legend.get_by_label("Remove pin B").click()
+    shown(notebook).get_by_text("Pin B is removed.").wait_for()
+    legend.get_by_label("Remove pin C").focus()
+    notebook.page.keyboard.press("Enter")
+    shown(notebook).get_by_text("Pin C is removed.").wait_for()
+    assert "A: " in legend.inner_text()
+    assert "B: " not in legend.inner_text() and "C: " not in legend.inner_text()
+    # Who goes on with the keyboard takes the next one.
+    assert notebook.page.evaluate("document.activeElement.title") == "Remove pin A"
+
+
+@pytest.mark.parametrize("num_epochs", [3, 1])
+def test_the_epoch_axis_ends_where_the_run_ends(open_notebook, num_epochs):
+    notebook = open_notebook(f"lab(data, num_hiddens=2, num_epochs={num_epochs})")
+    notebook.page.evaluate(KEEP_DRAWN)
+    button(notebook, "start").click()
+    until_state(notebook, "done")
+    for panel in ("loss", "accuracy"):
+        all_texts = texts(notebook, panel)
+        bottom = max(
+            y
+            for text, (_, y) in all_texts.items()
+            if text != "epoch" and y < all_texts["epoch"][1]
+        )
+        axis = [float(text) for text, (_, y) in all_texts.items() if y == bottom]
+        assert max(axis) == num_epochs
+
+
+def test_the_fewer_the_units_the_larger_their_pictures(open_notebook):
+    notebook = open_notebook("lab(data, num_hiddens=16)")
+    notebook.page.evaluate(KEEP_DRAWN)
+    sizes = {}
+    for width in (16, 4, 1):
+        type_line(notebook, f"num_hiddens={width} lr=0.1 num_epochs=1")
+        until_state(notebook, "done")
+        tiles = [one["image"] for one in drawn(notebook, "columns") if "image" in one]
+        assert len(tiles) == width
+        sizes[width] = tiles[0][2]
+    assert sizes[16] > 56 and sizes[4] > 1.4 * sizes[16] and sizes[1] > 1.4 * sizes[4]
+
+
+def test_zero_is_as_the_page_behind_it(open_notebook, theme):
+    notebook = open_notebook("lab(data, num_hiddens=1, init='zeros')")
+    notebook.page.wait_for_timeout(1000)  # until the theme is there
+    grey = (
+        shown(notebook)
+        .locator("canvas")
+        .nth(2)
+        .evaluate(
+            """(canvas) => [...canvas.getContext("2d").getImageData(
+            canvas.width * 0.2, canvas.height * 0.3, 1, 1).data].slice(0, 3)"""
+        )
+    )
+    assert max(grey) < 60 if theme == "Dark" else min(grey) > 230
+
+
+def test_a_failed_run_looks_like_no_other_line(open_notebook, theme):
+    notebook = open_notebook("lab(data, num_hiddens=8)")
+    looks = [".w1lab-status", "color", "borderLeftColor", "backgroundColor"]
+    usual = styles(notebook, *looks)
+    type_line(notebook, "num_hiddens=256 num_layers=3 lr=1 sigma=1")
+    until_state(notebook, "diverged")
+    for before, now in zip(usual, styles(notebook, *looks)):
+        assert before != now
+    mark = "getComputedStyle(document.querySelector('.w1lab-status'), '::before')"
+    assert "\u2717" in notebook.page.evaluate(f"{mark}.content")
+    type_line(notebook, "num_hiddens=8 num_epochs=1")
+    until_state(notebook, "done")
+    assert styles(notebook, *looks) == usual
+
+
+@pytest.mark.parametrize(
+    "typed, why",
+    [
+        ("num_hiddens=16 init=foo", "The lab has no init 'foo'; it has: normal, "),
+        ("num_hiddens=8 lr=0.1 lr=0.2", "lr is given twice, as 0.1 and 0.2"),
+        ("", "An empty line holds no settings, so nothing has changed."),
+    ],
+)
+def test_a_refused_line_says_why_and_goes_back(open_notebook, typed, why):
+    notebook = open_notebook("lab(data, num_hiddens=8)")
+    run, field = state(notebook)[1], notebook.page.get_by_label("settings")
+    usual = styles(notebook, ".w1lab-note", "color")
+    type_line(notebook, typed)
+    shown(notebook).locator(".w1lab-note").get_by_text(why).wait_for()
+    assert field.input_value() == "num_hiddens=8 lr=0.1"
+    assert state(notebook)[1] == run
+    assert styles(notebook, ".w1lab-note", "color") != usual
+    slider(notebook).focus()
+    notebook.page.keyboard.press("ArrowRight")
+    until_state(notebook, "running", beyond=10)
+    assert styles(notebook, ".w1lab-note", "color") == usual
