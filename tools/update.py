@@ -27,7 +27,7 @@ UPDATED = "The course is now at its newest version. Your progress is kept."
 COPIES_ARE = "Your files as they were before this update: {folder}"
 OLD_IS_KEPT = "{old} has not been changed; delete it when you no longer need it."
 KEPT = "{name}: {count} that you changed or added, kept."
-CLASHED = "{name}: the course has changed {count} of these too; notes show how."
+CLASHED = "{name}: the course changed {count} of these too; a note shows its text."
 NOT_MERGED = "{name}: now the course's version; your changes are in your copy only."
 HAS_WORK = "{name}: this folder already has work of yours in it, so it stays as it is."
 COPIED = "{name}: copied."
@@ -158,7 +158,7 @@ def report(name: str, merged: Merged | None) -> None:
     if merged.kept:
         print(KEPT.format(name=name, count=_counted(merged.kept)))
     if merged.clashed:
-        print(CLASHED.format(name=name, count=_counted(merged.clashed)))
+        print(CLASHED.format(name=name, count=merged.clashed))
 
 
 def _counted(count: int) -> str:
