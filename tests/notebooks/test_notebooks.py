@@ -23,10 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 VIEW = {lint.WIDGET_VIEW: {"model_id": "0" * 32}}
 SVG = "<svg><path d='M0 0'/></svg>"
-# Until these lessons are rewritten
-NOT_YET = {
-    lint.no_answer_is_read_before_its_cell_is_run: ["01"],
-}
 PNG = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 640x480 with 1 Axes>"}
 
 
@@ -37,8 +33,6 @@ def by_name(value):
 @pytest.mark.parametrize("rule", lint.RULES, ids=by_name)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
 def test_notebook(path, rule):
-    if path.stem[:2] in NOT_YET.get(rule, ()):
-        pytest.xfail("being rewritten")
     findings = lint.Notebook.load(path).findings(rule)
     assert not findings, "\n" + "\n".join(findings)
 
