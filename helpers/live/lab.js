@@ -167,7 +167,7 @@ function render({ model, el }) {
     const above = plots.getBoundingClientRect().top - lab.getBoundingClientRect().top;
     const room = height - above - TEXTS;
     const stacked = width < 900 && room >= 2.2 * LEAST;
-    const share = stacked ? 0.5 : 0.4;
+    const share = stacked ? 0.6 : 0.4;
     const tall = Math.round(Math.max(LEAST, Math.min(room, MOST, share * width)));
     // W1's part is a square, the curves share the rest; whole pixels, or all is blurred.
     const square = Math.round(Math.max(tall - ABOVE - BELOW + 8, Math.min(260, 0.34 * width)));
