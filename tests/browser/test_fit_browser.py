@@ -1,5 +1,7 @@
 """All outputs fit a projector and a page at 150 %, in a browser with scroll bars."""
 
+import operator
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,30 @@ from lab_in_browser import Notebook
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
-SIZES = [(1440, 900), (1024, 700), (960, 600)]  # the last is the first at 150 %
+# A laptop, a projector, the laptop at 150 %, the projector with the list of files open.
+SIZES = [(1440, 900), (1024, 700), (960, 600), (780, 700)]
+INSTRUMENTS = [
+    "init_lab(data, num_layers=10, sigma=1.0)",
+    "shapes_lab()",
+    "registration_lab(data)",
+    "registration(resnet18())",
+    "trace_shapes(resnet18(), torch.rand(2, 3, 64, 64)).unfold('layer2')",
+    "predict('long', 'How often is it right? ' * 9, ['quite often ' * 20, 'no'])",
+    "check('1.1', lambda *_: 1 / 0)",
+    "progress()",
+]
+REPLIES = "display(check('1.1', solved), check('1.1', lambda *_: 3), check('1.1', ...))"
+LOOKS = """() => [...document.querySelectorAll(".reply")].map((one) => {
+    const mark = one.querySelector("b"), style = getComputedStyle(one);
+    const page = getComputedStyle(one.closest(".jp-Notebook")).backgroundColor;
+    const {backgroundColor, color} = getComputedStyle(mark);
+    return {
+        mark: mark.innerText, bar: style.borderLeftStyle, tint: style.borderLeftColor,
+        inks: [[style.color, page],
+            [color, backgroundColor === "rgba(0, 0, 0, 0)" ? page : backgroundColor]],
+    };
+})"""
+THEME = "(t) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: t})"
 # As after a run of all cells: nothing hidden, nothing stripped, nothing out of sight.
 SHOW_ALL = """async () => {
     const content = window.jupyterapp.shell.currentWidget.content;
@@ -56,6 +81,58 @@ def cut_off(page):
         if here := page.evaluate(CUT_OFF):
             found[width, height] = here
     return found
+
+
+def brightness(colour):
+    """The relative luminance of a colour such as rgb(0, 0, 0), as WCAG defines it."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(map(operator.mul, (0.2126, 0.7152, 0.0722), linear))
+
+
+def contrast(one, other):
+    low, high = sorted([brightness(one), brightness(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.fixture(scope="module")
+def lab(course, chromium, full_data):
+    notebook = Notebook(chromium, course, "lab.ipynb")
+    notebook.run(0)
+    notebook.execute("import torch; from torchvision.models import resnet18")
+    yield notebook
+    notebook.close()
+
+
+@pytest.mark.parametrize("source", INSTRUMENTS, ids=lambda source: source[:20])
+def test_no_instrument_is_cut_off(lab, source):
+    lab.fill([source])
+    lab.run(1)
+    lab.page.evaluate(
+        "() => document.querySelectorAll('details').forEach("
+        "(part) => (part.open = true))"
+    )
+    assert cut_off(lab.page) == {}
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_right_not_yet_and_not_attempted_look_different(lab, theme):
+    lab.execute("from helpers.exercises.exercise import all_exercises")
+    lab.execute("solved = all_exercises()['1.1'].reference")
+    lab.fill([REPLIES])
+    lab.run(1)
+    lab.page.evaluate(THEME, f"JupyterLab {theme}")
+    lab.page.wait_for_function(
+        "(light) => document.body.dataset.jpThemeLight === light",
+        arg=str(theme == "Light").lower(),
+    )
+    looks = lab.page.evaluate(LOOKS)
+    assert [look["mark"] for look in looks] == ["✓", "✗", "○"]
+    for kind in ("bar", "tint"):
+        assert len({look[kind] for look in looks}) == 3
+    for text, ground in (pair for look in looks for pair in look["inks"]):
+        assert contrast(text, ground) >= 4.5
+    lab.page.evaluate(THEME, "JupyterLab Light")
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -18,6 +18,7 @@ MAX_BYTES = 1_000_000
 MAX_CODE_LINES = 8
 MAX_LINES = 12
 MAX_WORDS = 90
+MAX_COLUMNS = 100  # of a printed table, which fit into an output at 1024 x 700
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
@@ -168,6 +169,24 @@ def nothing_is_on_stderr(notebook):
         if output.get("name") == "stderr":
             start = output.text.strip()[:60]
             yield number, f"it wrote to stderr: remove the cause of {start!r}."
+
+
+@rule
+def printed_tables_fit_a_projector(notebook):
+    """Prose wraps; the columns of a table would come apart."""
+    for number, output in notebook.outputs():
+        data = output.get("data", {})
+        if is_figure(output) or "text/html" in data:
+            continue
+        printed = output.get("text", "") + data.get("text/plain", "")
+        for line in printed.splitlines():
+            if len(line) > MAX_COLUMNS and re.search(r"\S {2,}\S", line):
+                advice = (
+                    f"a row of its printed table has {len(line)} columns (at most "
+                    f"{MAX_COLUMNS}): {line.strip()[:40]!r}..."
+                )
+                yield number, advice
+                break
 
 
 @rule

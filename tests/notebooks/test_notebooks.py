@@ -117,6 +117,7 @@ BAD = [
     (lint.every_cell_runs_in_the_tests, [code("1", tags=["nbval-skip"])], "leave it"),
     (lint.every_cell_runs_in_the_tests, [code("# NBVAL_SKIP\n1")], "leave it"),
     (lint.nothing_is_on_stderr, [code("f()", stderr("UserWarning: x\n"))], "UserWarn"),
+    (lint.printed_tables_fit_a_projector, [code("f()", "lr  " + "x" * 97)], "101 col"),
     (lint.no_line_ends_in_a_semicolon, [code("plot(x);\n")], "'plot.x.;'"),
     (lint.no_line_ends_in_a_semicolon, [code("plot(x);  # here")], "semicolon"),
     (lint.no_path_of_a_machine, [code("f()", "/home/ann/x.py")], "'/home/ann/x.py'"),
@@ -164,6 +165,8 @@ GOOD = [
     (lint.the_file_is_small, [code("1", "x" * 990_000)]),
     (lint.no_widget_is_stored, [code("lab()", shown(PNG))]),
     (lint.errors_are_announced, [code("f()", raised(), tags=["raises-exception"])]),
+    (lint.printed_tables_fit_a_projector, [code("f()", "It wraps. " * 12)]),
+    (lint.printed_tables_fit_a_projector, [code("f()", "lr  " + "x" * 96)]),
     (lint.no_line_ends_in_a_semicolon, [code("a = 'x; y;'\n# so;\nf('x; # y')")]),
     (lint.no_path_of_a_machine, [text("See https://example.org/home/ or data/tmp/.")]),
     (

@@ -16,6 +16,7 @@ from helpers.instruments.trace_shapes.tracer import Tracer, leaves
 from helpers.tables import Look, as_text
 
 MAX_ROWS = 32  # of a table, before it folds
+INPUTS = 40  # characters for them in a row of text, so that most rows stay under 100
 HEAD = 20  # of these from the start, where too many are left; the others from the end
 
 NOT_CALLABLE = "trace_shapes needs a function or module as its net; you gave {found}."
@@ -166,7 +167,7 @@ def _cells(row):
         shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
         return row.numbers(), row.path, row.label(), *shapes
     out = "stops here" if row.failed else listed(row.outputs)
-    inputs = listed(row.inputs, row.names) if row.inputs else ""
+    inputs = listed(row.inputs, row.names, INPUTS) if row.inputs else ""
     return str(row.number), row.path, row.name, inputs, f"-> {out}"
 
 

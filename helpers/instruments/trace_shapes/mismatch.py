@@ -147,12 +147,14 @@ def clash(a: Shape, b: Shape) -> tuple[int, int] | None:
     return next(((m, n) for m, n in pairs if m != n and 1 not in (m, n)), None)
 
 
-def listed(shapes: Sequence[Shape], names: Sequence[str] = ()) -> str:
+def listed(
+    shapes: Sequence[Shape], names: Sequence[str] = (), room: int = MAX_TEXT
+) -> str:
     """Shapes as a text, each after its tensor's name, as many as there is room for."""
     text = ""
     for shape, name in zip_longest(shapes, names, fillvalue=""):
         one = f"{name} {shape}".strip()
-        if text and len(text) + len(one) + 2 > MAX_TEXT:
+        if text and len(text) + len(one) + 2 > room:
             return f"{text}, ..."
         text = f"{text}, {one}" if text else one
     return text or "()"
