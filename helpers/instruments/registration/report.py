@@ -50,7 +50,7 @@ STYLE = """<style>
 @container (max-width: 640px) {
   .registration th, .registration td {padding: 1px 2px !important}
   .registration td:nth-child(2), .registration td:nth-child(3) {font-size: 11px;
-    font-family: inherit}
+    font-family: inherit; white-space: normal}
   .registration details {margin-left: 0}
 }
 </style>"""
