@@ -12,11 +12,11 @@ function nextCell(node) {
 }
 
 // JupyterLab moves to the next cell first, so this comes after it, and again once the
-// instrument has its height.
-function bringIntoView(output) {
-  const scroller = output.closest(".jp-WindowedPanel-outer");
+// instrument has its height. A lab that a button opened is an instrument in another one.
+function bringIntoView(instrument) {
+  const scroller = instrument.closest(".jp-WindowedPanel-outer");
   if (!scroller) return;
-  const box = output.getBoundingClientRect();
+  const box = instrument.getBoundingClientRect();
   const room = scroller.getBoundingClientRect();
   const above = box.top < room.top;
   const below = box.bottom > room.bottom;
@@ -54,7 +54,8 @@ function render({ model, el }) {
     output.dataset.gone = model.get("gone");
     output.addEventListener("click", goOn);
     output.addEventListener("keydown", goOn);
-    for (const milliseconds of [50, 300, 800]) later(milliseconds, () => bringIntoView(output));
+    const instrument = el.parentElement.closest(".widget-vbox");
+    for (const milliseconds of [50, 300, 800]) later(milliseconds, () => bringIntoView(instrument));
   });
   for (const type of KEYS) window.addEventListener(type, keepKeys, true);
   return () => {

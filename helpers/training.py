@@ -66,8 +66,8 @@ MOMENTUM_WITHOUT_SGD = (
     "momentum={momentum} has no effect with optimizer={optimizer!r}, which has a "
     "momentum of its own; use optimizer='sgd' or leave momentum at 0."
 )
-NO_SUCH_FIELD = "A Config has no {name!r}; its fields are: {known}."
-NO_SUCH_FIELD_CLOSE = "A Config has no {name!r}; did you mean {close!r}?"
+NO_SUCH_FIELD = "There is no setting {name!r}; the settings are: {known}."
+NO_SUCH_FIELD_CLOSE = "There is no setting {name!r}; did you mean {close!r}?"
 NOT_A_PAIR = "{part!r} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'."
 NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
 OWN_INIT = (

@@ -269,7 +269,7 @@ def test_a_pasted_line_moves_the_sliders_and_trains(make_lab):
     "text, complaint",
     [
         ("lr=fast", "lr=fast can't be read"),
-        ("width=3", "A Config has no 'width'"),
+        ("width=3", "There is no setting 'width'"),
         ("num_hiddens 8", "'num_hiddens' isn't of the form name=value"),
         ("num_hiddens=8 lr=1000", "lr must be a number above 0 and at most 100"),
         ("lr=0.1 num_hiddens=8 lr=0.2", "lr is given twice, as 0.1 and 0.2"),

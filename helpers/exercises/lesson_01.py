@@ -360,7 +360,7 @@ def check_without_luck(answer: Callable) -> None:
         return
     reached = f"after {NUM_STEPS} steps the accuracy is only {accuracy:.2f}: "
     units = count_units(W)
-    few = f"{reached}of 64 units in layer 1 the number of different ones is {units}."
+    few = f"{reached}layer 1 has 64 units, but the number of different ones is {units}."
     expect(units > 32, few)
     expect_centred(W, reached)
     first, last = (layers[i].activations.spread for i in (0, 9))

@@ -63,8 +63,7 @@ STYLE = f"""<style>
 .layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 12px !important}}
 .layers line {{stroke: var(--jp-border-color2, #ccc)}}
 .layers text {{fill: var(--jp-ui-font-color2, #666); font-size: 9px;
-  text-anchor: middle}}
-.layers .axis text:first-child {{text-anchor: start}}
+  font-weight: normal; text-anchor: middle}}
 .layers .axis text:last-child {{text-anchor: end}}
 .layers .beyond {{fill: var(--jp-ui-font-color1, #222); font-size: 12px}}
 .layers .status {{min-height: 2.8em; font-size: 14px; font-weight: 600}}
@@ -72,6 +71,7 @@ STYLE = f"""<style>
 @container (max-width: 880px) {{
   .layers .histogram {{width: 64px}}
   .layers .bar, .layers .axis {{width: 104px}}
+  .layers .axis text:first-child {{text-anchor: start}}
   .layers .axis text:nth-child(2n) {{display: none}}
 }}
 @container (max-width: 720px) {{
@@ -225,7 +225,7 @@ def _cells(values, side):
     return (
         Html(SVG.format(kind="histogram", more=box, inside=shape)),
         Html(SVG.format(kind="bar", more="", inside=GRID + bar)),
-        _number(f"{values.spread:.2g}"),
+        _number(layer_values.short(values.spread)),
     )
 
 

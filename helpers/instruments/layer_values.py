@@ -62,6 +62,13 @@ class Layer:
     dead: float | None
 
 
+def short(value: float, digits: int = 2) -> str:
+    """The number as text: 1.5e-08, 0.0014, 180 and 1,100, not 1.1e+03."""
+    rounded = float(f"{value:.{digits}g}")
+    plain = 10**digits <= rounded < 1e5
+    return f"{rounded:,.0f}" if plain else f"{rounded:.{digits}g}"
+
+
 def place(spread: float) -> float:
     """Where a spread is on the axis: 0 (the lowest, or none) to 1 (or beyond)."""
     if not math.isfinite(spread):

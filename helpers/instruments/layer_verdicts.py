@@ -3,7 +3,7 @@
 import math
 from typing import Protocol
 
-from helpers.instruments.layer_values import Layer
+from helpers.instruments.layer_values import Layer, short
 
 # Of the spread of W1's gradient. Measured with 128 units, lr 0.1, one epoch, 1 to 10
 # layers, all three activations: below the first no such network started to learn,
@@ -22,33 +22,33 @@ ALL_EQUAL = (
 )
 OVERFLOW = "The signal explodes: it reaches inf or nan, so nothing can be learned."
 TOO_LARGE = (
-    "The signal is too large: the first loss is {loss:.3g}, and the gradients' spread "
-    "reaches {steepest:.2g}. A training step moves the weights much too far."
+    "The signal is too large: the first loss is {loss}, and the gradients' spread "
+    "reaches {steepest}. A training step moves the weights much too far."
 )
 DIES = (
-    "The signal dies out: the spread of the activations falls from {first:.2g} in the "
-    "first hidden layer to {last:.2g} in the last, and the spread of W1's gradient is "
-    "only {gradient:.2g}. Training may never start."
+    "The signal dies out: the spread of the activations falls from {first} in the "
+    "first hidden layer to {last} in the last, and the spread of W1's gradient is "
+    "only {gradient}. Training may never start."
 )
 GRADIENT_DIES = (
-    "The gradient dies out on its way back: its spread is {end_gradient:.2g} at the "
-    "last weights but only {gradient:.2g} at W1. Training may never start."
+    "The gradient dies out on its way back: its spread is {end_gradient} at the "
+    "last weights but only {gradient} at W1. Training may never start."
 )
 LATE = (
-    "The signal is nearly 0: the spread of W1's gradient is only {gradient:.2g}. One "
+    "The signal is nearly 0: the spread of W1's gradient is only {gradient}. One "
     "hidden layer still learns, but barely in the first epoch."
 )
 WEAK = (
-    "The signal is weak: the spread of W1's gradient is {gradient:.2g}. Training "
+    "The signal is weak: the spread of W1's gradient is {gradient}. Training "
     "starts slowly."
 )
 SURE = (
-    "The signal gets through, but the first loss is {loss:.3g}, far above ln 10: the "
+    "The signal gets through, but the first loss is {loss}, far above ln 10: the "
     "network is sure of wrong answers before it has learned anything."
 )
 HEALTHY = (
-    "The signal gets through: the activations have a spread of {first:.2g} in the "
-    "first hidden layer and {last:.2g} in the last, and W1's gradient {gradient:.2g}."
+    "The signal gets through: the activations have a spread of {first} in the "
+    "first hidden layer and {last} in the last, and W1's gradient {gradient}."
 )
 
 
@@ -86,6 +86,8 @@ def verdict(layers: Measured) -> str:
         (layers.loss > TOO_SURE, SURE),
         (True, HEALTHY),
     )
-    facts = {"loss": layers.loss, "first": first, "last": last, "gradient": gradient}
-    facts |= {"end_gradient": slopes[-1], "steepest": steepest}
+    spreads = {"first": first, "last": last, "gradient": gradient}
+    spreads |= {"end_gradient": slopes[-1], "steepest": steepest}
+    facts = {name: short(spread) for name, spread in spreads.items()}
+    facts["loss"] = short(layers.loss, digits=3)
     return next(said for applies, said in sentences if applies).format(**facts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from helpers.instruments.layer_values import Layer, Values, draw_layers
+from helpers.instruments.layer_values import Layer, Values, draw_layers, short
 from helpers.instruments.layer_verdicts import verdict
 from helpers.model import ACTIVATIONS, MLP
 from helpers.tables import as_text
@@ -57,9 +57,9 @@ class Layers:
         rows = [
             (
                 layer.name,
-                f"{layer.activations.spread:.2g}",
+                short(layer.activations.spread),
                 "" if layer.dead is None else f"{layer.dead:.0%}",
-                f"{layer.gradients.spread:.2g}",
+                short(layer.gradients.spread),
             )
             for layer in self.layers
         ]

@@ -39,6 +39,8 @@ function columnsPicture(tiles, colours) {
 }
 
 function drawScale(ink, tiles, y, width, colours) {
+  ink.fillStyle = colours.faint;
+  if (+tiles.top === 0) return ink.fillText("all 0", 4, y);
   const [from, to] = [`\u2212${tiles.top}`, `+${tiles.top}`];
   const left = 4 + ink.measureText(from).width + 6;
   const long = Math.min(120, width - 2 * left);

@@ -1,9 +1,20 @@
 """The init lab in a real JupyterLab in a real browser."""
 
+from itertools import pairwise
+
 import pytest
 
 SHOWN = "init_lab(data, num_layers=5, num_hiddens=64)"
 STATUS = ".layers .status"
+LABELS = """() => [...document.querySelectorAll(".layers .axis")].map((axis) =>
+    [...axis.querySelectorAll("text")].map((text) => text.getBoundingClientRect())
+        .filter(({width}) => width).map(({left, right}) => [left, right]))"""
+IN_VIEW = """() => {
+    const room = document.querySelector(".jp-WindowedPanel-outer");
+    const {top, bottom} = room.getBoundingClientRect();
+    const lab = document.querySelector(".w1lab")?.getBoundingClientRect();
+    return lab?.height > 100 && lab.top >= top && lab.bottom <= bottom;
+}"""
 
 
 @pytest.fixture
@@ -65,7 +76,19 @@ def test_nothing_jumps_while_a_slider_is_dragged(shown):
     assert places() == first
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 960])
+def test_the_labels_of_an_axis_are_apart(shown, width):
+    shown.set_viewport_size({"width": width, "height": 700})
+    until_status(shown, "The signal dies out")
+    activations, gradients = shown.evaluate(LABELS)
+    for labels in (activations, gradients):
+        assert len(labels) >= 3
+        for (_, end), (start, _) in pairwise(labels):
+            assert start - end >= 2
+
+
 def test_one_press_trains_what_is_shown(shown):
+    shown.set_viewport_size({"width": 1024, "height": 700})
     until_status(shown, "The signal dies out")
     choose(shown, "init", "kaiming")
     until_status(shown, "The signal gets through")
@@ -76,6 +99,7 @@ def test_one_press_trains_what_is_shown(shown):
             return data?.state === "running" && Number(data.step) > 20;
         }"""
     )
+    shown.wait_for_function(IN_VIEW)
     settings = shown.get_by_label("settings").input_value()
     assert settings == "num_hiddens=64 num_layers=5 lr=0.1 init=kaiming"
 

@@ -1,6 +1,7 @@
 """The init lab, without a browser."""
 
 import base64
+import math
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from matplotlib.text import Text
 
 from helpers import MLP, Config, init_lab, load_fashion_mnist, measure_layers
+from helpers.instruments.layer_values import short
 
 SCHEMES = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
 
@@ -161,7 +163,7 @@ def test_widths_that_disagree_with_the_slider_get_a_sentence(make_lab):
         ({"num_layers": 0}, "num_layers counts the hidden layers and must be"),
         ({"activation": "gelu"}, "activation must be"),
         ({"sigmas": 1}, "did you mean 'sigma'?"),
-        ({"scheme": "xavier"}, "no 'scheme'; its fields are: "),
+        ({"scheme": "xavier"}, "no setting 'scheme'; the settings are: "),
     ],
 )
 def test_bad_settings_get_one_sentence(make_lab, options, said):
@@ -197,3 +199,15 @@ def test_closing_ends_the_thread_and_both_labs(make_lab):
 def test_what_is_no_data_gets_one_sentence():
     with pytest.raises(TypeError, match=r"init_lab\(data\) needs .* you gave list"):
         init_lab([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        *((1.5e-8, "1.5e-08"), (0.0014, "0.0014"), (0, "0"), (7.4, "7.4"), (64, "64")),
+        *((99.7, "100"), (182, "180"), (1140, "1,100"), (35_000, "35,000")),
+        *((3.1e5, "3.1e+05"), (math.inf, "inf"), (math.nan, "nan")),
+    ],
+)
+def test_a_number_is_written_with_an_exponent_only_if_it_has_to_be(number, text):
+    assert short(number) == text
