@@ -1,9 +1,10 @@
 """Many trainings: sweeps, searches and races, their results and their pictures.
 
-Sweeps: `sweep` is the call; `task` trains one run, or an epoch of one, in any process;
-`processes` are ours or anybody's executor, `stop` hears Ctrl-C between two steps, and
-`shared_data` gives each process the data once; `results` is what comes back, `kept`
-what is on disk, `progress_bar` and `sweep_plots` what is shown.
+Sweeps: `sweep` is the call; `groups` cuts it into groups of runs, trained here or by an
+executor; `members` are the runs of a group, and `stacked` the one network that they are
+trained as (`captured` makes a step of it quick on a GPU). `stop` hears Ctrl-C between
+two steps, `shared_data` gives each process the data once, `results` is what comes back,
+`kept` and `under_way` what is on disk, `progress_bar` and `sweep_plots` what is shown.
 
 Searches: `search` is the call; `trial_runner` asks the learner's function for Configs,
 trains them epoch by epoch and gives up early; `study_file` opens Optuna's journal;

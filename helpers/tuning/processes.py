@@ -22,8 +22,8 @@ START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 PRELOADED = ["helpers.tuning.task", "torch._dynamo"]
 
 NOT_EXECUTOR = (
-    "executor must be a concurrent.futures.Executor, or None for one process per "
-    "core; you gave {found}."
+    "executor must be a concurrent.futures.Executor, or None for this machine alone; "
+    "you gave {found}."
 )
 SHUT_DOWN = (
     "The executor takes no more work ({text}). Pass a new one and run this again; what "

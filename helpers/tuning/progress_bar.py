@@ -63,6 +63,7 @@ class SweepBar(ProgressBar):
     def __init__(self, configs: list[Config], known: int) -> None:
         """configs: what is to be trained. known: how many runs were known already."""
         self._runs, self._over, self._count = {}, Results(), len(configs)
+        self._whole, self._due = 0.0, 0.0  # cost of whole epochs; when to move again
         begin = BEGIN.format(count=self._count, known=known)
         super().__init__(sum(map(cost, configs)), 0, begin)
 
@@ -75,8 +76,17 @@ class SweepBar(ProgressBar):
             self._over.append(result)
         share = 1 if ended else epochs / config.num_epochs
         before = len(had.val_accuracy) / config.num_epochs if had else 0
-        self._bar.value += cost(config) * (share - before)
+        self._whole += cost(config) * (share - before)
+        self._bar.value = self._whole
         self._show()
+
+    def move(self, configs: list[Config], share: float) -> None:
+        """Show, once a second, that these runs have had a share of an epoch."""
+        if self._spent() >= self._due:
+            self._due = self._spent() + 1
+            epoch = sum(cost(config) / config.num_epochs for config in configs)
+            self._bar.value = self._whole + share * epoch
+            self._show()
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""

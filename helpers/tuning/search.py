@@ -80,6 +80,7 @@ def search(
     _check(space, data, num_trials, name, minutes, executor)
     shared = share(data)
     with ExitStack() as stack:
+        stack.callback(shared.close)
         study, is_recorded = open_study(name, shared, num_trials, recorded, stack)
         found = Search(study)
         check_same_space(study, space, name)

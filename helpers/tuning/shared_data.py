@@ -2,14 +2,20 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
-from functools import lru_cache
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import filelock
 import torch
 
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
+
+PREFIX = "one-line-of-pytorch-"  # of the folder for the file
+GRACE_SECONDS = 60  # until a folder without a lock counts as left behind
 
 OTHER_DATA = (
     "the machine that would train it has different data: {found}, not {wanted}; put "
@@ -21,7 +27,8 @@ class Shared:
     """The data, once in each process.
 
     Pickled, it is the name of a file; the processes on one machine map that file and
-    share its memory. On another machine they load Fashion-MNIST themselves.
+    share its memory. On another machine they load Fashion-MNIST themselves. `close`
+    removes the file.
 
     data: on the CPU. source: its name, as in `Result.data`. fingerprint: its
     `data_fingerprint`. pid: of the process that shares it.
@@ -31,29 +38,61 @@ class Shared:
         self.data, self.source = data, data.source + ", test" * data.tests
         self.fingerprint = data_fingerprint(data)
         self.pid = pid or os.getpid()
-        self._folder = None
+        self._folder = self._lock = None
+        self._there = {"cpu": data}
+
+    def on(self, device: str) -> FashionMNIST:
+        """The data on a device, brought there once."""
+        if device not in self._there:
+            self._there[device] = self.data.to(device)
+        return self._there[device]
 
     def __reduce__(self):
         if self._folder is None:
-            folder = tempfile.TemporaryDirectory(
-                prefix="one-line-of-pytorch-", ignore_cleanup_errors=True
-            )
-            torch.save(self.data, Path(folder.name, "data.pt"))
-            self._folder = folder
-        path = str(Path(self._folder.name, "data.pt"))
+            remove_left_behind()
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self._lock = filelock.FileLock(self._folder / "lock")
+            self._lock.acquire()
+            torch.save(self.data, self._folder / "data.pt")
+        path = str(self._folder / "data.pt")
         origin = self.data.source, self.data.tests
         return _arrived, (path, self.fingerprint, origin, self.pid)
 
+    def close(self) -> None:
+        """Remove the file; a process that has mapped it keeps what it has."""
+        if self._folder is not None:
+            self._lock.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
-def _arrived(*what):
-    with _one_at_a_time:  # a worker of a cluster may have several threads
-        return _load(*what)
+
+def share(data: FashionMNIST) -> Shared:
+    """The `Shared` of this data."""
+    return Shared(data.to("cpu"))
 
 
-_one_at_a_time = threading.Lock()
+def remove_left_behind() -> None:
+    """Remove the files of processes that were killed: nobody holds their locks."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # a Timeout too; another user's; one that has just gone
+            if folder.stat().st_mtime < time.time() - GRACE_SECONDS:
+                with filelock.FileLock(folder / "lock", timeout=0):
+                    pass
+                shutil.rmtree(folder)
 
 
-@lru_cache(maxsize=1)
+_here = None  # in another process: the latest that has arrived
+_one_at_a_time = threading.Lock()  # a worker of a cluster may have several threads
+
+
+def _arrived(path, fingerprint, origin, pid):
+    global _here
+    with _one_at_a_time:
+        if _here is None or _here.fingerprint != fingerprint:
+            _here = _load(path, fingerprint, origin, pid)
+        return _here
+
+
 def _load(path, fingerprint, origin, pid):
     source, tests = origin
     if Path(path).exists():
@@ -65,20 +104,6 @@ def _load(path, fingerprint, origin, pid):
         if data_fingerprint(data) != fingerprint:
             raise ValueError(OTHER_DATA.format(found=data, wanted=source))
     return Shared(data, pid)
-
-
-_latest = None  # so that many sweeps share one file
-
-
-def share(data: FashionMNIST) -> Shared:
-    """The `Shared` of this data; the same one if asked again."""
-    global _latest
-    new = Shared(data.to("cpu"))
-    known = _latest is not None and _latest.data is new.data
-    # The pictures may have been changed in place.
-    if not known or _latest.fingerprint != new.fingerprint:
-        _latest = new
-    return _latest
 
 
 def data_fingerprint(data: FashionMNIST) -> str:

@@ -1,33 +1,24 @@
-"""Many trainings over any `concurrent.futures.Executor`: the call `sweep`."""
+"""Many trainings, those of one shape side by side: the call `sweep`."""
 
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
 from pathlib import Path
 
 from helpers.data import FashionMNIST, check_data
 from helpers.training import Config
+from helpers.tuning.groups import Trained, train_here, train_with
 from helpers.tuning.kept import RECORDED, known_results, remember
-from helpers.tuning.processes import Processes, check_executor, submit
+from helpers.tuning.processes import check_executor
 from helpers.tuning.progress_bar import open_progress_bar
-from helpers.tuning.results import Result, Results
+from helpers.tuning.results import Results
 from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.task import cost, reason_of, train_one
-
-ATTEMPTS = 2  # how often a run whose process died is started together with others
+from helpers.tuning.under_way import forget, keep, resume
 
 STOPPED = (
     "Stopped: {missing:,} of {count:,} runs have not been trained. What is done is "
-    "kept; run it again to go on."
-)
-LOST = (
-    "the process that trained it died {attempts} times or more, possibly because it "
-    "ran out of memory; try fewer runs at once or a smaller model"
-)
-LOST_WITH_EXECUTOR = (
-    "not trained: a worker of your executor died and took the executor with it; make a "
-    "new one and run it again"
+    "kept, down to the last whole epoch; run it again to go on."
 )
 NOT_CONFIGS = (
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
@@ -46,14 +37,16 @@ def sweep(
     """Train every Config in `configs` on `data`; returns `Results`.
 
     data: what `load_fashion_mnist` returns. executor: any
-    `concurrent.futures.Executor`; None: a process for each core, each with one thread
-    of PyTorch. recorded: the folder of the runs that came with the course.
+    `concurrent.futures.Executor`; None: this process. recorded: the folder of the runs
+    that came with the course.
 
-    A run that fails is a row with its reason. What is trained is kept on disk, by
-    Config, data and `RESULTS_VERSION`, and not trained again. Stop (Ctrl-C) ends it
-    early and keeps what is done. On the bundled sample, runs that were recorded on
-    the full data stand in, and `note` says so. A learner's own init is trained in
-    this process and not kept. Raises ValueError or TypeError for bad arguments.
+    Runs of one shape are trained side by side, as one network. Their numbers are those
+    of `train`, up to rounding. A run that fails is a row with its reason. What is
+    trained is kept on disk, by Config, data and `RESULTS_VERSION`, and not trained
+    again. Stop (Ctrl-C) ends it early and keeps the runs that are done, and the epochs
+    of the others. On the bundled sample, runs that were recorded on the full data stand
+    in, and `note` says so. A learner's own init is trained in this process and not
+    kept. Raises ValueError or TypeError for bad arguments.
     """
     configs = _checked(configs, data, executor)
     shared = share(data)
@@ -62,15 +55,26 @@ def sweep(
     note = ""
     if missing:
         bar = open_progress_bar(missing, len(set(configs)) - len(missing))
+        under_way = {}
         try:
             with closing(_train_all(missing, shared, executor)) as trained:
-                for result in trained:
-                    known[result.config] = result
-                    remember(result, shared.fingerprint)
-                    bar.add(result)
+                for runs, share_of_epoch in trained:
+                    if share_of_epoch < 1:
+                        bar.move([run.config for run in runs], share_of_epoch)
+                        continue
+                    for run in runs:
+                        under_way[run.config] = run
+                        if run.ended:
+                            known[run.config] = run.result
+                            remember(run.result, shared.fingerprint)
+                            forget(run.config, shared)
+                        bar.add(run.result, run.ended)
         except KeyboardInterrupt:
             left = sum(config not in known for config in configs)
             note = STOPPED.format(missing=left, count=len(configs))
+        finally:
+            keep(under_way.values(), shared)
+            shared.close()
         bar.end(note)
     return Results([known[config] for config in configs if config in known], note)
 
@@ -91,53 +95,13 @@ def _checked(configs, data, executor) -> list[Config]:
 
 def _train_all(
     configs: list[Config], shared: Shared, executor: Executor | None
-) -> Iterator[Result]:
-    """Yields each Result as it comes."""
-    # A function defined in the notebook can't be sent to another process.
-    own = [config for config in configs if callable(config.init)]
-    # The longest first, so that no core waits long at the end.
-    left = sorted((c for c in configs if not callable(c.init)), key=cost, reverse=True)
+) -> Iterator[Trained]:
+    runs = [resume(config, shared) for config in configs]
+    here = runs
     with DeferredStop() as stop:
-        for attempt in range(ATTEMPTS if executor else ATTEMPTS + 1):
-            # A run that kills its process takes the others in its pool along, so at
-            # last each of those that are left gets a pool of its own.
-            groups = [[config] for config in left] if attempt == ATTEMPTS else [left]
-            left = []
-            for group in filter(None, groups):
-                left += yield from _train_together(group, shared, executor, stop)
-        if own:  # nothing hears a Stop after the last of the others
-            stop.obey()
-    reason = LOST_WITH_EXECUTOR if executor else LOST.format(attempts=ATTEMPTS)
-    for config in left:
-        yield Result(config, shared.source, reason=reason, ok=False)
-    for config in own:
-        yield train_one(config, shared)
-
-
-def _train_together(
-    configs: list[Config], shared: Shared, executor: Executor | None, stop: DeferredStop
-) -> Generator[Result, None, list[Config]]:
-    """Yields each Result as it comes; returns those whose process died."""
-    futures, left = {}, list(configs)
-    with nullcontext(executor) if executor else Processes() as workers:
-        try:
-            with suppress(BrokenExecutor):
-                for config in configs:
-                    stop.obey()
-                    futures[submit(workers, train_one, config, shared)] = config
-            while futures:
-                for future in stop.wait(futures):
-                    config = futures.pop(future)
-                    try:
-                        result = future.result()
-                    except (BrokenExecutor, CancelledError):
-                        continue
-                    except Exception as error:  # of the executor's own
-                        reason = reason_of(error)
-                        result = Result(config, shared.source, reason=reason, ok=False)
-                    left.remove(config)
-                    yield result
-        finally:
-            for future in futures:
-                future.cancel()
-    return left
+        if executor:
+            # A function defined in the notebook can't be sent to another process.
+            here = [run for run in runs if callable(run.config.init)]
+            others = [run for run in runs if not callable(run.config.init)]
+            yield from train_with(executor, others, shared, stop)
+        yield from train_here(here, shared, stop)

@@ -1,13 +1,12 @@
-"""One run as a task for any process: all of it, or one epoch at a time.
+"""One epoch of a run as a task for any process.
 
-A task takes a Config and the data as `Shared`, and returns plain values.
+It takes a Config and the data as `Shared`, and returns plain values.
 """
 
 import io
 import math
 import os
 import statistics
-import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,7 +16,6 @@ from helpers.model import hidden_widths
 from helpers.tables import one_line
 from helpers.training import Config, Run, evaluate, train
 from helpers.tuning.processes import told_to_stop
-from helpers.tuning.results import Result
 from helpers.tuning.shared_data import Shared
 
 FAILED = "failed with {kind}: {text}"
@@ -39,29 +37,6 @@ class Epoch:
     reason: str | None = None
     ok: bool = True
     state: bytes = b""
-
-
-def train_one(config: Config, shared: Shared) -> Result:
-    """The Result of one run, even if it fails."""
-    began, epochs = time.perf_counter(), []
-    try:
-        run = _run(config, shared)
-        while not (epochs and epochs[-1].reason):
-            epochs.append(_next_epoch(run))
-        seconds = time.perf_counter() - began
-        train_split, val = run.data.train, run.data.val
-        half = math.ceil(len(val) / 2)
-        halves = zip(val.images.split(half), val.labels.split(half))
-        return Result(
-            *(config, shared.source, seconds),
-            sum(parameter.numel() for parameter in run.net.parameters()),
-            *zip(*((e.train_loss, e.val_loss, e.val_accuracy) for e in epochs)),
-            tuple(evaluate(run.net, *part)[1] for part in halves),
-            evaluate(run.net, train_split.images, train_split.labels)[1],
-            *(epochs[-1].reason, epochs[-1].ok),
-        )
-    except (Exception, SystemExit) as error:  # anything, from the learner's own init
-        return Result(config, shared.source, reason=reason_of(error), ok=False)
 
 
 def train_epoch(config: Config, shared: Shared, last: Epoch | None = None) -> Epoch:
@@ -110,6 +85,10 @@ def reason_of(error: BaseException) -> str:
 
 def cost(config: Config) -> float:
     """About how long a run takes, compared with others; no unit."""
+    return config.num_epochs * (num_weights(config) + 1_000_000 / config.batch_size)
+
+
+def num_weights(config: Config) -> int:
+    """How many weights its model has, without the biases."""
     widths = (784, *hidden_widths(config.num_hiddens, config.num_layers), 10)
-    weights = sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    return config.num_epochs * (weights + 10_000_000 / config.batch_size)
+    return sum(n_in * n_out for n_in, n_out in pairwise(widths))

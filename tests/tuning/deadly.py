@@ -3,20 +3,7 @@
 import os
 import signal
 
-from helpers import Config
 from helpers.tuning.task import train_epoch
-
-
-class Deadly(Config):
-    """A Config that takes down any process that it is sent to."""
-
-    def __reduce__(self):
-        return _die_elsewhere, (os.getpid(),)
-
-
-def _die_elsewhere(sender):
-    if os.getpid() != sender:
-        always_dies()
 
 
 def dies_once(died, config, shared, last):

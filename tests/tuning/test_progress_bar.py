@@ -46,6 +46,16 @@ def test_the_bar_moves_with_each_epoch_before_the_first_run_is_over():
     assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 5. About ")
 
 
+def test_the_bar_moves_within_an_epoch_and_says_how_long_it_takes():
+    bar = SweepBar(CONFIGS, known=0)
+    bar.move(CONFIGS, 0.5)
+    half = bar.children[0].value
+    assert said(bar).startswith("Runs done: 0 of 2; failed: 0; epochs: 0. About ")
+    for config in CONFIGS:
+        bar.add(run(config, 0.1), ended=False)
+    assert half == pytest.approx(bar.children[0].value / 2)
+
+
 def test_without_a_front_end_the_bar_is_a_line_that_stays_the_same():
     bundle, _ = SweepBar(CONFIGS, known=0)._repr_mimebundle_()
     assert bundle["text/plain"] == "A sweep; runs to train: 2."

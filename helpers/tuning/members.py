@@ -1,0 +1,271 @@
+"""Runs that are trained side by side, as one stacked network.
+
+Each keeps its own seed, first weights, order of pictures, step size, penalty and
+dropout. So it trains as `train` would train it, up to rounding.
+"""
+
+import io
+import math
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch.nn import functional as F
+
+from helpers.data import FashionMNIST
+from helpers.tables import one_line
+from helpers.training import DIVERGED, DONE, Config, train
+from helpers.tuning.captured import Captured
+from helpers.tuning.results import Result
+from helpers.tuning.stacked import BETA1, BETA2, Network, Tensors
+
+NUM_BUFFERS = {"sgd": 1, "adam": 2, "adamw": 2}  # that an optimizer keeps of a weight
+FAILED = "failed with {kind}: {text}"
+
+
+@dataclass
+class Member:
+    """A run of a stack, after as many epochs as its `result` has.
+
+    weights: its W1, b1, W2, b2, ... as a stack has them; empty before it begins and
+    after it ends.
+    buffers: what its optimizer remembers, a list for each of these. order, chance: the
+    states of the generators that draw the order of the pictures, and the units that
+    dropout sets to zero.
+    """
+
+    result: Result
+    weights: Tensors = field(default_factory=list)
+    buffers: list[Tensors] = field(default_factory=list)
+    order: torch.Tensor | None = None
+    chance: torch.Tensor | None = None
+
+    @property
+    def config(self) -> Config:
+        return self.result.config
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs it has had."""
+        return len(self.result.val_accuracy)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.result.reason)
+
+    # As bytes: otherwise each tensor would take a file descriptor on its way to another
+    # process.
+    def __getstate__(self) -> tuple[Result, bytes]:
+        file = io.BytesIO()
+        torch.save(vars(self) | {"result": None}, file)
+        return self.result, file.getvalue()
+
+    def __setstate__(self, state: tuple[Result, bytes]) -> None:
+        result, packed = state
+        vars(self).update(torch.load(io.BytesIO(packed), weights_only=True))
+        self.result = result
+
+    def begin(self, data: FashionMNIST) -> None:
+        """Draw the first weights, as `train` does; raises what `train` raises."""
+        config, net = self.config, train(self.config, data, eval_every=None).net
+        # In the columns of a stack.
+        self.weights = [
+            W.detach().T.contiguous() if W.dim() == 2 else W.detach()[:, None]
+            for W in net.parameters()
+        ]
+        remembers = config.momentum or config.optimizer != "sgd"
+        count = NUM_BUFFERS[config.optimizer] if remembers else 0
+        self.buffers = [[torch.zeros_like(W)] * count for W in self.weights]
+        num_parameters = sum(map(torch.numel, self.weights))
+        self.result = replace(self.result, num_parameters=num_parameters)
+        self.order = torch.Generator().manual_seed(config.seed).get_state()
+        self.chance = net.chance.get_state()
+
+    def fail(self, error: BaseException) -> None:
+        """End it, with the error as its reason."""
+        reason = FAILED.format(kind=type(error).__name__, text=one_line(error))
+        self.result = replace(self.result, reason=reason, ok=False)
+
+
+def shape_of(config: Config) -> tuple:
+    """What the runs of one stack have in common."""
+    return (
+        *(config.num_hiddens, config.num_layers, config.activation, config.device),
+        *(config.batch_size, config.optimizer),
+        *(config.momentum > 0, config.weight_decay > 0, config.dropout > 0),
+    )
+
+
+class Stack:
+    """Runs of one shape under way, as one network."""
+
+    def __init__(self, members: list[Member], data: FashionMNIST) -> None:
+        """members: of one `shape_of`. data: on the device of their Config."""
+        self.members = members = sorted(members, key=pictures_of)
+        self._data, self._config = data, members[0].config
+        self.num_steps = math.ceil(len(data.train) / self._config.batch_size)
+        # Runs that see the same pictures stand side by side, in blocks of one size.
+        sizes = set(Counter(map(pictures_of, members)).values())
+        self._block = sizes.pop() if len(sizes) == 1 else 1
+        weights = zip(*(member.weights for member in members))
+        buffers = zip(*(member.buffers for member in members))
+        self._network = Network(
+            [torch.stack(of_all) for of_all in weights],
+            [[torch.stack(of_all) for of_all in zip(*of_W)] for of_W in buffers],
+            *(self._config.activation, self._config.optimizer),
+            *(self._each("momentum"), self._each("weight_decay")),
+        )
+        self._dropout = self._each("dropout")
+        self._step = Captured(self._network.step, self._config.device)
+
+    def _each(self, name):
+        """A field of all Configs: float32 [K, 1, 1]; None where it is always 0."""
+        values = [getattr(member.config, name) for member in self.members]
+        if not any(values):
+            return None
+        return torch.tensor(values, device=self._config.device).view(-1, 1, 1)
+
+    def epoch(self) -> Iterator[torch.Tensor | None]:
+        """Train every run for an epoch, and measure it.
+
+        Yields the losses of each step, float32 [K], and then None while it measures.
+        The members are as they were until all of it is done.
+        """
+        began, split, block = time.perf_counter(), self._data.train, self._block
+        orders = [_generator(member.order) for member in self.members]
+        chances = [_generator(member.chance) for member in self.members]
+        order = torch.stack(
+            [torch.randperm(len(split), generator=one) for one in orders][::block]
+        )
+        batches = order.to(split.labels.device).split(self._config.batch_size, dim=1)
+        rates, table, broken = self._rates(), [], {}
+        for step, batch in enumerate(batches):
+            # index_select: twice as fast as images[batch], same numbers.
+            X = split.images.index_select(0, batch.flatten())
+            X = X.view(*batch.shape, -1).mT
+            y = split.labels[batch][:, None].expand(-1, block, -1).flatten(0, 1)
+            losses = self._step(X, y, rates[step], *self._kept(chances, len(batch[0])))
+            table.append(losses)
+            if not losses.isfinite().all():
+                for k in (~losses.isfinite()).nonzero().flatten().tolist():
+                    # This is how it ends. Its neighbours go on.
+                    broken.setdefault(k, (step + 1, self._weights_of(k)))
+            yield losses
+        for k, (_, weights) in broken.items():
+            for W, ended in zip(self._network.weights, weights):
+                W[k] = ended
+        results = yield from self._results(torch.stack(table, dim=1).tolist(), broken)
+        seconds = (time.perf_counter() - began) / len(self.members)
+        for k, member in enumerate(self.members):
+            seconds_so_far = member.result.seconds + seconds
+            member.result = replace(results[k], seconds=seconds_so_far)
+            member.weights = member.buffers = []
+            if not member.ended:
+                member.weights = self._weights_of(k)
+                member.buffers = [
+                    [of_all[k].clone() for of_all in of_W]
+                    for of_W in self._network.buffers
+                ]
+            member.order, member.chance = orders[k].get_state(), chances[k].get_state()
+
+    def _weights_of(self, k):
+        return [W[k].clone() for W in self._network.weights]
+
+    def _results(self, table, broken):
+        """The Results of all runs after an epoch; yields while it measures them.
+
+        table: the losses of each run. broken: {position: (steps of this epoch, ...)}.
+        """
+        val_losses, hits = yield from self._measure(self._data.val)
+        half, results, ended = math.ceil(hits.shape[1] / 2), [], []
+        for k, (member, losses) in enumerate(zip(self.members, table)):
+            steps, _ = broken.get(k, (len(losses), None))
+            before, config = member.result, member.config
+            result = replace(
+                before,
+                train_loss=(*before.train_loss, statistics.fmean(losses[:steps])),
+                val_loss=(*before.val_loss, val_losses[k]),
+                val_accuracy=(*before.val_accuracy, _share(hits[k])),
+            )
+            step = member.epoch * len(losses) + steps
+            if k in broken:
+                reason = DIVERGED.format(step=step, loss=losses[steps - 1])
+                result = replace(result, reason=reason, ok=False)
+            elif member.epoch + 1 == config.num_epochs:
+                reason = DONE.format(step=step, epochs=config.num_epochs)
+                result = replace(result, reason=reason)
+            if result.reason:
+                halves = _share(hits[k, :half]), _share(hits[k, half:])
+                result = replace(result, val_halves=halves)
+                ended.append(k)
+            results.append(result)
+        if ended:
+            _, hits = yield from self._measure(self._data.train, ended)
+            for k, hit in zip(ended, hits):
+                results[k] = replace(results[k], train_accuracy=_share(hit))
+        return results
+
+    def _measure(self, split, which=None):
+        """(mean loss of each run, which pictures it has right: bool [K, N]).
+
+        which: the positions of the runs; None: all. Yields after each part of split.
+        """
+        network = self._network
+        if which:
+            network = replace(network, weights=[W[which] for W in network.weights])
+        K = len(network.weights[0])
+        losses, hits = torch.zeros(K, dtype=torch.float64), []
+        for X, y in zip(split.images.split(2000), split.labels.split(2000)):
+            logits, y = network.logits(X.mT[None]), y.expand(K, -1)
+            loss = F.cross_entropy(logits, y, reduction="none")
+            losses += loss.sum(dim=1).cpu()
+            hits.append((logits.argmax(dim=1) == y).cpu())
+            yield
+        return (losses / len(split)).tolist(), torch.cat(hits, dim=1)
+
+    def _rates(self):
+        """What an optimizer goes by at each step: float32 [steps, 1 or 3, K, 1, 1]."""
+        rates, num_steps = [], self.num_steps
+        for member in self.members:
+            config, done = member.config, member.epoch * num_steps
+            for step in range(done, done + num_steps):
+                lr = config.lr
+                if config.lr_schedule == "cosine":
+                    share = step / (num_steps * config.num_epochs)
+                    lr = lr * (1 + math.cos(math.pi * share)) / 2
+                rates.append([lr])
+                if config.optimizer != "sgd":
+                    bias1, bias2 = 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1)
+                    shrink = 1 - lr * config.weight_decay
+                    rates[-1] = [lr / bias1, math.sqrt(bias2), shrink]
+        rates = torch.tensor(rates, device=self._config.device)
+        return rates.view(len(self.members), num_steps, -1, 1, 1).permute(1, 2, 0, 3, 4)
+
+    def _kept(self, chances, count):
+        """For each hidden layer what dropout leaves of it; [] without dropout."""
+        if not self._config.dropout:
+            return []
+        kept = []
+        for W in self._network.weights[:-2:2]:
+            drawn = [torch.rand(count, W.shape[1], generator=one) for one in chances]
+            drawn = torch.stack(drawn).mT.to(W.device)
+            kept.append((drawn > self._dropout) / (1 - self._dropout))
+        return kept
+
+
+def _share(hits):
+    return hits.double().mean().item()
+
+
+def pictures_of(member: Member) -> tuple[int, int]:
+    """Members that agree in this see the same pictures next, in the same order."""
+    return member.config.seed, member.epoch
+
+
+def _generator(state):
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
