@@ -105,6 +105,8 @@ def train_epochs(
             if not run.weights:
                 run.begin(data)
         except (Exception, SystemExit) as error:  # anything, from the learner's init
+            if isinstance(error, SystemExit) and not callable(run.config.init):
+                raise  # a signal's
             run.fail(error)
     yield [run for run in group if run.ended], 1
     stack, halves = None, []

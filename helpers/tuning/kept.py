@@ -40,12 +40,16 @@ def own_runs(fingerprint: str) -> list[dict]:
     return [run for run in runs if run["version"] == RESULTS_VERSION]
 
 
-def remember(result: Result, fingerprint: str) -> None:
-    """Keep a result for later sweeps; not a failed one, nor one of an own init."""
+def remember(results: Iterable[Result], fingerprint: str) -> None:
+    """Keep results for later sweeps; no failed ones, nor those of an own init."""
     # A failure may be the machine's fault; a run that diverged would do so again.
-    if result.val_accuracy and not callable(result.config.init):
-        kept = as_kept(result, fingerprint)
-        records.change("runs", fingerprint, **{kept["config"]: kept})
+    kept = [
+        as_kept(result, fingerprint)
+        for result in results
+        if result.train_accuracy is not None and not callable(result.config.init)
+    ]
+    if kept:
+        records.change("runs", fingerprint, **{run["config"]: run for run in kept})
 
 
 def as_kept(result: Result, fingerprint: str) -> dict:

@@ -31,10 +31,9 @@ class Member:
     """A run of a stack, after as many epochs as its `result` has.
 
     weights: its W1, b1, W2, b2, ... as a stack has them; empty before it begins and
-    after it ends.
-    buffers: what its optimizer remembers, a list for each of these. order, chance: the
-    states of the generators that draw the order of the pictures, and the units that
-    dropout sets to zero.
+    after it ends. buffers: what its optimizer remembers, a list for each of these.
+    order, chance: the states of the generators that draw the order of the pictures, and
+    the units that dropout sets to zero.
     """
 
     result: Result
@@ -151,25 +150,29 @@ class Stack:
             table.append(losses)
             if not losses.isfinite().all():
                 for k in (~losses.isfinite()).nonzero().flatten().tolist():
-                    # This is how it ends. Its neighbours go on.
-                    broken.setdefault(k, (step + 1, self._weights_of(k)))
+                    if k not in broken:
+                        # This is how it ends. Its neighbours go on.
+                        broken[k] = step + 1, self._weights_of(k)
             yield losses
+            if len(broken) == len(self.members):
+                break
         for k, (_, weights) in broken.items():
             for W, ended in zip(self._network.weights, weights):
                 W[k] = ended
         results = yield from self._results(torch.stack(table, dim=1).tolist(), broken)
         seconds = (time.perf_counter() - began) / len(self.members)
         for k, member in enumerate(self.members):
-            seconds_so_far = member.result.seconds + seconds
-            member.result = replace(results[k], seconds=seconds_so_far)
-            member.weights = member.buffers = []
-            if not member.ended:
-                member.weights = self._weights_of(k)
-                member.buffers = [
+            result = replace(results[k], seconds=member.result.seconds + seconds)
+            weights = buffers = []
+            if not result.reason:
+                weights = self._weights_of(k)
+                buffers = [
                     [of_all[k].clone() for of_all in of_W]
                     for of_W in self._network.buffers
                 ]
-            member.order, member.chance = orders[k].get_state(), chances[k].get_state()
+            states = orders[k].get_state(), chances[k].get_state()
+            # All at once, since a Stop may come at any time.
+            vars(member).update(vars(Member(result, weights, buffers, *states)))
 
     def _weights_of(self, k):
         return [W[k].clone() for W in self._network.weights]
@@ -190,7 +193,7 @@ class Stack:
                 val_loss=(*before.val_loss, val_losses[k]),
                 val_accuracy=(*before.val_accuracy, _share(hits[k])),
             )
-            step = member.epoch * len(losses) + steps
+            step = member.epoch * self.num_steps + steps
             if k in broken:
                 reason = DIVERGED.format(step=step, loss=losses[steps - 1])
                 result = replace(result, reason=reason, ok=False)

@@ -29,9 +29,9 @@ def show_bar(make: Callable[[], T]) -> T:
     return bar
 
 
-def open_progress_bar(configs: list[Config], known: int) -> "SweepBar":
+def open_progress_bar(runs: list[Result], known: int) -> "SweepBar":
     """A bar for these runs, shown where there is a notebook."""
-    return show_bar(lambda: SweepBar(configs, known))
+    return show_bar(lambda: SweepBar(runs, known))
 
 
 class ProgressBar(Instrument):
@@ -60,23 +60,23 @@ class ProgressBar(Instrument):
 class SweepBar(ProgressBar):
     """How far a sweep is; a line of text where no front end is."""
 
-    def __init__(self, configs: list[Config], known: int) -> None:
-        """configs: what is to be trained. known: how many runs were known already."""
-        self._runs, self._over, self._count = {}, Results(), len(configs)
-        self._whole, self._due = 0.0, 0.0  # cost of whole epochs; when to move again
+    def __init__(self, runs: list[Result], known: int) -> None:
+        """runs: to train, or go on with. known: how many runs were known already."""
+        self._runs = {run.config: run for run in runs}
+        self._over, self._count = Results(), len(runs)
+        self._whole = sum(map(_cost_so_far, runs))  # of whole epochs
+        self._due = 0.0  # when to move again
         begin = BEGIN.format(count=self._count, known=known)
-        super().__init__(sum(map(cost, configs)), 0, begin)
+        super().__init__(sum(cost(run.config) for run in runs), self._whole, begin)
 
     def add(self, result: Result, ended: bool = True) -> None:
         """Show what a run has come to. ended: whether it gets no other epoch."""
-        config, epochs = result.config, len(result.val_accuracy)
-        had = self._runs.get(config)
+        config = result.config
+        so_far = cost(config) if ended else _cost_so_far(result)
+        self._whole += so_far - _cost_so_far(self._runs[config])
         self._runs[config] = result
         if ended:
             self._over.append(result)
-        share = 1 if ended else epochs / config.num_epochs
-        before = len(had.val_accuracy) / config.num_epochs if had else 0
-        self._whole += cost(config) * (share - before)
         self._bar.value = self._whole
         self._show()
 
@@ -96,7 +96,7 @@ class SweepBar(ProgressBar):
         runs = Results(self._runs.values())
         epochs = sum(len(run.val_accuracy) for run in runs)
         said = [self._counts(GOING_ON, epochs=epochs)]
-        if self._bar.value > 0:
+        if self._bar.value > self._before:
             said.append(LEFT.format(left=duration(self._left())))
         if runs.accuracies:
             said.append(BEST.format(best=max(runs.accuracies)))
@@ -108,6 +108,10 @@ class SweepBar(ProgressBar):
 
     def _text(self):
         return SWEEP.format(count=self._count)
+
+
+def _cost_so_far(run):
+    return cost(run.config) * len(run.val_accuracy) / run.config.num_epochs
 
 
 def duration(seconds: float) -> str:

@@ -49,7 +49,6 @@ class Shared:
 
     def __reduce__(self):
         if self._folder is None:
-            remove_left_behind()
             self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
             self._lock = filelock.FileLock(self._folder / "lock")
             self._lock.acquire()
@@ -68,6 +67,7 @@ class Shared:
 
 def share(data: FashionMNIST) -> Shared:
     """The `Shared` of this data."""
+    remove_left_behind()
     return Shared(data.to("cpu"))
 
 

@@ -1,5 +1,6 @@
 """Many trainings, those of one shape side by side: the call `sweep`."""
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
@@ -9,12 +10,15 @@ from helpers.data import FashionMNIST, check_data
 from helpers.training import Config
 from helpers.tuning.groups import Trained, train_here, train_with
 from helpers.tuning.kept import RECORDED, known_results, remember
+from helpers.tuning.members import Member
 from helpers.tuning.processes import check_executor
 from helpers.tuning.progress_bar import open_progress_bar
 from helpers.tuning.results import Results
 from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.under_way import forget, keep, resume
+
+KEEP_EVERY = 60  # seconds of training that a kernel loses when it is killed
 
 STOPPED = (
     "Stopped: {missing:,} of {count:,} runs have not been trained. What is done is "
@@ -49,33 +53,20 @@ def sweep(
     kept. Raises ValueError or TypeError for bad arguments.
     """
     configs = _checked(configs, data, executor)
-    shared = share(data)
-    known = known_results(shared, recorded)
-    missing = [config for config in dict.fromkeys(configs) if config not in known]
     note = ""
-    if missing:
-        bar = open_progress_bar(missing, len(set(configs)) - len(missing))
-        under_way = {}
-        try:
-            with closing(_train_all(missing, shared, executor)) as trained:
-                for runs, share_of_epoch in trained:
-                    if share_of_epoch < 1:
-                        bar.move([run.config for run in runs], share_of_epoch)
-                        continue
-                    for run in runs:
-                        under_way[run.config] = run
-                        if run.ended:
-                            known[run.config] = run.result
-                            remember(run.result, shared.fingerprint)
-                            forget(run.config, shared)
-                        bar.add(run.result, run.ended)
-        except KeyboardInterrupt:
-            left = sum(config not in known for config in configs)
-            note = STOPPED.format(missing=left, count=len(configs))
-        finally:
-            keep(under_way.values(), shared)
-            shared.close()
-        bar.end(note)
+    with DeferredStop() as stop, closing(share(data)) as shared:
+        known = known_results(shared, recorded)
+        missing = [config for config in dict.fromkeys(configs) if config not in known]
+        if missing:
+            runs = [resume(config, shared) for config in missing]
+            before = len(set(configs)) - len(missing)
+            bar = open_progress_bar([run.result for run in runs], before)
+            try:
+                _train_all(runs, shared, executor, stop, bar, known)
+            except KeyboardInterrupt:
+                left = sum(config not in known for config in configs)
+                note = STOPPED.format(missing=left, count=len(configs))
+            bar.end(note)
     return Results([known[config] for config in configs if config in known], note)
 
 
@@ -93,15 +84,37 @@ def _checked(configs, data, executor) -> list[Config]:
     return configs
 
 
-def _train_all(
-    configs: list[Config], shared: Shared, executor: Executor | None
+def _train_all(runs, shared, executor, stop, bar, known) -> None:
+    """Train these runs to their end, show how far they are, and keep what is done."""
+    under_way, due = {}, time.monotonic() + KEEP_EVERY
+    try:
+        with closing(_trained(runs, shared, executor, stop)) as trained:
+            for group, share_of_epoch in trained:
+                if share_of_epoch < 1:
+                    bar.move([run.config for run in group], share_of_epoch)
+                    continue
+                under_way |= {run.config: run for run in group}
+                over = [run.result for run in group if run.ended]
+                known |= {result.config: result for result in over}
+                remember(over, shared.fingerprint)
+                for run in group:
+                    if run.ended:
+                        forget(run.config, shared)
+                    bar.add(run.result, run.ended)
+                if time.monotonic() > due:
+                    keep(under_way.values(), shared)
+                    due = time.monotonic() + KEEP_EVERY
+    finally:
+        keep(under_way.values(), shared)
+
+
+def _trained(
+    runs: list[Member], shared: Shared, executor: Executor | None, stop: DeferredStop
 ) -> Iterator[Trained]:
-    runs = [resume(config, shared) for config in configs]
     here = runs
-    with DeferredStop() as stop:
-        if executor:
-            # A function defined in the notebook can't be sent to another process.
-            here = [run for run in runs if callable(run.config.init)]
-            others = [run for run in runs if not callable(run.config.init)]
-            yield from train_with(executor, others, shared, stop)
-        yield from train_here(here, shared, stop)
+    if executor:
+        # A function defined in the notebook can't be sent to another process.
+        here = [run for run in runs if callable(run.config.init)]
+        others = [run for run in runs if not callable(run.config.init)]
+        yield from train_with(executor, others, shared, stop)
+    yield from train_here(here, shared, stop)

@@ -3,10 +3,12 @@
 import pytest
 
 from helpers import Config
+from helpers.tuning import progress_bar
 from helpers.tuning.progress_bar import SweepBar, duration
 from helpers.tuning.results import Result
 
 CONFIGS = [Config(seed=0), Config(seed=1)]
+RUNS = [Result(config, "sample") for config in CONFIGS]
 
 
 def said(bar):
@@ -19,7 +21,7 @@ def run(config, *accuracies, **fields):
 
 
 def test_the_bar_counts_what_is_done_and_what_failed():
-    bar = SweepBar(CONFIGS, known=3)
+    bar = SweepBar(RUNS, known=3)
     assert said(bar).startswith("Runs to train: 2; already known: 3.")
     bar.add(run(CONFIGS[0], 0.25, 0.5))
     assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 2. About ")
@@ -33,7 +35,7 @@ def test_the_bar_counts_what_is_done_and_what_failed():
 
 
 def test_the_bar_moves_with_each_epoch_before_the_first_run_is_over():
-    bar = SweepBar(CONFIGS, known=0)
+    bar = SweepBar(RUNS, known=0)
     filled = [bar.children[0].value]
     for epoch in range(1, 3):
         for config in CONFIGS:
@@ -47,7 +49,7 @@ def test_the_bar_moves_with_each_epoch_before_the_first_run_is_over():
 
 
 def test_the_bar_moves_within_an_epoch_and_says_how_long_it_takes():
-    bar = SweepBar(CONFIGS, known=0)
+    bar = SweepBar(RUNS, known=0)
     bar.move(CONFIGS, 0.5)
     half = bar.children[0].value
     assert said(bar).startswith("Runs done: 0 of 2; failed: 0; epochs: 0. About ")
@@ -56,8 +58,17 @@ def test_the_bar_moves_within_an_epoch_and_says_how_long_it_takes():
     assert half == pytest.approx(bar.children[0].value / 2)
 
 
+def test_the_time_left_goes_by_what_was_trained_since_it_began(monkeypatch):
+    clock = iter((0, 10, 10, 10, 10))
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: next(clock))
+    bar = SweepBar([run(CONFIGS[0], *[0.1] * 8)], known=0)
+    assert bar.children[0].value == pytest.approx(0.8 * bar.children[0].max)
+    bar.add(run(CONFIGS[0], *[0.1] * 9), ended=False)
+    assert "epochs: 9. About 10 s left." in said(bar)
+
+
 def test_without_a_front_end_the_bar_is_a_line_that_stays_the_same():
-    bundle, _ = SweepBar(CONFIGS, known=0)._repr_mimebundle_()
+    bundle, _ = SweepBar(RUNS, known=0)._repr_mimebundle_()
     assert bundle["text/plain"] == "A sweep; runs to train: 2."
 
 

@@ -122,10 +122,10 @@ def test_a_run_that_breaks_down_ends_as_in_train_and_its_neighbours_go_on(data):
         without[0].val_accuracy, abs=0.005
     )
     *_, last = train(bad, data, eval_every=None)
-    result = with_it[1]
-    assert not result.ok and result.reason == last.reason
-    assert len(result.val_accuracy) == last.epoch == 1
-    assert 0 <= result.accuracy <= 1 and 0 <= result.train_accuracy <= 1
+    for result in (with_it[1], trained([bad], data)[1][0]):
+        assert not result.ok and result.reason == last.reason
+        assert len(result.val_accuracy) == last.epoch == 1
+        assert 0 <= result.accuracy <= 1 and 0 <= result.train_accuracy <= 1
 
 
 def test_after_any_epoch_a_run_can_go_on_in_another_company(data):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import time
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
-from threading import Timer
+from threading import Thread
 
 import filelock
 import pytest
@@ -25,8 +26,11 @@ from helpers import (
     sweep,
     train,
 )
+from helpers.tuning.groups import train_epochs
 from helpers.tuning.kept import RECORDED, as_kept, known_results
+from helpers.tuning.members import Member, Stack
 from helpers.tuning.processes import Processes, told_to_stop
+from helpers.tuning.results import Result
 from helpers.tuning.shared_data import GRACE_SECONDS, PREFIX, data_fingerprint, share
 from helpers.tuning.task import cost
 from helpers.tuning.under_way import keep, resume
@@ -300,16 +304,24 @@ def test_groups_have_mean_and_spread(data, threads):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["here", "in processes"])
-def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where):
+def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where, monkeypatch):
+    monkeypatch.setattr(sys.modules["helpers.tuning.sweep"], "KEEP_EVERY", 0)
     short = [small(seed=seed) for seed in (0, 1)]
     long = [small(num_epochs=900, seed=seed, dropout=0.1) for seed in (0, 1)]
     assert len(sweep(short, data)) == 2
+    shared = share(data)
+
+    def stop_soon():
+        while not all(resume(config, shared).epoch for config in long):
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
     with nullcontext() if where == "here" else Processes() as executor:
-        Timer(2, signal.raise_signal, [signal.SIGINT]).start()
+        Thread(target=stop_soon).start()
         results = sweep(short + long, data, executor)
         assert len(results) == 2
         assert results.note.startswith("Stopped: 2 of 4 runs have not been trained.")
-        runs, shared = [resume(config, share(data)) for config in long], share(data)
+        runs = [resume(config, shared) for config in long]
         for run in runs:
             assert 0 < run.epoch < 900
             # As if it had been stopped shortly before its end.
@@ -320,6 +332,73 @@ def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where):
             assert run.ok and len(run.val_accuracy) == 900
             assert run.val_accuracy[:898] == before["val_accuracy"]
     assert not any(resume(config, shared).epoch for config in long)  # nothing is left
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
+def test_a_kernel_that_is_killed_loses_no_more_than_a_minute(data, home):
+    server = multiprocessing.get_context("forkserver")
+    kernel = server.Process(target=_endless_sweep, args=(home,))
+    kernel.start()
+    config, shared = small(num_hiddens=64, num_epochs=900), share(data)
+    while not (epoch := resume(config, shared).epoch):
+        assert kernel.is_alive()
+        time.sleep(0.05)
+    kernel.kill()
+    kernel.join()
+    assert resume(config, shared).epoch >= epoch
+
+
+def _endless_sweep(home):
+    os.environ["COURSE_HOME"] = str(home)
+    sys.modules["helpers.tuning.sweep"].KEEP_EVERY = 0  # as if each epoch took a minute
+    sweep([small(num_hiddens=64, num_epochs=900)], load_fashion_mnist("sample"))
+
+
+def test_a_run_that_fails_under_way_is_tried_again(data, monkeypatch):
+    """It may have been the machine's fault."""
+    epoch = Stack.epoch
+
+    def fails(self):
+        if self.members[0].epoch == 1:
+            raise MemoryError("for now")
+        return epoch(self)
+
+    config = small(num_epochs=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Stack, "epoch", fails)
+        failed = sweep([config], data)[0]
+    assert not failed.ok and failed.reason == "failed with MemoryError: for now"
+    again = sweep([config], data)[0]
+    assert again.ok and again.val_accuracy[:1] == failed.val_accuracy
+
+
+def test_a_learners_own_init_does_not_go_on_with_what_has_its_name(data):
+    def kaiming(num_inputs, num_outputs):
+        return torch.zeros(num_inputs, num_outputs)
+
+    named, shared = Member(Result(small(init="kaiming", num_epochs=3), "")), share(data)
+    for _ in train_epochs([named], shared, 1):
+        pass
+    keep([named], shared)
+    assert resume(named.config, shared).epoch == 1
+    assert resume(replace(named.config, init=kaiming), shared).epoch == 0
+
+
+def test_a_signal_is_not_taken_for_a_failure(data, monkeypatch):
+    """`make recorded` answers a Stop with SystemExit."""
+
+    def leaves(*_):
+        raise SystemExit
+
+    number = signal.SIGINT
+    monkeypatch.setattr(Member, "begin", lambda *_: signal.raise_signal(number))
+    before = signal.signal(number, leaves)
+    try:
+        with pytest.raises(SystemExit):
+            sweep([small()], data)
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.slow
