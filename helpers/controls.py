@@ -29,6 +29,7 @@ OPTIONS = {
     "optimizer": tuple(OPTIMIZERS),
     "lr_schedule": LR_SCHEDULES,
 }
+NAME, ARROW, LETTER = 100, 40, 7  # pixels of a control: its name, a menu's arrow, text
 
 
 def choice(
@@ -41,7 +42,7 @@ def choice(
         value=value,
         description=name,
         tooltip=tooltip,
-        style={"description_width": "100px"},
+        style={"description_width": f"{NAME}px"},
         layout=widgets.Layout(width="auto"),
     )
 
@@ -69,10 +70,14 @@ def button(
 
 
 def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
-    """The controls in as many columns as fit."""
-    columns = "repeat(auto-fill, minmax(262px, 1fr))"
+    """The controls in as many columns as fit, with room for a menu's longest word."""
+    controls = list(controls)
+    menus = [one for one in controls if isinstance(one, widgets.Dropdown)]
+    letters = [len(label) for menu in menus for label, _ in menu.options]
+    wide = max([262, *(NAME + ARROW + LETTER * count for count in letters)])
+    columns = f"repeat(auto-fill, minmax({wide}px, 1fr))"
     layout = {"display": "grid", "grid_template_columns": columns, "grid_gap": "0 16px"}
-    made = widgets.Box(list(controls), layout=layout)
+    made = widgets.Box(controls, layout=layout)
     made.add_class("course-controls")
     return made
 

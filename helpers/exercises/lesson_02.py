@@ -104,7 +104,7 @@ def count_parameters(widths):
     "zip(widths, widths[1:]) gives these pairs.",
     "A layer has a weight for each pair of an input and a unit. What else does it "
     "have, and one for each of what: its inputs or its units?",
-    notice="Notice that of the 203,530 parameters of [784, 256, 10] W1 alone holds "
+    notice="Notice that of the 203,530 parameters of [784, 256, 10], W1 alone holds "
     "200,704: the size of a model is decided where it is widest.",
 )
 def check_count_parameters(answer: Callable) -> None:
@@ -170,7 +170,7 @@ def squared_error(scores, answers):
     "and a single answer: it repeats the one.",
     "So compare the two sizes yourself, before you subtract.",
     notice="Notice that giving both the same shape would have saved the shoe model "
-    "above, and that comparing the sizes catches what this alone lets pass.",
+    "above. Comparing the sizes also catches one answer for many scores.",
 )
 def check_squared_error(answer: Callable) -> None:
     torch.manual_seed(3)
@@ -264,7 +264,7 @@ def _expect_error(no_error: str, since: str, answer: Callable, *inputs: Any) -> 
 def from_linear(layer):
     W1 = layer.weight.detach().T.clone()
     if layer.bias is None:
-        return W1, torch.zeros(layer.out_features)
+        return W1, torch.zeros(layer.out_features, dtype=W1.dtype)
     return W1, layer.bias.detach().clone()
 
 

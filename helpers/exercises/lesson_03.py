@@ -467,7 +467,7 @@ def write_means(net, means):
     "tensor.copy_(other) overwrites the numbers of a tensor with those of another "
     "of the same shape. torch.eye makes an identity matrix.",
     notice="Notice that you have built a classifier without a single training step. "
-    "Run the next cell: W1 now shows ten clothes.",
+    "Run the next cell: W1 now shows ten kinds of clothes.",
 )
 def check_write_means(answer: Callable) -> None:
     net = MLP(12, 10, 10, seed=5)

@@ -75,7 +75,7 @@ class ShapesLab(Instrument):
     def __init__(self) -> None:
         self._controls = {made[0]: controls.choice(*made) for made in CONTROLS}
         # Tall enough for the tallest drawing, so that nothing below it moves.
-        self._drawing = widgets.HTML(layout={"min_height": "540px"})
+        self._drawing = widgets.HTML(layout={"min_height": "510px"})
         self._code = widgets.HTML()
         self._work([self._values()])
         grid = controls.grid(self._controls.values())

@@ -167,7 +167,7 @@ def _cells(row):
         shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
         return row.numbers(), row.path, row.label(), *shapes
     out = "stops here" if row.failed else listed(row.outputs)
-    inputs = listed(row.inputs, row.names, INPUTS) if row.inputs else ""
+    inputs = listed(row.inputs, row.shown_names(), INPUTS) if row.inputs else ""
     return str(row.number), row.path, row.name, inputs, f"-> {out}"
 
 

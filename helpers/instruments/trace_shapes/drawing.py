@@ -26,11 +26,12 @@ LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
 STOPS = f"{Look.NOT_YET.value} stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
 STYLE = Template("""<style>
+.shapes {line-height: 18px}
 .shapes .title {font-weight: 600; padding: 4px 8px; max-width: none}
 .course .shapes th, .course .shapes td {padding: 3px 8px !important;
   border-bottom: 1px solid var(--jp-border-color2, #ddd)}
 .shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
-  vertical-align: bottom; gap: 3px; margin-top: 4px; line-height: 18px;
+  vertical-align: bottom; gap: 3px; margin-top: 1px;
   white-space: nowrap}
 .shapes .tensor i {display: block; box-sizing: border-box;
   border: 1.5px solid $computed; background: ${computed}40}
@@ -69,13 +70,13 @@ def _table(rows):
 def _row(row, places):
     if isinstance(row, Block):
         return Row([Html(_folded(row))])
-    sign = SIGNS.get(row.name, ",") if len(row.inputs) == 2 else ","
+    sign = SIGNS.get(row.name.rstrip("_"), ",") if len(row.inputs) == 2 else ","
     stops = f'<b class="stop">{STOPS}</b>'
     cells = [
         f"{Look.WARNED.value} {row.number}" if row.warning else str(row.number),
         *([row.path] if places else []),
         Html(f"<code>{escape(row.name)}</code>"),
-        Html(_boxes(row.inputs, row.names, row.kept, sign)),
+        Html(_boxes(row.inputs, row.shown_names(), row.kept, sign)),
         "→",
         Html(stops if row.failed else _boxes(row.outputs)),
     ]
@@ -96,7 +97,7 @@ def _boxes(shapes, names=(), kept=(), sign=","):
     boxes = [_box(*tensor) for tensor in tensors[:MAX_BOXES]]
     if len(tensors) > MAX_BOXES:
         boxes.append("...")
-    return f" {sign} ".join(boxes)
+    return (", " if sign == "," else f" {sign} ").join(boxes)
 
 
 def _box(shape, name, kept):
@@ -118,7 +119,7 @@ def picture(steps: Sequence[TraceStep], text: str) -> Picture:
     rows = []  # of each step: its tensors as (shape, kept, name)
     for step in steps:
         outputs = [(shape, False, "") for shape in step.outputs]
-        rows.append([*zip(step.inputs, step.kept, step.names), *outputs])
+        rows.append([*zip(step.inputs, step.kept, step.shown_names()), *outputs])
     heights = [max(_sides(shape)[1] for shape, _, _ in row) + 34 for row in rows]
     figure = Figure((WIDE / 100, sum(heights) / 100))
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDE), ylim=(sum(heights), 0))

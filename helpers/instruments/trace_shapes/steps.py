@@ -60,6 +60,12 @@ class TraceStep:
     failed: bool = False
     number: int = 0
 
+    def shown_names(self) -> tuple[str, ...]:
+        """Its names as drawn: by role where a sentence about it speaks of them."""
+        if len(self.inputs) < 2 or not (self.failed or self.warning):
+            return self.names
+        return tuple(operand.name for operand in self.operands())
+
     def operands(self) -> list[Operand]:
         """Its inputs, called by their roles where they have no names."""
         kind = "conv" if self.name.startswith("conv") else self.name
