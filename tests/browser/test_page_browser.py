@@ -38,6 +38,20 @@ IN_VIEW = """(index) => {
         (box) => box.top >= room.top && box.bottom <= room.bottom);
 }"""
 
+# The words of menus, in a cell's output, that their menu is too narrow for.
+CUT = """(index) => {
+    const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
+    const pen = document.createElement("canvas").getContext("2d");
+    return [...cell.querySelectorAll(".course-instrument select")].flatMap((menu) => {
+        const look = getComputedStyle(menu);
+        pen.font = look.font;
+        const room = menu.clientWidth
+            - parseFloat(look.paddingLeft) - parseFloat(look.paddingRight);
+        return [...menu.options].map((option) => option.text)
+            .filter((text) => pen.measureText(text).width > room);
+    });
+}"""
+
 
 def run_and_go_on(notebook, index):
     """Shift + Enter on a cell, as a learner presses it."""
@@ -63,6 +77,7 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     notebook.page.wait_for_function(f"({IN_VIEW})(2)")
     notebook.page.wait_for_timeout(1000)  # and stays there
     assert notebook.page.evaluate(IN_VIEW, 2)
+    assert notebook.page.evaluate(CUT, 2) == []
     assert notebook.errors == []
 
 

@@ -797,3 +797,11 @@ def test_without_a_front_end_the_lab_is_a_text_and_a_picture():
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert "forward pass" in metadata["image/png"]["alt"]
     lab.close()
+
+
+def test_a_drawing_names_the_tensors_that_its_warning_speaks_of():
+    X, w, answers = torch.rand(64, 9), torch.zeros(9, 1), torch.zeros(64)
+    trace = trace_shapes(lambda X: X @ w - answers, X)
+    assert "left.shape" in trace.warnings[0]
+    assert "left (64, 1)" in trace.html() and "left (64, 1)" in str(trace)
+    assert "left" not in str(trace_shapes(lambda X: X @ w - X[:, :1], X))
