@@ -101,8 +101,9 @@ class SearchPanel(ProgressBar):
         self._found, self._count = found, count
         self._limit = 60 * minutes if minutes else math.inf
         self._known = self._shown = done = len(found.trials())
-        # Only with a picture, or it would be shown as a broken one.
-        self._drawn = widgets.Image(layout={"max_width": "100%", "display": "none"})
+        # From the start, so that it has its room and is in view when trials come.
+        picture = plot_study(found.study).png()
+        self._drawn = widgets.Image(value=picture, layout={"max_width": "100%"})
         begin = BEGIN.format(wanted=max(0, count - done), done=done)
         super().__init__(max(count, done), done, begin, self._drawn)
 
@@ -123,9 +124,8 @@ class SearchPanel(ProgressBar):
             config = _short(str(found.best))
             lines.append(BEST.format(accuracy=found.accuracy, config=config))
         self._said.value = "<br>".join(filter(None, lines))
-        if done and (done != self._shown or not self._drawn.value):
+        if done != self._shown:
             self._drawn.value = plot_study(found.study).png()
-            self._drawn.layout.display = ""
             self._shown = done
 
     def _text(self) -> str:

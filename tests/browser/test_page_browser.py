@@ -166,15 +166,22 @@ SHOWN = """async (index) => {
     return [...cell.node.querySelectorAll(".jp-OutputArea-output")]
         .filter((one) => one.offsetParent).length;
 }"""
+WIDER = """() => {
+    const room = document.querySelector(".jp-WindowedPanel-outer");
+    return room.scrollWidth > room.clientWidth;
+}"""
 
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_an_answer_is_hidden_until_its_cell_is_run(course, chromium, name):
     notebook = Notebook(chromium, course, name)
+    # A projector, beside the list of files: the line in its place is cut to fit.
+    notebook.page.set_viewport_size({"width": 780, "height": 700})
     hidden = notebook.page.evaluate(HIDDEN)
     assert hidden
     for index in hidden:
         assert notebook.page.evaluate(SHOWN, index) == 0
+        assert not notebook.page.evaluate(WIDER)
     first = hidden[0]
     for index in range(first + 1):
         if cell_counts(notebook)[index] is not None:

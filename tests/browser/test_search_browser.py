@@ -7,11 +7,20 @@ def space(trial):
     lr = trial.suggest_float("lr", 0.01, 1, log=True)
     return Config(num_hiddens=8, num_epochs=9, lr=lr)
 """
-BEGIN = """() => {
+SELECT = """() => {
     const content = window.jupyterapp.shell.currentWidget.content;
     content.deselectAll();
-    content.activeCellIndex = 2;
-    window.jupyterapp.commands.execute("notebook:run-cell");
+    content.activeCellIndex = 1;
+    content.widgets[1].node.focus();
+}"""
+# Whether the bar and the picture lie within the notebook's visible part.
+IN_VIEW = """() => {
+    const room = document.querySelector(".jp-WindowedPanel-outer");
+    const {top, bottom} = room.getBoundingClientRect();
+    const shown = [...document.querySelectorAll(".progress, img.widget-image")]
+        .map((one) => one.getBoundingClientRect());
+    return shown.length === 2 &&
+        shown.every((one) => one.top >= top && one.bottom <= bottom);
 }"""
 STOP = """() => window.jupyterapp.shell.currentWidget
     .sessionContext.session.kernel.interrupt()"""
@@ -37,15 +46,20 @@ DONE = re.compile(r"Trials done: (\d+) of 500; epochs: (\d+)")
 
 def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook):
     notebook = open_notebook(SPACE)
-    notebook.fill([SPACE, "found = search(space, data, 500)"])
+    notebook.page.set_viewport_size({"width": 1024, "height": 700})
+    notebook.fill(
+        ["# a line\n" * 20 + "found = search(space, data, 500)", "# a line\n" * 40]
+    )
     notebook.page.evaluate(WATCH)
-    notebook.page.evaluate(BEGIN)
+    notebook.page.evaluate(SELECT)
+    notebook.page.keyboard.press("Shift+Enter")
     picture = notebook.page.locator("img.widget-image")
     picture.wait_for()
     first = picture.get_attribute("src")
     notebook.page.wait_for_function(
         "src => document.querySelector('img.widget-image').src !== src", arg=first
     )
+    assert notebook.page.evaluate(IN_VIEW)
     seen = notebook.page.evaluate(SEEN)
     assert seen[0].startswith("Trials to run: 500; already known: 0.")
     assert "a broken picture" not in seen
