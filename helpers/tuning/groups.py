@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import torch
 
+from helpers.tuning.cost import cost, num_weights
 from helpers.tuning.members import Member, Stack, pictures_of, shape_of
 from helpers.tuning.processes import num_workers, submit
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.task import cost, num_weights
 
 T = TypeVar("T")
 Group = list[Member]
@@ -83,11 +83,11 @@ def train_with(
         yield [run], 1
 
 
-def train_task(group: Group, shared: Shared) -> Group:
-    """The same runs after two more epochs, or as many as they still need."""
+def train_task(group: Group, shared: Shared, num_epochs: int = EPOCHS_A_TASK) -> Group:
+    """The same runs after some more epochs, or as many as they still need."""
     if os.getpid() != shared.pid:
         torch.set_num_threads(1)  # the other cores have groups of their own
-    for _ in train_epochs(group, shared, EPOCHS_A_TASK):
+    for _ in train_epochs(group, shared, num_epochs):
         pass
     return group
 

@@ -19,7 +19,7 @@ from helpers.tables import one_line
 # loaded and has computed nothing forks at once; elsewhere each process loads it anew.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 # The second is loaded by the first optimizer of a process.
-PRELOADED = ["helpers.tuning.task", "torch._dynamo"]
+PRELOADED = ["helpers.tuning.groups", "torch._dynamo"]
 
 NOT_EXECUTOR = (
     "executor must be a concurrent.futures.Executor, or None for this machine alone; "
@@ -68,33 +68,20 @@ def submit(executor: Executor, function: Callable, *values: Any) -> Future:
 
 
 class Processes(ProcessPoolExecutor):
-    """One process for each core; they end when this ends, whatever they are doing."""
+    """One process for each core; they end when this ends, or is killed."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
             context.set_forkserver_preload(PRELOADED)
-        # Not an Event: a process that is killed while it asks would keep its lock.
-        self._told = context.RawValue("b")
         workers = min(61, num_cores())  # Windows has no more
-        super().__init__(workers, context, _begin, (self._told,))
+        super().__init__(workers, context, _begin)
 
     def __exit__(self, *error: object) -> None:
-        self._told.value = True
         self.shutdown(cancel_futures=True)
 
 
-_told = None  # in one of our processes: whether to give up
-
-
-def told_to_stop() -> bool:
-    """Whether this is one of our processes and should give up its run."""
-    return _told is not None and bool(_told.value)
-
-
-def _begin(told):
-    global _told
-    _told = told
+def _begin():
     # Jupyter's Stop reaches all processes; the first one decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -10,8 +10,8 @@ from IPython.display import display
 
 from helpers.instrument import Instrument, T, open_in_cell
 from helpers.training import Config
+from helpers.tuning.cost import cost
 from helpers.tuning.results import Result, Results
-from helpers.tuning.task import cost
 
 SWEEP = "A sweep; runs to train: {count:,}."
 BEGIN = "Runs to train: {count:,}; already known: {known:,}. The first epoch has begun."

@@ -1,4 +1,4 @@
-"""Searches for good settings: Optuna proposes, processes train, a file remembers.
+"""Searches for good settings: Optuna proposes, we train, a file remembers.
 
 Optuna's own study holds every trial. After each epoch of a trial its pruner decides
 whether the next one is worth it, so a bad setting costs an epoch or two, not all.
@@ -21,8 +21,7 @@ from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.study_file import check_same_space, open_study
-from helpers.tuning.task import train_epoch
-from helpers.tuning.trial_runner import Space, Train, TrialRunner
+from helpers.tuning.trial_runner import Space, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 
@@ -59,7 +58,6 @@ def search(
     executor: Executor | None = None,
     *,
     recorded: Path = RECORDED,
-    train: Train = train_epoch,
 ) -> Search:
     """Search the settings that `space` describes; returns a `Search`.
 
@@ -71,8 +69,8 @@ def search(
     num_trials: how many in all, including those that are known. name: under which the
     search is kept on disk, as Optuna's journal, and continued. minutes: no epoch starts
     after so long. executor: any `concurrent.futures.Executor`, also a cluster's; None:
-    a process for each core. recorded: the folder of the searches that came with the
-    course. train: trains the next epoch, in any process.
+    this process, in which some trials are under way at once. recorded: the folder of
+    the searches that came with the course.
 
     Stop (Ctrl-C) ends it early and keeps what is done. Raises ValueError or TypeError,
     with one sentence, for bad arguments or a file that is not this search's.
@@ -90,7 +88,7 @@ def search(
             if not is_recorded:
                 _open_panel(found, num_trials)()
             return found
-        runner = TrialRunner(study, space, shared, num_trials, minutes, executor, train)
+        runner = TrialRunner(study, space, shared, num_trials, minutes, executor)
         show, early = _open_panel(found, num_trials, minutes), TIME_IS_UP
         stop = stack.enter_context(DeferredStop())
         try:

@@ -1,14 +1,14 @@
-"""The trials of a search, trained epoch by epoch over any executor.
+"""The trials of a search, trained epoch by epoch: here, or by any executor.
 
-A task is one epoch of one trial, and its result carries the state for the next. So
-this process alone holds the study, and a worker that dies costs one epoch.
+Here several are under way at once. Each round trains all of them for one epoch, those
+of one shape side by side, and then decides which of them are given up. By an executor,
+a task is one epoch of one trial, and its result is the run with all that it needs for
+the next. So this process alone holds the study, and a worker that dies costs one epoch.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import optuna
@@ -16,13 +16,15 @@ from optuna.trial import TrialState
 
 from helpers.tables import one_line
 from helpers.training import Config
-from helpers.tuning.processes import Processes, num_workers, submit
+from helpers.tuning.groups import grouped, train_epochs, train_task
+from helpers.tuning.members import Member
+from helpers.tuning.processes import num_workers, submit
+from helpers.tuning.results import Result
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop
 from helpers.tuning.study_file import ended, put_back
-from helpers.tuning.task import Epoch
 
-ATTEMPTS = 3  # how often an epoch is started whose process has died
+AT_ONCE = 8  # trials under way in this process
 
 NOT_A_CONFIG = "space(trial) must return a Config; it returned {found}."
 NOTHING_TO_SEARCH = (
@@ -31,17 +33,14 @@ NOTHING_TO_SEARCH = (
 )
 BAD_SPACE = "space(trial) can't be searched: {text}"
 OWN_INIT = (
-    "space(trial) returned a Config with your own init function, which can't travel to "
-    "another process; use the name of a built-in one, such as init='kaiming'."
+    "space(trial) returned a Config with your own init function, which the file of a "
+    "search can't hold; use the name of a built-in one, such as init='kaiming'."
 )
-LOST = "its process died {attempts} times, possibly because it ran out of memory"
 DIED = (
     "A worker of your executor died ({text}). Run the search again with a new executor."
 )
 
 Space = Callable[[optuna.Trial], Config]
-# Trains the next epoch of a run, in any process, as `train_epoch` does.
-Train = Callable[[Config, Shared, Epoch | None], Epoch]
 
 
 def config_of(space: Space, trial: optuna.Trial) -> Config:
@@ -62,14 +61,12 @@ def config_of(space: Space, trial: optuna.Trial) -> Config:
 @dataclass(eq=False)
 class _Running:
     trial: optuna.Trial
-    config: Config
-    last: Epoch | None = None
-    deaths: int = 0  # of its process, since its last epoch
+    run: Member
 
 
 @dataclass
 class TrialRunner:
-    """Runs trials, as many at a time as there are workers; fields as in `search`."""
+    """Runs trials; fields as in `search`."""
 
     study: optuna.Study
     space: Space
@@ -77,17 +74,13 @@ class TrialRunner:
     num_trials: int
     minutes: float | None
     executor: Executor | None
-    train: Train
     _began: float = field(default_factory=time.monotonic)
     _running: list[_Running] = field(default_factory=list)
 
     def run(self, stop: DeferredStop) -> Iterator[None]:
         """Yields after each epoch; RuntimeError where a worker of `executor` dies."""
         try:
-            while self._wants_another() or self._running and self._in_time():
-                given = self.executor and nullcontext(self.executor)
-                with given or Processes() as executor:
-                    yield from self._run_in(executor, stop)
+            yield from self._run_there(stop) if self.executor else self._run_here(stop)
         finally:
             for running in self._running:
                 put_back(self.study, running.trial)
@@ -101,16 +94,36 @@ class TrialRunner:
         begun = len(ended(self.study)) + len(self._running)
         return begun < self.num_trials and self._in_time()
 
-    def _run_in(self, executor: Executor, stop: DeferredStop) -> Iterator[None]:
-        futures: dict[Future, _Running] = {}
+    def _run_here(self, stop: DeferredStop) -> Iterator[None]:
+        while self._in_time():
+            while self._wants_another() and len(self._running) < AT_ONCE:
+                stop.obey()
+                self._begin()
+            if not self._running:
+                return
+            of = {id(running.run): running for running in self._running}
+            trained = []
+            try:
+                for group in grouped([running.run for running in self._running]):
+                    if not self._in_time():
+                        break
+                    for _ in train_epochs(group, self.shared, num_epochs=1):
+                        stop.obey()
+                    trained += [of[id(run)] for run in group]
+                    self._report(trained[-len(group) :])
+                    yield
+            finally:
+                self._judge(trained)
+            yield
+
+    def _run_there(self, stop: DeferredStop) -> Iterator[None]:
+        executor, futures = self.executor, {}
 
         def start(running):
-            task = self.train, running.config, self.shared, running.last
+            task = train_task, [running.run], self.shared, 1
             futures[submit(executor, *task)] = running
 
         try:
-            for running in self._running:  # their process has died
-                start(running)
             while True:
                 while self._wants_another() and len(futures) < num_workers(executor):
                     stop.obey()
@@ -119,19 +132,12 @@ class TrialRunner:
                     return
                 for future in stop.wait(futures):
                     running = futures.pop(future)
-                    self._note(running, future)
+                    self._arrived(running, future)
                     if running in self._running and self._in_time():
                         start(running)
                     yield
         except BrokenExecutor as error:
-            if self.executor:
-                raise RuntimeError(DIED.format(text=one_line(error))) from None
-            for running in list(self._running):
-                running.deaths += 1
-                if running.deaths == ATTEMPTS:
-                    reason = LOST.format(attempts=ATTEMPTS)
-                    running.trial.set_user_attr("reason", reason)
-                    self._end(running, TrialState.FAIL)
+            raise RuntimeError(DIED.format(text=one_line(error))) from None
         finally:
             for future in futures:
                 future.cancel()
@@ -144,29 +150,52 @@ class TrialRunner:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("config", str(config))
-        self._running.append(running := _Running(trial, config))
+        run = Member(Result(config, self.shared.source))
+        self._running.append(running := _Running(trial, run))
         return running
 
-    def _note(self, running: _Running, future: Future) -> None:
-        """Note an epoch, and end a trial for which it was the last."""
+    def _arrived(self, running: _Running, future: Future) -> None:
         try:
-            epoch = future.result()
+            (running.run,) = future.result()
         except (BrokenExecutor, CancelledError) as error:  # its process died
             raise BrokenExecutor(str(error)) from None
         except Exception as error:  # the executor's own
-            epoch = Epoch(0, reason=str(error), ok=False)
-        trial, accuracy = running.trial, epoch.val_accuracy
-        running.last, running.deaths = epoch, 0
-        if not epoch.ok:
-            trial.set_user_attr("reason", epoch.reason)
-        if math.isnan(accuracy):
-            return self._end(running, TrialState.FAIL)
-        trial.report(accuracy, epoch.number)
-        if epoch.number == running.config.num_epochs:
-            self._end(running, TrialState.COMPLETE, accuracy)
-        elif not epoch.ok or trial.should_prune():  # it diverged, or looks bad
-            self._end(running, TrialState.PRUNED)
+            running.run.fail(error)
+        self._report([running])
+        self._judge([running])
+
+    def _report(self, trained: Iterable[_Running]) -> None:
+        """Tell the study what their epoch came to."""
+        for running in trained:
+            if not _failed(running.run.result):
+                accuracy = running.run.result.accuracy
+                running.trial.report(accuracy, running.run.epoch)
+
+    def _judge(self, trained: Iterable[_Running]) -> None:
+        """End those that are done, and give up those that look bad.
+
+        The best comes first: each is compared with those before it, and with 8 at once
+        that saves a fifth of the epochs.
+        """
+        failed = [running for running in trained if _failed(running.run.result)]
+        others = [running for running in trained if running not in failed]
+        others.sort(key=lambda running: running.run.result.accuracy, reverse=True)
+        for running in (*others, *failed):
+            trial, run, result = running.trial, running.run, running.run.result
+            if not result.ok:
+                trial.set_user_attr("reason", result.reason)
+            if running in failed:
+                self._end(running, TrialState.FAIL)
+            elif run.epoch == run.config.num_epochs:
+                self._end(running, TrialState.COMPLETE, result.accuracy)
+            elif not result.ok or trial.should_prune():  # it diverged, or looks bad
+                self._end(running, TrialState.PRUNED)
 
     def _end(self, running, state: TrialState, value: float | None = None) -> None:
         self.study.tell(running.trial, value, state)
         self._running.remove(running)
+
+
+def _failed(result):
+    """Whether it could not be trained, rather than diverged."""
+    return not result.ok and result.train_accuracy is None

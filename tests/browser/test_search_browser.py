@@ -66,7 +66,8 @@ def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook)
     counts = [
         tuple(map(int, found.groups())) for found in map(DONE.search, seen) if found
     ]
-    assert counts[0] == (0, 1), counts  # epochs, before the first trial is over
+    trials, epochs = counts[0]  # before the first trial is over
+    assert trials == 0 < epochs, counts
     notebook.page.evaluate(STOP)
     notebook.page.get_by_text("Stopped after").first.wait_for()
     notebook.wait_idle()

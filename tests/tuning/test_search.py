@@ -2,6 +2,7 @@
 
 import gzip
 import multiprocessing
+import os
 import re
 import signal
 import subprocess
@@ -15,16 +16,19 @@ from pathlib import Path
 
 import filelock
 import optuna
-import psutil
 import pytest
-from deadly import always_dies, dies_once
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from helpers import Config, load_fashion_mnist, plot_study, search, train
 from helpers.tuning.kept import RECORDED
+from helpers.tuning.members import Member, Stack
+from helpers.tuning.processes import PRELOADED
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location, open_study
+from helpers.tuning.trial_runner import AT_ONCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,14 +64,16 @@ def settings(found):
 def test_a_search_finds_a_setting_that_trains_to_what_it_says(data):
     found = search(space, data, num_trials=6)
     *_, last = train(found.best, data)
-    assert last.full_val_accuracy == pytest.approx(found.accuracy)
+    assert last.full_val_accuracy == pytest.approx(found.accuracy, abs=0.005)
     assert len(found.trials()) == 6 and found.note == ""
     values = [trial.value for trial in found.trials(TrialState.COMPLETE)]
     assert found.accuracy == max(values)
 
 
-def test_the_bad_ones_are_given_up_after_an_epoch(data, threads):
-    found = search(space, data, num_trials=9, executor=threads)
+@pytest.mark.parametrize("where", ["here", "by an executor"])
+def test_the_bad_ones_are_given_up_after_an_epoch(data, threads, where):
+    executor = None if where == "here" else threads
+    found = search(space, data, num_trials=9, executor=executor)
     pruned = found.trials(TrialState.PRUNED)
     assert pruned and all(len(t.intermediate_values) < 3 for t in pruned)
     assert found.num_epochs < 9 * 3
@@ -146,25 +152,68 @@ def test_what_a_kernel_that_died_had_begun_is_tried_again(data, home, threads):
     assert settings(found)[1] == lost.params["lr"]
 
 
-def test_an_epoch_whose_process_dies_is_trained_again(data, tmp_path):
-    dies = partial(dies_once, tmp_path / "died")
-    found = search(space, data, num_trials=3, train=dies)
-    assert (tmp_path / "died").exists()
-    assert len(found.trials(TrialState.COMPLETE, TrialState.PRUNED)) == 3
-    *_, last = train(found.best, data)
-    assert last.full_val_accuracy == pytest.approx(found.accuracy)
+def test_the_trials_under_way_are_compared_before_they_get_another_epoch(data):
+    """The worst of eight isn't kept because it was the first to be measured."""
+    found = search(space, data, num_trials=AT_ONCE)
+    first = {t.number: t.intermediate_values[1] for t in found.trials()}
+    gone_on = [t.number for t in found.trials() if len(t.intermediate_values) > 1]
+    best = sorted(first, key=first.get, reverse=True)
+    assert sorted(gone_on) == sorted(best[: len(gone_on)])
+    assert 1 <= len(gone_on) <= AT_ONCE // 3
 
 
-def test_a_setting_that_always_kills_its_process_is_given_up(data):
-    found = search(space, data, num_trials=1, train=always_dies)
-    assert found.best is None and "1 failed" in str(found)
-    assert "trial 1: its process died" in str(found)
-    assert "died 3 times" in found.trials()[0].user_attrs["reason"]
+def test_the_same_search_finds_the_same(data):
+    once, again = (search(space, data, num_trials=10) for _ in range(2))
+    assert settings(once) == settings(again) and str(once) == str(again)
+
+
+def test_stop_in_an_epoch_has_the_trials_under_way_tried_again(data, monkeypatch):
+    asked, epoch = [], Stack.epoch
+
+    def asking(trial):
+        config = space(trial)
+        asked.append(config.lr)
+        return config
+
+    def stopped(self):
+        if self.members[0].epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+        return epoch(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stack, "epoch", stopped)
+        found = search(asking, data, num_trials=12, name="mine")
+    begun = list(asked)
+    assert found.note.startswith("Stopped after ") and len(begun) >= AT_ONCE
+    assert len(found.trials()) < len(begun)
+    more = search(space, data, num_trials=12, name="mine")
+    assert set(begun) <= set(settings(more)) and len(more.trials()) == 12
+
+
+def test_a_trial_that_cannot_be_trained_is_a_failure_with_its_reason(data, monkeypatch):
+    begin = Member.begin
+
+    def too_large(self, data):
+        if self.config.num_layers == 2:
+            raise MemoryError("too large")
+        begin(self, data)
+
+    monkeypatch.setattr(Member, "begin", too_large)
+    found = search(wider, data, num_trials=8)
+    failed = found.trials(TrialState.FAIL)
+    assert failed and all(trial.params["num_layers"] == 2 for trial in failed)
+    reasons = {trial.user_attrs["reason"] for trial in failed}
+    assert reasons == {"failed with MemoryError: too large"}
+    assert found.best.num_layers == 1
 
 
 def test_an_executor_whose_worker_has_died_is_named(data):
-    with ProcessPoolExecutor(1) as own, pytest.raises(RuntimeError) as raised:
-        search(space, data, 1, name="mine", executor=own, train=always_dies)
+    class Deadly(ProcessPoolExecutor):
+        def submit(self, *_):
+            return super().submit(os._exit, 1)
+
+    with Deadly(1) as own, pytest.raises(RuntimeError) as raised:
+        search(space, data, 1, name="mine", executor=own)
     assert "A worker of your executor died" in str(raised.value)
 
 
@@ -234,7 +283,7 @@ def test_a_space_that_cannot_be_searched_is_named(data):
         trial.suggest_float("lr", 0.1, 1)
         return Config(init=lambda num_inputs, num_outputs: None)
 
-    assert "can't travel" in complaint(ValueError, own, data)
+    assert "can't hold" in complaint(ValueError, own, data)
     assert "you gave dict" in complaint(TypeError, {"lr": [0.1]}, data)
 
 
@@ -336,23 +385,26 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server"
 
 
 @linux
-def test_a_kernel_that_is_killed_leaves_no_training_behind(data):
-    search(space, data, num_trials=1)  # so that the fork server runs
-    me = psutil.Process()
-    before = set(me.children(recursive=True))
-    kernel = multiprocessing.get_context("forkserver").Process(target=_endless_search)
+def test_what_a_kernel_that_was_killed_had_begun_is_tried_again(data, home):
+    server, path = multiprocessing.get_context("forkserver"), location("mine")
+    server.set_forkserver_preload([*PRELOADED, "optuna"])  # quick, if none runs yet
+    kernel = server.Process(target=_endless_search, args=(home,))
     kernel.start()
-    wait_until(lambda: len(set(me.children(recursive=True)) - before) >= 2)
+    wait_until(lambda: path.exists() and b"intermediate_value" in path.read_bytes())
     kernel.kill()
     kernel.join()
-    wait_until(lambda: set(me.children(recursive=True)) <= before)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    begun = optuna.load_study(study_name="mine", storage=storage).get_trials()
+    over = [trial for trial in begun if trial.state.is_finished()]
+    lost = {t.params["lr"] for t in begun if not t.state.is_finished() and t.params}
+    count = len(over) + len(lost)
+    found = search(space, data, num_trials=count, name="mine")
+    assert lost and set(settings(found)[-len(lost) :]) == lost
 
 
-def _endless_search():
-    def endless(trial):
-        return Config(lr=trial.suggest_float("lr", 0.1, 1), num_epochs=900)
-
-    search(endless, load_fashion_mnist("sample"), 1)
+def _endless_search(home):
+    os.environ["COURSE_HOME"] = str(home)
+    search(space, load_fashion_mnist("sample"), 100_000, name="mine")
 
 
 @linux
