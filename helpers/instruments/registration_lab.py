@@ -121,7 +121,7 @@ class RegistrationLab(Instrument):
             button("rebuild", "undo", BUILD_TOOLTIP, self._on_choice),
         ]
         # Tall enough for the longest text, so that nothing below it moves.
-        self._status = widgets.HTML(layout=widgets.Layout(min_height="40px"))
+        self._status = widgets.HTML(layout=widgets.Layout(min_height="48px"))
         self._table = widgets.HTML(layout=widgets.Layout(min_height="266px"))
         self._code = widgets.HTML()
         self._build(self._chosen())
