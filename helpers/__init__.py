@@ -40,6 +40,8 @@ _NAMES = {
     "exercises.predict": ("predict", "reveal"),
     "exercises.check": ("check", "hint", "progress", "solution"),
 }
+# What the core calls of a wing is handed to it: (module, name).
+_HANDED = {"live": "doctor"}
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_MODULE_OF)
@@ -48,7 +50,13 @@ __all__ = list(_MODULE_OF)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"helpers has no {name!r}; it has: {', '.join(__all__)}")
-    value = getattr(import_module(f"helpers.{_MODULE_OF[name]}"), name)
+    module = import_module(f"helpers.{_MODULE_OF[name]}")
+    if handed := _HANDED.get(_MODULE_OF[name]):
+        # It is loaded when it is called.
+        setattr(
+            module, handed, lambda *a, **options: __getattr__(handed)(*a, **options)
+        )
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -35,9 +35,12 @@ NAME, ARROW, LETTER = 100, 40, 7  # pixels of a control: its name, a menu's arro
 def choice(
     name: str, options: Sequence[Any], value: Any, tooltip: str = ""
 ) -> widgets.Widget:
-    """A slider where the options are numbers in order, else a menu; set to `value`."""
-    kind = widgets.SelectionSlider if isinstance(options[0], Real) else widgets.Dropdown
-    return kind(
+    """A slider for numbers in order, a switch for True and False, else a menu."""
+    if isinstance(options[0], bool):
+        return _switch(name, value, tooltip)
+    numbers = all(isinstance(option, Real) for option in options)
+    kind = widgets.SelectionSlider if numbers else widgets.Dropdown
+    made = kind(
         options=_labelled(options, value),
         value=value,
         description=name,
@@ -45,6 +48,14 @@ def choice(
         style={"description_width": f"{NAME}px"},
         layout=widgets.Layout(width="auto"),
     )
+    made.offered = tuple(options)
+    return made
+
+
+def _switch(name, value, tooltip):
+    layout = widgets.Layout(width="auto", margin="2px 2px 2px 108px")
+    named = {"description": name, "tooltip": tooltip, "indent": False}
+    return widgets.Checkbox(value, layout=layout, **named)
 
 
 def control(name: str, value: Any, tooltip: str) -> widgets.Widget:
@@ -54,8 +65,9 @@ def control(name: str, value: Any, tooltip: str) -> widgets.Widget:
 
 def choose(control: widgets.Widget, value: Any) -> None:
     """Set a field's control to `value`, also where it had no such option before."""
-    if value not in [option for _, option in control.options]:
-        control.options = _labelled(OPTIONS[control.description], value)
+    menu = not isinstance(control, widgets.Checkbox)
+    if menu and value not in [option for _, option in control.options]:
+        control.options = _labelled(control.offered, value)
     control.value = value
 
 

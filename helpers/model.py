@@ -24,7 +24,7 @@ Rule = tuple[Callable[[Any], bool], str]  # is a value fine?, and the sentence i
 ONE_OF = "{{name}} must be one of {known}."
 
 # torch.randn in a learner's own function draws from the one global generator.
-_global_generator = threading.RLock()
+global_generator = threading.RLock()
 
 
 def is_count(value: Any, most: int = 1_000_000) -> bool:
@@ -213,7 +213,7 @@ def _draw_named(init, shapes, sigma, seed):
 
 
 def _draw_own(function, shapes, sigma, seed):
-    with _global_generator, torch.random.fork_rng(devices=[], enabled=seed is not None):
+    with global_generator, torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         drawn = [function(n_in, n_out) for n_in, n_out in shapes]

@@ -107,12 +107,18 @@ def plot_curves(
     return Picture(figure, text)
 
 
-def plot_lab(curves: Curves, net: torch.nn.Module, text: str) -> Picture:
-    """What the live lab shows: the curves so far and W1's first columns."""
+def plot_lab(
+    curves: Curves, tiles: torch.Tensor | None, title: str, text: str
+) -> Picture:
+    """What the live lab shows: the curves, and weights [count, high, wide] or None."""
     figure = Figure(figsize=(WIDE, 2.7), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1.1))
     _draw_curves((left, middle), curves)
-    _draw_columns(right, net.W1, 4)
+    right.axis("off")
+    if tiles is None:
+        right.set_title(title, fontsize=TITLE, loc="left")
+    else:
+        _draw_tiles(right, tiles, 4, title)
     return Picture(figure, text)
 
 
@@ -126,7 +132,9 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     W1 = W1[:, :MOST_COLUMNS]
     rows = math.ceil(W1.shape[1] / ACROSS)
     figure = Figure(figsize=(WIDE, 0.86 * rows + 0.3), layout="constrained")
-    _draw_columns(figure.subplots(), W1, ACROSS)
+    columns = W1.T.unflatten(1, (SIDE, SIDE))
+    title = f"W1: {len(columns)} columns"
+    _draw_tiles(figure.subplots(), columns, ACROSS, title)
     return Picture(figure, text)
 
 
@@ -228,17 +236,18 @@ def _draw_curves(both, curves):
     loss.legend(fontsize=SMALL, frameon=False)
 
 
-def _draw_columns(axes, W1, across):
-    W1 = W1.detach().cpu()[:, : across * across]
-    rows = math.ceil(W1.shape[1] / across)
-    wall = torch.full((rows * (SIDE + 1), across * (SIDE + 1)), float("nan"))
-    for i, column in enumerate(W1.T):
-        top, left = i // across * (SIDE + 1), i % across * (SIDE + 1)
-        wall[top : top + SIDE, left : left + SIDE] = column.reshape(SIDE, SIDE)
+def _draw_tiles(axes, tiles, across, title):
+    tiles = tiles.detach().cpu()
+    count, high, wide = tiles.shape
+    rows = math.ceil(count / across)
+    across = min(across, count) if high != SIDE else across
+    wall = torch.full((rows * (high + 1), across * (wide + 1)), float("nan"))
+    for i, tile in enumerate(tiles):
+        top, left = i // across * (high + 1), i % across * (wide + 1)
+        wall[top : top + high, left : left + wide] = tile
     # The 99th percentile: a few extreme weights would leave the rest pale.
-    most = W1.abs().flatten().quantile(0.99).item() or 1.0
+    most = tiles.abs().flatten().quantile(0.99).item() or 1.0
     limits = {"vmin": -most, "vmax": most}
     axes.imshow(wall.numpy(), WEIGHTS, interpolation="nearest", **limits)
-    title = f"W1: {W1.shape[1]} columns, ±{most:.2g}"
-    axes.set_title(title, fontsize=TITLE, loc="left")
+    axes.set_title(f"{title}, ±{most:.2g}", fontsize=TITLE, loc="left")
     axes.axis("off")

@@ -1,31 +1,41 @@
 """`as_code`: a run as the few lines of plain PyTorch that reproduce it."""
 
 import ast
+import contextlib
 import inspect
+import linecache
 import symtable
+import sys
 import textwrap
 from types import FunctionType, ModuleType
 
 from helpers.model import hidden_widths
-from helpers.training import OPTIMIZERS, Config, Run
+from helpers.training import OPTIMIZERS, Config, Run, as_word
 
 SCRIPT = """\
 {imports}
 
-{own_init}data = load_fashion_mnist({root}){last}{on}
-X, y = data.train.images, data.train.labels
+{own_code}data = load_fashion_mnist({root}){last}{on}
+X, y = data.train.images{view}, data.train.labels
 torch.manual_seed({seed})
-{masks}{model}optimizer = torch.optim.{optimizer}
+{masks}{model}optimizer = {optimizer}
 order = torch.Generator().manual_seed({seed})
 losses = []
 {schedule}for epoch in range({num_epochs}):
     for batch in torch.randperm(len(X), generator=order){on}.split({batch_size}):
-{set_lr}        loss = nn.functional.cross_entropy(net(X[batch]), y[batch])
+{set_lr}{step}"""
+STEP = """\
+        loss = nn.functional.cross_entropy(net(X[batch]), y[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
 """
+OWN_STEP = """\
+        loss = {step}(net, optimizer, X[batch], y[batch])
+        losses.append({loss})
+"""
+OWN_NET = "net = {net}({arguments}){on}\n"
 IMPORTS = "import torch\nfrom torch import nn\nfrom helpers import load_fashion_mnist"
 MASKS = "masks = torch.Generator().manual_seed({seed})\n"
 LINEARS = (
@@ -70,19 +80,15 @@ WEIGHT = {
     "constant": "torch.full(({n_in}, {n_out}), {sigma})",
     "zeros": "torch.zeros({n_in}, {n_out})",
 }
-TAKEN = {  # what the script itself gives a value
-    *"load_fashion_mnist data X y W1 b1 W2 b2 W b params net widths hidden".split(),
-    *"linear linear1 linear2 n_in n_out optimizer order losses loss masks".split(),
-    *"lr lr_changes num_steps done epoch batch".split(),
-}
 IMPORTED = {"torch": "torch", "nn": "torch.nn"}
+LIBRARIES = ("torch", "torchvision", "helpers")
 
 NO_SOURCE = (
     "The source of {name} can't be found; write it with def in a cell of its own."
 )
-NAME_TAKEN = "Rename {name} in your init function: the script needs that name itself."
+NAME_TAKEN = "Rename {name} in your code: the script needs that name itself."
 NOT_PLAIN = (
-    "Your init function uses {name}, which can't be written into a script; use only "
+    "Your code uses {name}, which can't be written into a script; use only "
     "numbers, text, modules and functions that you defined with def."
 )
 NOT_A_RUN = "as_code needs a Config, or what train returned; you gave {found}."
@@ -94,35 +100,88 @@ def as_code(run_or_config: Run | Config) -> str:
     run_or_config: a `Config` (for Fashion-MNIST: 784 inputs, 10 outputs), or what
     `train` returned, whose changes of lr the script then repeats. The script imports
     nothing of the course but the data, leaves the loss of every step in `losses`, and
-    has at most 35 lines and a learner's own init. Raises TypeError for anything else,
+    has at most 35 lines and a learner's own code. Raises TypeError for anything else,
     ValueError for an own init without source or with more than can be written down.
     """
     if isinstance(run_or_config, Run):
-        config, widths = run_or_config.config, run_or_config.net.widths
-        data, lr_changes = run_or_config.data, dict(run_or_config.lr_changes[1:])
+        config, run = run_or_config.config, run_or_config
+        data, lr_changes = run.data, dict(run.lr_changes[1:])
     elif isinstance(run_or_config, Config):
-        config, data, lr_changes = run_or_config, None, {}
-        widths = 784, *hidden_widths(config.num_hiddens, config.num_layers), 10
+        config, run, data, lr_changes = run_or_config, None, None, {}
     else:
         raise TypeError(NOT_A_RUN.format(found=type(run_or_config).__name__))
     on = "" if config.device == "cpu" else f'.to("{config.device}")'
-    own_init = _definitions(config.init) + "\n\n" if callable(config.init) else ""
+    if config.own:
+        parts, own_code = _own_parts(run, on), _own_code(config)
+    else:
+        own_code = [config.init] if callable(config.init) else []
+        parts = _course_parts(config, run, on)
     schedule, set_lr = _schedule(config, lr_changes)
-    return SCRIPT.format(
-        imports="import math\n" * (config.lr_schedule == "cosine") + IMPORTS,
-        own_init=own_init,
-        root='"sample"' if data and data.source == "sample" else "",
-        last=".for_the_test()" if data and data.tests else "",
-        on=on,
-        seed=config.seed,
-        masks=MASKS.format(seed=config.seed) if config.dropout else "",
-        model=_model(config, widths, on),
-        optimizer=_optimizer(config),
-        schedule=schedule,
-        num_epochs=config.num_epochs,
-        batch_size=config.batch_size,
-        set_lr=set_lr,
-    )
+    parts |= {
+        "imports": "import math\n" * (config.lr_schedule == "cosine") + IMPORTS,
+        "root": '"sample"' if data and data.source == "sample" else "",
+        "last": ".for_the_test()" if data and data.tests else "",
+        **{"on": on, "seed": config.seed, "schedule": schedule, "set_lr": set_lr},
+        **{"num_epochs": config.num_epochs, "batch_size": config.batch_size},
+    }
+    taken = _bound_names(SCRIPT.format(own_code="", **parts))
+    defined = [_definitions(thing, taken) for thing in own_code]
+    return SCRIPT.format(own_code="".join(f"{one}\n\n" for one in defined), **parts)
+
+
+def _course_parts(config, run, on):
+    if run:
+        widths = run.net.widths
+    else:
+        widths = 784, *hidden_widths(config.num_hiddens, config.num_layers), 10
+    return {
+        "view": "",
+        "masks": MASKS.format(seed=config.seed) if config.dropout else "",
+        "model": _model(config, widths, on),
+        "optimizer": _optimizer(config, "params"),
+        "step": STEP,
+    }
+
+
+def _own_parts(run, on):
+    """Of a run that trains a learner's net, maybe with a learner's step."""
+    config, trainee = run.config, run.trainee
+    images = run.data.train.images
+    values = config.call(images.shape[1], len(run.data.class_names))
+    arguments = [f"{name}={_as_argument(value)}" for name, value in values.items()]
+    as_pictures = trainee.shape != images.shape[1:]
+    step = STEP
+    if config.own_step:
+        step = OWN_STEP.format(
+            step=config.own_step.__name__, loss=trainee.loss_code or "float(loss)"
+        )
+    net, has_optimizer = as_word(config.make), trainee.optimizer is not None
+    return {
+        "view": f".view{(-1, *trainee.shape)}" if as_pictures else "",
+        "masks": "",
+        "model": OWN_NET.format(net=net, arguments=", ".join(arguments), on=on),
+        "optimizer": _optimizer(config, "net.parameters()") if has_optimizer else None,
+        "step": step,
+    }
+
+
+def _own_code(config):
+    """What the script has to define: the net, the step, and what was chosen."""
+    chosen = [getattr(config, name) for name in config.arguments]
+    return [one for one in (config.make, config.own_step, *chosen) if callable(one)]
+
+
+def _as_argument(value):
+    return as_word(value) if callable(value) else repr(value)
+
+
+def _bound_names(script):
+    """The names that a script gives a value."""
+    try:
+        names = symtable.symtable(script, "script", "exec").get_symbols()
+    except SyntaxError:  # it calls a <lambda>, which is refused in any case
+        return set()
+    return {one.get_name() for one in names if one.is_assigned() or one.is_imported()}
 
 
 def _model(config, widths, on):
@@ -174,30 +233,33 @@ def _schedule(config, lr_changes):
     return before, (CHANGE_FALLING_LR if lr_changes else "") + LET_LR_FALL
 
 
-def _optimizer(config):
+def _optimizer(config, params):
     options = [f"lr={config.lr}"]
     if config.momentum:
         options += [f"momentum={config.momentum}"]
     # AdamW's own default is 0.01, so it is always written out.
     if config.weight_decay or config.optimizer == "adamw":
         options += [f"weight_decay={config.weight_decay}"]
-    return f"{OPTIMIZERS[config.optimizer].__name__}(params, {', '.join(options)})"
+    name = OPTIMIZERS[config.optimizer].__name__
+    return f"torch.optim.{name}({params}, {', '.join(options)})"
 
 
-def _definitions(function, known=()):
-    """The source that define `function` and every name of the learner's it uses."""
-    function = inspect.unwrap(function)  # under a decorator such as no_grad
-    name = getattr(function, "__name__", repr(function))
-    if not isinstance(function, FunctionType) or name == "<lambda>":
+def _definitions(thing, taken, known=()):
+    """The source that defines a function or class, and every name of the learner's
+    that it uses."""
+    thing = inspect.unwrap(thing)  # under a decorator such as no_grad
+    name = getattr(thing, "__name__", repr(thing))
+    if not isinstance(thing, (FunctionType, type)) or name == "<lambda>":
         raise ValueError(NO_SOURCE.format(name=name))
-    try:
-        source = textwrap.dedent(inspect.getsource(function)).rstrip()
-    except (OSError, TypeError):
-        raise ValueError(NO_SOURCE.format(name=name)) from None
-    scope = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    if (thing.__module__ or "").partition(".")[0] in LIBRARIES:
+        return f"from {thing.__module__} import {name}"
+    source = _source(thing)
+    scope = _scope(thing)
     used = _global_names(source) & scope.keys() - {name, *known}
-    for other in {name, *used} & TAKEN:
-        raise ValueError(NAME_TAKEN.format(name=other))
+    for other in {name, *used} & taken:
+        # What the script imports itself may be used, such as torch.
+        if IMPORTED.get(other) != getattr(scope.get(other), "__name__", ""):
+            raise ValueError(NAME_TAKEN.format(name=other))
     lines = []
     for other in sorted(used):
         value = scope[other]
@@ -206,13 +268,45 @@ def _definitions(function, known=()):
                 lines += [f"import {value.__name__} as {other}"]
         elif _is_literal(value := float(value) if isinstance(value, float) else value):
             lines += [f"{other} = {value!r}"]
-        elif getattr(value, "__module__", None) == function.__module__:
-            lines += [_definitions(value, {name, *known})]
+        elif getattr(value, "__module__", None) == thing.__module__:
+            lines += [_definitions(value, taken, {name, *known})]
         elif getattr(value, "__module__", None) and hasattr(value, "__qualname__"):
             lines += [f"from {value.__module__} import {value.__qualname__} as {other}"]
         else:
             raise ValueError(NOT_PLAIN.format(name=other))
     return "\n".join([*lines, source])
+
+
+def _source(thing):
+    """Of a function or class; of a class in a notebook's cell, through its methods."""
+    with contextlib.suppress(OSError, TypeError):
+        return textwrap.dedent(inspect.getsource(thing)).rstrip()
+    for method in vars(thing).values() if isinstance(thing, type) else ():
+        if not isinstance(method, FunctionType):
+            continue
+        text = "".join(linecache.getlines(method.__code__.co_filename))
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse(text)):
+                first = method.__code__.co_firstlineno
+                if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+                    if node.lineno <= first <= node.end_lineno:
+                        return textwrap.dedent(_lines(text, node))
+    raise ValueError(NO_SOURCE.format(name=thing.__name__))
+
+
+def _lines(text, node):
+    first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+    return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+
+
+def _scope(thing):
+    """What the names in a function or class stand for."""
+    functions = [thing] if isinstance(thing, FunctionType) else vars(thing).values()
+    scope = vars(sys.modules[thing.__module__]).copy()
+    for function in functions:
+        if isinstance(function, FunctionType):
+            scope |= function.__globals__ | inspect.getclosurevars(function).nonlocals
+    return scope
 
 
 def _global_names(source):

@@ -82,6 +82,44 @@ DIVERGED = (
 DONE = "done after {step:,} steps, epochs: {epochs}"
 
 
+class Trainee:
+    """What a run of `config` trains: a net, its optimizer, and what a step does.
+
+    shape: of one picture, as the net takes it. says: that in a sentence, if it is worth
+    one. images: [N, num_inputs].
+    """
+
+    says = ""
+
+    def __init__(
+        self, config: "Config", images: torch.Tensor, num_outputs: int
+    ) -> None:
+        self.shape = images.shape[1:]
+        self.net = self.make_net(config, images, num_outputs).to(config.device)
+        self.optimizer = self.make_optimizer(config)
+
+    def make_net(
+        self, config: "Config", images: torch.Tensor, num_outputs: int
+    ) -> torch.nn.Module:
+        names = ("num_hiddens", "num_layers", "seed", *SHARED_RULES)
+        options = {name: getattr(config, name) for name in names}
+        return MLP(images.shape[1], num_outputs=num_outputs, **options)
+
+    def make_optimizer(self, config: "Config") -> optim.Optimizer | None:
+        options = {"lr": config.lr, "weight_decay": config.weight_decay}
+        if config.optimizer == "sgd":
+            options["momentum"] = config.momentum
+        return OPTIMIZERS[config.optimizer](self.net.parameters(), **options)
+
+    def step(self, X: torch.Tensor, y: torch.Tensor) -> float:
+        """One step on a batch; returns its loss before the update."""
+        loss = F.cross_entropy(self.net(X), y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
 @dataclass(frozen=True)
 class Config:
     """One setting of the model and its training.
@@ -112,13 +150,20 @@ class Config:
     seed: int = 0
     device: str = "cpu"
 
+    # What a learner's own net has others of; no fields.
+    trainee, rules, own = Trainee, RULES, False
+    arguments, options = (), {}  # of a learner's net, and what their controls offer
+    shown = ("num_hiddens", "lr")  # in its line, also where they have their default
+    controls = ("num_hiddens", "lr")  # in a lab, where nothing else is asked for
+
     def __new__(cls, *_: Any, **named: Any) -> "Config":
-        check_fields(named)  # where Python would name no field that is close
+        # Where Python would name no field that is close.
+        cls.check_fields(named.keys() - cls.__dataclass_fields__.keys())
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         widths = hidden_widths(self.num_hiddens, self.num_layers)
-        check(RULES, **{name: getattr(self, name) for name in RULES})
+        check(self.rules, **{name: getattr(self, name) for name in self.rules})
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(MOMENTUM_WITHOUT_SGD.format(**vars(self)))
         # One spelling for one setting: ints and floats, and a tuple only where
@@ -132,10 +177,10 @@ class Config:
 
     def __str__(self) -> str:
         """num_hiddens, lr and whatever is not the default, as name=value."""
-        always, values = ("num_hiddens", "lr"), vars(self)
+        values = vars(self)
         defaults = {field.name: field.default for field in fields(self)}
-        names = [n for n in values if n in always or values[n] != defaults[n]]
-        if isinstance(self.num_hiddens, tuple):
+        names = [n for n in values if n in self.shown or values[n] != defaults[n]]
+        if isinstance(self.num_hiddens, tuple) and "num_layers" in names:
             names.remove("num_layers")  # as many as there are widths
         return " ".join(f"{name}={as_word(getattr(self, name))}" for name in names)
 
@@ -147,25 +192,51 @@ class Config:
         a learner's own. Raises ValueError with one sentence.
         """
         values = {}
-        defaults = {field.name: field.default for field in fields(cls)}
         for part in text.replace(",", " ").split():
             name, equals, value = part.partition("=")
             if not (equals and name and value):
                 raise ValueError(NOT_A_PAIR.format(part=part))
-            check_fields([name])
-            values[name] = _read(name, value, defaults[name], init)
+            cls.check_fields([name])
+            values[name] = cls._read(name, value, init)
         return cls(**values)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Those of the fields that can be set."""
+        return [field.name for field in fields(cls)]
+
+    @classmethod
+    def check_fields(cls, names: Iterable[str]) -> None:
+        """Raise ValueError for the first name that is no field of this class."""
+        known = cls.names()
+        for name in names:
+            if name not in known:
+                said = {"name": name, "known": ", ".join(known)}
+                # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
+                for close in difflib.get_close_matches(name, known, n=1, cutoff=0.7):
+                    raise ValueError(NO_SUCH_FIELD_CLOSE.format(close=close, **said))
+                raise ValueError(NO_SUCH_FIELD.format(**said))
+
+    @classmethod
+    def _read(cls, name, value, init):
+        """The value that a word in a line stands for."""
+        if name == "init" and init is not None and value == as_word(init):
+            return init  # also where it is called as a built-in one is
+        if name == "init" and value not in model.INITS:
+            raise ValueError(OWN_INIT.format(value=value))
+        default = getattr(cls, name)
+        try:
+            if name == "num_hiddens" and "-" in value.strip("-"):
+                return tuple(int(width) for width in value.split("-"))
+            return type(default)(value)
+        except ValueError:
+            sentence = NOT_A_VALUE.format(name=name, value=value, example=default)
+            raise ValueError(sentence) from None
 
 
 def check_fields(names: Iterable[str]) -> None:
     """Raise ValueError for the first name that is no field of Config."""
-    known = [field.name for field in fields(Config)]
-    for name in names:
-        if name not in known:
-            # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
-            for close in difflib.get_close_matches(name, known, n=1, cutoff=0.7):
-                raise ValueError(NO_SUCH_FIELD_CLOSE.format(name=name, close=close))
-            raise ValueError(NO_SUCH_FIELD.format(name=name, known=", ".join(known)))
+    Config.check_fields(names)
 
 
 def as_word(value: Any) -> str:
@@ -175,26 +246,12 @@ def as_word(value: Any) -> str:
     return getattr(value, "__name__", "own") if callable(value) else str(value)
 
 
-def _read(name, value, default, init):
-    if name == "init" and init is not None and value == as_word(init):
-        return init  # also where it is called as a built-in one is
-    if name == "init" and value not in model.INITS:
-        raise ValueError(OWN_INIT.format(value=value))
-    try:
-        if name == "num_hiddens" and "-" in value.strip("-"):
-            return tuple(int(width) for width in value.split("-"))
-        return type(default)(value)
-    except ValueError:
-        sentence = NOT_A_VALUE.format(name=name, value=value, example=default)
-        raise ValueError(sentence) from None
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What is known after one step.
 
     step: steps taken so far. epoch: from 1. loss: mean cross-entropy (nats) of this
-    step's batch, before its update. lr: the step size used. net: the MLP itself, as it
+    step's batch, before its update. lr: the step size used. net: the net itself, as it
     is now. train_loss, train_accuracy, val_loss, val_accuracy: on the first 500
     pictures of each, after the update; None in the steps between. full_val_loss,
     full_val_accuracy: on the whole validation set, at the end of each epoch; else None.
@@ -205,7 +262,7 @@ class Progress:
     epoch: int
     loss: float
     lr: float
-    net: MLP
+    net: torch.nn.Module
     train_loss: float | None = None
     train_accuracy: float | None = None
     val_loss: float | None = None
@@ -234,6 +291,8 @@ def evaluate(
     try:
         for X, y in zip(images.split(2000), labels.split(2000)):
             logits = net(X)
+            if isinstance(logits, tuple):  # the scores, and what else it returns
+                logits = logits[0]
             loss += F.cross_entropy(logits, y, reduction="sum").item()
             correct += (logits.argmax(dim=1) == y).sum().item()
     finally:
@@ -262,17 +321,12 @@ class Run(Generator):
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
         self.num_steps = self.steps_per_epoch * config.num_epochs
-        num_inputs, num_outputs = data.train.images.shape[1], len(data.class_names)
-        names = ("num_hiddens", "num_layers", "seed", *SHARED_RULES)
-        options = {name: getattr(config, name) for name in names}
-        net = MLP(num_inputs, num_outputs=num_outputs, **options)
-        self.net = net.to(config.device)
+        self.trainee = config.trainee(
+            config, self.data.train.images, len(data.class_names)
+        )
+        self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
         self.lr_changes = [(0, config.lr)]
         self._step = 0
-        options = {"lr": config.lr, "weight_decay": config.weight_decay}
-        if config.optimizer == "sgd":
-            options["momentum"] = config.momentum
-        self._optimizer = OPTIMIZERS[config.optimizer](self.net.parameters(), **options)
         if state:
             self._step, self.lr_changes = state["step"], list(state["lr_changes"])
             self.net.load_state_dict(state["net"])
@@ -308,8 +362,8 @@ class Run(Generator):
         }
 
     def _train(self, eval_every):
-        config, net, optimizer = self.config, self.net, self._optimizer
-        images, labels = self.data.train.images, self.data.train.labels
+        config, trainee, optimizer = self.config, self.trainee, self._optimizer
+        images, labels = self._pictures(self.data.train), self.data.train.labels
         generator = torch.Generator().manual_seed(config.seed)
         begun = self._step // self.steps_per_epoch  # epochs of an earlier run
         for epoch in range(1, config.num_epochs + 1):
@@ -324,15 +378,13 @@ class Run(Generator):
                 if config.lr_schedule == "cosine":
                     done = math.pi * step / self.num_steps
                     lr = lr * (1 + math.cos(done)) / 2
-                optimizer.param_groups[0]["lr"] = lr
+                if optimizer:
+                    optimizer.param_groups[0]["lr"] = lr
                 # index_select: twice as fast as images[batch], same numbers.
                 X, y = images.index_select(0, batch), labels.index_select(0, batch)
-                loss = F.cross_entropy(net(X), y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                loss = trainee.step(X, y)
                 self._step = step = step + 1
-                progress = Progress(step, epoch, loss.item(), lr, net)
+                progress = Progress(step, epoch, loss, lr, self.net)
                 if not math.isfinite(progress.loss):
                     reason = DIVERGED.format(step=step, loss=progress.loss)
                     yield replace(progress, reason=reason)
@@ -342,16 +394,20 @@ class Run(Generator):
                     progress = self.measure(progress, epoch_end)
                 yield progress
 
+    def _pictures(self, split):
+        """As the net takes them."""
+        return split.images.view(-1, *self.trainee.shape)
+
     def measure(self, progress: Progress, epoch_end: bool = False) -> Progress:
         """The same step with what is measured now; epoch_end: on all of val too."""
         measured = {}
         for name, split in (("train", self.data.train), ("val", self.data.val)):
-            images, labels = split.images[:SUBSET], split.labels[:SUBSET]
+            images, labels = self._pictures(split)[:SUBSET], split.labels[:SUBSET]
             loss, accuracy = evaluate(self.net, images, labels)
             measured |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         if epoch_end:
             val = self.data.val
-            loss, accuracy = evaluate(self.net, val.images, val.labels)
+            loss, accuracy = evaluate(self.net, self._pictures(val), val.labels)
             measured |= {"full_val_loss": loss, "full_val_accuracy": accuracy}
             if progress.step == self.num_steps:
                 reason = DONE.format(epochs=progress.epoch, step=progress.step)

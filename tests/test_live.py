@@ -8,6 +8,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from helpers import MLP, Config, lab, load_fashion_mnist, train
 
@@ -489,3 +491,224 @@ def test_a_single_step_says_what_it_measured(make_lab):
     assert len(said) == 12
     batches = shown._curves.by_name["batch"]
     assert len(batches.y) == len(shown._curves.by_name["val_loss"].y) == 12
+
+
+# --- A learner's own net and step
+
+
+def small_net(num_hiddens, drop=0.2, norm=False):
+    layers = [nn.Linear(784, num_hiddens), nn.ReLU(), nn.Dropout(drop)]
+    norms = [nn.BatchNorm1d(num_hiddens)] if norm else []
+    return nn.Sequential(*layers, *norms, nn.Linear(num_hiddens, 10))
+
+
+def small_step(net, optimizer, X, y):
+    loss = F.cross_entropy(net(X), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def filters(size=3):
+    convolution = nn.Conv2d(1, 20, size)
+    return nn.Sequential(convolution, nn.Flatten(), nn.LazyLinear(10))
+
+
+ENDLESS = threading.Event()
+
+
+def endless_step(net, optimizer, X, y):
+    while ENDLESS.is_set():
+        pass
+    return small_step(net, optimizer, X, y)
+
+
+@pytest.fixture
+def endless():
+    yield ENDLESS
+    ENDLESS.clear()
+
+
+def test_a_nets_arguments_have_controls_that_train_what_they_say(make_lab, data):
+    shown = make_lab(net=small_net, num_epochs=1)
+    names = [c.description for c in shown.children[1].children]
+    assert names == ["num_hiddens", "drop", "norm", "lr"]
+    for one in shown.children[1].children:
+        assert one.tooltip.endswith(".")
+    control(shown, "norm").value = True
+    control(shown, "num_hiddens").value = 16
+    shown.wait(60)
+    line = "num_hiddens=16 lr=0.1 num_epochs=1 drop=0.2 norm=True"
+    assert settings(shown) == line
+    *_, last = train(shown.config, data)
+    assert f"{last.full_val_accuracy:.4f}" in canvas(shown).frame["status"]
+    send(shown, settings=line.replace("0.2", "0.3").replace("True", "False"))
+    shown.wait(60)
+    assert control(shown, "norm").value is False
+    assert control(shown, "drop").value == 0.3
+    assert shown.run.net[2].p == 0.3
+
+
+def test_the_lab_says_in_which_shape_a_net_takes_pictures(make_lab):
+    shown = make_lab(net=filters)
+    said = "filters takes pictures of shape (N, 1, 28, 28)."
+    assert said in canvas(shown).frame["status"]
+    shown = make_lab(net=small_net)
+    press(shown, "Back to step 0")
+    shown.wait(60)
+    assert canvas(shown).frame["status"].endswith("of shape (N, 784).")
+
+
+def test_what_there_is_is_shown_and_a_menu_picks(make_lab):
+    shown = make_lab(net=small_net, num_hiddens=8, num_epochs=1)
+    assert canvas(shown).weights == ["0.weight", "3.weight"]
+    tiles = canvas(shown).tiles
+    assert (tiles["name"], tiles["count"], tiles["high"]) == ("0.weight", 8, 28)
+    drawn = np.frombuffer(tiles["data"], np.int8).reshape(8, 784)
+    weight = shown.run.net[0].weight.detach()
+    scaled = (weight / weight.abs().quantile(0.99)).clamp(-1, 1)
+    assert np.abs(drawn / 127 - scaled.numpy()).max() < 0.01
+    send(shown, weights="3.weight")
+    shown.wait(60)
+    tiles = canvas(shown).tiles
+    assert (tiles["name"], tiles["high"], tiles["wide"]) == ("3.weight", 10, 8)
+    shown = make_lab(net=filters)
+    tiles = canvas(shown).tiles
+    assert (tiles["count"], tiles["high"], tiles["wide"]) == (16, 3, 3)
+    assert tiles["captions"][0] == "16 of 20 filters, 3\u00d73 each"
+
+
+def test_lr_pin_pause_and_step_work_with_an_own_step(make_lab):
+    shown = make_lab(net=small_net, step=small_step, num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    run = shown.run
+    control(shown, "lr").value = 0.5
+    until(lambda: len(run.lr_changes) == 2)
+    press(shown, "Keep this run")
+    press(shown, "Start")
+    shown.wait(60)
+    assert shown.run is run and canvas(shown).frame["state"] == "paused"
+    assert ", lr changed to 0.5 at step" in canvas(shown).pins[0]["label"]
+    step = canvas(shown).frame["step"]
+    press(shown, "one training step")
+    shown.wait(60)
+    assert canvas(shown).frame["step"] == step + 1
+    old, steps = shown.run, []
+    press(shown, "Start")
+    until(lambda: canvas(shown).frame["state"] == "running")
+    advance = shown._advance
+    shown._advance = lambda: (steps.append(shown.run), advance())
+    press(shown, "next seed")
+    submitted = len(steps)
+    until(lambda: shown.run is not old and len(steps) > submitted + 3)
+    assert steps[submitted:].count(old) <= 1 and shown.run.config.seed == 1
+
+
+def test_the_code_of_an_own_net_repeats_its_curve(make_lab, monkeypatch):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+    shown = make_lab(net=small_net, step=small_step, num_hiddens=8, num_epochs=1)
+    press(shown, "Start")
+    shown.wait(60)
+    press(shown, "plain PyTorch")
+    shown.wait(60)
+    names = {}
+    exec(canvas(shown).code, names)
+    assert curve(shown, "batch") == pytest.approx(names["losses"], rel=1e-6)
+
+
+def test_an_own_net_that_diverges_says_why(make_lab):
+    def explodes(net, optimizer, X, y):
+        return small_step(net, optimizer, X, y) / 0
+
+    shown = make_lab(net=small_net, step=explodes)
+    assert canvas(shown).frame["state"] == "diverged"
+    assert "try a smaller lr" in canvas(shown).frame["status"]
+
+
+def test_what_an_own_step_raises_names_its_line(make_lab):
+    def broken(net, optimizer, X, y):
+        return F.cross_entropy(net(X), y[:-1])
+
+    shown = make_lab(net=small_net, step=broken)
+    status = canvas(shown).frame["status"]
+    line = broken.__code__.co_firstlineno + 1
+    assert f"at line {line}, `return F.cross_entropy(net(X), y[:-1])`" in status
+    assert status.startswith("Training failed. ValueError")
+
+
+def test_an_endless_loop_gives_way_to_a_new_run(make_lab, endless):
+    shown = make_lab(net=small_net, step=endless_step, num_hiddens=8, num_epochs=1)
+    endless.set()
+    press(shown, "Back to step 0")
+    press(shown, "one training step")
+    until(lambda: shown._inside.seconds > 0.1)
+    control(shown, "num_hiddens").value = 16
+    until(lambda: shown.run and shown.run.config.num_hiddens == 16)
+    endless.clear()
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "done"
+
+
+def test_an_endless_loop_is_stopped_by_a_second_press(make_lab, endless):
+    shown = make_lab(net=small_net, step=endless_step, num_hiddens=8)
+    endless.set()
+    press(shown, "Start")
+    until(lambda: shown._inside.seconds > 1)
+    press(shown, "Start")
+    assert "press the button again to stop it now" in canvas(shown).note
+    press(shown, "Start")
+    until(lambda: canvas(shown).frame["state"] == "failed")
+    line = endless_step.__code__.co_firstlineno
+    where = [f"at line {line + 1}, `while", f"at line {line + 2}, `pass`"]
+    assert any(one in canvas(shown).frame["status"] for one in where)
+    endless.clear()
+    press(shown, "one training step")
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "paused"
+
+
+def test_the_doctor_says_why_an_own_net_does_not_learn(make_lab):
+    def no_gradient(num_hiddens):
+        net = small_net(num_hiddens)
+        return net.requires_grad_(False)
+
+    def blind(net, optimizer, X, y):
+        return F.cross_entropy(net(X), y)
+
+    shown = make_lab(net=no_gradient, step=blind, num_hiddens=8, num_epochs=1)
+    run = shown.run
+    press(shown, "Ask why this net")
+    shown.wait(60)
+    assert "Fix:" in canvas(shown).finding
+    assert shown.run is run and canvas(shown).note == ""
+    press(shown, "Back to step 0")
+    shown.wait(60)
+    assert canvas(shown).finding == ""
+
+
+def test_a_net_without_parameters_has_a_picture_and_a_finding(make_lab):
+    class InAList(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Linear(784, 10)]
+
+        def forward(self, X):
+            return self.layers[0](X)
+
+    shown = make_lab(net=InAList, step=lambda net, optimizer, X, y: 2.3)
+    assert canvas(shown).tiles == {"name": "no weights that can be shown"}
+    assert "image/png" in shown._repr_mimebundle_()[0]
+    shown = make_lab(net=InAList)
+    assert "InAList has no parameters" in canvas(shown).frame["status"]
+    press(shown, "Ask why this net")
+    shown.wait(60)
+    assert "Fix: " in canvas(shown).finding
+
+
+def test_a_net_that_is_no_function_is_named(data):
+    with pytest.raises(TypeError, match="net=MyNet without parentheses"):
+        lab(data, net=small_net(8))
+    with pytest.raises(ValueError, match="no control 'sigma'; it has: num_hiddens"):
+        lab(data, "sigma", net=small_net)

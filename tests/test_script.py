@@ -125,7 +125,7 @@ def test_the_line_of_the_course_stands_in_the_script():
     [
         (lambda a, b: torch.zeros(a, b), "write it with def"),
         (uses_the_unwritable, "uses TENSOR"),
-        (data, "Rename data in your init function"),
+        (data, "Rename data in your code"),
     ],
 )
 def test_an_own_line_that_cannot_be_written_down_is_named(function, complaint):

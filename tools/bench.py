@@ -30,6 +30,7 @@ from torchvision.transforms import ToTensor
 
 from helpers import MLP, Config, load_fashion_mnist, search, sweep, train
 from helpers.data import FashionMNIST as Data
+from helpers.own import own_config
 from helpers.training import evaluate
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result
@@ -47,6 +48,7 @@ TARGETS = {
     "epoch_speedup_vs_dataloader": (None, None),  # 5 to 20, by machine
     "epoch_vs_gemm_floor": ("at most", 1.3),
     "stacked_vs_gemm_floor": ("at most", 1.25),
+    "own_net_steps_vs_mlp": ("at least", 0.9),
     "lab_training_slowdown": ("at most", 1.05),
     "lab_training_slowdown_with_browser": (None, None),
     "lab_frames_per_second": ("at least", 25),
@@ -237,6 +239,31 @@ def epoch_figures(data: Data) -> dict[str, float]:
         "epoch_speedup_vs_dataloader": statistics.median(speedups),
         "epoch_vs_gemm_floor": statistics.median(ratios),
     }
+
+
+class OwnMLP(torch.nn.Module):
+    """The course's net as a learner would write it."""
+
+    def __init__(self, num_hiddens: int = 256) -> None:
+        super().__init__()
+        self.W1 = torch.nn.Parameter(torch.randn(784, num_hiddens) * 0.01)
+        self.b1 = torch.nn.Parameter(torch.zeros(num_hiddens))
+        self.W2 = torch.nn.Parameter(torch.randn(num_hiddens, 10) * 0.01)
+        self.b2 = torch.nn.Parameter(torch.zeros(10))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return torch.relu(X @ self.W1 + self.b1) @ self.W2 + self.b2
+
+
+def own_net_figures(data: Data) -> dict[str, float]:
+    """Steps a second of a learner's net against those of the course's, in turn."""
+    runs = [train(config, data) for config in (Config(), own_config(OwnMLP)())]
+
+    def fifty(run):
+        return seconds(lambda: [next(run) for _ in range(50)])
+
+    ratios = [fifty(runs[0]) / fifty(runs[1]) for _ in range(16)]
+    return {"own_net_steps_vs_mlp": statistics.median(ratios[1:])}
 
 
 def plain_figures(data: Data) -> dict[str, float]:
@@ -441,7 +468,7 @@ def main() -> None:
     data = load_fashion_mnist()
     if data.source != "full":
         sys.exit("make bench needs the full Fashion-MNIST; connect to a network once.")
-    figures = epoch_figures(data) | plain_figures(data)
+    figures = epoch_figures(data) | own_net_figures(data) | plain_figures(data)
     figures |= stacked_figures(data) | sweep_figures(data) | search_figures(data)
     figures |= kernel_figures() | browser_figures(chromium)
     for name, (wanted, bound) in TARGETS.items():

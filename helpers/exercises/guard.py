@@ -1,7 +1,6 @@
 """Runs a learner's answer in this kernel: for a limited time, quietly, and undone."""
 
 import contextlib
-import ctypes
 import io
 import signal
 import sys
@@ -12,10 +11,9 @@ from typing import TextIO
 import torch
 
 from helpers.instruments.state import Snapshot
+from helpers.stopping import raise_in
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
-
-_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
 class TooLong(BaseException):
@@ -46,7 +44,7 @@ def limited(seconds: float) -> Iterator[type[TooLong]]:
         wait = seconds
         while not over.wait(wait) and inside():
             wait = 0.5  # again, in case the answer caught it
-            _raise_in(ctypes.c_ulong(here), ctypes.py_object(own))
+            raise_in(here, own)
             if wakes:
                 signal.pthread_kill(here, signal.SIGUSR1)
 
@@ -59,7 +57,7 @@ def limited(seconds: float) -> Iterator[type[TooLong]]:
         over.set()
         watcher.join()
         # Take back one that was sent but has not arrived yet.
-        _raise_in(ctypes.c_ulong(here), None)
+        raise_in(here, None)
         if wakes:
             signal.signal(signal.SIGUSR1, earlier)
 

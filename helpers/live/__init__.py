@@ -5,17 +5,16 @@ the old run within one step.
 """
 
 import math
-import re
 import string
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anywidget
-import torch
 import traitlets
 
 from helpers import controls as look
@@ -23,11 +22,14 @@ from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.live.page_watch import PageWatch
-from helpers.model import INITS
+from helpers.live.pasted import read_settings
+from helpers.live.weights import Shown, packed, shown_weights
+from helpers.own import own_config
+from helpers.own.learner_line import describe_error, own_line
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
-from helpers.tables import one_line
-from helpers.training import Config, Progress, Run, as_word, check_fields, train
+from helpers.stopping import Stoppable, Stopped
+from helpers.training import Config, Progress, Run, as_word, train
 
 HERE = Path(__file__).parent
 SCRIPTS = ("panels.js", "columns.js", "lab.js")  # together one module
@@ -35,8 +37,11 @@ FRAME_SECONDS = 0.030
 TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
 PREVIEW_STEPS = 100
-NUM_TILES = 16
+PREVIEW_SECONDS = 1.5  # of a learner's own net
+ABANDON_SECONDS = 1  # then a step that does not end is stopped
 MAX_PINS = 4
+# (net, data, optimizer=..., train_step=...) -> a report; handed in from a wing.
+doctor: Callable | None = None
 
 TOOLTIPS = {
     "num_hiddens": "Units in each hidden layer. A change starts a new run.",
@@ -54,6 +59,7 @@ TOOLTIPS = {
     "dropout": "Share of hidden units switched off in each step. Starts a new run.",
     "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
 }
+ARGUMENT = "An argument of your net. A change starts a new run."
 SETTINGS = "All settings in one line: copy it, or paste one and press Enter."
 CODE = "Show and copy plain PyTorch that reproduces this run; again: hide it."
 BUTTONS = (  # name, icon, tooltip
@@ -64,7 +70,9 @@ BUTTONS = (  # name, icon, tooltip
     ("pin", "thumb-tack", "Keep this run's curves in the picture to compare with."),
     ("code", "code", CODE),
 )
+DOCTOR = ("doctor", "stethoscope", "Ask why this net doesn't learn.")
 FRESH = "Step 0 of {run.num_steps:,}: nothing is trained yet; W1 is as first drawn."
+FRESH_NET = "Step 0 of {run.num_steps:,}: nothing is trained yet."
 RUNNING = (
     "Step {newest.step:,} of {run.num_steps:,}, epoch {newest.epoch} of "
     "{run.config.num_epochs}. Train: loss {last.train_loss:.3f}, accuracy "
@@ -80,7 +88,19 @@ STATUS = {  # state -> what is said of it
     "{num_val:,} validation pictures: {newest.full_val_accuracy:.4f}.",
     "diverged": "This run {newest.reason}.",
 }
-FAILED = "Training failed. {kind}: {text}"
+FAILED = "Training failed. {error}"
+STOPPED = "Stopped inside a step."
+STOPPED_AT = "Stopped inside a step, at line {number}, `{line}`."
+STILL_INSIDE = (
+    "This step has taken {seconds:.0f} s so far. The lab pauses when it ends; press "
+    "the button again to stop it now."
+)
+STILL_INSIDE_AT = (
+    "This step has taken {seconds:.0f} s so far, and is at line {number}, `{line}`. "
+    "The lab pauses when it ends; press the button again to stop it now."
+)
+ASKING = "The doctor looks at a new {net} with these settings; it takes a few seconds."
+SHOWS_NOTHING = "no weights that can be shown"
 PINNED = "Pinned as {name}."
 PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest was removed."
 PINNED_LR = "{config}, lr changed to {lr:g} at step {step:,}"
@@ -88,9 +108,6 @@ PINNED_LRS = "{config}, lr changed {count} times, to {lr:g} at step {step:,}"
 UNPIN = "Remove pin {name}"
 UNPINNED = "Pin {name} is removed."
 NOTHING_TO_PIN = "Nothing to pin yet: press start first."
-NO_SETTINGS = "An empty line holds no settings, so nothing has changed."
-TWICE = "{name} is given twice, as {values}; keep one of them."
-NO_SUCH_INIT = "The lab has no init {value!r}; it has: {known}."
 COPIED = "The code below repeats this run, and is copied if the browser allows that."
 PLAIN_TEXT = (
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
@@ -100,12 +117,7 @@ ALT = (
     "Loss and accuracy over the first {step} steps of {config}, and the first "
     "columns of W1 as pictures."
 )
-COLUMNS = (
-    "{count} of {width:,} columns, 28\u00d728 each",
-    "{count} of {width:,} columns",
-)
-ALL_COLUMNS = ("all {width} columns, 28\u00d728 each", "all {width} columns")
-ONE_COLUMN = ("its one column, 28\u00d728", "its one column")
+ALT_NET = "Loss and accuracy over the first {step} steps of {config}, and its weights."
 NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
 
 
@@ -122,6 +134,8 @@ class _Canvas(anywidget.AnyWidget):
     note = traitlets.Unicode().tag(sync=True)
     refused = traitlets.Bool().tag(sync=True)  # what the note says
     code = traitlets.Unicode().tag(sync=True)
+    weights = traitlets.List().tag(sync=True)  # the names that can be shown
+    finding = traitlets.Unicode().tag(sync=True)  # the doctor's
     summary = traitlets.Unicode().tag(sync=True)
 
 
@@ -145,28 +159,46 @@ UNDER_WAY = ("running", "paused", "away")  # the run can go on from its last ste
 
 def lab(
     data: FashionMNIST,
-    controls: str | Sequence[str] = ("num_hiddens", "lr"),
+    controls: str | Sequence[str] | None = None,
+    net: Callable | None = None,
+    step: Callable | None = None,
     **defaults: Any,
 ) -> "Lab":
     """A live lab: sliders, curves and W1, training on `data` as you drag.
 
     data: what `load_fashion_mnist` returns. controls: the fields of `Config`
-    that get a slider or a menu (any except device). defaults: the other settings,
-    as fields of `Config`; `init` may be your own function.
+    that get a slider or a menu (any except device); num_hiddens and lr if left out.
+    defaults: the other settings, as fields of `Config`; `init` may be your own
+    function.
+
+    net: your own, in place of the course's: a function or class that returns an
+    nn.Module, such as `def my_net(num_hiddens, bias=True): ...`. Its arguments get
+    controls: as in `Config` if they have its names, else by their default: a number,
+    a list to choose from, True or False. `num_inputs` and `num_outputs` are 784 and 10.
+    step: your own, called as step(net, optimizer, X, y) for each batch; it returns the
+    loss. `optimizer.param_groups[0]["lr"]` is the lr of the slider; `optimizer` is None
+    if the net has no parameters.
 
     Returns a widget. Its `wait()` returns when the current run has ended or is
     paused, and raises what went wrong in it; `run` and `config` are the current
     ones; `close()` removes the lab. While no page shows it, it pauses. Raises
-    ValueError with one sentence for an unknown control or a bad setting.
+    ValueError or TypeError with one sentence for an unknown control, a bad setting, or
+    a net or step that isn't a function.
     """
     check_data(data, "lab(data)")
-    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    kind = own_config(net, step)
+    controls = (controls,) if isinstance(controls, str) else controls
+    controls = kind.controls if controls is None else (*kind.arguments, *controls)
     for name in controls:
-        if name not in look.OPTIONS:
-            known = ", ".join(look.OPTIONS)
+        offered = dict.fromkeys((*kind.arguments, *look.OPTIONS))
+        offered.pop("device", None)
+        known = [one for one in offered if one in kind.names()]
+        if name not in known:
+            known = ", ".join(known)
             raise ValueError(NO_SUCH_CONTROL.format(name=name, known=known))
-    check_fields(defaults)
-    return open_in_cell(lambda: Lab(data, controls, Config(**defaults)))
+    kind.check_fields(defaults)
+    controls = tuple(dict.fromkeys(controls))
+    return open_in_cell(lambda: Lab(data, controls, kind(**defaults)))
 
 
 class Lab(Instrument):
@@ -181,6 +213,10 @@ class Lab(Instrument):
         self._own_init = config.init if callable(config.init) else None
         self._canvas = _Canvas(settings=str(config))
         self._canvas.on_msg(self._on_message)
+        self._inside = Stoppable()  # the learner's code
+        self._asked_to_pause = 0  # in which visit of it
+        self._weights: list[Shown] = []
+        self._chosen = ""
         self._watch = PageWatch(self._canvas, self._on_page)
         self._curves = Curves(1)
         self._state = _State("new")
@@ -188,18 +224,27 @@ class Lab(Instrument):
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = 0.0
         self._controls = {
-            name: look.control(name, getattr(config, name), TOOLTIPS[name])
+            name: look.choice(
+                name,
+                config.options.get(name) or look.OPTIONS[name],
+                getattr(config, name),
+                ARGUMENT if name in config.options else TOOLTIPS[name],
+            )
             for name in controls
         }
         actions = {
             "start": self.start,
             "step": lambda: self._submit(self._step),
-            "reset": lambda: self._submit(self._reset),
+            "reset": lambda: self._submit_new(self._reset),
             "new seed": self._on_new_seed,
             "pin": lambda: self._submit(self._pin),
             "code": lambda: self._submit(self._show_code),
         }
-        buttons = [look.button(*button, actions[button[0]]) for button in BUTTONS]
+        own = doctor and config.own
+        if own:
+            actions["doctor"] = lambda: self._submit(self._ask_doctor)
+        offered = (*BUTTONS, DOCTOR) if own else BUTTONS
+        buttons = [look.button(*button, actions[button[0]]) for button in offered]
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
@@ -213,8 +258,14 @@ class Lab(Instrument):
         """The first steps, at once: a picture also where no front end is."""
         try:
             self._begin()
-            for progress in islice(self.run, PREVIEW_STEPS):
+            end = time.monotonic() + (PREVIEW_SECONDS if self.config.own else math.inf)
+            for progress in self.run:
+                late = time.monotonic() > end
+                if late and progress.val_accuracy is None:
+                    progress = self.run.measure(progress)
                 self._curves.add(progress)
+                if late or progress.step == PREVIEW_STEPS:
+                    break
             self._state = _State(_ended(progress) or "preview", newest=progress)
             self._show()
         except Exception as error:  # anything, from the learner's own init
@@ -232,8 +283,12 @@ class Lab(Instrument):
         curves, run, newest = self._curves, self.run, self._state.newest
         if not (run and newest and curves.last):
             return None
-        alt = ALT.format(step=newest.step, config=run.config)
-        return plot_lab(curves, run.net, alt)
+        alt = ALT_NET if run.config.own else ALT
+        alt = alt.format(step=newest.step, config=run.config)
+        shown = self._shown_weights()
+        if not shown:
+            return plot_lab(curves, None, SHOWS_NOTHING, alt)
+        return plot_lab(curves, shown.tiles(shown.parameter), shown.title, alt)
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -244,24 +299,31 @@ class Lab(Instrument):
             self._submit(lambda: self._change_lr(change["new"]))
         else:
             values = {name: control.value for name, control in self._controls.items()}
-            self._submit(lambda: self._change(values))
+            self._submit_new(lambda: self._change(values))
+
+    def _submit_new(self, command):
+        """What begins anew; a step that does not end can't hold it up."""
+        self._submit(command)
+        self._inside.stop_after(ABANDON_SECONDS)
 
     def _on_message(self, _, content, buffers):
-        """What the page sends: a settings line, or the name of a pin to remove."""
+        """What the page sends: a settings line, a pin to remove, weights to show."""
         if "settings" in content:
             self._on_settings(content["settings"])
         elif "unpin" in content:
             self._submit(lambda: self._unpin(content["unpin"]))
+        elif "weights" in content:
+            self._submit(lambda: self._show_weights(content["weights"]))
 
     def _on_settings(self, text):
         try:
-            config = _read(text, self._own_init)
+            config = read_settings(text, type(self.config), self._own_init)
         except ValueError as error:
             sentence = str(error)
             self._submit(lambda: self._refuse(sentence))
             return
         self._set_quietly(vars(config))
-        self._submit(lambda: self._change(vars(config)))
+        self._submit_new(lambda: self._change(vars(config)))
 
     def _set_quietly(self, values):
         """Set the controls that there are, without each one starting a run."""
@@ -277,15 +339,38 @@ class Lab(Instrument):
         slider = self._controls.get("seed")
         seed = (slider.value if slider else self.config.seed) + 1
         self._set_quietly({"seed": seed})
-        self._submit(lambda: self._change({"seed": seed}))
+        self._submit_new(lambda: self._change({"seed": seed}))
 
     def _on_page(self):
         if self._state.name == "away":
             self._submit(self._go_on)
 
     def start(self) -> None:
-        """Start, pause or continue, as the button does."""
-        self._submit(self._toggle)
+        """Start, pause or continue, as the button does.
+
+        A step that has taken a second already is said to do so, and stopped by a second
+        press: this alone is not left to the worker, which is inside that step.
+        """
+        visit, seconds = self._inside.visit, self._inside.seconds
+        if seconds < ABANDON_SECONDS:
+            self._submit(self._toggle)
+        elif visit == self._asked_to_pause:
+            self._inside.stop(visit)
+        else:
+            self._asked_to_pause = visit
+            self._submit(self._pause)
+            frame = self._inside.frame
+            where = frame and self._line_of(_stack(frame))
+            sentence = STILL_INSIDE_AT if where else STILL_INSIDE
+            self._say(sentence.format(seconds=seconds, **(where or {})))
+
+    def _line_of(self, frames):
+        where = own_line(frames, self.config)
+        return where and {"number": where[0], "line": where[1]}
+
+    def _end(self):
+        self._inside.stop_after(ABANDON_SECONDS)
+        super()._end()
 
     # The worker: all below runs on its thread alone, once it has begun.
 
@@ -308,9 +393,14 @@ class Lab(Instrument):
         self._show(now=bool(commands))
 
     def _show_error(self, error: BaseException) -> None:
-        sentence = FAILED.format(kind=type(error).__name__, text=one_line(error))
+        if isinstance(error, Stopped):
+            where = self._line_of([*traceback.walk_tb(error.__traceback__)])
+            sentence = STOPPED_AT.format(**where) if where else STOPPED
+        else:
+            sentence = FAILED.format(error=describe_error(error, self.config))
         self._state = _State("failed", failure=sentence)
-        self._show(now=True)
+        if not (isinstance(error, Stopped) and self._commands):  # else they show theirs
+            self._show(now=True)
 
     def _begin(self):
         if self.run:
@@ -321,18 +411,23 @@ class Lab(Instrument):
         self._state = replace(self._state, name="fresh", newest=None)
         self._canvas.settings = str(self.config)
         self._canvas.code = ""
+        self._canvas.finding = ""
         self._data = self._data.to(self.config.device)
-        self.run = train(self.config, self._data)
+        with self._inside:
+            self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
+        self._weights = shown_weights(self.run.net)
+        self._canvas.weights = [one.name for one in self._weights]
 
     def _advance(self):
         if self._watch.is_gone():
             self._state = replace(self._state, name="away", wanted=0)
             return
-        progress = next(self.run)
-        wanted = 0 if progress.reason else self._state.wanted - 1
-        if not wanted and progress.val_accuracy is None and not progress.reason:
-            progress = self.run.measure(progress)  # what is said is of this step
+        with self._inside:
+            progress = next(self.run)
+            wanted = 0 if progress.reason else self._state.wanted - 1
+            if not wanted and progress.val_accuracy is None and not progress.reason:
+                progress = self.run.measure(progress)  # what is said is of this step
         self._curves.add(progress)
         name = _ended(progress) or ("running" if wanted else "paused")
         self._state = _State(name, wanted, progress)
@@ -356,6 +451,10 @@ class Lab(Instrument):
         else:
             name = "new" if state.name == "new" else "paused"
             self._state = replace(state, name=name, wanted=0)
+
+    def _pause(self):
+        if self._state.name == "running":
+            self._state = replace(self._state, name="paused", wanted=0)
 
     def _step(self):
         stepping = 0 < self._state.wanted < math.inf
@@ -406,6 +505,30 @@ class Lab(Instrument):
         self._canvas.send({"copy": self._canvas.code})
         self._say(COPIED)
 
+    def _show_weights(self, name):
+        self._chosen = name
+        self._tiles_due = 0.0
+
+    def _shown_weights(self):
+        """The weights to show: those of the menu's choice, or those that say most."""
+        chosen = [one for one in self._weights if one.name == self._chosen]
+        return next(iter(chosen or self._weights), None)
+
+    def _ask_doctor(self):
+        """Its first finding on a new net with these settings."""
+        config = self.config
+        self._say(ASKING.format(net=as_word(config.make)))
+        with self._inside:
+            run = train(config, self._data)
+            pictures = self._data.train.images.view(-1, *run.trainee.shape)
+            report = doctor(
+                *(run.net, (pictures, self._data.train.labels), run.trainee.optimizer),
+                train_step=config.own_step,
+            )
+        run.close()
+        self._say("")
+        self._canvas.finding = str((report.findings or [report])[0])
+
     def _say(self, sentence):
         self._canvas.note, self._canvas.refused = sentence, False
 
@@ -435,7 +558,10 @@ class Lab(Instrument):
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
                 if self.run and not state.failure:
-                    self._canvas.tiles = _tiles(self.run.net.W1)
+                    shown = self._shown_weights()
+                    self._canvas.tiles = (
+                        packed(shown) if shown else {"name": SHOWS_NOTHING}
+                    )
             # For screen readers: what changed, but not more often than one can hear.
             if not running or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
@@ -447,25 +573,16 @@ class Lab(Instrument):
         state, newest, last = self._state, self._state.newest, self._curves.last
         if state.failure:
             return state.failure
-        sentence, num_val = STATUS[state.name] if newest else FRESH, len(self._data.val)
-        return sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
+        fresh = FRESH_NET if self.config.own else FRESH
+        sentence, num_val = STATUS[state.name] if newest else fresh, len(self._data.val)
+        said = sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
+        says = self.run.trainee.says if state.name in ("fresh", "preview") else ""
+        return f"{said} {says}".strip()
 
 
-def _read(text: str, own_init: Callable | None) -> Config:
-    """The Config of a settings line; ValueError with a sentence that helps in a lab."""
-    text = re.sub(r"\s*=\s*", "=", text)
-    pairs = [part.partition("=") for part in text.replace(",", " ").split()]
-    if not pairs:
-        raise ValueError(NO_SETTINGS)
-    inits = [as_word(init) for init in (*INITS, own_init) if init]
-    for name, _, value in pairs:
-        values = [other for one, _, other in pairs if one == name]
-        if len(values) > 1:
-            raise ValueError(TWICE.format(name=name, values=" and ".join(values)))
-        if name == "init" and value and value not in inits:
-            known = ", ".join(inits)
-            raise ValueError(NO_SUCH_INIT.format(value=value, known=known))
-    return Config.from_string(text, own_init)
+def _stack(frame: FrameType) -> list[tuple[FrameType, int]]:
+    """The frames down to this one, each with its line."""
+    return [*traceback.walk_stack(frame)][::-1]
 
 
 def _pin_label(run: Run) -> str:
@@ -483,23 +600,3 @@ def _ended(progress: Progress) -> str | None:
     if progress.reason:
         return "done" if progress.epoch_end else "diverged"
     return None
-
-
-@torch.no_grad()
-def _tiles(W1: torch.Tensor) -> dict:
-    """The first columns of W1 as int8 pictures on one scale, for the browser."""
-    columns = W1[:, :NUM_TILES].T.cpu().nan_to_num(posinf=0, neginf=0)
-    # As in plot_columns: a few extreme weights would leave the rest pale.
-    sizes = columns.abs().flatten()
-    top = (
-        sizes.kthvalue(math.ceil(0.99 * len(sizes))).values.item() or sizes.max().item()
-    )
-    scaled = (columns * (127 / top if top else 0)).clamp(-127, 127)
-    count, width = len(columns), W1.shape[1]
-    captions = COLUMNS if width > count else ALL_COLUMNS if width > 1 else ONE_COLUMN
-    return {
-        "count": count,
-        "data": scaled.round().to(torch.int8).numpy().tobytes(),
-        "captions": [one.format(count=count, width=width) for one in captions],
-        "top": f"{top:.2g}",
-    }

@@ -1,6 +1,5 @@
-// W1's columns as pictures. One module with panels.js and lab.js: see __init__.py.
+// Weights as pictures: columns of W1, filters, or a whole matrix. One module with panels.js and lab.js: see __init__.py.
 
-const SIDE = 28; // pixels of a Fashion-MNIST picture
 const GAP = 4; // between two pictures on the screen
 const ABOVE = 22; // for the title
 const BELOW = 24; // for the scale
@@ -19,11 +18,11 @@ function arrange(count, width, height) {
   return best;
 }
 
-// All columns beneath each other, in their own pixels: blue below zero, orange above.
+// All pictures beneath each other, in their own pixels: blue below zero, orange above.
 function columnsPicture(tiles, colours) {
   const picture = document.createElement("canvas");
-  picture.width = SIDE;
-  picture.height = SIDE * tiles.count;
+  picture.width = tiles.wide;
+  picture.height = tiles.high * tiles.count;
   const ink = picture.getContext("2d");
   const image = ink.createImageData(picture.width, picture.height);
   const values = new Int8Array(tiles.data.buffer, tiles.data.byteOffset, tiles.data.byteLength);
@@ -55,13 +54,15 @@ function drawScale(ink, tiles, y, width, colours) {
   ink.fillText(to, left + long + 6, y);
 }
 
-function drawColumns(ink, { width, height }, tiles, colours) {
+// menu: the width of the menu that stands in place of the title, or 0.
+function drawColumns(ink, { width, height }, tiles, colours, menu) {
   ink.textBaseline = "top";
   ink.font = `600 12px ${colours.font}`;
   ink.fillStyle = colours.text;
-  ink.fillText("W1", 4, 3);
-  if (!tiles || !tiles.data) return;
-  const title = ink.measureText("W1").width;
+  if (!tiles?.name) return;
+  if (!menu) ink.fillText(tiles.name, 4, 3);
+  if (!tiles.data) return; // the net has nothing to show
+  const title = menu || ink.measureText(tiles.name).width;
   ink.font = `11px ${colours.font}`;
   ink.fillStyle = colours.faint;
   const left = 4 + title + 8;
@@ -69,14 +70,16 @@ function drawColumns(ink, { width, height }, tiles, colours) {
   ink.fillText(caption || "", left, 4);
   const { across, size } = arrange(tiles.count, width - 8, height - ABOVE - BELOW);
   const picture = columnsPicture(tiles, colours);
+  const longest = Math.max(tiles.high, tiles.wide);
+  const [wide, high] = [tiles.wide, tiles.high].map((side) => Math.max(1, Math.round((size * side) / longest)));
   ink.imageSmoothingEnabled = false;
   ink.strokeStyle = colours.grid;
   for (let i = 0; i < tiles.count; i++) {
     const x = 4 + (i % across) * (size + GAP);
-    const y = ABOVE + Math.floor(i / across) * (size + GAP);
-    ink.drawImage(picture, 0, SIDE * i, SIDE, SIDE, x, y, size, size);
-    ink.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
+    const y = ABOVE + Math.floor(i / across) * (high + GAP);
+    ink.drawImage(picture, 0, tiles.high * i, tiles.wide, tiles.high, x, y, wide, high);
+    ink.strokeRect(x + 0.5, y + 0.5, wide - 1, high - 1);
   }
   const down = Math.ceil(tiles.count / across);
-  drawScale(ink, tiles, ABOVE + down * (size + GAP) + 5, width, colours);
+  drawScale(ink, tiles, ABOVE + down * (high + GAP) + 5, width, colours);
 }

@@ -108,6 +108,28 @@ function settingsLine(root, model) {
   return { fit, show };
 }
 
+// Which weights are shown: in place of the title, where there is a choice.
+function weightsMenu(root, model) {
+  const menu = element("select", "w1lab-weights", root);
+  menu.setAttribute("aria-label", "weights to show");
+  menu.addEventListener("change", () => model.send({ weights: menu.value }));
+  const fill = () => {
+    const names = model.get("weights");
+    const before = menu.value;
+    menu.hidden = names.length < 2;
+    if (names.join() === [...menu.options].map((option) => option.value).join()) return;
+    menu.replaceChildren(...names.map((name) => new Option(name, name)));
+    if (names.includes(before)) menu.value = before;
+  };
+  const place = (canvas) => {
+    menu.style.left = `${canvas.offsetLeft}px`;
+    menu.style.top = `${canvas.offsetTop}px`;
+    menu.style.maxWidth = `${Math.floor(0.6 * canvas.clientWidth)}px`;
+    return menu.hidden ? 0 : menu.offsetWidth;
+  };
+  return { fill, place };
+}
+
 function render({ model, el }) {
   const root = element("div", "w1lab", el);
   const plots = element("div", "w1lab-plots", root);
@@ -116,12 +138,15 @@ function render({ model, el }) {
     canvas.setAttribute("role", "img");
     return canvas;
   });
+  const menu = weightsMenu(root, model);
   const legend = element("div", "w1lab-legend", root);
   const status = element("div", "w1lab-status", root);
   const below = element("div", "w1lab-below", root);
   const settings = settingsLine(below, model);
   const note = element("div", "w1lab-note", below);
   note.setAttribute("role", "alert");
+  const finding = element("div", "w1lab-finding", root);
+  finding.setAttribute("role", "status");
   const code = element("pre", "w1lab-code", root);
   const summary = element("div", "w1lab-summary", root);
   summary.setAttribute("aria-live", "polite");
@@ -131,6 +156,7 @@ function render({ model, el }) {
   let colours = null;
   let newColumns = true;
   let pointer = null;
+  let menuWidth = 0;
   let waiting = 0;
   let painted = 0;
 
@@ -146,7 +172,7 @@ function render({ model, el }) {
     if (newColumns) {
       newColumns = false;
       clear(sheets[2]);
-      drawColumns(sheets[2].ink, sheets[2].size, model.get("tiles"), colours);
+      drawColumns(sheets[2].ink, sheets[2].size, model.get("tiles"), colours, menuWidth);
     }
     status.textContent = frame.status || "";
     root.dataset.run = frame.run;
@@ -190,6 +216,7 @@ function render({ model, el }) {
     arrangePlots(width, height);
     settings.fit();
     sheets = canvases.map(prepare);
+    menuWidth = menu.place(canvases[2]);
     drawAll();
     paint(); // now: a canvas with a new size is empty
   };
@@ -205,6 +232,11 @@ function render({ model, el }) {
     draw();
   };
   const onColumns = () => { newColumns = true; draw(); };
+  const onWeights = () => {
+    menu.fill();
+    if (sheets) menuWidth = menu.place(canvases[2]);
+    onColumns();
+  };
   const onPins = () => {
     state.pins = model.get("pins").map((pin) => ({ ...pin, curves: readCurves(pin.curves) }));
     drawLegend(legend, state.pins, (name) => model.send({ unpin: name }));
@@ -214,8 +246,9 @@ function render({ model, el }) {
     note.textContent = model.get("note");
     below.classList.toggle("w1lab-refused", model.get("refused"));
     code.textContent = model.get("code");
+    finding.textContent = model.get("finding");
     summary.textContent = model.get("summary");
-    for (const [i, name] of ["Loss", "Accuracy", "Columns of W1"].entries())
+    for (const [i, name] of ["Loss", "Accuracy", "Weights as pictures"].entries())
       canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
   };
   const onMessage = (message) => {
@@ -230,8 +263,9 @@ function render({ model, el }) {
     "change:frame": onFrame,
     "change:tiles": onColumns,
     "change:pins": onPins,
+    "change:weights": onWeights,
     "change:settings": settings.show,
-    "change:note change:refused change:code change:summary": onText,
+    "change:note change:refused change:finding change:code change:summary": onText,
     "msg:custom": onMessage,
   };
   for (const [what, hear] of Object.entries(heard)) model.on(what, hear);
@@ -246,6 +280,7 @@ function render({ model, el }) {
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   onText();
   onPins();
+  onWeights();
   settings.show();
   sayShown();
 

@@ -8,13 +8,11 @@ import contextlib
 import copy
 import itertools
 import math
-import numbers
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +23,7 @@ from helpers.instruments.doctor.examples import FEW_ROWS, Examples, sample
 from helpers.instruments.doctor.recording import BackwardCalls, Operation, Recording
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, reachable, same_bits, seed_all
+from helpers.own.trainee import as_loss
 
 MAX_CALLS = 64  # of a step that may change the weights in only some of its calls
 END_OF_SCHEDULE = "lr_scheduler.py"
@@ -173,7 +172,7 @@ class TrainingSetup:
                 frames = traceback.extract_tb(error.__traceback__)
                 if not frames[-1].filename.endswith(END_OF_SCHEDULE):
                     raise  # else everything but the end of its schedule has been done
-        number, losses = _as_number(value), backward.losses
+        number, losses = as_loss(value), backward.losses
         self._returned = "" if number is not None else type(value).__name__
         return number, sum(losses) / len(losses) if losses else None
 
@@ -297,14 +296,3 @@ class TrainingSetup:
             self.step(X, y)
             pairs = zip(tensors, begun)
             return math.hypot(*((t.detach() - old).norm().item() for t, old in pairs))
-
-
-def _as_number(value: Any) -> float | None:
-    """A step's loss as a float, or None where it is no number."""
-    if isinstance(value, (tuple, list)) and value:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("loss")
-    if isinstance(value, Tensor):
-        value = value.item() if value.numel() == 1 else None
-    return float(value) if isinstance(value, numbers.Real) else None

@@ -1,0 +1,147 @@
+"""Which weights of a net the lab shows, and as what pictures."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+SIDE = 28  # pixels of a Fashion-MNIST picture
+NUM_TILES = 16
+MOST = 64  # rows and columns of a matrix that is shown as one picture
+
+COLUMNS = (
+    "{count} of {total:,} columns, {high}\u00d7{wide} each",
+    "{count} of {total:,} columns",
+)
+ALL_COLUMNS = (
+    "all {total} columns, {high}\u00d7{wide} each",
+    "all {total} columns",
+)
+ONE_COLUMN = ("its one column, {high}\u00d7{wide}", "its one column")
+ROWS = (
+    "{count} of {total:,} rows, {high}\u00d7{wide} each",
+    "{count} of {total:,} rows",
+)
+ALL_ROWS = ("all {total} rows, {high}\u00d7{wide} each", "all {total} rows")
+ONE_ROW = ("its one row, {high}\u00d7{wide}", "its one row")
+FILTERS = (
+    "{count} of {total:,} filters, {high}\u00d7{wide} each",
+    "{count} of {total:,} filters",
+)
+ALL_FILTERS = (
+    "all {total} filters, {high}\u00d7{wide} each",
+    "all {total} filters",
+)
+ONE_FILTER = ("its one filter, {high}\u00d7{wide}", "its one filter")
+VECTORS = ("{high} of {rows:,} vectors, a row each", "{high} of {rows:,} vectors")
+MATRIX = (
+    "{high} of {rows:,} rows, {wide} of {columns:,} columns",
+    "{rows:,}\u00d7{columns:,}",
+)
+
+
+class Shown(NamedTuple):
+    """A parameter, and how it becomes pictures.
+
+    tiles: makes [count, high, wide] of it. captions: what they are, the longest first.
+    rank: those that say most come first.
+    """
+
+    name: str
+    parameter: torch.Tensor
+    tiles: Callable[[torch.Tensor], torch.Tensor]
+    captions: list[str]
+    rank: int
+
+    @property
+    def title(self) -> str:
+        """For a narrow picture."""
+        title = f"{self.name}: {self.captions[-1]}"
+        return title if len(title) <= 30 else self.name
+
+
+def shown_weights(net: nn.Module) -> list[Shown]:
+    """The parameters that can be shown, those whose inputs are pixels first."""
+    found = []
+    for prefix, part in net.named_modules():
+        for name, parameter in part.named_parameters(prefix, recurse=False):
+            if nn.parameter.is_lazy(parameter) or not parameter.numel():
+                continue
+            kind = _kind(part, parameter)
+            if kind:
+                rank, tiles, captions = kind
+                shape = tiles(parameter.detach()).shape
+                captions = [_caption(one, parameter, *shape) for one in captions]
+                found.append(Shown(name, parameter, tiles, captions, rank))
+    return sorted(found, key=lambda one: one.rank)  # in their order otherwise
+
+
+def _caption(sentence, parameter, count, high, wide):
+    return sentence.format(
+        **{"count": count, "high": high, "wide": wide},
+        **{"rows": len(parameter), "columns": parameter[0].numel()},
+        total=parameter.numel() // (high * wide),
+    )
+
+
+def _kind(part, parameter):
+    """(rank, tiles, captions) of a parameter, or None where it makes no picture."""
+    shape, pixels = parameter.shape, SIDE * SIDE
+    if parameter.ndim == 2 and pixels in shape:
+        by_rows = shape[1] == pixels and (shape[0] != pixels or _is_linear(part))
+        if by_rows:
+            return 0, _rows, _choose(shape[0], ROWS, ALL_ROWS, ONE_ROW)
+        return 0, _columns, _choose(shape[1], COLUMNS, ALL_COLUMNS, ONE_COLUMN)
+    if parameter.ndim == 4 and shape[2] * shape[3] > 1:
+        count = shape[0] * shape[1]
+        return 1, _filters, _choose(count, FILTERS, ALL_FILTERS, ONE_FILTER)
+    if isinstance(part, nn.Embedding):
+        return 2, _matrix, VECTORS
+    if parameter.ndim > 1:
+        return 3, _matrix, MATRIX
+    return None
+
+
+def _is_linear(part):
+    return isinstance(part, nn.Linear)
+
+
+def _choose(total, some, everything, one):
+    return some if total > NUM_TILES else everything if total > 1 else one
+
+
+def _columns(weight):
+    return weight[:, :NUM_TILES].T.unflatten(1, (SIDE, SIDE))
+
+
+def _rows(weight):
+    return weight[:NUM_TILES].unflatten(1, (SIDE, SIDE))
+
+
+def _filters(weight):
+    return weight.flatten(0, 1)[:NUM_TILES]
+
+
+def _matrix(weight):
+    return weight.flatten(1)[None, :MOST, :MOST]
+
+
+@torch.no_grad()
+def packed(shown: Shown) -> dict:
+    """Its pictures as int8 on one scale, for the browser."""
+    tiles = shown.tiles(shown.parameter).cpu().float().nan_to_num(posinf=0, neginf=0)
+    # As in plot_columns: a few extreme weights would leave the rest pale.
+    sizes = tiles.abs().flatten()
+    top = (
+        sizes.kthvalue(math.ceil(0.99 * len(sizes))).values.item() or sizes.max().item()
+    )
+    scaled = (tiles * (127 / top if top else 0)).clamp(-127, 127)
+    count, high, wide = tiles.shape
+    return {
+        **{"name": shown.name, "count": count, "high": high, "wide": wide},
+        "data": scaled.round().to(torch.int8).numpy().tobytes(),
+        "captions": shown.captions,
+        "top": f"{top:.2g}",
+    }
