@@ -147,16 +147,61 @@ class Projected(nn.Module):
 class Attention(nn.Module):
     """Each row of pixels looks at the others of its picture."""
 
-    def __init__(self):
+    def __init__(self, dim=-1):
         super().__init__()
         torch.manual_seed(0)
+        self.dim = dim
         self.enter, self.ask, self.key = (nn.Linear(n, 32) for n in (28, 32, 32))
         self.out = nn.Linear(32, 10)
 
     def forward(self, X):
         H = self.enter(X.reshape(-1, 28, 28))
-        weights = (self.ask(H) @ self.key(H).mT / 32**0.5).softmax(dim=-1)
+        weights = (self.ask(H) @ self.key(H).mT / 32**0.5).softmax(dim=self.dim)
         return self.out(torch.relu(H + weights @ H).mean(dim=1))
+
+
+class InRows(nn.Module):
+    """Reads the rows of a picture one after the other."""
+
+    def __init__(self, kind, batch_first=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = kind(28, 48, batch_first=batch_first)
+        self.out = nn.Linear(48, 10)
+
+    def forward(self, X):
+        return self.out(self.read(X)[0][:, -1])
+
+
+class TimeFirst(InRows):
+    """The same, with the time in the first dimension."""
+
+    def forward(self, X):
+        return self.out(self.read(X.transpose(0, 1))[0][-1])
+
+
+class KeepsItsState(InRows):
+    """With a hidden state for 64 pictures, so drop_last is needed."""
+
+    def forward(self, X):
+        state = torch.zeros(1, 64, 48)
+        return self.out(self.read(X, state)[0][:, -1])
+
+
+class Transformer(nn.Module):
+    def __init__(self, batch_first=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.enter = nn.Linear(28, 32)
+        self.layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=batch_first)
+        self.out = nn.Linear(32, 10)
+
+    def forward(self, X):
+        return self.out(self.layer(self.enter(X)).mean(dim=1))
+
+
+def in_rows(data):
+    return data.train.images.reshape(-1, 28, 28), data.train.labels
 
 
 class Clamped(Altered):
@@ -263,6 +308,9 @@ RIGHT |= {
         linear(nn.BatchNorm1d(784), *classic(nn.ReLU())),
         data=(d.train.images * 255, d.train.labels),
     ),
+    "sigmoid scores and squared differences": lambda d: with_adam(
+        classic(nn.ReLU()).append(nn.Sigmoid()), 1e-2, train_step=squared
+    ),
     "a step that clips gradients": lambda d: with_sgd(mlp(), train_step=clipping),
     "the batch's mean subtracted in forward": lambda d: with_sgd(
         Altered(before=lambda X: X - X.mean(dim=0))
@@ -272,6 +320,29 @@ RIGHT |= {
         classic(nn.ReLU(), nn.Dropout(0.5)), train_step=and_measured
     ),
     "a step that flips pictures": lambda d: with_sgd(mlp(), train_step=augmented),
+    "a loss for each picture": lambda d: with_sgd(
+        mlp(), loss=nn.CrossEntropyLoss(reduction="none")
+    ),
+    "one picture at a time": lambda d: with_sgd(
+        classic(nn.ReLU()),
+        0.3,
+        train_step=one_at_a_time,
+        data=DataLoader(TensorDataset(*pair(d)), 16, shuffle=True),
+    ),
+    "mixup": lambda d: with_sgd(mlp(), train_step=mixup(1.0)),
+    "mixup that mixes little": lambda d: with_sgd(
+        classic(nn.ReLU()), train_step=mixup(0.2)
+    ),
+    "cutmix": lambda d: with_sgd(classic(nn.ReLU()), train_step=cutmix),
+    "an LSTM with batch_first": lambda d: with_adam(
+        InRows(nn.LSTM, True), 1e-2, data=in_rows(d)
+    ),
+    "a GRU with the time in the first dimension": lambda d: with_adam(
+        TimeFirst(nn.GRU), 1e-2, data=in_rows(d)
+    ),
+    "a Transformer layer with batch_first": lambda d: with_adam(
+        Transformer(True), 5e-3, data=in_rows(d)
+    ),
     "a step by hand": lambda d: {"net": mlp(), "train_step": by_hand},
     "a net for one batch size only": lambda d: with_sgd(OneBatchSize()),
     "a trained MLP": lambda d: fit(with_sgd(mlp(), 0.5), d),
@@ -430,6 +501,42 @@ RIGHT |= {
         fit(with_sgd(mlp(init="kaiming"), 0.2), d, 1500) | {"train_step": plain}
     ),
 }
+
+
+def one_at_a_time(net, optimizer, X, y):
+    """Hands the net flat pictures, without a batch."""
+    optimizer.zero_grad()
+    for picture, label in zip(X, y):
+        (F.cross_entropy(net(picture), label) / len(X)).backward()
+    optimizer.step()
+    return F.cross_entropy(net(X), y)
+
+
+def mixup(alpha):
+    def step(net, optimizer, X, y):
+        share = float(torch.distributions.Beta(alpha, alpha).sample())
+        order = torch.randperm(len(X))
+        out = net(share * X + (1 - share) * X[order])
+        loss = share * F.cross_entropy(out, y)
+        loss = loss + (1 - share) * F.cross_entropy(out, y[order])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def cutmix(net, optimizer, X, y):
+    order, X = torch.randperm(len(X)), X.clone()
+    X[:, :200] = X[order, :200]
+    share, out = 584 / 784, net(X)
+    loss = share * F.cross_entropy(out, y)
+    loss = loss + (1 - share) * F.cross_entropy(out, y[order])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
 
 
 def clipping(net, optimizer, X, y):
@@ -666,6 +773,20 @@ class InAList(nn.Module):
         return self.out(X)
 
 
+class TwicePlaced(nn.Module):
+    """One BatchNorm behind two layers, whose results are unlike each other."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(784, 64), nn.Linear(64, 64)
+        self.norm, self.out = nn.BatchNorm1d(64), nn.Linear(64, 10)
+
+    def forward(self, X):
+        H = torch.relu(self.norm(20 * self.first(X) + 5))
+        return self.out(torch.relu(self.norm(self.second(H))))
+
+
 class Holder:
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -740,6 +861,32 @@ def changed(net, **numbers):
         for name, value in numbers.items():
             net.get_parameter(name).fill_(value)
     return net
+
+
+def squared(net, optimizer, X, y):
+    loss = F.mse_loss(net(X), F.one_hot(y, 10).float())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def of_the_guesses(net, optimizer, X, y):
+    guesses = net(X).argmax(dim=1).float().requires_grad_()
+    loss = F.mse_loss(guesses, y.float())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def quarters(X):
+    small = F.adaptive_avg_pool2d(X.reshape(-1, 1, 28, 28), 2)
+    return F.interpolate(small, size=28).flatten(1)
+
+
+def returns_nothing(out, y):
+    F.cross_entropy(out, y)
 
 
 def without_zero_grad(net, optimizer, X, y):
@@ -1012,6 +1159,12 @@ WRONG_BY_CODE = {
             Altered(lambda H: H.data), train_step=plain
         ),
         "no_grad in forward": lambda d: with_sgd(NoGrad()),
+        "argmax before the loss": lambda d: with_sgd(
+            mlp(), loss=lambda out, y: F.mse_loss(out.argmax(1).float(), y.float())
+        ),
+        "argmax and requires_grad_, in the step": lambda d: with_sgd(
+            mlp(), train_step=of_the_guesses
+        ),
         "numpy in forward": lambda d: with_sgd(
             Altered(lambda H: torch.from_numpy(H.detach().numpy().copy()))
         ),
@@ -1094,17 +1247,38 @@ WRONG_BY_CODE = {
         "convolutions that are dead": lambda d: with_sgd(
             changed(conv(nn.Unflatten(1, (1, 28, 28))), **{"1.bias": -10.0})
         ),
+        "dropout of everything": lambda d: with_adam(
+            classic(nn.ReLU(), nn.Dropout(1.0))
+        ),
+        "dropout of nearly everything": lambda d: with_adam(
+            classic(nn.ReLU(), nn.Dropout(0.99))
+        ),
+        "one hidden unit, which dies": lambda d: with_sgd(
+            MLP(784, 1, 10, init="xavier", seed=0)
+        ),
+    },
+    "activated_scores": {
         "relu on the scores, all of them dead": lambda d: with_sgd(
             changed(classic(nn.ReLU()).append(nn.ReLU()), **{"2.bias": -3.0})
         ),
         "relu on the scores": lambda d: with_sgd(
             classic(nn.ReLU(), width=128).append(nn.ReLU()), train_step=plain
         ),
-        "dropout of everything": lambda d: with_adam(
-            classic(nn.ReLU(), nn.Dropout(1.0))
+        "sigmoid on the scores": lambda d: with_adam(
+            classic(nn.ReLU()).append(nn.Sigmoid()), 1e-2
         ),
-        "one hidden unit, which dies": lambda d: with_sgd(
-            MLP(784, 1, 10, init="xavier", seed=0)
+        "relu before log_softmax": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.ReLU()).append(nn.LogSoftmax(dim=1)),
+            loss=nn.NLLLoss(),
+        ),
+    },
+    "zero_gradients": {
+        "a saturated sigmoid": lambda d: with_sgd(
+            changed(classic(nn.ReLU()).append(nn.Sigmoid()), **{"2.bias": -200.0}),
+            train_step=squared,
+        ),
+        "scores that are rounded": lambda d: with_sgd(
+            Altered(after=lambda out: out.round()), train_step=squared
         ),
     },
     "vanishing": {
@@ -1128,6 +1302,9 @@ WRONG_BY_CODE = {
             mlp(),
             train_step=plain,
             data=DataLoader(TensorDataset(*with_nan(d)), 64, shuffle=True),
+        ),
+        "nan in one of 500 pictures, and batch norm": lambda d: with_sgd(
+            classic(nn.BatchNorm1d(64), nn.ReLU()), data=with_nan(d)
         ),
         "nan in a weight": lambda d: with_sgd(changed(mlp(), b2=NAN)),
         "nan in the pictures": lambda d: with_sgd(
@@ -1335,10 +1512,53 @@ WRONG_BY_CODE = {
             data=(d.train.images.reshape(-1, 28, 28), d.train.labels),
         ),
     },
-    "wrong_mode": {
+    "left_in_eval_mode": {
         "fresh dropout in eval mode": lambda d: with_sgd(
             mode(classic(nn.ReLU(), nn.Dropout(0.5)), False)
         ),
+        "fresh batch norm in eval mode": lambda d: with_adam(
+            mode(classic(nn.BatchNorm1d(64), nn.ReLU()), False)
+        ),
+    },
+    "worse_in_eval": {
+        "one batch norm in two places": lambda d: with_sgd(TwicePlaced()),
+        "statistics that never settle": lambda d: with_sgd(
+            classic(nn.BatchNorm1d(64, momentum=1e-5), nn.ReLU()),
+            data=(10 * d.train.images + 3, d.train.labels),
+        ),
+    },
+    "mixed_pictures": {
+        f"{kind.__name__} without batch_first": lambda d, kind=kind: with_adam(
+            InRows(kind), data=in_rows(d)
+        )
+        for kind in (nn.RNN, nn.LSTM, nn.GRU)
+    }
+    | {
+        "a Transformer layer without batch_first": lambda d: with_adam(
+            Transformer(), data=in_rows(d), train_step=plain
+        ),
+        "attention over the batch": lambda d: with_adam(Attention(0), data=in_rows(d)),
+        "log_softmax over the batch": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.LogSoftmax(dim=0))
+        ),
+    },
+    "lost_information": {
+        "divided by 255 without a rest": lambda d: with_sgd(
+            classic(nn.ReLU()), data=((d.train.images * 255) // 255, d.train.labels)
+        ),
+        "the same in the step": lambda d: with_sgd(
+            mlp(), train_step=lambda net, o, X, y: plain(net, o, X // 1, y)
+        ),
+    },
+    "below_linear": {
+        "only the brightness of four quarters": lambda d: with_adam(
+            Altered(before=quarters), 1e-2
+        ),
+        "scores that are cut off, with a step": lambda d: with_sgd(
+            Altered(after=lambda out: out.clamp(-0.02, 0.02)), train_step=plain
+        ),
+    },
+    "wrong_mode": {
         "a step that switches to eval mode": lambda d: with_sgd(
             classic(nn.BatchNorm1d(64), nn.ReLU()), train_step=eval_step
         ),
@@ -1369,6 +1589,10 @@ WRONG_BY_CODE = {
         ),
     },
     "raises": {
+        "a loss without return": lambda d: with_sgd(mlp(), loss=returns_nothing),
+        "a loss that is a number": lambda d: with_sgd(
+            mlp(), loss=lambda out, y: F.cross_entropy(out, y).item()
+        ),
         "transposed weight": lambda d: with_sgd(MLP(256, 784, 10, seed=0)),
         "a step that raises": lambda d: with_sgd(
             mlp(), train_step=lambda net, o, X, y: plain(net, o, X, y[0])

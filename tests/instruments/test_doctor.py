@@ -27,7 +27,7 @@ from doctor_cases import (
 from torch import nn
 
 from helpers import load_fashion_mnist
-from helpers.instruments.doctor.checks import FIRST, STATIC, TRIALS
+from helpers.instruments.doctor.checks import FIRST, LAST, STATIC, TRIALS
 from helpers.instruments.doctor.findings import SENTENCES
 
 CODES = {key.partition(":")[0] for key in SENTENCES}
@@ -66,7 +66,7 @@ def test_each_code_has_two_wrong_models():
 
 
 def test_the_table_leads_from_a_finding_to_its_check():
-    table = FIRST | STATIC | TRIALS
+    table = FIRST | STATIC | TRIALS | LAST
     assert set().union(*table.values()) == CODES
     for check, codes in table.items():
         assert codes[0] == check.__name__

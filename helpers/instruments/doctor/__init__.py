@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from helpers.instruments.doctor.checks import FIRST, NEED_STEPS, STATIC, TRIALS
-from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, TRIALS
+from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
 from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
@@ -49,10 +49,24 @@ NOTHING_YET = (
     "(guessing one class always gives {chance:.0%}). {count} checks see no cause, and "
     "more steps would take too long here."
 )
+NOTHING_AS_GOOD = (
+    "No problem found in {count} checks, but the model is not yet as good as a linear "
+    "model: after {steps:,} steps it is right for {reached:.0%} of new pictures, and a "
+    "linear model for {linear:.0%}. {more}"
+)
+STILL_RISING = "It is still getting better."
+NO_TIME = "More steps would take too long here."
 FIRST_ONE = (
     "Fix the first one and call doctor again: the others may be side effects of it."
 )
 LEFT_OUT = "Skipped, since this model's training steps are too slow or fail: {names}."
+LOSS_KINDS = {
+    ONE_EACH: "Your loss has one number for each picture; the doctor used their mean. "
+    "In your loop, call backward() on their mean, too.",
+    A_SUM: "Your loss is the sum over the batch and not the mean, so the gradient, and "
+    "with it each step of SGD, grows with the batch size. With the mean "
+    '(reduction="mean") the usual lr fits any batch size.',
+}
 NO_LOSS = (
     "Your train_step returns no loss ({returned}); the doctor used the number that "
     "backward() was called on, or measured the loss. End the step with: return loss."
@@ -126,9 +140,24 @@ def _examine(exam: Examination) -> Report:
     """Ask the checks, in their order."""
     returned = exam.step.returned
     notes = [NO_LOSS.format(returned=returned)] if returned else []
+    if exam.loss_kind in LOSS_KINDS and exam.setup.train_step is None:
+        notes.append(LOSS_KINDS[exam.loss_kind])
     for check in FIRST:
+        exam.asked.append(check.__name__)
         if found := check(exam):
             return Report([found], "", notes)
+    findings, left_out = _ask_the_others(exam)
+    if len(findings) > 1:
+        notes.insert(0, FIRST_ONE)
+    if left_out:
+        names = [one.__name__ for one in STATIC | TRIALS | LAST if one in left_out]
+        notes.append(LEFT_OUT.format(names=", ".join(names)))
+    nothing, well = _nothing(exam, left_out)
+    return Report(findings, nothing, notes, well)
+
+
+def _ask_the_others(exam):
+    """What they find, and those for which there was no time."""
     findings, left_out = [], set()
 
     def ask(check):
@@ -136,6 +165,7 @@ def _examine(exam: Examination) -> Report:
             left_out.add(check)
             return
         exam.before = {one.code for one in findings}
+        exam.asked.append(check.__name__)
         with contextlib.suppress(Exception):  # the net does not take what is asked
             if found := check(exam):
                 findings.append(found)
@@ -148,17 +178,23 @@ def _examine(exam: Examination) -> Report:
     for check in TRIALS:
         if not findings:
             ask(check)
-    trial = exam.longest_trial
-    if not findings and trial is None:
+    if not findings and exam.longest_trial is None:
         left_out.update(NEED_STEPS)
-    if len(findings) > 1:
-        notes.insert(0, FIRST_ONE)
-    if left_out:
-        names = [check.__name__ for check in STATIC | TRIALS if check in left_out]
-        notes.append(LEFT_OUT.format(names=", ".join(names)))
-    count = len(FIRST | STATIC | TRIALS) - len(left_out)
-    if not findings and trial and not trial.learns:
+    for check in LAST:
+        ask(check)
+    return findings, left_out
+
+
+def _nothing(exam, left_out):
+    """What is said where there are no findings, and whether all is well."""
+    count = len(FIRST | STATIC | TRIALS | LAST) - len(left_out)
+    trial = exam.longest_trial
+    if trial and not trial.learns:
         facts = vars(trial) | {"count": count, "chance": exam.chance}
-        return Report([], NOTHING_YET.format(**facts), notes)
+        return NOTHING_YET.format(**facts), False
+    if exam.below_linear:
+        more = STILL_RISING if exam.below_linear["done"] else NO_TIME
+        facts = exam.below_linear | {"count": count, "more": more}
+        return NOTHING_AS_GOOD.format(**facts), False
     nothing = NOTHING_SHORT if left_out else NOTHING
-    return Report(findings, nothing.format(count=count), notes, well=not left_out)
+    return nothing.format(count=count), not left_out

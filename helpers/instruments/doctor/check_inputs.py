@@ -5,16 +5,16 @@ import math
 import torch
 
 from helpers.instruments.doctor import examples
-from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.examination import A_NUMBER, NO_LOSS, Examination
 from helpers.instruments.doctor.examples import class_numbers, guessing_accuracy
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
-from helpers.instruments.doctor.training_setup import mode_layers
 from helpers.instruments.trace_shapes import trace_shapes
 from helpers.instruments.trace_shapes.messages import ALL_FLAT
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
+FEATURES = 16  # a picture with fewer numbers can be like another one
 SMALL = 0.005  # the same, where they were divided by 255 twice
 
 # --- It does not even run
@@ -34,6 +34,10 @@ def raises(exam: Examination) -> Finding | None:
         return exam.finding(key, kind=type(error).__name__, **facts)
     if not isinstance(out, torch.Tensor):
         return exam.finding("raises: output", found=type(out).__name__)
+    if exam.loss_kind in (NO_LOSS, A_NUMBER):
+        facts = {"returned": exam.loss_kind}
+        key = "raises: no loss" if exam.loss_kind == NO_LOSS else "raises: number"
+        return exam.finding(key, **facts)
     fits = out.ndim == 2 and len(out) == len(X) and out.shape[1] >= exam.classes
     if exam.loss_error is None or not fits:
         return None
@@ -122,10 +126,11 @@ def _not_finite_rows(exam):
     X, which = setup.examples.not_finite()
     if not len(which):
         return None
-    bad = X[which[: examples.PASS_ROWS]].to(setup.X.device)
-    y = setup.y[torch.arange(len(bad)) % len(setup.y)]
+    bad = X[which[: examples.FEW_ROWS]].to(setup.X.device)
+    batch, y = exam.given[0].clone(), exam.given[1]  # as BatchNorm needs several
+    batch[: len(bad)] = bad[: len(batch)]
     with setup.experiment():
-        losses = setup.step(bad, y)
+        losses = setup.step(batch, y)
         spoiled = any(map(_not_finite, setup.net.parameters()))
     if not spoiled and all(loss is None or math.isfinite(loss) for loss in losses):
         return None  # the step or the net knows what to do with them
@@ -152,25 +157,34 @@ def unscaled_inputs(exam: Examination) -> Finding | None:
     return None
 
 
+def lost_information(exam: Examination) -> Finding | None:
+    """Many pictures are equal to one of another class."""
+    X, y = exam.X, exam.labels
+    if exam.as_given:  # then more of them
+        X, y = exam.setup.X, exam.setup.y
+    elif exam.origin is not None:
+        y = exam.setup.examples.labels(exam.origin)
+    X, labels = X.flatten(1).double(), class_numbers(y).to(X.device)
+    if X.shape[1] < FEATURES or "unscaled_inputs" in exam.before:
+        return None
+    generator = torch.Generator().manual_seed(4)
+    mark = X @ torch.rand(X.shape[1], generator=generator).double().to(X.device)
+    kinds, which = mark.unique(return_inverse=True)
+    pairs = torch.stack([which, labels]).unique(dim=1)[0]
+    share = (pairs.bincount()[which] > 1).double().mean().item()
+    if share < 0.05:
+        return None
+    typical = (X != X.flatten().mode()[0]).sum(dim=1).median().item()
+    facts = {"typical": typical, "size": X.shape[1], "pictures": len(X)}
+    return exam.finding("lost_information", share=share, kinds=len(kinds), **facts)
+
+
 # --- Do pictures and labels belong together?
 
 
 def flatten_order(exam: Examination) -> Finding | None:
-    """The numbers of different pictures are mixed, in the net or before it."""
-    setup, rows = exam.setup, len(exam.X) // 2
-    layers = mode_layers(setup.net).values()
-    mixes_rightly = any(getattr(m, "running_mean", m) is None for m in layers)
-    if rows > 1 and not mixes_rightly and "softmax_twice" not in exam.before:
-        half = rows // 2
-        other = torch.cat([exam.X[:half], exam.X[rows : 2 * rows - half]])
-        with setup.experiment(), torch.no_grad():
-            one = setup.net.eval()(exam.X[:rows])
-            setup.rewind()
-            two = setup.net.eval()(other)
-        typical = (one - one.roll(1, 0)).norm(dim=1).mean()
-        if (one - two)[:half].norm(dim=1).mean() > 0.2 * typical > 0:
-            return exam.finding("flatten_order")
-    # Does the learner's step make other rows of a batch's numbers?
+    """The learner's step makes other rows of a batch's numbers."""
+    setup = exam.setup
     given, handed = exam.given[0].flatten(1).double(), exam.X.flatten(1).double()
     if setup.train_step is None or exam.origin is not None:
         return None
@@ -178,6 +192,8 @@ def flatten_order(exam: Examination) -> Finding | None:
         return None
     if not torch.allclose(given.flatten().sort()[0], handed.flatten().sort()[0]):
         return None  # scaled, noisy, ...
+    if torch.equal(given.sort(dim=0)[0], handed.sort(dim=0)[0]):
+        return None  # each number is in its old place: parts of pictures are exchanged
     sums = given.sum(dim=1).sort()[0], handed.sum(dim=1).sort()[0]
     same_rows = torch.allclose(*sums, rtol=1e-9)
     return None if same_rows else exam.finding("flatten_order: step")

@@ -9,6 +9,15 @@ from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
 from helpers.instruments.doctor.training_setup import mode_layers
 
+# The operations that limit what they are given, and to which numbers.
+LIMITS = {
+    **dict.fromkeys(("relu", "relu_"), ("0", "any number")),
+    "relu6": ("0", "6"),
+    **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
+    **dict.fromkeys(("tanh", "hardtanh"), ("-1", "1")),
+}
+MUCH_DROPOUT = 0.06  # of the units, or fewer, are left
+
 
 def softmax_twice(exam: Examination) -> Finding | None:
     """A softmax of what is already the result of one, or one over the batch."""
@@ -39,6 +48,19 @@ def softmax_missing(exam: Examination) -> Finding | None:
     return None
 
 
+def activated_scores(exam: Examination) -> Finding | None:
+    """An activation behind the last layer limits the scores."""
+    operations = exam.step.operations
+    for loss in operations:
+        if loss.name in ("cross_entropy", "log_softmax") and loss.inputs:
+            for made in operations:
+                if made.name in LIMITS and made.output is loss.inputs[0]:
+                    facts = {"low": LIMITS[made.name][0], "high": LIMITS[made.name][1]}
+                    facts |= {"operation": made.name, "loss": loss.name}
+                    return exam.finding("activated_scores", **facts)
+    return None
+
+
 def _adds_up(rows, dim):
     """Whether these are probabilities along that dimension."""
     sums = rows.sum(dim=dim)
@@ -54,13 +76,10 @@ def wrong_mode(exam: Examination) -> Finding | None:
     left = list(dict.fromkeys(name for name, *_ in modes if name not in trained))
     if switched := [name for name in left if layers[name].training]:
         return exam.finding("wrong_mode: step", switched)
-    idle = left
-    if setup.train_step is None and setup.optimizer:
-        idle = [name for name in layers if not layers[name].training]
     # A model that has just been measured arrives in eval mode as well.
-    fresh = any(getattr(layers[n], "num_batches_tracked", None) == 0 for n in idle)
-    if idle and (fresh or not exam.trained):
-        return exam.finding("wrong_mode", idle)
+    fresh = any(getattr(layers[n], "num_batches_tracked", None) == 0 for n in left)
+    if left and (fresh or not exam.trained):
+        return exam.finding("wrong_mode", left)
     # Dropout that also runs without gradients, and never in eval mode then.
     learns = {name for name, _, slopes in modes if slopes}
     measured = {name for name, on, slopes in modes if on and not slopes}
@@ -77,6 +96,15 @@ def wrong_mode(exam: Examination) -> Finding | None:
         if not same and "unregistered" not in exam.before:  # weights made anew
             return exam.finding("wrong_mode: random")
     return None
+
+
+def left_in_eval_mode(exam: Examination) -> Finding | None:
+    """Nobody knows whether the learner's loop switches to training mode."""
+    layers = mode_layers(exam.setup.net)
+    if exam.setup.train_step or exam.setup.optimizer is None or exam.trained:
+        return None
+    idle = [name for name in layers if not layers[name].training]
+    return exam.finding("left_in_eval_mode", idle) if idle else None
 
 
 def identical_units(exam: Examination) -> Finding | None:
@@ -123,7 +151,7 @@ def _equal_but_for_biases(out):
 
 def dead_units(exam: Examination) -> Finding | None:
     """Units, or the scores themselves, are 0 for every picture."""
-    if "identical_units" in exam.before:
+    if exam.before & {"identical_units", "activated_scores", "zero_gradients"}:
         return None
     setup = exam.setup
     for product in exam.recording.inner_products:
@@ -135,6 +163,12 @@ def dead_units(exam: Examination) -> Finding | None:
                 measured = record(setup.net.eval(), exam.X).products[place]
             key = "dead_units: dropout" if measured.data.any() else "dead_units"
             return exam.finding(key, [product.weight], **facts)
+    for operation in exam.recording.operations:
+        if "dropout" in operation.name and operation.inputs:
+            given = operation.inputs[0].count_nonzero().item()
+            left = operation.output.count_nonzero().item() / max(given, 1)
+            if given and left < MUCH_DROPOUT:
+                return exam.finding("dead_units: much dropout", share=1 - left)
     dead = (exam.out == 0).all(dim=0)
     if exam.before & {"no_gradient", "not_finite"} or not dead.any():
         return None

@@ -12,6 +12,18 @@ from helpers.instruments.doctor.training_setup import MAX_CALLS
 from helpers.instruments.state import same_bits
 
 COUNT = 8  # steps, to see whether gradients pile up
+CHOICES = {"argmax", "argmin", "argsort", "eq", "ne", "gt", "ge", "lt", "le"}
+NO_SLOPE = {
+    "round",
+    "floor",
+    "ceil",
+    "trunc",
+    "sign",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "clamp",
+}
 PLANTED = 1e4  # what a step finds in p.grad is so many times as large as a gradient
 
 
@@ -53,12 +65,30 @@ def no_gradient(exam: Examination) -> Finding | None:
             is_cut = operation.name in ("detach", "data")
             key = "no_gradient: cut" if is_cut else "no_gradient: off"
             return exam.finding(key, cut, operation=operation.name)
+    step = exam.step
+    if cut or not (step.with_gradient or step.moved):
+        if (choice := _choice(exam)) is not None:
+            names = cut or exam.used.values()
+            return exam.finding("no_gradient: choice", names, operation=choice)
     if cut:
         return exam.finding("no_gradient", cut)
-    step = exam.step
     unfit = step.error is None or "does not require grad" in str(step.error)
     if exam.used and unfit and not (step.with_gradient or step.moved):
         return exam.finding("no_gradient: step", exam.used.values())
+    return None
+
+
+def _choice(exam):
+    """The operation that gives whole numbers or yes and no, for which backward() could
+    not go on; None where the step does not call it."""
+    step = exam.step
+    stops = step.error is not None and "does not require grad" in str(step.error)
+    if not stops and not step.backward:
+        return None
+    for one in step.operations:
+        flows = any(t.requires_grad for t in one.inputs)
+        if one.name in CHOICES and flows and not one.output.requires_grad:
+            return one.name
     return None
 
 
@@ -86,7 +116,7 @@ def no_update(exam: Examination) -> Finding | None:
     step, cause = exam.step, exam.before & {"not_in_optimizer", "unregistered"}
     if cause or not exam.setup.train_step or not step.with_gradient:
         return None
-    if step.error or step.moved:
+    if step.error or step.moved or not step.slopes:
         return None
     key = "no_update: by hand" if exam.setup.optimizer is None else "no_update"
     if step.updates:
@@ -96,13 +126,24 @@ def no_update(exam: Examination) -> Finding | None:
     return exam.finding(key, exam.used.values())
 
 
+def zero_gradients(exam: Examination) -> Finding | None:
+    """Every gradient is exactly 0."""
+    step = exam.step
+    if exam.before or not step.with_gradient or step.slopes or step.error:
+        return None
+    flat = [one.name for one in step.operations if one.name in NO_SLOPE]
+    if not flat:
+        return exam.finding("zero_gradients")
+    return exam.finding("zero_gradients: operation", operation=flat[-1])
+
+
 def uphill(exam: Examination) -> Finding | None:
     """A step moves the weights in the direction in which the loss grows."""
     causes = {"not_finite", "unregistered", "no_gradient", "no_update"}
     if exam.before & (causes | {"softmax_missing"}) or exam.step.error:
         return None
     setup, slopes = exam.setup, exam.gradients
-    if setup.loss is not F.cross_entropy:  # but one of the learner's
+    if setup.raw_loss is not F.cross_entropy:  # but one of the learner's
         with setup.experiment():
             leaves = setup.learnable
             loss = F.cross_entropy(setup.net.train()(exam.X), exam.labels)

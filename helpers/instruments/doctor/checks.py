@@ -5,6 +5,8 @@ are the codes that it may find.
 """
 
 from helpers.instruments.doctor import (
+    check_accuracy,
+    check_batch,
     check_inputs,
     check_training,
     check_units,
@@ -25,12 +27,16 @@ STATIC = {  # causes before their side effects
     check_weights.no_update: ("no_update",),
     check_units.softmax_twice: ("softmax_twice",),
     check_units.softmax_missing: ("softmax_missing",),
+    check_units.activated_scores: ("activated_scores",),
     check_weights.uphill: ("uphill",),
+    check_batch.mixed_pictures: ("mixed_pictures", "flatten_order"),
     check_inputs.flatten_order: ("flatten_order",),
     check_inputs.unscaled_inputs: ("unscaled_inputs",),
+    check_inputs.lost_information: ("lost_information",),
     check_inputs.data_mismatch: ("data_mismatch", "flatten_order"),
     check_units.wrong_mode: ("wrong_mode",),
     check_weights.gradients_accumulate: ("gradients_accumulate",),
+    check_weights.zero_gradients: ("zero_gradients",),
     check_units.identical_units: ("identical_units",),
     check_units.dead_units: ("dead_units",),
     check_units.no_nonlinearity: ("no_nonlinearity",),
@@ -43,5 +49,10 @@ TRIALS = {  # each is asked only where nothing has been found so far
     check_training.unexplained: (
         *("unexplained", "vanishing", "lr_too_low", "dead_units"),
     ),
+    check_accuracy.worse_in_eval: ("worse_in_eval",),
+    check_accuracy.below_linear: ("below_linear",),
+}
+LAST = {  # asked in any case, since what they find hides nothing
+    check_units.left_in_eval_mode: ("left_in_eval_mode",),
 }
 NEED_STEPS = [check for check in TRIALS if check is not check_training.exploding]

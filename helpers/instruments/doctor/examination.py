@@ -18,8 +18,11 @@ from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, r
 from helpers.instruments.registration.walk import TENSOR, find_tensors
 
 MAX_NAMES = 3  # in a sentence
+UNSEEN = 512  # pictures, to see how good a training was
 AND_MORE = "{names} and {count} more"
 UNNAMED = "a tensor of shape {shape}"
+
+NO_LOSS, A_NUMBER, ONE_EACH, A_SUM = "none", "number", "each", "sum"
 
 Tensors = dict[int, torch.Tensor]  # by their id
 
@@ -43,9 +46,12 @@ class Examination:
         if setup.train_step and self.step.X is not None:
             self.X = self.step.X
             self.origin = setup.examples.find(self.X, X)
+            self._choose_labels()
             self.y = self._labels_in_step()
         self.classes = setup.examples.classes
         self.before: set[str] = set()  # the codes of what was found so far
+        self.asked: list[str] = []  # the checks so far
+        self.below_linear: dict[str, float] = {}  # both accuracies, while it is worse
         self._trials: dict[TrialOptions, Trial | None] = {}
         tensors = find_tensors(setup.net)
         self._names = {id(found.tensor): found.places[0].name for found in tensors}
@@ -56,6 +62,7 @@ class Examination:
         self.out: torch.Tensor | None = None
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
+        self.loss_kind = ""  # where it is not the mean over the batch
         self.used: Tensors = {}  # what it found ready and can have a gradient
         self.made_anew: Tensors = {}  # the parameters that it made for itself
         self.gradients: dict[int, torch.Tensor | None] = {}  # of those in `used`
@@ -71,11 +78,23 @@ class Examination:
                     self.setup.net(self.setup.X[:FEW_ROWS])
             return time.thread_time() - start
 
+    def _choose_labels(self):
+        """Of several with which the step compares the same pictures, as mixup does,
+        those that belong to the pictures."""
+        fit = [y for y in self.step.labels if y.ndim and len(y) == len(self.X)]
+        if self.origin is not None and len(fit) > 1:
+            own = examples.class_numbers(self.setup.examples.labels(self.origin))
+
+            def agree(y):
+                return (examples.class_numbers(y) == own.to(y.device)).sum().item()
+
+            self.step.y = max(fit, key=agree)
+
     def _labels_in_step(self):
         """Those of the pictures that reached the net: as its loss had them, or else as
         the data have them."""
         y, seen, rows = self.setup.y, self.step.y, len(self.X)
-        if seen is not None and len(seen) == rows:
+        if seen is not None and seen.ndim and len(seen) == rows:
             return seen
         if self.origin is not None:
             return self.setup.examples.labels(self.origin).to(y.device)
@@ -100,7 +119,11 @@ class Examination:
             elif t.is_leaf and (isinstance(t, nn.Parameter) or id(t) in weights):
                 self.made_anew[id(t)] = t
         try:
-            loss = self.setup.loss(self.out, self.y)
+            loss = self.setup.raw_loss(self.out, self.y)
+            self.loss_kind = self._kind_of(loss)
+            if self.loss_kind in (NO_LOSS, A_NUMBER):
+                return
+            loss = loss.mean()
         except Exception as error:  # noqa: BLE001
             self.loss_error = error
             return
@@ -109,6 +132,19 @@ class Examination:
             used = list(self.used.values())
             gradients = torch.autograd.grad(loss, used, allow_unused=True)
             self.gradients = dict(zip(self.used, gradients))
+
+    def _kind_of(self, loss):
+        """NO_LOSS, A_NUMBER, ONE_EACH or A_SUM; "" for the usual mean."""
+        if not isinstance(loss, torch.Tensor):
+            return NO_LOSS if loss is None else A_NUMBER
+        if loss.numel() > 1:
+            return ONE_EACH
+        with contextlib.suppress(Exception):  # a loss for one batch size
+            out, y = self.out.detach(), self.y
+            twice = self.setup.raw_loss(torch.cat([out, out]), torch.cat([y, y]))
+            if abs(twice.item() - 2 * loss.item()) < 1e-3 * abs(loss.item()):
+                return A_SUM
+        return ""
 
     # --- What the checks say
 
@@ -134,6 +170,13 @@ class Examination:
     # --- What they ask
 
     @property
+    def batch(self) -> int:
+        """How many pictures a step of a short training gets."""
+        few = len(self.given[0]) < PASS_ROWS
+        most = FEW_ROWS if few else examples.BATCH
+        return min(self.setup.examples.batch_size, most)
+
+    @property
     def labels(self) -> torch.Tensor:
         return examples.class_numbers(self.y)
 
@@ -141,6 +184,21 @@ class Examination:
     def chance(self) -> float:
         """The accuracy of always guessing the most frequent class."""
         return examples.guessing_accuracy(self.labels)
+
+    @functools.cached_property
+    def unseen(self) -> list[examples.Pair]:
+        """Pictures that no short training uses, if the data have enough, and their
+        labels; where the learner's step changes its pictures, also those."""
+        count = len(self.X) if len(self.X) < PASS_ROWS else UNSEEN
+        X, y = examples.unseen(*self.setup.examples.splits["train"], count)
+        pairs = [(X.to(self.X.device), y.to(self.X.device))]
+        return pairs if self.as_given else [*pairs, (self.X, self.y)]
+
+    @property
+    def as_given(self) -> bool:
+        """Whether the pictures reach the net as they are in the data."""
+        given = self.given[0]
+        return self.X.shape == given.shape and self.X.equal(given)
 
     @functools.cached_property
     def trained(self) -> bool:
@@ -185,8 +243,7 @@ class Examination:
         did: such as a frozen body that has been trained elsewhere."""
         if not self.used:
             return False
-        as_given = self.X.shape == self.given[0].shape and self.X.equal(self.given[0])
-        own = self.trial(plain=True) if as_given else None
+        own = self.trial(plain=True) if self.as_given else None
         if own is None or not own.learns:
             return self.learns
         with_all = self.trial(plain=True, all_weights=True)

@@ -72,6 +72,13 @@ def sample(X: torch.Tensor, y: torch.Tensor) -> Pair:
     return X[which.to(X.device)], y[which.to(y.device)]
 
 
+def unseen(X: torch.Tensor, y: torch.Tensor, count: int) -> Pair:
+    """So many pictures that are not in `sample`; of few, those at its end."""
+    which = _fixed_order(len(X))
+    which = which[ROWS : ROWS + count] if len(X) >= ROWS + count else which[-count:]
+    return X[which.to(X.device)], y[which.to(y.device)]
+
+
 def _fixed_order(count):
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 

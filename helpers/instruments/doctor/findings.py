@@ -21,6 +21,11 @@ UNEXPLAINED = (
     "class always gives {chance:.0%}). "
 )
 
+IN_BOTH_MODES = (
+    "After {steps} steps the net is right for {training:.0%} of new pictures in "
+    "training mode, but for {evaluated:.0%} in eval mode. "
+)
+
 # "code" or "code: variant" -> the evidence and, on a line of its own, the fix. A
 # variant without a fix takes that of its code.
 SENTENCES = {
@@ -29,6 +34,12 @@ SENTENCES = {
     "raises: loss": "The loss can't be computed from the output {shape} and the labels "
     "{labels}. {explanation}",
     "raises: step": "The forward pass works; your step stops with {kind}: {message}",
+    "raises: no loss": "Your loss function returns nothing.\n"
+    "End it with return, such as: return F.cross_entropy(scores, y).",
+    "raises: number": "Your loss function returns a plain number, through which no "
+    "gradient flows back to the weights.\n"
+    "Return the tensor: use .item() only on what you print or store, and never on the "
+    "loss that backward() is called on.",
     "raises: output": "The net returns a {found}, but must return a tensor with a row "
     "of scores for each picture.",
     "wrong_output_width": "The net gives {width} scores for each picture, but there "
@@ -63,6 +74,11 @@ SENTENCES = {
     "torch.no_grad(), and call loss.backward().",
     "no_gradient: cut": "The operation {operation} cuts the graph, so the parameters "
     "before it get no gradient: {names}.",
+    "no_gradient: choice": "{operation} chooses or compares, and no gradient flows "
+    "back through that: {names}.\n"
+    "Compute the loss from the scores themselves, such as F.cross_entropy(net(X), y); "
+    "use {operation} only to measure. (requires_grad_() afterwards hides the error and "
+    "changes nothing.)",
     "no_gradient: off": "The forward pass runs with gradients switched off, so these "
     "parameters get none: {names}.",
     "no_gradient: step": "In your training step no parameter gets a gradient: {names}.",
@@ -87,8 +103,8 @@ SENTENCES = {
     "it grows (the cosine between step and gradient is {cosine:.2f}).\n"
     "Go against the gradient: p -= lr * p.grad by hand; otherwise call backward() on "
     "the loss and not on its negative, and make the optimizer without maximize=True.",
-    "flatten_order": "The scores of a picture change when only the other pictures in "
-    "its batch change: a reshape mixes the pictures.\n"
+    "flatten_order": "The scores of a picture change with the other pictures in its "
+    "batch: a reshape mixes the pictures.\n"
     "Flatten each picture on its own: X.flatten(1), or X.reshape(len(X), -1).",
     "flatten_order: rows": "A reshape makes {found} rows from {rows} pictures.",
     "flatten_order: step": "Your training step gives the net the batch's numbers in "
@@ -100,6 +116,24 @@ SENTENCES = {
     "flatten_order: scrambled": "In the {split} set the classes can't be told apart "
     "({found:.0%} right; guessing one class always gives {chance:.0%}), and "
     "neighbouring pixels have nothing in common, as if the pictures were mixed.",
+    "mixed_pictures": "In eval mode the scores of a picture alone differ from those of "
+    "the same picture in a batch ({change:.2g} times as much as two pictures differ): "
+    "the operation {operation} mixes the pictures of a batch.\n"
+    "Let it work along another dimension: the first one holds the pictures.",
+    "mixed_pictures: somewhere": "In eval mode the scores of a picture alone differ "
+    "from those of the same picture in a batch ({change:.2g} times as much as two "
+    "pictures differ).\n"
+    "Look for an operation along the first dimension, which holds the pictures.",
+    "mixed_pictures: softmax": "In eval mode the scores of a picture alone differ from "
+    "those of the same picture in a batch ({change:.2g} times as much as two pictures "
+    "differ): {operation} runs along the pictures of the batch.\n"
+    "Let it run along the scores or the positions of one picture, such as dim=-1.",
+    "mixed_pictures: batch_first": "In eval mode the scores of a picture alone differ "
+    "from those of the same picture in a batch ({change:.2g} times as much as two "
+    "pictures differ): {names} ({kind}) gets the pictures in its first dimension, but "
+    "without batch_first=True it reads that dimension as time.\n"
+    "Make {names} with batch_first=True; where forward makes a hidden state, its "
+    "second dimension is the number of pictures.",
     "unscaled_inputs": "The first weights get numbers from {low:.3g} to {high:.3g} "
     "that nothing normalizes.\n"
     "Bring the pixels to 0 to 1 first: X = X.float() / 255.",
@@ -112,6 +146,11 @@ SENTENCES = {
     "after X / 255, makes nearly all pixels 0.",
     "unscaled_inputs: type": "The pictures are whole numbers ({dtype}) up to {high}, "
     "but the net needs floats: {message}",
+    "lost_information": "{share:.0%} of {pictures:,} pictures are equal to a "
+    "picture of another class, so no model can tell these apart. In a typical one "
+    "{typical:,.0f} of {size:,} numbers differ from the most common number.\n"
+    "Look at how the pictures were made: a whole-number division (X // 255), a "
+    "rounding or a threshold loses most of what they show. Use X.float() / 255.",
     "data_mismatch": "In the {split} set the labels do not belong to the pictures: "
     "neither the nearest class mean nor the nearest neighbour tells the classes apart "
     "({found:.0%} right; guessing one class always gives {chance:.0%}).\n"
@@ -132,6 +171,9 @@ SENTENCES = {
     "wrong_mode": "The net trains with these layers in eval mode: {names}.\n"
     "Call net.train() before training and net.eval() before measuring; in forward, use "
     "nn.Dropout or F.dropout(X, p, self.training).",
+    "left_in_eval_mode": "The net is in eval mode now, in which these layers work "
+    "differently: {names}. The doctor's own steps ran in training mode.\n"
+    "If your loop does not do it, call net.train() before training.",
     "wrong_mode: step": "Your training step runs these layers in eval mode: {names}.",
     "wrong_mode: no eval": "Your training step also runs the net without gradients, as "
     "you would to measure it, but leaves these layers in training mode: {names}.",
@@ -139,6 +181,16 @@ SENTENCES = {
     "so the accuracy is measured in that mode: {names}.",
     "wrong_mode: random": "After net.eval() the same pictures get different scores "
     "each time: something random, such as dropout, stays switched on.",
+    "activated_scores": "The scores that {loss} gets come from {operation}, which "
+    "limits them: from {low} to {high}.\n"
+    "Return the scores as the last layer gives them, with no activation after it.",
+    "zero_gradients": "Gradients arrive in your step, but each of them is exactly 0, "
+    "so no weight moves.\n"
+    "Look for units that are all cut off or saturated, and for operations without a "
+    "slope, such as round. Start from smaller weights and biases of 0.",
+    "zero_gradients: operation": "Gradients arrive in your step, but each of them is "
+    "exactly 0, so no weight moves. The last operation that can have a slope of 0 is "
+    "{operation}.",
     "gradients_accumulate": "After {count} steps on the same pictures, with the "
     "weights put back each time, the gradient is {factor:.1f} times as large as after "
     "one: each step adds to the gradients of the steps before.\n"
@@ -155,6 +207,9 @@ SENTENCES = {
     "of {rows} pictures, and units that are always 0 do not learn.\n"
     "Start afresh with biases of 0 and a smaller lr; or use an activation with a slope "
     "on both sides, such as nn.LeakyReLU().",
+    "dead_units: much dropout": "Dropout sets {share:.0%} of the units to 0 in each "
+    "pass, and what is left says little about the picture.\n"
+    "Drop less, such as nn.Dropout(0.5): p is the share that is set to 0.",
     "dead_units: scores": "{dead} of {count} scores are 0 for each of {rows} pictures, "
     "even after some steps: an activation after the last layer cuts them off.\n"
     "Return the scores as the last layer gives them, without relu.",
@@ -190,6 +245,23 @@ SENTENCES = {
     + "With SGD, lr=0.1 and cross_entropy it does not learn either.\n"
     "Look at the net and at the data. Put MLP(784, 128, 10) in its place, and if that "
     "learns, turn it into yours part by part.",
+    "worse_in_eval": IN_BOTH_MODES + "\n"
+    "Look in forward for what depends on self.training.",
+    "worse_in_eval: shared": IN_BOTH_MODES
+    + "One layer has the running statistics of several places: {names} is used more "
+    "than once in a pass.\n"
+    "Give each place a layer of its own, such as self.bn1 and self.bn2.",
+    "worse_in_eval: statistics": IN_BOTH_MODES
+    + "Eval mode uses running statistics, and those do not fit the pictures: {names}.\n"
+    "Give them time to settle: more steps, larger batches, or a larger momentum, such "
+    "as the usual 0.1 in nn.BatchNorm2d(..., momentum=0.1).",
+    "below_linear": "The net is less accurate than a linear model: after {steps:,} "
+    "steps it is right for {reached:.0%} of new pictures ({before:.0%} after "
+    "{earlier:,} steps), and a linear model for {linear:.0%}. No check found the "
+    "cause; ruled out: {ruled_out}.\n"
+    "Look for what loses or mixes information on the way to the scores. Put "
+    "nn.Linear(num_inputs, {classes}) in the net's place, and turn it into your net "
+    "part by part until the accuracy falls.",
     "unexplained: step": UNEXPLAINED
     + "With SGD, lr=0.1 and cross_entropy the same net reaches {better:.0%}.\n"
     "The cause is in the step, the loss or the optimizer. Put optimizer.zero_grad(), "

@@ -39,7 +39,7 @@ Losses = tuple[float | None, float | None]
 class Limits:
     """How long the doctor looks, in seconds of its own thread."""
 
-    total: float = 5
+    total: float = 10
     slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
     watched: float = 1.5  # for calls of train_step until one of them changes a weight
     enough_steps: int = 512  # a net no better than guessing after them does not learn
@@ -51,10 +51,13 @@ class WatchedStep:
 
     X: Tensor | None = None  # what reached the net
     y: Tensor | None = None  # what cross_entropy or nll_loss compared it with
+    labels: list[Tensor] = field(default_factory=list)  # and what the others had
     loss: float | None = None
     returned: str = ""  # what train_step gave back in place of a loss
     error: Exception | None = None  # what it raised
+    backward: bool = False  # whether it was called
     with_gradient: set[int] = field(default_factory=set)  # ids of parameters
+    slopes: bool = False  # whether one of those gradients is not 0
     moved: dict[int, Tensor] = field(default_factory=dict)  # id -> change
     calls: int = 0  # how many it took until something moved
     # For each optimizer.step(), whether there was a gradient:
@@ -111,7 +114,8 @@ class TrainingSetup:
 
     def _use(self, given: Given):
         self.net, self.optimizer, loss, self.train_step = given
-        self.loss = loss or F.cross_entropy
+        self.raw_loss = loss or F.cross_entropy
+        self.loss = partial(_mean_of, loss) if loss else F.cross_entropy
         X, y = sample(*self.examples.splits["train"])
         device = find_tensors(self.net)[0].tensor.device
         self.X, self.y = X.to(device), y.to(device)
@@ -203,51 +207,63 @@ class TrainingSetup:
         called again until something moves, for `seconds` at most."""
         watched, recording, leaves = WatchedStep(), Recording(), self.learnable
         before = [t.detach().clone() for t in leaves]
-        until = time.thread_time() + seconds
+        until, rows = time.thread_time() + seconds, len(X)
         with self.experiment(), self._hooks(watched, leaves):
             self.set_lr(max(self.lr or 0, 0.1))
             try:
                 while watched.calls < MAX_CALLS and not watched.moved:
                     watched.calls += 1
                     if watched.calls > 1:
-                        self.step(X, y)
+                        self.step(X[:rows], y[:rows])
                     else:
                         with recording:
                             losses = self.step(X, y)
                         known = (loss for loss in losses if loss is not None)
                         watched.loss = next(known, None)
                         watched.returned = self._returned
+                        watched.backward = losses[1] is not None
                     for t, old in zip(leaves, before):
                         if not same_bits(t.detach(), old):
                             watched.moved[id(t)] = t.detach() - old
                     if not watched.with_gradient or time.thread_time() > until:
                         break
+                    if until - time.thread_time() < 0.9 * seconds:
+                        rows = 4  # a slow step: it is the number of calls that counts
             except Exception as error:  # noqa: BLE001  the learner's own code
                 watched.error = error
         watched.operations = recording.operations
         compare = ("cross_entropy", "nll_loss")
-        losses = (o for o in recording.operations if o.name in compare)
-        watched.y = next((o.inputs[1] for o in losses), None)  # the first, as of X
+        losses = [o for o in recording.operations if o.name in compare]
+        labels = [o.inputs[1] for o in losses if len(o.inputs) > 1]
+        if labels and not labels[0].ndim or len(labels) > 1 and len(labels[0]) == 1:
+            watched.labels = [_one_batch(labels, 1)]
+        else:
+            watched.labels = labels
+        watched.y = next(iter(watched.labels), None)  # the first, as of X
         return watched
 
     def _hooks(self, watched, leaves):
         """They write into `watched` what happens on the way, until they are closed."""
 
         def note_input(module, args):
-            if watched.X is None and args and isinstance(args[0], Tensor):
-                watched.X = args[0].detach().clone()
+            if watched.calls < 2 and args and isinstance(args[0], Tensor):
+                if torch.is_grad_enabled() or not inputs:
+                    inputs.append(args[0].detach().clone())
+                    watched.X = _one_batch(inputs, self.X.ndim)
 
         def note_mode(name, module, args):
             watched.modes.append((name, module.training, torch.is_grad_enabled()))
 
         def note_gradient(key, gradient):
             watched.with_gradient.add(key)
+            watched.slopes |= bool(gradient.any())
 
         def note_update(optimizer, args, kwargs):
             params = [p for group in optimizer.param_groups for p in group["params"]]
             slopes = [p.grad for p in params if p.grad is not None]
             watched.updates.append(any(slope.any() for slope in slopes))
 
+        inputs: list[Tensor] = []
         hooks = contextlib.ExitStack()
         add = hooks.enter_context
         if not isinstance(self.net, torch.jit.ScriptModule):  # it takes no hooks
@@ -296,3 +312,19 @@ class TrainingSetup:
             self.step(X, y)
             pairs = zip(tensors, begun)
             return math.hypot(*((t.detach() - old).norm().item() for t, old in pairs))
+
+
+def _one_batch(parts, ndim):
+    """The first of what a step hands over; where that is one picture at a time, all."""
+    first = parts[0]
+    alike = [part for part in parts if part.shape == first.shape]
+    if first.ndim == ndim - 1:
+        return torch.stack(alike)
+    return torch.cat(alike) if first.ndim == ndim and len(first) == 1 else first
+
+
+def _mean_of(loss, out, y):
+    """A learner's loss; where it gives a number for each picture, their mean."""
+    value = loss(out, y)
+    several = isinstance(value, Tensor) and value.numel() > 1
+    return value.mean() if several else value

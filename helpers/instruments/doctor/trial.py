@@ -44,6 +44,9 @@ class Trial:
     steps: int
     lrs: tuple[float | None, float | None]  # of the first group, midway and at the end
     moved: float  # how far the weights went, relative to their size
+    # The accuracy on pictures that it was not trained with, in training mode and in
+    # eval mode, of the learner's own steps; None where that can't be measured:
+    by_mode: tuple[float, float] | None = None
     dead: Product | None = None  # all units in front of it are now 0 for each picture
 
 
@@ -74,7 +77,10 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     means = [sum(losses[i - size : i]) / size for i in range(len(losses), 0, -size)]
     end, low = means[0], min(means[: len(losses) // size])
     dead = _dead(exam) if options.steps == LONG else None
-    return Trial(start, end, low, accuracy, learns, len(steps), lrs, moved, dead)
+    own = options == TrialOptions(steps=options.steps) and options.steps != LONG
+    by_mode = _by_mode(exam) if own else None
+    counts = len(steps), lrs, moved
+    return Trial(start, end, low, accuracy, learns, *counts, by_mode, dead)
 
 
 def _steps(exam, options, leaves, more):
@@ -88,8 +94,7 @@ def _steps(exam, options, leaves, more):
     is_long = options.steps == LONG
     share = FIRST_SHARE if options == TrialOptions() else SHARE.get(options.steps, 0.5)
     until = begin + share * exam.time_left
-    few = is_long or len(exam.given[0]) < examples.PASS_ROWS
-    size = min(setup.examples.batch_size, examples.FEW_ROWS if few else examples.BATCH)
+    size = min(exam.batch, examples.FEW_ROWS) if is_long else exam.batch
     for step, (X, y) in zip(range(options.steps), setup.batches(size)):
         now = time.thread_time()
         ahead = (now - begin) / step * max(LEAST - step, 0) if step else 0
@@ -133,7 +138,7 @@ def measure(exam: Any) -> tuple[float, bool]:
     best, learns, net = 0.0, False, exam.setup.net
     modes = [(module, module.training) for module in net.modules()]
     pairs = [(exam.X, exam.y)]
-    if exam.setup.train_step and exam.origin is None and exam.step.y is None:
+    if exam.setup.train_step and exam.origin is None:
         pairs.append(next(exam.setup.batches(examples.PASS_ROWS)))  # to be sure
     for mode in (net.training, False):
         for X, y in pairs:
@@ -151,6 +156,20 @@ def measure(exam: Any) -> tuple[float, bool]:
     for module, training in modes:
         module.training = training
     return best, learns
+
+
+def _by_mode(exam):
+    """The accuracies on pictures that were not trained with, in either mode; where the
+    step changes its pictures, the better of those as they are and as it does."""
+    best = None
+    for X, y in exam.unseen:
+        labels, found = examples.class_numbers(y), []
+        with contextlib.suppress(Exception), torch.no_grad():
+            for mode in (True, False):
+                found.append(examples.accuracy(exam.setup.net.train(mode)(X), labels))
+        if len(found) == 2 and (best is None or found[1] > best[1]):
+            best = tuple(found)
+    return best
 
 
 def _dead(exam):
