@@ -935,3 +935,19 @@ def test_the_lab_leaves_the_global_generator_alone(data):
 def test_the_lab_wants_the_data():
     with pytest.raises(TypeError, match=r"^registration_lab\(data\) .* gave list\.$"):
         registration_lab([1, 2])
+
+
+def test_a_report_leaves_every_storage_as_it_was():
+    net = nn.Module()
+    net.w = nn.Parameter(torch.ones(2))
+    registration(net)
+    net.w.data.resize_(3)  # refused where numpy holds the storage
+    assert net.w.untyped_storage().nbytes() == 12
+
+
+def test_a_computed_tensor_among_the_parameters_is_marked():
+    net = nn.RNN(4, 5)
+    net._parameters["weight_hh_l0"] = net.weight_hh_l0 * 1.0
+    rows = {row.name: row for row in registration(net).rows}
+    assert "an optimizer refuses it" in rows["weight_hh_l0"].verdict
+    assert not any("_flat_weights" in name for name in rows)

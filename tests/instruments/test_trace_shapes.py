@@ -805,3 +805,34 @@ def test_a_drawing_names_the_tensors_that_its_warning_speaks_of():
     assert "left.shape" in trace.warnings[0]
     assert "left (64, 1)" in trace.html() and "left (64, 1)" in str(trace)
     assert "left" not in str(trace_shapes(lambda X: X @ w - X[:, :1], X))
+
+
+@pytest.mark.parametrize("width", [128, 64, 784, 3136])
+def test_a_missing_flatten_is_named_whatever_width_was_guessed(width):
+    body = nn.Sequential(nn.Conv2d(1, 64, 3, stride=4), nn.AdaptiveAvgPool2d(3))
+    trace = trace_shapes(
+        nn.Sequential(body, nn.Linear(width, 10)), torch.rand(5, 1, 28, 28)
+    )
+    assert "flatten(1)" in trace.explanation
+    assert "nn.Linear(576, 10), since 64 * 3 * 3 = 576" in trace.explanation
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_weights_that_a_lookup_changes_are_put_back(kind):
+    net = kind(20, 8, max_norm=1.0)
+    before = net.weight.detach().clone()
+    trace_shapes(net, torch.arange(20).reshape(4, 5))
+    assert torch.equal(net.weight, before)
+
+
+def test_a_compiled_module_runs():
+    net = torch.compile(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), backend="eager")
+    net(torch.rand(3, 4))
+    assert "(3, 5)" in str(trace_shapes(net, torch.rand(3, 4)))
+
+
+def test_a_scripted_module_runs_and_keeps_its_mode():
+    net = torch.jit.script(nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.5)))
+    net.train()
+    assert "(3, 5)" in str(trace_shapes(net, torch.rand(3, 4)))
+    assert net.training and all(part.training for part in net.children())

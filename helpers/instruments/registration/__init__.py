@@ -105,6 +105,6 @@ def _row(found, held, after_backward, then):
 def _checksum(tensor):
     try:
         numbers = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return zlib.crc32(numbers.numpy())
+        return zlib.crc32(numbers.clone().numpy())  # numpy() alone pins the storage
     except (RuntimeError, TypeError, ValueError):  # meta, lazy, sparse, ...
         return None

@@ -42,6 +42,10 @@ UNUSED = (
     "since it was created, unfrozen or last cleared. If it still has none after the "
     "next backward, the loss does not depend on it, or detach or no_grad cuts it off."
 )
+NOT_A_LEAF = (
+    "Computed from others (not a leaf): an optimizer refuses it, and it gets no .grad. "
+    "Register the leaf that it is computed from, and keep this one as an attribute."
+)
 FROZEN = "Frozen: it gets no gradient and stays as it is."
 FROZEN_WITH_GRAD = (
     "Frozen, but it still has a gradient, so the next step of an optimizer that holds "
@@ -113,7 +117,9 @@ def _on_registered(found, in_optimizer, after_backward):
         if tensor.requires_grad:
             yield BUFFER_WITH_GRAD
         return
-    if not tensor.requires_grad:
+    if not tensor.is_leaf:
+        yield NOT_A_LEAF
+    elif not tensor.requires_grad:
         may_step = has_grad and in_optimizer is not False
         yield FROZEN_WITH_GRAD if may_step else FROZEN
     elif in_optimizer is False:

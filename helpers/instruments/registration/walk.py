@@ -122,7 +122,8 @@ def _parts(path, value, way):
         yield path + _step(value, key), child, way
     hooked = (HOOKED, way) if state.get("_forward_pre_hooks") else way
     for name, child in objects.attributes(value):
-        if name[1:] not in INTERNAL:
+        flat = name == "._flat_weights" and is_a(value, nn.RNNBase)  # PyTorch's own
+        if name[1:] not in INTERNAL and not flat:
             yield path + name, child, hooked
     for name in HOOKS:
         for key, hook in (state.get(name) or {}).items():

@@ -34,6 +34,10 @@ IN_LAYER = (
 
 # The causes and repairs.
 FLATTEN_EXAMPLES = "A flatten is missing: use {a}.flatten(1), since {example} = {rows}."
+FLATTEN_AND_WIDTH = (
+    "A flatten is missing: use {a}.flatten(1), or nn.Flatten() before the layer, and "
+    "then nn.Linear({numbers}, {columns}), since {example} = {numbers}."
+)
 FLATTEN_ONE = "A flatten is missing: use {a}.flatten(), since {sizes} = {rows}."
 KEEP_THE_BATCH = "The batch became one row: use flatten(1), which keeps the first size."
 SAME_TWICE = "Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}."
@@ -104,6 +108,7 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
         (swapped, SWAPPED, BATCH),
         (reversed_fits and not hidden, ORDER, INPUT_FIRST),
         (matrix and a.count == rows and not hidden, FLATTEN, FLATTEN_ONE),
+        (in_layer and len(a.shape) == 4, FLATTEN, FLATTEN_AND_WIDTH),
         (in_layer, WIDTH, LAYER_WIDTH),
         (True, WIDTH, WEIGHT_WIDTH),
     )
@@ -114,4 +119,5 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     facts = {"a": a, "b": b, "k": k, "rows": rows, "columns": columns, "wanted": wanted}
     sizes = [" * ".join(map(str, shape)) for shape in (a.shape, a.shape[1:])]
     facts |= {"sizes": sizes[0], "example": sizes[1]}
+    facts["numbers"] = math.prod(a.shape[1:])
     return cause, f"{written} {repair}".format(**facts)

@@ -10,7 +10,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from helpers.instruments.trace_shapes.steps import Block, TraceStep
 TORCH = str(Path(torch.__file__).parent)  # paths in torchvision begin with it too
 ATTRIBUTES = ("T", "mT", "H", "mH", "real", "imag")  # those that are operations
 IN_PLACE = ("setitem", "iand", "ior", "ixor", "ilshift", "irshift")
+UNSEEN = ("embedding", "fused_moving", "fake_quant")  # they change what they get
 COUNTER = ("num_batches_tracked",)  # of batch norm: not a matter of shapes
 VIEWS = {"T", "mT", "t", "transpose", "swapaxes", "permute", "movedim", "view"}
 VIEWS |= {"reshape", "flatten", "ravel", "squeeze", "unsqueeze", "getitem", "select"}
@@ -90,7 +91,7 @@ class Tracer(TorchFunctionMode):
             with warnings.catch_warnings():
                 # PyTorch's own warning, which `mismatch.warn` words better.
                 warnings.filterwarnings("ignore", "Using a target size")
-                with self:
+                with self, _uncompiled():
                     result = fn(*tensors)
             self.root.outputs = _shapes(result)
             self.returned_none = result is None
@@ -114,6 +115,7 @@ class Tracer(TorchFunctionMode):
             if tensor not in self._computed:
                 self._saved.watch(tensor)  # such as one in a list
         in_place = name in IN_PLACE or name.endswith(("_", "norm"))
+        in_place = in_place or name.startswith(UNSEEN)
         if in_place or name.startswith("foreach") or {"out", "inplace"} & {*kwargs}:
             self._saved.save(*given)
         step = self._step(name, given)
@@ -173,8 +175,9 @@ class Tracer(TorchFunctionMode):
             for path, module in value.named_modules(prefix=name):
                 if module not in self._paths:
                     self._paths[module] = path
-                    for key, tensor in (module._parameters | module._buffers).items():
-                        self._register(key, tensor)
+                    for held in (module._parameters, module._buffers):
+                        for key, tensor in held.items():
+                            self._register(key, tensor)
 
     def _enter(self, module, args):
         if threading.get_ident() != self._thread:
@@ -201,6 +204,13 @@ class Tracer(TorchFunctionMode):
         block.outputs = _shapes(result)
         if len(block.parts) < 2 and block is not self.root:  # nothing to fold
             self._stack[-1].parts[-1:] = block.parts
+
+
+def _uncompiled():
+    """Compiled modules run as they were written; nothing is compiled where the
+    compiler has not been loaded, which takes seconds."""
+    loaded = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 
 def _name_of(func):
