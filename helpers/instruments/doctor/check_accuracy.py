@@ -16,7 +16,7 @@ from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.trial import SHORT, Trial
 
 STAGES = SHORT, 4 * SHORT, 16 * SHORT  # steps; each is asked for if the last is low
-CLEARLY = 0.1  # as much below a linear model is not chance
+CLEARLY = 0.12  # as much below a linear model is not chance
 MUCH = 0.15  # between the accuracies of the two modes, in two trainings
 RISES = 0.03  # from one stage to the next, where a net is still learning
 ENOUGH = 60  # pictures, without which an accuracy says little
