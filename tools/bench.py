@@ -75,7 +75,7 @@ import torch
 from helpers import lab, load_fashion_mnist
 data = load_fashion_mnist()
 shown = lab(data, ("num_hiddens", "lr"), num_hiddens=256, num_epochs=1000)
-slider = shown.children[0].children[0]
+slider = shown.children[1].children[0]
 """
 # Training with frames and without, in turn: their median ratio.
 SLOWDOWN = """
