@@ -23,6 +23,8 @@ from helpers.tuning.results import Result
 from helpers.tuning.stacked import BETA1, BETA2, Network, Tensors
 
 NUM_BUFFERS = {"sgd": 1, "adam": 2, "adamw": 2}  # that an optimizer keeps of a weight
+# With fewer, a second thread gains nothing, and where other programs run it costs much.
+FEW_WEIGHTS = 250_000
 FAILED = "failed with {kind}: {text}"
 
 
@@ -133,6 +135,15 @@ class Stack:
         Yields the losses of each step, float32 [K], and then None while it measures.
         The members are as they were until all of it is done.
         """
+        threads = torch.get_num_threads()
+        if sum(map(torch.numel, self._network.weights)) < FEW_WEIGHTS:
+            torch.set_num_threads(1)
+        try:
+            yield from self._epoch()
+        finally:
+            torch.set_num_threads(threads)
+
+    def _epoch(self):
         began, split, block = time.perf_counter(), self._data.train, self._block
         orders = [_generator(member.order) for member in self.members]
         chances = [_generator(member.chance) for member in self.members]
