@@ -1,6 +1,7 @@
 """The lab's looks: all in one view, nothing cut off, and what looks like what."""
 
 import pytest
+from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 
 # One kind of kernel is enough for looks.
@@ -239,7 +240,7 @@ def test_a_refused_line_says_why_and_goes_back(open_notebook, typed, why):
     usual = styles(notebook, ".w1lab-note", "color")
     type_line(notebook, typed)
     shown(notebook).locator(".w1lab-note").get_by_text(why).wait_for()
-    assert field.input_value() == "num_hiddens=8 lr=0.1"
+    expect(field).to_have_value("num_hiddens=8 lr=0.1")
     assert state(notebook)[1] == run
     assert styles(notebook, ".w1lab-note", "color") != usual
     slider(notebook).focus()

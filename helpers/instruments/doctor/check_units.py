@@ -14,7 +14,7 @@ LIMITS = {
     **dict.fromkeys(("relu", "relu_"), ("0", "any number")),
     "relu6": ("0", "6"),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
-    **dict.fromkeys(("tanh", "hardtanh"), ("-1", "1")),
+    "tanh": ("-1", "1"),
 }
 MUCH_DROPOUT = 0.06  # of the units, or fewer, are left
 
