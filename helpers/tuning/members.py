@@ -24,7 +24,7 @@ from helpers.tuning.stacked import BETA1, BETA2, Network, Tensors
 
 NUM_BUFFERS = {"sgd": 1, "adam": 2, "adamw": 2}  # that an optimizer keeps of a weight
 # With fewer, a second thread gains nothing, and where other programs run it costs much.
-FEW_WEIGHTS = 250_000
+FEW_WEIGHTS = 80_000
 FAILED = "failed with {kind}: {text}"
 
 
