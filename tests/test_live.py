@@ -551,13 +551,12 @@ def test_a_nets_arguments_have_controls_that_train_what_they_say(make_lab, data)
 
 
 def test_the_lab_says_in_which_shape_a_net_takes_pictures(make_lab):
-    shown = make_lab(net=filters)
-    said = "filters takes pictures of shape (N, 1, 28, 28)."
-    assert said in canvas(shown).frame["status"]
-    shown = make_lab(net=small_net)
-    press(shown, "Back to step 0")
-    shown.wait(60)
-    assert canvas(shown).frame["status"].endswith("of shape (N, 784).")
+    for net, shape in ((filters, "(N, 1, 28, 28)"), (small_net, "(N, 784)")):
+        shown = make_lab(net=net)
+        press(shown, "Back to step 0")
+        shown.wait(60)
+        said = f"{net.__name__} takes pictures of shape {shape}."
+        assert canvas(shown).frame["status"].endswith(said)
 
 
 def test_what_there_is_is_shown_and_a_menu_picks(make_lab):
