@@ -312,7 +312,6 @@ class Run(Generator):
         config: Config,
         data: FashionMNIST,
         eval_every: int | None = 20,
-        state: dict | None = None,
     ) -> None:
         if not isinstance(config, Config):
             raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
@@ -327,11 +326,6 @@ class Run(Generator):
         self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
         self.lr_changes = [(0, config.lr)]
         self._step = 0
-        if state:
-            self._step, self.lr_changes = state["step"], list(state["lr_changes"])
-            self.net.load_state_dict(state["net"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self.net.chance.set_state(state["chance"])
         self._lr = self.lr_changes[-1][1]
         self._steps = self._train(eval_every)
 
@@ -350,26 +344,12 @@ class Run(Generator):
     def throw(self, *error: Any) -> Progress:
         return self._steps.throw(*error)
 
-    def state(self) -> dict:
-        """What another run of this config needs to go on from here: train(..., state).
-
-        Tensors and numbers only. Ask for it at the end of an epoch.
-        """
-        return {
-            **{"step": self._step, "lr_changes": list(self.lr_changes)},
-            **{"net": self.net.state_dict(), "chance": self.net.chance.get_state()},
-            "optimizer": self._optimizer.state_dict(),
-        }
-
     def _train(self, eval_every):
         config, trainee, optimizer = self.config, self.trainee, self._optimizer
         images, labels = self._pictures(self.data.train), self.data.train.labels
         generator = torch.Generator().manual_seed(config.seed)
-        begun = self._step // self.steps_per_epoch  # epochs of an earlier run
         for epoch in range(1, config.num_epochs + 1):
             order = torch.randperm(len(labels), generator=generator)
-            if epoch <= begun:
-                continue
             for batch in order.to(config.device).split(config.batch_size):
                 step = self._step
                 if self._lr != self.lr_changes[-1][1]:
@@ -419,7 +399,6 @@ def train(
     config: Config,
     data: FashionMNIST,
     eval_every: int | None = 20,
-    state: dict | None = None,
 ) -> Run:
     """Train the model that `config` describes: a generator of `Progress`.
 
@@ -429,14 +408,13 @@ def train(
 
     data: what `load_fashion_mnist` returns. eval_every: the curves' figures are
     measured at the first step, every so many steps and at each epoch's end; None:
-    at each epoch's end only. state: what `.state()` of an earlier run with this
-    Config returned at the end of an epoch; this run goes on from there. The generator
-    also has `.net`, `.state()`, `.lr_changes` and `.lr`, which may be set at any time
-    and holds from the next step on; a schedule lets it fall.
+    at each epoch's end only. The generator also has `.net`, `.lr_changes` and `.lr`,
+    which may be set at any time and holds from the next step on; a schedule lets it
+    fall.
 
     The same Config gives the same numbers, to the bit, on the same machine with the
     same number of threads. A loss that is no longer finite ends the run with a
     `reason`. Raises TypeError for a wrong config or data, ValueError for an unusable
     own init.
     """
-    return Run(config, data, eval_every, state)
+    return Run(config, data, eval_every)

@@ -61,6 +61,16 @@ def until(condition, seconds=60):
         time.sleep(0.005)
 
 
+def assert_the_code_repeats_the_run(shown):
+    press(shown, "Start")
+    shown.wait(60)
+    press(shown, "plain PyTorch")
+    shown.wait(60)
+    names = {}
+    exec(canvas(shown).code, names)
+    assert curve(shown, "batch") == pytest.approx(names["losses"], rel=1e-6)
+
+
 def is_running(shown):
     frame = canvas(shown).frame
     return frame["state"] == "running" and frame["step"] > 3
@@ -305,13 +315,7 @@ def test_a_refused_init_names_also_the_learners_own(make_lab):
 def test_the_code_button_shows_code_that_repeats_the_run(make_lab, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
     shown = make_lab(num_hiddens=8, num_epochs=1)
-    press(shown, "Start")
-    shown.wait(60)
-    press(shown, "plain PyTorch")
-    shown.wait(60)
-    names = {}
-    exec(canvas(shown).code, names)
-    assert curve(shown, "batch") == pytest.approx(names["losses"], rel=1e-6)
+    assert_the_code_repeats_the_run(shown)
     press(shown, "plain PyTorch")
     shown.wait(60)
     assert canvas(shown).code == ""
@@ -608,13 +612,7 @@ def test_lr_pin_pause_and_step_work_with_an_own_step(make_lab):
 def test_the_code_of_an_own_net_repeats_its_curve(make_lab, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
     shown = make_lab(net=small_net, step=small_step, num_hiddens=8, num_epochs=1)
-    press(shown, "Start")
-    shown.wait(60)
-    press(shown, "plain PyTorch")
-    shown.wait(60)
-    names = {}
-    exec(canvas(shown).code, names)
-    assert curve(shown, "batch") == pytest.approx(names["losses"], rel=1e-6)
+    assert_the_code_repeats_the_run(shown)
 
 
 def test_an_own_net_that_diverges_says_why(make_lab):

@@ -88,23 +88,6 @@ def test_evaluate_measures_without_dropout_and_leaves_the_mode(data):
     assert not net.training
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        Config(num_hiddens=16, num_epochs=3, momentum=0.9, lr_schedule="cosine"),
-        Config(num_hiddens=16, num_epochs=3, optimizer="adamw", lr=0.01, dropout=0.2),
-    ],
-    ids=str,
-)
-def test_a_run_goes_on_elsewhere_with_the_same_numbers(data, config):
-    whole, begun = train(config, data), train(config, data)
-    expected = losses(whole)
-    first = losses(begun, steps=begun.steps_per_epoch)
-    gone_on = train(config, data, state=begun.state())
-    assert first + losses(gone_on) == expected
-    assert gone_on.lr_changes == whole.lr_changes
-
-
 def test_divergence_ends_the_run_with_a_reason(data):
     history = list(train(Config(num_layers=3, sigma=1, lr=1), data))
     assert not math.isfinite(history[-1].loss)

@@ -80,8 +80,11 @@ def shown_weights(net: nn.Module) -> list[Shown]:
 
 def _caption(sentence, parameter, count, high, wide):
     return sentence.format(
-        **{"count": count, "high": high, "wide": wide},
-        **{"rows": len(parameter), "columns": parameter[0].numel()},
+        count=count,
+        high=high,
+        wide=wide,
+        rows=len(parameter),
+        columns=parameter[0].numel(),
         total=parameter.numel() // (high * wide),
     )
 
@@ -90,7 +93,9 @@ def _kind(part, parameter):
     """(rank, tiles, captions) of a parameter, or None where it makes no picture."""
     shape, pixels = parameter.shape, SIDE * SIDE
     if parameter.ndim == 2 and pixels in shape:
-        by_rows = shape[1] == pixels and (shape[0] != pixels or _is_linear(part))
+        by_rows = shape[1] == pixels and (
+            shape[0] != pixels or isinstance(part, nn.Linear)
+        )
         if by_rows:
             return 0, _rows, _choose(shape[0], ROWS, ALL_ROWS, ONE_ROW)
         return 0, _columns, _choose(shape[1], COLUMNS, ALL_COLUMNS, ONE_COLUMN)
@@ -102,10 +107,6 @@ def _kind(part, parameter):
     if parameter.ndim > 1:
         return 3, _matrix, MATRIX
     return None
-
-
-def _is_linear(part):
-    return isinstance(part, nn.Linear)
 
 
 def _choose(total, some, everything, one):
@@ -134,13 +135,15 @@ def packed(shown: Shown) -> dict:
     tiles = shown.tiles(shown.parameter).cpu().float().nan_to_num(posinf=0, neginf=0)
     # As in plot_columns: a few extreme weights would leave the rest pale.
     sizes = tiles.abs().flatten()
-    top = (
-        sizes.kthvalue(math.ceil(0.99 * len(sizes))).values.item() or sizes.max().item()
-    )
+    usual = sizes.kthvalue(math.ceil(0.99 * len(sizes))).values
+    top = usual.item() or sizes.max().item()
     scaled = (tiles * (127 / top if top else 0)).clamp(-127, 127)
     count, high, wide = tiles.shape
     return {
-        **{"name": shown.name, "count": count, "high": high, "wide": wide},
+        "name": shown.name,
+        "count": count,
+        "high": high,
+        "wide": wide,
         "data": scaled.round().to(torch.int8).numpy().tobytes(),
         "captions": shown.captions,
         "top": f"{top:.2g}",

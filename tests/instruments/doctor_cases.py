@@ -180,14 +180,6 @@ class TimeFirst(InRows):
         return self.out(self.read(X.transpose(0, 1))[0][-1])
 
 
-class KeepsItsState(InRows):
-    """With a hidden state for 64 pictures, so drop_last is needed."""
-
-    def forward(self, X):
-        state = torch.zeros(1, 64, 48)
-        return self.out(self.read(X, state)[0][:, -1])
-
-
 class Transformer(nn.Module):
     def __init__(self, batch_first=False):
         super().__init__()
@@ -512,17 +504,22 @@ def one_at_a_time(net, optimizer, X, y):
     return F.cross_entropy(net(X), y)
 
 
+def mixed_step(optimizer, out, y, other, share):
+    """One step by the losses for two labels of each picture."""
+    loss = share * F.cross_entropy(out, y)
+    loss = loss + (1 - share) * F.cross_entropy(out, other)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
 def mixup(alpha):
     def step(net, optimizer, X, y):
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         order = torch.randperm(len(X))
         out = net(share * X + (1 - share) * X[order])
-        loss = share * F.cross_entropy(out, y)
-        loss = loss + (1 - share) * F.cross_entropy(out, y[order])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
+        return mixed_step(optimizer, out, y, y[order], share)
 
     return step
 
@@ -530,13 +527,7 @@ def mixup(alpha):
 def cutmix(net, optimizer, X, y):
     order, X = torch.randperm(len(X)), X.clone()
     X[:, :200] = X[order, :200]
-    share, out = 584 / 784, net(X)
-    loss = share * F.cross_entropy(out, y)
-    loss = loss + (1 - share) * F.cross_entropy(out, y[order])
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss
+    return mixed_step(optimizer, net(X), y, y[order], share=584 / 784)
 
 
 def clipping(net, optimizer, X, y):
