@@ -4,6 +4,7 @@
 consumer decides the pace, and stops by not asking for another step.
 """
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Generator, Iterable
@@ -118,6 +119,19 @@ class Trainee:
         loss.backward()
         self.optimizer.step()
         return loss.item()
+
+    def state(self) -> dict[str, Any]:
+        """A copy of what its next steps depend on: weights, momentum, chance."""
+        net, optimizer = self.net.state_dict(), self.optimizer.state_dict()
+        chance = self.net.chance.get_state()
+        return copy.deepcopy({"net": net, "optimizer": optimizer, "chance": chance})
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Be as the trainee of the same Config was that had this state."""
+        self.net.load_state_dict(state["net"])
+        # It keeps what it is given.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.net.chance.set_state(state["chance"])
 
 
 @dataclass(frozen=True)
@@ -304,7 +318,8 @@ def evaluate(
 class Run(Generator):
     """A training under way, as `train` describes it.
 
-    lr_changes: (steps taken, the lr from there on) so far; first (0, config.lr).
+    step: steps taken so far. lr_changes: (steps taken, the lr from there on) so far;
+    first (0, config.lr).
     """
 
     def __init__(
@@ -325,9 +340,11 @@ class Run(Generator):
         )
         self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
         self.lr_changes = [(0, config.lr)]
-        self._step = 0
-        self._lr = self.lr_changes[-1][1]
-        self._steps = self._train(eval_every)
+        self.step = 0
+        self._lr = config.lr
+        self._eval_every = eval_every
+        self._orders = torch.Generator().manual_seed(config.seed)
+        self._steps = self._train()
 
     @property
     def lr(self) -> float:
@@ -344,14 +361,37 @@ class Run(Generator):
     def throw(self, *error: Any) -> Progress:
         return self._steps.throw(*error)
 
-    def _train(self, eval_every):
+    def state(self) -> dict[str, Any]:
+        """A copy of what its next steps depend on, for `load`."""
+        between = self.step % self.steps_per_epoch == 0
+        orders = self._orders.get_state() if between else self._before_order
+        return {"step": self.step, "orders": orders, "trainee": self.trainee.state()}
+
+    def load(self, state: dict[str, Any], lr_changes: list[tuple[int, float]]) -> None:
+        """Be as a run of the same Config and data was that had this state.
+
+        lr_changes: of that run, also the later ones.
+        """
+        self.trainee.load(state["trainee"])
+        self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
+        self._orders.set_state(state["orders"])
+        self.step = state["step"]
+        first, *later = lr_changes
+        self.lr_changes = [first, *(one for one in later if one[0] < self.step)]
+        self._lr = self.lr_changes[-1][1]
+        self._steps = self._train()
+
+    def _train(self):
         config, trainee, optimizer = self.config, self.trainee, self._optimizer
         images, labels = self._pictures(self.data.train), self.data.train.labels
-        generator = torch.Generator().manual_seed(config.seed)
-        for epoch in range(1, config.num_epochs + 1):
-            order = torch.randperm(len(labels), generator=generator)
-            for batch in order.to(config.device).split(config.batch_size):
-                step = self._step
+        eval_every = self._eval_every
+        epochs, taken = divmod(self.step, self.steps_per_epoch)
+        for epoch in range(epochs + 1, config.num_epochs + 1):
+            self._before_order = self._orders.get_state()
+            order = torch.randperm(len(labels), generator=self._orders)
+            batches = order.to(config.device).split(config.batch_size)
+            for batch in batches[taken:]:
+                step = self.step
                 if self._lr != self.lr_changes[-1][1]:
                     self.lr_changes.append((step, self._lr))
                 lr = self._lr
@@ -363,7 +403,7 @@ class Run(Generator):
                 # index_select: twice as fast as images[batch], same numbers.
                 X, y = images.index_select(0, batch), labels.index_select(0, batch)
                 loss = trainee.step(X, y)
-                self._step = step = step + 1
+                self.step = step = step + 1
                 progress = Progress(step, epoch, loss, lr, self.net)
                 if not math.isfinite(progress.loss):
                     reason = DIVERGED.format(step=step, loss=progress.loss)
@@ -373,6 +413,7 @@ class Run(Generator):
                 if epoch_end or (eval_every and step % eval_every == 1 % eval_every):
                     progress = self.measure(progress, epoch_end)
                 yield progress
+            taken = 0
 
     def _pictures(self, split):
         """As the net takes them."""

@@ -341,3 +341,48 @@ def test_what_is_wrong_is_one_line(data, net, step, complaint):
     line = raises_in_its_line.__code__.co_firstlineno + 1
     assert complaint.format(line=line) in said
     assert "\n" not in said
+
+
+class KeepsALot(nn.Module):
+    """More than parameters: a list, a count, its last scores, modes of its parts."""
+
+    def __init__(self, num_hiddens=8):
+        super().__init__()
+        self.listed = [nn.Linear(784, num_hiddens)]
+        self.layers = nn.Sequential(
+            *(nn.BatchNorm1d(num_hiddens), nn.Dropout(0.3), nn.Linear(num_hiddens, 10)),
+        )
+        self.same, self.calls = [self.layers[2].weight], 0
+
+    def forward(self, X):
+        self.calls += 1
+        self.scores = self.layers(self.listed[0](X)) + 0.01 * self.calls
+        return self.scores
+
+
+def forgets_to_clear(net, optimizer, X, y):
+    loss = F.cross_entropy(net(X), y) + 0.01 * (net.same[0] ** 2).sum()
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        net.listed[0].weight -= 0.01 * net.listed[0].weight.grad
+    net.listed[0].zero_grad()
+    net.layers[1].eval()
+    return loss
+
+
+@pytest.mark.parametrize(
+    "net, step, lr",
+    [(KeepsALot, forgets_to_clear, 0.01), (with_dropout, None, 0.1)],
+)
+def test_a_run_goes_on_from_any_earlier_state_to_the_bit(data, net, step, lr):
+    config = own_config(net, step)(num_hiddens=8, lr=lr, num_epochs=2)
+    run, states, found = train(config, data), [], []
+    for _ in range(40):
+        states.append(run.state())
+        found.append(next(run).loss)
+    again = train(config, data)
+    for at in (29, 0, 24, 7):
+        for _ in range(2):  # the second time from what the first has left alone
+            again.load(states[at], run.lr_changes)
+            assert [next(again).loss for _ in range(10)] == found[at : at + 10]

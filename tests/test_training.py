@@ -112,6 +112,33 @@ def test_lr_changes_take_effect_at_the_next_step_and_are_kept(data):
         run.lr = -1
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(num_hiddens=8, num_epochs=2, momentum=0.9),
+        Config(8, lr=0.01, num_epochs=2, optimizer="adam", lr_schedule="cosine"),
+        Config(num_hiddens=8, num_epochs=2, dropout=0.3),
+    ],
+    ids=str,
+)
+def test_a_run_goes_on_from_any_earlier_state_to_the_bit(data, config):
+    run, states, found = train(config, data), [], []
+    for _ in range(2 * 24):
+        states.append(run.state())
+        found.append(next(run).loss)
+        if len(found) == 10:
+            run.lr = 0.02
+    again = train(config, data)
+    for step in (30, 3, 24, 0, 10):  # 24: between two epochs
+        again.load(states[step], run.lr_changes)
+        repeated = []
+        for i in range(step, step + 15):
+            if i == 10:
+                again.lr = 0.02
+            repeated.append(next(again).loss)
+        assert repeated == found[step : step + 15]
+
+
 def test_stopping_is_not_asking_for_more(data):
     run = train(Config(), data)
     assert next(run).step == 1

@@ -215,6 +215,7 @@ class Lab(Instrument):
         self._canvas.on_msg(self._on_message)
         self._inside = Stoppable()  # the learner's code
         self._asked_to_pause = 0  # in which visit of it
+        self._seen: Run | None = None  # whose weights are shown now, after its .step
         self._weights: list[Shown] = []
         self._chosen = ""
         self._watch = PageWatch(self._canvas, self._on_page)
@@ -405,7 +406,7 @@ class Lab(Instrument):
     def _begin(self):
         if self.run:
             self.run.close()  # frees its memory now, not when Python next looks
-        self.run = None
+        self.run = self._seen = None
         self._runs += 1
         self._curves = Curves(1)
         self._state = replace(self._state, name="fresh", newest=None)
@@ -416,8 +417,12 @@ class Lab(Instrument):
         with self._inside:
             self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
-        self._weights = shown_weights(self.run.net)
+        self._see(self.run)
         self._canvas.weights = [one.name for one in self._weights]
+
+    def _see(self, run):
+        """Show the weights of this run: the one that trains, or it as it was before."""
+        self._seen, self._weights = run, shown_weights(run.net)
 
     def _advance(self):
         if self._watch.is_gone():
@@ -557,7 +562,7 @@ class Lab(Instrument):
             }
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
-                if self.run and not state.failure:
+                if self._seen and not state.failure:
                     shown = self._shown_weights()
                     self._canvas.tiles = (
                         packed(shown) if shown else {"name": SHOWS_NOTHING}

@@ -1,6 +1,7 @@
 """What a run with a learner's own net, and maybe own step, trains."""
 
 import contextlib
+import copy
 import numbers
 from collections.abc import Iterator
 from typing import Any
@@ -56,6 +57,23 @@ class OwnTrainee(Trainee):
             return None  # a step by hand may do without
         return super().make_optimizer(config)
 
+    def state(self) -> dict[str, Any]:
+        # Whole copies: a net may hold more than its parameters, such as a list.
+        parts = [value for part in self.net.modules() for value in vars(part).values()]
+        kept = {id(one): one.detach().clone() for one in filter(_is_result, parts)}
+        trained = copy.deepcopy((self.net, self.optimizer), kept)
+        state = {"trained": trained, "course": self._course, "draws": self._draws}
+        if self._own_step:  # it may use the gradients of the step before
+            gradients = [one.grad for one in self.net.parameters()]
+            state["gradients"] = [g if g is None else g.clone() for g in gradients]
+        return state
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.net, self.optimizer = copy.deepcopy(state["trained"])
+        self._course, self._draws = state["course"], state["draws"]
+        for one, gradient in zip(self.net.parameters(), state.get("gradients", ())):
+            one.grad = gradient if gradient is None else gradient.clone()
+
     def step(self, X: torch.Tensor, y: torch.Tensor) -> float:
         if not self._draws:
             return self._step(X, y)
@@ -93,6 +111,11 @@ class OwnTrainee(Trainee):
                 if torch.initial_seed() == self._seed:
                     for generator, state in zip(self._generators, notebook):
                         generator.set_state(state)
+
+
+def _is_result(value):
+    """Whether it is what a net has kept of its last forward pass, say."""
+    return isinstance(value, torch.Tensor) and not value.is_leaf
 
 
 def _loss_code(value):
