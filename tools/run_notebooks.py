@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -83,8 +83,11 @@ def seconds(stamps: dict[str, str]) -> float:
     return (ended - began).total_seconds()
 
 
-def run(path: Path) -> None:
-    """Execute one notebook and replace its file; an error ends the program."""
+def run(path: Path, slow: float = SLOW) -> None:
+    """Execute one notebook and replace its file; an error ends the program.
+
+    slow: seconds from which on a cell without the tag is named.
+    """
     notebook, reached = read(path), [-1]
     notebook["metadata"] = METADATA
     client = NotebookClient(notebook, resources={"metadata": {"path": path.parent}})
@@ -105,7 +108,7 @@ def run(path: Path) -> None:
         if cell.cell_type == "code":
             cell["outputs"] = list(clean(cell.outputs))
             took = seconds(stamps)
-            if took > SLOW and "slow" not in cell.metadata.get("tags", []):
+            if took > slow and "slow" not in cell.metadata.get("tags", []):
                 print(f"{path.name}, cell {number}: it took {took:.0f} s: tag it slow")
     nbformat.validate(notebook)
     complete = path.with_suffix(".partial")
@@ -113,7 +116,9 @@ def run(path: Path) -> None:
     complete.replace(path)
 
 
-def main(names: list[str], folder: Path = NOTEBOOKS) -> None:
+def main(
+    names: list[str], folder: Path = NOTEBOOKS, run: Callable[[Path], None] = run
+) -> None:
     """Run the named notebooks of a folder, or all of them."""
     notebooks = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     names = [Path(name).stem for name in names] or list(notebooks)

@@ -37,12 +37,14 @@ def sweep(
     executor: Executor | None = None,
     *,
     recorded: Path = RECORDED,
+    keep_every: float = KEEP_EVERY,
 ) -> Results:
     """Train every Config in `configs` on `data`; returns `Results`.
 
     data: what `load_fashion_mnist` returns. executor: any
     `concurrent.futures.Executor`; None: this process. recorded: the folder of the runs
-    that came with the course.
+    that came with the course. keep_every: seconds after which the runs under way are
+    kept.
 
     Runs of one shape are trained side by side, as one network. Their numbers are those
     of `train`, up to rounding. A run that fails is a row with its reason. What is
@@ -62,7 +64,8 @@ def sweep(
             before = len(set(configs)) - len(missing)
             bar = open_progress_bar([run.result for run in runs], before)
             try:
-                _train_all(runs, shared, executor, stop, bar, known)
+                trained = _trained(runs, shared, executor, stop)
+                _train_all(trained, shared, keep_every, bar, known)
             except KeyboardInterrupt:
                 left = sum(config not in known for config in configs)
                 note = STOPPED.format(missing=left, count=len(configs))
@@ -84,11 +87,11 @@ def _checked(configs, data, executor) -> list[Config]:
     return configs
 
 
-def _train_all(runs, shared, executor, stop, bar, known) -> None:
-    """Train these runs to their end, show how far they are, and keep what is done."""
-    under_way, due = {}, time.monotonic() + KEEP_EVERY
+def _train_all(trained, shared, keep_every, bar, known) -> None:
+    """Go through what is trained, show how far it is, and keep what is done."""
+    under_way, due = {}, time.monotonic() + keep_every
     try:
-        with closing(_trained(runs, shared, executor, stop)) as trained:
+        with closing(trained):
             for group, share_of_epoch in trained:
                 if share_of_epoch < 1:
                     bar.move([run.config for run in group], share_of_epoch)
@@ -103,7 +106,7 @@ def _train_all(runs, shared, executor, stop, bar, known) -> None:
                     bar.add(run.result, run.ended)
                 if time.monotonic() > due:
                     keep(under_way.values(), shared)
-                    due = time.monotonic() + KEEP_EVERY
+                    due = time.monotonic() + keep_every
     finally:
         keep(under_way.values(), shared)
 

@@ -112,9 +112,8 @@ def conv(*first):
     torch.manual_seed(0)
     return nn.Sequential(
         *first,
-        *(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(8 * 49, 10)),
+        *(nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 25, 10)),
     )
 
 
@@ -872,8 +871,8 @@ def of_the_guesses(net, optimizer, X, y):
 
 
 def quarters(X):
-    small = F.adaptive_avg_pool2d(X.reshape(-1, 1, 28, 28), 2)
-    return F.interpolate(small, size=28).flatten(1)
+    parts = X.reshape(-1, 2, 14, 2, 14)
+    return parts.mean(dim=(2, 4), keepdim=True).expand_as(parts).flatten(1)
 
 
 def returns_nothing(out, y):

@@ -638,10 +638,9 @@ def two_notebooks(folder):
     return good, write(folder / "01_bad.ipynb", cells)
 
 
-def test_stored_outputs_are_what_a_reader_sees(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "SLOW", 0)  # so that any cell is
+def test_stored_outputs_are_what_a_reader_sees(tmp_path, capsys):
     good, _ = two_notebooks(tmp_path)
-    run_notebooks.run(good)
+    run_notebooks.run(good, slow=0)
     notebook = nbformat.reads(good.read_text(), as_version=4)
     printed, slider, error = (cell.outputs for cell in notebook.cells[2:])
     assert [output.text for output in printed] == ["a\nb\n"]
@@ -702,6 +701,5 @@ def test_only_the_notebooks_that_are_named_run(full_data, tmp_path, monkeypatch)
     ran = []
     two_notebooks(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))  # main adds to it
-    monkeypatch.setattr(run_notebooks, "run", lambda path: ran.append(path.name))
-    run_notebooks.main(["notebooks/01_bad.ipynb"], tmp_path)
-    assert ran == ["01_bad.ipynb"]
+    run_notebooks.main(["notebooks/01_bad.ipynb"], tmp_path, run=ran.append)
+    assert ran == [tmp_path / "01_bad.ipynb"]

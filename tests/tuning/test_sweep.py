@@ -304,8 +304,7 @@ def test_groups_have_mean_and_spread(data, threads):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["here", "in processes"])
-def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where, monkeypatch):
-    monkeypatch.setattr(sys.modules["helpers.tuning.sweep"], "KEEP_EVERY", 0)
+def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where):
     short = [small(seed=seed) for seed in (0, 1)]
     long = [small(num_epochs=900, seed=seed, dropout=0.1) for seed in (0, 1)]
     assert len(sweep(short, data)) == 2
@@ -318,7 +317,7 @@ def test_stop_keeps_what_is_done_and_the_next_goes_on(data, where, monkeypatch):
 
     with nullcontext() if where == "here" else Processes() as executor:
         Thread(target=stop_soon).start()
-        results = sweep(short + long, data, executor)
+        results = sweep(short + long, data, executor, keep_every=0)
         assert len(results) == 2
         assert results.note.startswith("Stopped: 2 of 4 runs have not been trained.")
         runs = [resume(config, shared) for config in long]
@@ -351,8 +350,8 @@ def test_a_kernel_that_is_killed_loses_no_more_than_a_minute(data, home):
 
 def _endless_sweep(home):
     os.environ["COURSE_HOME"] = str(home)
-    sys.modules["helpers.tuning.sweep"].KEEP_EVERY = 0  # as if each epoch took a minute
-    sweep([small(num_hiddens=64, num_epochs=900)], load_fashion_mnist("sample"))
+    config = small(num_hiddens=64, num_epochs=900)
+    sweep([config], load_fashion_mnist("sample"), keep_every=0)
 
 
 def test_a_run_that_fails_under_way_is_tried_again(data, monkeypatch):

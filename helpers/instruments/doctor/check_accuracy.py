@@ -5,6 +5,7 @@ They are asked only where no other check has found anything.
 
 import contextlib
 import functools
+import zlib
 
 import torch
 from torch import nn
@@ -13,41 +14,46 @@ from torch.nn import functional as F
 from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
-from helpers.instruments.doctor.trial import SHORT, Trial
+from helpers.instruments.doctor.trial import SHORT
 
-STAGES = SHORT, 4 * SHORT, 16 * SHORT  # steps; each is asked for if the last is low
+MORE, MOST = 4 * SHORT, 16 * SHORT  # steps, asked for where SHORT is too few
 CLEARLY = 0.12  # as much below a linear model is not chance
 MUCH = 0.15  # between the accuracies of the two modes, in two trainings
 RISES = 0.03  # from one stage to the next, where a net is still learning
 ENOUGH = 60  # pictures, without which an accuracy says little
 
+_known: dict[tuple, float] = {}  # accuracies of linear models
+
 
 def below_linear(exam: Examination) -> Finding | None:
     """The net is less accurate than a linear model after as many steps."""
-    earlier = 0.0
-    for steps in STAGES:
-        trial = exam.trial(steps=steps)
-        few = len(exam.unseen[0][0]) < ENOUGH
-        if trial is None or trial.by_mode is None or few:
+    if len(exam.unseen[0][0]) < ENOUGH:
+        return None
+    for steps in (SHORT, MOST):
+        good = _linear_accuracy(exam, min(steps, MORE)) - CLEARLY
+        trial = exam.trial(steps=steps, enough=good)
+        if trial is None or trial.by_mode is None:
             return None
-        reached, linear = trial.by_mode[1], _linear_accuracy(exam, trial)
-        if reached >= linear - CLEARLY:
+        reached = trial.by_mode[1]
+        if reached < good:
+            good = (linear := _linear_accuracy(exam, trial.steps)) - CLEARLY
+        if reached >= good:
             exam.below_linear = {}
             return None
         facts = {"reached": reached, "linear": linear, "steps": trial.steps}
-        exam.below_linear = facts | {"done": trial.steps == STAGES[-1]}
+        exam.below_linear = facts | {"done": trial.steps == MOST}
         if trial.steps < steps:  # no time for more
             return None
-        before, earlier = earlier, reached
+    before = trial.looks[MORE][1]
     if reached > before + RISES and reached > linear - 2 * CLEARLY:
         return None
-    facts |= {"before": before, "earlier": STAGES[-2]}
+    facts |= {"before": before, "earlier": MORE}
     return exam.finding("below_linear", ruled_out=", ".join(exam.asked[:-1]), **facts)
 
 
 def worse_in_eval(exam: Examination) -> Finding | None:
     """The net is right far more often in training mode than in eval mode."""
-    for steps in STAGES[:2]:
+    for steps in (SHORT, MORE):
         trial = exam.trial(steps=steps)
         if trial is None or trial.by_mode is None or trial.steps < SHORT:
             return None
@@ -80,30 +86,40 @@ def _uses_of_statistics(exam):
     return uses
 
 
-def _linear_accuracy(exam: Examination, trial: Trial) -> float:
+def _linear_accuracy(exam: Examination, steps: int) -> float:
     """Of a linear model after as many steps with the same pictures. Where the net has a
     layer with fewer units than there are classes, so has the linear model."""
-    setup = exam.setup
-    X, y = setup.X.flatten(1).float(), examples.class_numbers(setup.y)
+    X, y = exam.setup.X.flatten(1).float(), examples.class_numbers(exam.setup.y)
+    rows, labels = exam.unseen[0]
+    parts = X, y, rows.flatten(1).float(), examples.class_numbers(labels)
+    inner, count = exam.recording.inner_products, int(y.max()) + 1
+    width = min((p.data.numel() // len(exam.X) for p in inner), default=count)
+    sizes = [X.shape[1], width, count] if 0 < width < count else [X.shape[1], count]
+    prints = (zlib.crc32(part.cpu().contiguous().numpy()) for part in parts)
+    key = *prints, *sizes, exam.batch, steps
+    if key not in _known:  # a model is often examined again, or the next one
+        with exam.setup.experiment():
+            _known[key] = _train_linear(exam, sizes, steps, parts)
+    return _known[key]
+
+
+def _train_linear(exam, sizes, steps, parts):
+    """The accuracy that it reaches. parts: pictures and labels to take the mean and the
+    spread from, and those to measure with."""
+    X, _, unseen, wanted = parts
     mean, spread = X.mean(dim=0), X.std().clamp_min(1e-9)
 
     def standardized(pictures):
         return (pictures.flatten(1).float() - mean) / spread
 
-    with setup.experiment():
-        inner, count = exam.recording.inner_products, int(y.max()) + 1
-        width = min((p.data.numel() // len(exam.X) for p in inner), default=count)
-        sizes = [X.shape[1], width, count] if 0 < width < count else [X.shape[1], count]
-        layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:])]
-        model = nn.Sequential(*layers).to(X.device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
-        for _, (some, labels) in zip(range(trial.steps), setup.batches(exam.batch)):
-            scores = model(standardized(some))
-            loss = F.cross_entropy(scores, examples.class_numbers(labels))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        rows, labels = exam.unseen[0]
-        with torch.no_grad():
-            scores = model(standardized(rows))
-    return examples.accuracy(scores, examples.class_numbers(labels))
+    layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:])]
+    model = nn.Sequential(*layers).to(X.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _, (some, labels) in zip(range(steps), exam.setup.batches(exam.batch)):
+        scores = model(standardized(some))
+        loss = F.cross_entropy(scores, examples.class_numbers(labels))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return examples.accuracy(model(standardized(unseen)), wanted)

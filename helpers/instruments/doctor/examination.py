@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import math
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -226,6 +228,8 @@ class Examination:
     def trial(self, **options: Any) -> Trial | None:
         """A short training with these `TrialOptions`; None where there is none."""
         options = TrialOptions(**options)
+        if (whole := replace(options, enough=math.inf)) in self._trials:
+            options = whole
         if options not in self._trials:
             with self.setup.experiment():
                 self._trials[options] = run_trial(self, options)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,9 +15,11 @@ from helpers.instruments.doctor.recording import Product, record
 SHORT = 128  # steps of a short training
 LONG = 1024  # steps, of few pictures, after which a net that learns is above chance
 LOOK_EVERY = 256  # steps of a long one, to see whether it learns by now
+LOOK_OFTEN = 64  # steps, to see whether it is good enough by now
 LAST = 16  # steps at the end, whose mean loss counts
 LEAST = 6  # fewer steps show nothing
-SHARE = {4 * SHORT: 0.9}  # of the time left, for so many steps; else half of it
+# Of the time left, for so many steps; else half of it.
+SHARE = {4 * SHORT: 0.9, 16 * SHORT: 0.9}
 FIRST_SHARE = 0.7  # for the first trial
 
 
@@ -30,6 +32,12 @@ class TrialOptions:
     steps: int = SHORT
     plain: bool = False  # with the step of the lessons
     all_weights: bool = False  # also those that do not learn
+    enough: float = math.inf  # the accuracy on new pictures at which it may stop
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the learner's steps are as they are."""
+        return replace(self, enough=math.inf) == TrialOptions(steps=self.steps)
 
 
 @dataclass
@@ -47,6 +55,8 @@ class Trial:
     # The accuracy on pictures that it was not trained with, in training mode and in
     # eval mode, of the learner's own steps; None where that can't be measured:
     by_mode: tuple[float, float] | None = None
+    # The same after so many steps, where it may stop:
+    looks: dict[int, tuple[float, float]] = field(default_factory=dict)
     dead: Product | None = None  # all units in front of it are now 0 for each picture
 
 
@@ -62,7 +72,7 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
         t.requires_grad_(True)
     leaves, first = setup.learnable, _measured_loss(exam)
     begun = [t.detach().clone() for t in leaves]
-    steps, lrs = _steps(exam, options, leaves, more)
+    steps, lrs, looks = _steps(exam, options, leaves, more)
     finite = all(v is None or math.isfinite(v) for pair in steps for v in pair)
     if finite and len(steps) < min(LEAST, options.steps):
         return None
@@ -77,16 +87,17 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     means = [sum(losses[i - size : i]) / size for i in range(len(losses), 0, -size)]
     end, low = means[0], min(means[: len(losses) // size])
     dead = _dead(exam) if options.steps == LONG else None
-    own = options == TrialOptions(steps=options.steps) and options.steps != LONG
-    by_mode = _by_mode(exam) if own else None
+    by_mode = looks.get(len(steps))
+    if by_mode is None and options.is_own and options.steps != LONG:
+        by_mode = _by_mode(exam)
     counts = len(steps), lrs, moved
-    return Trial(start, end, low, accuracy, learns, *counts, by_mode, dead)
+    return Trial(start, end, low, accuracy, learns, *counts, by_mode, looks, dead)
 
 
 def _steps(exam, options, leaves, more):
     """The losses of the steps (returned, and what backward() was called on), and the lr
-    in the middle and at the end."""
-    setup, steps = exam.setup, []
+    in the middle and at the end, and `Trial.looks`."""
+    setup, steps, looks = exam.setup, [], {}
     optimizer = setup.plain_sgd(more) if options.plain else None
     stretched = leaves if options.factor != 1 else []
     middle = setup.lr
@@ -101,6 +112,10 @@ def _steps(exam, options, leaves, more):
         look = is_long and step and step % LOOK_EVERY == 0
         if now + ahead > until or look and measure(exam)[1]:
             break
+        if step > SHORT and step % LOOK_OFTEN == 0 and options.enough < math.inf:
+            looks[step] = _by_mode(exam)
+            if looks[step] and looks[step][1] >= options.enough:
+                break
         try:
             if options.plain:
                 losses = [setup.usual_step(optimizer, X, y, F.cross_entropy)] * 2
@@ -115,7 +130,7 @@ def _steps(exam, options, leaves, more):
         steps.append(losses)
         if any(v is not None and not math.isfinite(v) for v in losses):
             break
-    return steps, (middle, setup.lr)
+    return steps, (middle, setup.lr), looks
 
 
 def _series(steps):
@@ -167,14 +182,17 @@ def _by_mode(exam):
         asked = examples.class_numbers(exam.y).to(own.device)
         if len(own) == len(asked) and (own != asked).sum() > len(own) / 2:
             return None
-    best = None
+    best, net = None, exam.setup.net
+    modes = [(module, module.training) for module in net.modules()]
     for X, y in exam.unseen:
         labels, found = examples.class_numbers(y), []
         with contextlib.suppress(Exception), torch.no_grad():
             for mode in (True, False):
-                found.append(examples.accuracy(exam.setup.net.train(mode)(X), labels))
+                found.append(examples.accuracy(net.train(mode)(X), labels))
         if len(found) == 2 and (best is None or found[1] > best[1]):
             best = tuple(found)
+    for module, training in modes:
+        module.training = training
     return best
 
 
