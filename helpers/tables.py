@@ -1,5 +1,6 @@
 """A table of rows, as text and as HTML, and any text on one line."""
 
+import re
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from html import escape
@@ -96,9 +97,14 @@ def _inside(text: str) -> str:
 
 def reply(look: Look, *sentences: str) -> str:
     """Sentences as HTML, with a bar and a mark that say how it went."""
-    said = "<br>".join(map(_inside, sentences))
+    said = "<br>".join(map(prose, sentences))
     classes = f"reply {look.name.lower()}"
     return f'<p class="{classes}"><b>{look.value}</b> <span>{said}</span></p>'
+
+
+def prose(text: str) -> str:
+    """Text as HTML; what is between two backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", _inside(text))
 
 
 def page(*parts: str) -> str:

@@ -16,8 +16,8 @@ from html import escape
 from helpers import records
 from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
-from helpers.exercises.guard import TooLong, limited, quiet, undone
-from helpers.tables import Look, Row, as_html, as_text, one_line, page, reply
+from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
+from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
 MAX_TEXT = 200  # characters of an error's message that are shown
 
@@ -30,7 +30,11 @@ RAISED_INSIDE = "your code raised {kind}: {text}"
 NO_MESSAGE = "no message"
 NO_USE = "your {name} last returned {found}; comparing it raised {kind}: {text}"
 NO_USE_OF_CLASS = "comparing what your {name} computes raised {kind}: {text}"
-TOO_LONG = "it was still running after {seconds:g} seconds; look for an endless loop."
+TOO_LONG = (
+    "it was still running after {seconds:g} seconds of computing; look for an endless "
+    "loop."
+)
+WAITED = "after {seconds:g} seconds it was still waiting; look for what it waits for."
 QUIT = "your code tried to quit Python ({kind}); leave that out."
 NOT_A_FUNCTION = (
     "this exercise needs your function {name} itself, but got {found}; write "
@@ -74,14 +78,14 @@ class Sentence(Said):
         return made
 
     def _repr_html_(self) -> str:
-        return page(reply(self._look, self) if self._look else f"<p>{escape(self)}</p>")
+        return page(reply(self._look, self) if self._look else f"<p>{prose(self)}</p>")
 
 
 def check(id: str, answer: object, seconds: float = 10) -> Said:
     """Check an answer to exercise `id`: not attempted, not yet because ..., or right.
 
-    answer: the learner's function or class. seconds: how long it may take. Never
-    raises, whatever the answer does.
+    answer: the learner's function or class. seconds: how long it may compute, or wait.
+    Never raises, whatever the answer does.
     """
     asked = _find(id)
     if isinstance(asked, Said):
@@ -170,12 +174,12 @@ def _find(id: str) -> Exercise | Said:
 
 def _why_not(asked: Exercise, answer: object, seconds: float) -> str | None:
     """Why the answer is not right yet, or None."""
-    own_limit = ()
+    limit = Limit(seconds)
     try:
-        with undone(), quiet(), limited(seconds) as own_limit:
+        with undone(), quiet(), limit:
             return _judged(asked, answer)
-    except own_limit:
-        return TOO_LONG.format(seconds=seconds)
+    except limit.error:
+        return (WAITED if limit.waited else TOO_LONG).format(seconds=seconds)
 
 
 def _judged(asked: Exercise, answer: object) -> str | None:
@@ -201,7 +205,7 @@ def _kept(answer: Callable, returned: list) -> Callable:
 
 
 def _call(answer: Callable, returned: list, *inputs: object) -> object:
-    returned[:] = [answer(*inputs)]
+    returned[:] = [called(answer, *inputs)]
     return returned[0]
 
 

@@ -1,75 +1,153 @@
 """Runs a learner's answer in this kernel: for a limited time, quietly, and undone."""
 
+import _thread
 import contextlib
 import io
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import TextIO
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any, TextIO
 
 import torch
 
-from helpers.instruments.state import Snapshot
+from helpers.instruments.state import Snapshot, is_own_module
 from helpers.stopping import raise_in
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
+TICK = 0.05  # s between two looks at what an answer does
+WAITS = 0.03  # an answer that computes for a smaller share of its time is waiting
+GRACE = 1.0  # s in which a library's code may come to its end
+LOOK = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 class TooLong(BaseException):
     """Raised inside an answer that does not end."""
 
+    # Python's next look at signals raises it again. So a loop that catches it ends too:
+    # that look comes after the `except`, where the loop begins anew.
+    __init__ = staticmethod(partial(_thread.interrupt_main, LOOK))
 
-@contextlib.contextmanager
-def limited(seconds: float) -> Iterator[type[TooLong]]:
-    """Raises a TooLong in this thread if the block takes longer.
 
-    Yields the class that is raised; each call has its own, so that an inner block
-    does not catch the outer one's. Where the system has signals, it also wakes an
-    answer that sleeps or waits.
+def called(answer: Callable, *inputs: Any) -> Any:
+    """Calls it; this line counts as the learner's, also if the answer is no Python."""
+    return answer(*inputs)
+
+
+class Limit(contextlib.AbstractContextManager):
+    """Raises an `error` in the block if the learner's code in it takes too long.
+
+    What counts is the processor time of this thread while a line of the learner's runs,
+    or what it called; what is imported counts for nothing. Other programs don't count
+    either, unless the code does nothing but wait. `waited` says whether it did.
+
+    It strikes between two of the learner's own lines, and in a library's only if that
+    goes on for a while, and never while something is imported: what was interrupted
+    there would be broken until the kernel is restarted.
+
+    Each has an error of its own, so that a check within an answer is stopped with it.
     """
-    here, guarded, over = threading.get_ident(), sys._getframe(2), threading.Event()
-    own = type("TooLong", (TooLong,), {})
-    main = threading.current_thread() is threading.main_thread()
-    wakes = main and hasattr(signal, "pthread_kill")
 
-    def inside() -> bool:
-        """Whether the block still runs: a later cell must not be hit."""
-        frame = sys._current_frames().get(here)
-        while frame is not None and frame is not guarded:
+    def __init__(self, seconds: float) -> None:
+        self.error: type[TooLong] = type("TooLong", (TooLong,), {})
+        self.waited = False
+        self._seconds, self._tick = seconds, min(TICK, seconds / 4)
+        self._ended, self._here = threading.Event(), threading.get_ident()
+        self._main = threading.current_thread() is threading.main_thread()
+        self._used = self._took = 0.0  # of the learner's code: computing, and in all
+        self._over: float | None = None  # since when its time is over
+
+    def __enter__(self) -> "Limit":
+        self._guarded, self._trace = sys._getframe(1), sys.gettrace()
+        self._seen = time.monotonic(), time.thread_time()
+        if self._main:
+            self._earlier = signal.signal(LOOK, self._look)
+        watch = self._watch if self._main else self._watch_another_thread
+        self._watcher = threading.Thread(target=watch, daemon=True)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._ended.set()
+            self._watcher.join()
+        finally:
+            if self._main:
+                signal.signal(LOOK, self._earlier)
+            else:  # take back one that was sent but has not arrived yet
+                raise_in(self._here, None)
+            if self._over:
+                sys.settrace(self._trace)
+
+    def _watch(self) -> None:
+        """Has the main thread look, and wakes it if it sleeps in a call."""
+        while not self._ended.wait(self._tick):
+            _thread.interrupt_main(LOOK)
+            asleep = time.monotonic() - self._seen[0] > self._seconds
+            if (asleep or self._over) and hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(self._here, LOOK)
+
+    def _look(self, number: int, frame: FrameType) -> None:
+        """In the main thread: what runs now, and is the time over?"""
+        if isinstance(getattr(self._earlier, "__self__", None), Limit):
+            self._earlier(number, frame)
+        now, used = time.monotonic(), time.thread_time()
+        took, used = now - self._seen[0], used - self._seen[1]
+        self._seen = self._seen[0] + took, self._seen[1] + used
+        own, importing = self._own(frame)
+        if own is None or importing or self._ended.is_set():
+            return
+        self._used, self._took = self._used + used, self._took + took
+        if self._over is None:
+            self.waited = self._used < WAITS * self._took
+            if (self._took if self.waited else self._used) < self._seconds:
+                return
+            self._over = now
+        if own is frame or now - self._over > GRACE:
+            raise self.error
+        own.f_trace = self._strike  # as soon as the library's code returns
+        sys.settrace(self._strike)
+
+    def _strike(self, frame: FrameType, *_: Any) -> None:
+        if _is_own(frame):
+            raise self.error
+
+    def _own(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
+        """What runs of the learner's in the block, and whether it imports."""
+        importing = False
+        while frame is not None and frame is not self._guarded:
+            if _is_own(frame):
+                return frame, importing
+            importing |= frame.f_code.co_filename.startswith("<frozen importlib")
             frame = frame.f_back
-        return frame is not None
+        return None, importing
 
-    def watch() -> None:
-        wait = seconds
-        while not over.wait(wait) and inside():
-            wait = 0.5  # again, in case the answer caught it
-            raise_in(here, own)
-            if wakes:
-                signal.pthread_kill(here, signal.SIGUSR1)
+    def _watch_another_thread(self) -> None:
+        """Without signals: by the clock, and only where the learner's own line runs."""
+        self._ended.wait(self._seconds)
+        while not self._ended.wait(self._tick):
+            frame = sys._current_frames().get(self._here)
+            if frame is not None and self._own(frame)[0] is frame:
+                raise_in(self._here, self.error)
 
-    earlier = signal.signal(signal.SIGUSR1, lambda *_: None) if wakes else None
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield own
-    finally:
-        over.set()
-        watcher.join()
-        # Take back one that was sent but has not arrived yet.
-        raise_in(here, None)
-        if wakes:
-            signal.signal(signal.SIGUSR1, earlier)
+
+def _is_own(frame: FrameType) -> bool:
+    """Whether it runs code of the learner's."""
+    module = str(frame.f_globals.get("__name__"))
+    return frame.f_code is called.__code__ or is_own_module(module)
 
 
 @contextlib.contextmanager
 def undone() -> Iterator[None]:
-    """Undoes what the block sets for all of PyTorch, and to its random numbers.
+    """Undoes what the block sets for all of Python, NumPy and PyTorch.
 
-    So with Python's and numpy's random numbers. Not undone: os.environ, the working
-    directory, files, and a library's function that was replaced (torch.relu = ...).
+    So with random numbers, and with a library's function that was replaced
+    (`torch.relu = ...`). Not undone: files.
     """
-    with Snapshot(), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), Snapshot():
         torch.manual_seed(0)
         yield
 

@@ -23,18 +23,12 @@ from torch import nn
 
 from helpers.instruments import objects
 from helpers.instruments.objects import attributes, contents, is_a, slots, state_of
+from helpers.instruments.settings import keep_settings
 
 OPEN = (nn.Module, torch.optim.Optimizer, SimpleNamespace, torch.Tensor, FunctionType)
 OPEN_MODULES = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.utils.data")
 GLOBALS = ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "STORE_NAME")
 INSTALLED = ("site-packages", "dist-packages")
-CPU = torch.device("cpu")
-SETTINGS = {  # what reads one -> what sets it
-    torch.is_grad_enabled: torch.set_grad_enabled,
-    torch.get_default_dtype: torch.set_default_dtype,
-    torch.get_num_threads: torch.set_num_threads,
-    torch.get_default_device: torch.set_default_device,
-}
 MAX_ITEMS = 2_000  # a container with more of them holds data, and stays closed
 MAX_OBJECTS = 20_000
 MAX_NUMBERS = 10_000_000  # a plain tensor or array with more of them is data as well
@@ -52,7 +46,7 @@ class Snapshot(AbstractContextManager):
     def __init__(
         self, *roots: Any, leave: Collection = (), settings: bool = True
     ) -> None:
-        self._undo: list[Callable[[], None]] = [*_keep_settings()] if settings else []
+        self._undo: list[Callable[[], None]] = [*keep_settings()] if settings else []
         # id -> the tensor, its numbers in their place, requires_grad, leaf, gradient
         self._watched: dict[int, tuple] = {}
         self._storages: set[int] = set()  # their addresses
@@ -135,24 +129,6 @@ def _place(tensor):
 
 
 # Each notes an object, and yields what puts it back.
-
-
-def _keep_settings():
-    """What is set for all of PyTorch, and random numbers."""
-    yield partial(random.setstate, random.getstate())
-    yield partial(np.random.set_state, np.random.get_state())
-    yield partial(torch.set_rng_state, torch.get_rng_state())
-    if torch.cuda.is_initialized():
-        yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
-    elif torch.cuda.is_available():  # it will begin with the seed that was set last
-        yield lambda: torch.cuda.manual_seed_all(torch.initial_seed())
-    for read, put in SETTINGS.items():
-        yield partial(_put_setting, read, put, read())
-
-
-def _put_setting(read, put, kept):
-    if read() != kept:
-        put(None if kept == CPU else kept)  # no device set is less work than this one
 
 
 def _keep_bits(generator):
@@ -312,7 +288,12 @@ def _is_own(thing):
         name = thing.__globals__.get("__name__")
     else:
         name = getattr(thing, "__module__", None)
-    top = str(name).partition(".")[0]
+    return is_own_module(str(name))
+
+
+def is_own_module(name: str) -> bool:
+    """Whether a module is the learner's, by its name."""
+    top = name.partition(".")[0]
     if top in sys.stdlib_module_names or top in ("helpers", "torch"):
         return False
     file = getattr(sys.modules.get(top), "__file__", None) or ""

@@ -1,13 +1,23 @@
 """Exercises: right answers are accepted, and every wrong one is told what is wrong."""
 
+import contextlib
+import dataclasses
 import functools
+import gc
 import importlib
+import inspect
+import itertools
 import math
+import os
 import random
 import re
+import signal
 import sys
+import textwrap
 import threading
 import time
+import types
+import warnings
 from html import escape
 from pathlib import Path
 
@@ -136,6 +146,12 @@ def test_right_not_yet_and_not_attempted_have_marks_of_their_own():
     assert all(escape(said) in page for said, page in zip((right, wrong), shown))
 
 
+def test_code_in_a_reply_is_shown_as_code():
+    shown = check("4.2", lambda parameters, lr: [*parameters])._repr_html_()
+    assert "(<code>p = p - ...</code> makes a new tensor" in shown
+    assert "`" not in shown and "`" not in hint("3.4")._repr_html_()
+
+
 def test_an_answer_that_raises_names_its_line(told):
     def raises(X, factor):
         return X @ torch.ones(5)
@@ -205,21 +221,97 @@ def test_an_answer_that_loops_is_stopped(told):
         while True:
             pass
 
-    assert "look for an endless loop" in told(loops, 0.2)
-    time.sleep(0.7)  # nothing arrives late
-    assert told(double) == "0.1 right. Notice nothing."
+    assert "after 0.2 seconds of computing; look for an endless loop" in told(
+        loops, 0.2
+    )
+    assert told(double) == "0.1 right. Notice nothing."  # nothing arrives late
 
 
-def test_an_answer_that_loops_and_catches_everything_is_stopped(told):
-    def stubborn(X, factor):
+def sleep():
+    time.sleep(100)
+
+
+def wait():
+    threading.Event().wait()
+
+
+def compute():
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("go_on", [sleep, wait, compute])
+def test_an_answer_that_catches_everything_is_stopped(told, go_on):
+    def catches(X, factor):
+        while True:
+            try:
+                go_on()
+            except:  # noqa: E722
+                pass
+
+    def catches_twice(X, factor):
+        while True:
+            with contextlib.suppress(BaseException):
+                catches(X, factor)
+
+    def goes_on_in_the_end(X, factor):
         try:
-            while True:
-                pass
-        except BaseException:
-            while True:
-                pass
+            go_on()
+        finally:
+            catches(X, factor)
 
-    assert "an endless loop" in told(stubborn, 0.2)
+    for answer in (catches, catches_twice, goes_on_in_the_end):
+        said = told(answer, 0.1)
+        assert ("an endless loop" if go_on is compute else "still waiting") in said
+
+
+def test_only_the_learners_own_code_is_timed(told, tmp_path, monkeypatch):
+    """Not the checker's, nor what is imported, which is not interrupted either."""
+
+    def check_slowly(answer):
+        library_code()
+        check_double(answer)  # noqa: F821
+
+    def imports(X, factor):
+        import slow_to_import
+
+        return X * slow_to_import.FACTOR
+
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    lines = inspect.getsource(library_code), "library_code()", "FACTOR = 2"
+    (installed / "slow_to_import.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(installed)
+    space = {"__name__": "helpers.lesson", "check_double": _exercises["0.1"].checker}
+    exec("\n".join([lines[0], textwrap.dedent(inspect.getsource(check_slowly))]), space)
+    slow = dataclasses.replace(_exercises["0.1"], checker=space["check_slowly"])
+    monkeypatch.setitem(_exercises, "0.1", slow)
+    assert "right" in told(double, 0.2)
+    assert "right" in told(imports, 0.2)
+    monkeypatch.undo()
+    del sys.modules["slow_to_import"]
+
+
+def library_code():
+    import time
+
+    until = time.thread_time() + 0.4
+    while time.thread_time() < until:
+        pass
+
+
+def test_a_library_is_stopped_where_it_calls_the_learners_code_or_goes_on(told):
+    def calls_back(X, factor):
+        return max(itertools.count(), key=lambda value: value)
+
+    library = types.FunctionType(forever.__code__, {"__name__": "torch.busy"})
+    assert "an endless loop" in told(calls_back, 0.2)
+    assert "an endless loop" in told(lambda X, factor: library(), 0.2)
+
+
+def forever():
+    while True:
+        pass
 
 
 def test_wrong_types_nan_and_changed_inputs_have_their_lines(told):
@@ -245,10 +337,8 @@ def test_an_answer_that_quits_python_does_not(told):
     assert "tried to quit Python" in told(quits)
 
 
-def test_an_answer_leaves_pytorch_as_it_was(told):
+def test_an_answer_leaves_random_numbers_as_they_were(told):
     def careless(X, factor):
-        torch.set_grad_enabled(False)
-        torch.set_default_dtype(torch.float64)
         for seed in (torch.manual_seed, random.seed, np.random.seed):
             seed(5)
         return X * factor
@@ -263,7 +353,64 @@ def test_an_answer_leaves_pytorch_as_it_was(told):
     np.random.set_state(states[2])
     assert "right" in told(careless)
     assert drawn() == wanted
-    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+class Mode(torch.overrides.TorchFunctionMode):
+    pass
+
+
+LEFT_SET = [  # what an answer sets for all, and what reads it
+    (lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
+    (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
+    (lambda: torch.set_default_device("meta"), torch.get_default_device),
+    (lambda: torch.set_num_threads(3), torch.get_num_threads),
+    (
+        lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+        torch.are_deterministic_algorithms_enabled,
+    ),
+    (lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
+    (
+        lambda: torch.set_printoptions(precision=9),
+        lambda: repr(torch.rand(2) * 0 + 1 / 3),
+    ),
+    (
+        lambda: torch.autocast("cpu").__enter__(),
+        lambda: (torch.ones(1, 1) @ torch.ones(1, 1)).dtype,
+    ),
+    (lambda: torch.inference_mode().__enter__(), torch.is_inference_mode_enabled),
+    (lambda: Mode().__enter__(), torch._C._len_torch_function_stack),
+    (
+        lambda: setattr(torch, "relu", torch.tanh),
+        lambda: torch.relu(torch.tensor(-1.0)),
+    ),
+    (
+        lambda: nn.modules.module.register_module_forward_hook(lambda *_: 1 / 0),
+        lambda: nn.Identity()(3),
+    ),
+    (lambda: np.seterr(all="raise"), np.geterr),
+    (lambda: np.set_printoptions(precision=2), lambda: repr(np.ones(1) / 3)),
+    (lambda: warnings.simplefilter("error"), lambda: [*warnings.filters]),
+    (lambda: sys.setrecursionlimit(900), sys.getrecursionlimit),
+    (
+        lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        lambda: signal.getsignal(signal.SIGINT),
+    ),
+    (lambda: os.chdir("/"), os.getcwd),
+    (lambda: os.environ.clear(), lambda: dict(os.environ)),
+    (gc.disable, gc.isenabled),
+]
+
+
+def test_what_an_answer_sets_for_all_is_put_back(told):
+    def careless(X, factor):
+        for change, _ in LEFT_SET:
+            kept.append(change())
+        return X * factor
+
+    kept, before = [], [read() for _, read in LEFT_SET]
+    told(careless)
+    assert len(kept) == len(LEFT_SET)
+    assert [read() for _, read in LEFT_SET] == before
 
 
 def test_a_check_within_a_check_is_stopped(told):
@@ -277,8 +424,9 @@ def test_a_check_within_a_check_is_stopped(told):
 def test_an_answer_that_waits_for_ever_is_stopped(told):
     closed = threading.Lock()
     closed.acquire()
-    assert "an endless loop" in told(lambda X, factor: closed.acquire(), 0.2)
-    assert "an endless loop" in told(lambda X, factor: time.sleep(100), 0.2)
+    for wait in (lambda X, factor: closed.acquire(), lambda *_: time.sleep(100)):
+        said = told(wait, 0.2)
+        assert "after 0.2 seconds it was still waiting; look for what it waits" in said
 
 
 def test_long_messages_and_endless_prints_are_cut(told, capsys):
