@@ -15,6 +15,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
 LOOKS = [str(Path(__file__).parent / "custom")]  # where custom.css is
+EXTENSIONS = [f"{LOOKS[0]}/labextensions"]  # what was just run is in view
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -90,3 +91,4 @@ c.ContentsManager.pre_save_hook = store  # noqa: F821
 c.ServerApp.contents_manager_class = Notebooks  # noqa: F821
 c.ServerApp.tornado_settings.update({"static_custom_path": LOOKS})  # noqa: F821
 c.LabApp.custom_css = True  # noqa: F821
+c.LabApp.extra_labextensions_path = EXTENSIONS  # noqa: F821

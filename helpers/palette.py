@@ -20,16 +20,18 @@ PINS_ON_DARK = ("#c792ea", "#3fc7bd", "#d9a08c", "#e0e0e0")
 # readable on white and on black.
 RIGHT, LOOK, FAILED = "#2e8533", YELLOW, RED
 ACTIVATIONS, GRADIENTS = "#0f8f86", BROWN  # not TRAIN and VAL, which share their page
-# From a negative weight to a positive one.
-NEGATIVE, ZERO, POSITIVE = "#1455a0", "#f7f7f7", "#c85500"
+# From a negative weight to a positive one, green to pink: neither is training's or
+# validation's colour, nor a pin's, and colour-blind eyes tell them apart.
+NEGATIVE, ZERO, POSITIVE = "#5d8a00", "#f7f7f7", "#c2187d"
+COMPUTED, GIVEN = "#0f8f86", "#a259d9"  # a trace's boxes
 
 # Stored pictures have no ground of their own: all of this can be read on a light page
 # and on a dark one. LINES leave out the colours of training and validation.
 INK = "#767a82"  # text and axes
 LINES = ("#a259d9", "#0f8f86", "#b5860d", "#cf3a2a", "#6f7f99", "#d45a9e", BROWN)
-MINUS, PLUS = "#1f74d1", "#e8690b"  # weights; the nearer to 0, the more transparent
+MINUS, PLUS = "#6f9400", "#d6278f"  # weights; the nearer to 0, the more transparent
 PAPER, PRINT = "#dfe1e5", "#16171a"  # clothes, on a ground that doesn't dazzle
-FEW, MANY = "#b9d3f0", "#2b6cc4"  # counts
+FEW, MANY = "#cfd3dc", "#545a6e"  # counts: no colour that means something
 
 _LIGHT = {
     **{"train": TRAIN, "val": VAL, "batch": BATCH},
@@ -42,7 +44,7 @@ _DARK = {
     **{f"pin{place}": colour for place, colour in enumerate(PINS_ON_DARK)},
     **{"activations": "#5cc8cc", "gradients": "#dda591"},
     **{"right": "#6cc070", "failed": "#ff8f7a", "accent": "#5aafff"},
-    **{"negative": "#5aafff", "zero": "#222222", "positive": "#ffa53c"},
+    **{"negative": "#a6d03a", "zero": "#222222", "positive": "#ff6fc0"},
 }
 
 

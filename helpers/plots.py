@@ -49,7 +49,7 @@ SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
 TITLE, SMALL = 10, 9  # points
-LINE = 88  # characters
+LINE = 72  # characters: what fits there beside the list of files
 
 NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
 NO_COLUMNS = "plot_columns needs weights of shape (784, num_hiddens), not {shape}."

@@ -112,6 +112,12 @@ def page(*parts: str) -> str:
     return f'{STYLE}<div class="course">{"".join(parts)}</div>'
 
 
+def plain_numbers(text: str) -> str:
+    """The text with 1,200 in place of 1.2e+03."""
+    large = r"\b\d(\.\d+)?e\+0[3-6]\b"
+    return re.sub(large, lambda found: f"{float(found[0]):,.0f}", text)
+
+
 def one_line(value: object) -> str:
     """A text on one line; of an exception what it says, or its type."""
     return " ".join(str(value).split()) or type(value).__name__

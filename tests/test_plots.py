@@ -98,5 +98,5 @@ def test_both_ends_of_the_weights_keep_their_colour():
     pixels = shown(plot_columns(W1, "Ends.")).convert("RGB")
     found = pixels.getcolors(pixels.width * pixels.height)
     often = sorted(colour for count, colour in found if count > 5000)
-    assert any(r > 180 and b < 40 for r, _, b in often), often  # orange
-    assert any(b > 140 and r < 50 for r, _, b in often), often  # blue
+    assert any(r > 180 and g < 60 and b > 120 for r, g, b in often), often  # pink
+    assert any(g > 130 and r < 130 and b < 20 for r, g, b in often), often  # green

@@ -2,14 +2,13 @@
 
 import reprlib
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 
 from helpers import records
 from helpers.instrument import Instrument, open_in_cell
-from helpers.tables import Look, Row, as_html, one_line, page, reply
+from helpers.tables import Look, Row, as_html, one_line, page, prose, reply
 
 MAX_VOTES = 100_000
 # Earlier ids gave the answer away. What was kept under them is still read.
@@ -156,11 +155,11 @@ class Prediction(Instrument):
             layout=widgets.Layout(width="auto", flex="0 0 auto"),
         )
         counts = [
-            widgets.HBox([box, widgets.HTML(escape(option))])
+            widgets.HBox([box, widgets.HTML(prose(option))])
             for option, box in self._boxes.items()
         ]
         self._counts = widgets.VBox(counts)
-        asked = widgets.HTML(f"<b>{escape(question)}</b>")
+        asked = widgets.HTML(f"<b>{prose(question)}</b>")
         bottom = widgets.HBox([self._by_class, self._said])
         super().__init__([asked, self._radio, self._counts, bottom])
         self._show_votes()
@@ -195,7 +194,7 @@ class Prediction(Instrument):
     def _say(self, sentence: str, saved: bool = False) -> None:
         (self._said.add_class if saved else self._said.remove_class)("course-saved")
         said = " ".join(filter(None, [sentence, records.notice()]))
-        self._said.value = escape(said)
+        self._said.value = prose(said)
 
     def reveal(self, *measured: object) -> "Revealed":
         """What was predicted beside what was measured."""
@@ -260,8 +259,8 @@ class Revealed:
         table = as_html(rows[0], map(Row, rows[1:]))
         look = Look.RIGHT if self.choice == self.measured else Look.ELSEWHERE
         said = reply(look if self.choice else Look.OPEN, *self._sentences())
-        notice = f"<p>{escape(self.notice)}</p>" if self.notice else ""
-        return page(f"<b>{escape(self.question)}</b>{table}{said}{notice}")
+        notice = f"<p>{prose(self.notice)}</p>" if self.notice else ""
+        return page(f"<b>{prose(self.question)}</b>{table}{said}{notice}")
 
 
 def _bar(votes: dict[str, int], answer: str) -> str:

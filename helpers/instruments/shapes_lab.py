@@ -26,7 +26,7 @@ CONTROLS = (  # name, choices, the first value, tooltip
     ("num_hiddens", HIDDENS, 256, "Units in the hidden layer: the columns of W1."),
     ("break it", WAYS, NOTHING, "Give one tensor a wrong shape, in one of five ways."),
 )
-SHOWN = "A forward pass as boxes: orange what existed before, blue what is computed."
+SHOWN = "A forward pass as boxes: purple what existed before, teal what is computed."
 WELL = "Every operation got the shapes it needs."
 SILENT = "Broken, but unnoticed: with these sizes, no operation complains."
 WARNED = "Broken, but PyTorch is silent: only the warning shows it."

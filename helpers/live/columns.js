@@ -18,7 +18,7 @@ function arrange(count, width, height) {
   return best;
 }
 
-// All pictures beneath each other, in their own pixels: blue below zero, orange above.
+// All pictures beneath each other, in their own pixels: green below zero, pink above.
 function columnsPicture(tiles, colours) {
   const picture = document.createElement("canvas");
   picture.width = tiles.wide;

@@ -15,16 +15,31 @@ from pathlib import Path
 import nbformat
 
 MAX_BYTES = 1_000_000
-MAX_CODE_LINES = 8
+MAX_CODE_LINES = 10
 MAX_LINES = 12
 MAX_WORDS = 90
-MAX_COLUMNS = 100  # of a printed table, which fit into an output at 1024 x 700
+MAX_COLUMNS = 100  # of a printed table
+CODE_COLUMNS = 72  # of code: what fits into a window of 1024 x
+# 700 beside the list of files, as tests/browser/test_page_browser.py measures
+THE_LINE = (  # that all of the course is about stays one
+    "W1 = nn.Parameter(torch.randn(num_inputs, num_hiddens, requires_grad=True) * 0.01)"
+)
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
 MINUTES_A_QUESTION = 1.0
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 FIGURE = re.compile(r"\d[\d,.]*")
+# What the prose calls colours, and what the sentence then speaks of: one thing each.
+COLOUR_WORDS = {  # the word, its names in palette.py, and the meaning
+    "blue": ("TRAIN", r"training|learns from"),
+    "orange": ("VAL", r"validation"),
+    "pink": ("POSITIVE PLUS", r"positive|above 0|bright"),
+    "green": ("NEGATIVE MINUS", r"negative|below|dark"),
+    "teal": ("COMPUTED", r"computed"),
+    "purple": ("GIVEN", r"before"),
+}
+OTHER_COLOURS = r"\b(red|yellow|brown|violet|magenta|cyan|olive|turquoise)\b"
 RULES = []
 
 
@@ -176,7 +191,8 @@ def printed_tables_fit_a_projector(notebook):
     """Prose wraps; the columns of a table would come apart."""
     for number, output in notebook.outputs():
         data = output.get("data", {})
-        if is_figure(output) or "text/html" in data:
+        ignored = "nbval-ignore-output" in tags(notebook.cells[number - 1])
+        if is_figure(output) or "text/html" in data or ignored:  # it wraps, or varies
             continue
         printed = output.get("text", "") + data.get("text/plain", "")
         for line in printed.splitlines():
@@ -235,6 +251,18 @@ def code_cells_are_short(notebook):
                 f"{MAX_CODE_LINES} and {MAX_LINES})."
             )
             yield number, advice
+
+
+def code_fits_a_projector(notebook):
+    """A longer line scrolls sideways, or wraps."""
+    for number, cell in notebook.numbered("code"):
+        for line in cell.source.splitlines():
+            if len(line) > CODE_COLUMNS and line != THE_LINE:
+                advice = (
+                    f"{line.strip()[:40]!r}... has {len(line)} columns: at most "
+                    f"{CODE_COLUMNS} fit."
+                )
+                yield number, advice
 
 
 @rule
@@ -558,6 +586,21 @@ def paragraphs_are_short(notebook):
                     f"words: shorten or split it (at most {MAX_WORDS})."
                 )
                 yield number, advice
+
+
+@rule
+def a_colour_means_what_it_means_everywhere(notebook):
+    """Blue is training on every page, and nothing else is blue."""
+    for number, cell in notebook.numbered("markdown"):
+        for sentence in re.split(r"(?<=[.?!])\s", without_code(cell.source)):
+            if re.search(r"\bchannels?\b", sentence):  # those of a photograph
+                continue
+            for word, (_, meaning) in COLOUR_WORDS.items():
+                named = re.search(rf"\b{word}\b", sentence, re.IGNORECASE)
+                if named and not re.search(meaning, sentence):
+                    yield number, f"{named[0]!r} means {meaning} on all pages."
+            if found := re.search(OTHER_COLOURS, sentence, re.IGNORECASE):
+                yield number, f"{found[0]!r} has no meaning on any page."
 
 
 @rule

@@ -3,6 +3,7 @@
 nbval runs the cells themselves: the entries notebooks/*.ipynb in pytest's report.
 """
 
+import colorsys
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from nbval.plugin import get_sanitize_patterns
 
 import run_notebooks
+from helpers import palette
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -102,7 +104,7 @@ def write(path, cells, **metadata):
     return path
 
 
-LONG = "\n".join(f"x{n} = {n}" for n in range(9))
+LONG = "\n".join(f"x{n} = {n}" for n in range(11))
 SPACED = "\n".join(["# why", ""] * 6 + ["x = 1"])
 BAD = [
     (lint.the_file_is_small, [code("1", "x" * 1_000_000)], "1,000,"),
@@ -125,7 +127,8 @@ BAD = [
     (lint.no_path_of_a_machine, [code("f('C:\\\\Users\\\\ann')")], "Users"),
     (lint.no_path_of_a_machine, [text("Look in /tmp/course.")], "/tmp/course"),
     (lint.no_path_of_a_machine, [code("f()", shown({"text/html": "/work/a"}))], "work"),
-    (lint.code_cells_are_short, [code(LONG)], "9 lines of code"),
+    (lint.code_cells_are_short, [code(LONG)], "11 lines of code"),
+    (lint.code_fits_a_projector, [code("x = 1" + " " * 62 + "# why.")], "72 fit"),
     (lint.code_cells_are_short, [code(SPACED)], "13 with comments"),
     (lint.slow_cells_say_how_long, [code("fit()", tags=["slow"])], "takes about 10 s"),
     (lint.details_are_rendered, [text("</summary>\nIt *is*.\n\n</details>")], "blank"),
@@ -158,6 +161,16 @@ BAD = [
     (lint.pictures_in_the_prose_have_alt_text, [text("![](a.png)")], "alt text"),
     (lint.pictures_in_the_prose_have_alt_text, [text("<img src='a'>")], "alt text"),
     (lint.paragraphs_are_short, [text("word " * 91)], "91 words"),
+    (
+        lint.a_colour_means_what_it_means_everywhere,
+        [text("The columns of W1, blue below 0.")],
+        "'blue' means training",
+    ),
+    (
+        lint.a_colour_means_what_it_means_everywhere,
+        [text("Red where a weight is positive.")],
+        "'Red' has no meaning",
+    ),
     (lint.paragraphs_are_short, [text("Short.\n\n- " + "word " * 91)], "91 words"),
 ]
 
@@ -167,6 +180,7 @@ GOOD = [
     (lint.errors_are_announced, [code("f()", raised(), tags=["raises-exception"])]),
     (lint.printed_tables_fit_a_projector, [code("f()", "It wraps. " * 12)]),
     (lint.printed_tables_fit_a_projector, [code("f()", "lr  " + "x" * 96)]),
+    (lint.code_fits_a_projector, [code("x" * 72), code(lint.THE_LINE)]),
     (lint.no_line_ends_in_a_semicolon, [code("a = 'x; y;'\n# so;\nf('x; # y')")]),
     (lint.no_path_of_a_machine, [text("See https://example.org/home/ or data/tmp/.")]),
     (
@@ -205,6 +219,10 @@ GOOD = [
     (lint.the_title_comes_first, [text("# Title")]),
     (lint.the_last_text_links_forward, [text("[Go on](09_next.ipynb)"), code("1")]),
     (lint.pictures_in_the_prose_have_alt_text, [text("![W1](a.png) `![](b.png)`")]),
+    (
+        lint.a_colour_means_what_it_means_everywhere,
+        [text("Blue is training. It has 3 *channels*: red, green and blue. `red`")],
+    ),
     (lint.paragraphs_are_short, [text("\n\n".join(["word " * 90] * 2))]),
     (lint.paragraphs_are_short, [text("\n".join(["- " + "word " * 60] * 3))]),
     (lint.paragraphs_are_short, [text("```\n" + "word " * 200 + "\n```")]),
@@ -320,6 +338,22 @@ def test_a_rule_lets_good_cells_pass(rule, cells, tmp_path):
     write(tmp_path / "09_next.ipynb", [text("# Next")])
     path = write(tmp_path / "08_lesson.ipynb", cells)
     assert lint.Notebook.load(path).findings(rule) == []
+
+
+HUES = {  # degrees
+    **{"orange": (15, 40), "green": (60, 150), "teal": (165, 185), "blue": (200, 230)},
+    **{"purple": (260, 295), "pink": (310, 345)},
+}
+
+
+@pytest.mark.parametrize("word", lint.COLOUR_WORDS)
+def test_a_colour_is_what_the_prose_calls_it(word):
+    names, _ = lint.COLOUR_WORDS[word]
+    low, high = HUES[word]
+    for name in names.split():
+        digits = getattr(palette, name)
+        rgb = (int(digits[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        assert low <= 360 * colorsys.rgb_to_hsv(*rgb)[0] <= high, name
 
 
 @pytest.mark.parametrize(

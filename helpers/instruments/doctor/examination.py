@@ -18,6 +18,7 @@ from helpers.instruments.doctor.recording import Recording
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
 from helpers.instruments.registration.walk import TENSOR, find_tensors
+from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
 UNSEEN = 512  # pictures, to see how good a training was
@@ -164,7 +165,8 @@ class Examination:
         code = key.partition(":")[0]
         evidence, _, fix = SENTENCES[key].partition("\n")
         fix = fix or SENTENCES[code].partition("\n")[2]
-        return Finding(code, evidence.format(**facts), fix.format(**facts))
+        said = [plain_numbers(one.format(**facts)) for one in (evidence, fix)]
+        return Finding(code, *said)
 
     def _name(self, tensor):
         return self._names.get(id(tensor), UNNAMED.format(shape=tuple(tensor.shape)))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from html import escape
 
-from helpers.tables import Html, Look, page, reply
+from helpers.tables import Html, Look, page, prose, reply
 
 FIX = "Fix: {fix}"
 
@@ -298,10 +298,10 @@ class Report:
     def _repr_html_(self) -> str:
         shown = "".join(map(_shown, self.findings))
         shown = shown or reply(Look.RIGHT if self.well else Look.WARNED, self.nothing)
-        return page(shown, *(f"<p>{escape(note)}</p>" for note in self.notes))
+        return page(shown, *(f"<p>{prose(note)}</p>" for note in self.notes))
 
 
 def _shown(finding):
     code = f"<code>{escape(finding.code)}</code>"
-    fix = f"<i>{escape(FIX.format(fix=finding.fix))}</i>"
-    return reply(Look.NOT_YET, Html(f"{code} {escape(finding.evidence)}"), Html(fix))
+    fix = f"<i>{prose(FIX.format(fix=finding.fix))}</i>"
+    return reply(Look.NOT_YET, Html(f"{code} {prose(finding.evidence)}"), Html(fix))

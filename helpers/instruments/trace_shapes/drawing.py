@@ -13,7 +13,7 @@ from string import Template
 from matplotlib.figure import Figure
 
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
-from helpers.palette import BLUE, FAILED, INK, ORANGE, YELLOW
+from helpers.palette import COMPUTED, FAILED, GIVEN, INK
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, page, reply
 
@@ -21,7 +21,6 @@ MAX_INSIDE = 100  # rows of a folded part
 MAX_BOXES = 12  # tensors of one operation
 SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
 COLUMNS = ("", "where", "operation", "inputs", "", "output")
-COMPUTED, KEPT = BLUE, ORANGE
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
 STOPS = f"{Look.NOT_YET.value} stops here"
 LEFT_OUT = "... {count} rows left out; unfold() shows them all."
@@ -35,7 +34,7 @@ STYLE = Template("""<style>
   white-space: nowrap}
 .shapes .tensor i {display: block; box-sizing: border-box;
   border: 1.5px solid $computed; background: ${computed}40}
-.shapes .kept i {border: 1.5px dashed $kept; background: ${kept_inside}40}
+.shapes .kept i {border: 1.5px dashed $given; background: ${given}30}
 .shapes .deep i {box-shadow: 3px -3px 0 -1px ${computed}80}
 .shapes .failed i {border: 2.5px solid $failed}
 .shapes .stop {color: var(--jp-error-color1, $failed)}
@@ -43,7 +42,7 @@ STYLE = Template("""<style>
 @container (max-width: 700px) {
   .course .shapes th, .course .shapes td {padding: 3px 4px !important}
 }
-</style>""").substitute(computed=COMPUTED, kept=KEPT, kept_inside=YELLOW, failed=FAILED)
+</style>""").substitute(computed=COMPUTED, given=GIVEN, failed=FAILED)
 
 
 def draw(
@@ -137,7 +136,7 @@ def picture(steps: Sequence[TraceStep], text: str) -> Picture:
             label = f"{name} {shape}".strip()
             taken = max(width, 7 * len(label))
             middle = x + taken / 2
-            colour, line = (KEPT, "--") if kept else (COMPUTED, "-")
+            colour, line = (GIVEN, "--") if kept else (COMPUTED, "-")
             axes.bar(middle, -box, width, floor, ec=colour, fc=f"{colour}40", ls=line)
             axes.text(middle, floor + 14, label, ha="center", size=9)
             x += taken + 24

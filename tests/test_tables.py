@@ -1,0 +1,16 @@
+"""What the course says, as a notebook shows it."""
+
+import pytest
+
+from helpers.tables import plain_numbers
+
+
+@pytest.mark.parametrize(
+    "written, read",
+    [
+        ("goes from 1.2e+03 to 3e+05.", "goes from 1,200 to 300,000."),
+        ("0.0012, 3e-05 and 3.1e+08", "0.0012, 3e-05 and 3.1e+08"),
+    ],
+)
+def test_large_numbers_are_written_as_people_write_them(written, read):
+    assert plain_numbers(written) == read
