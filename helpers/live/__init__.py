@@ -23,6 +23,7 @@ from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.live.page_watch import PageWatch
 from helpers.live.pasted import read_settings
+from helpers.live.sees import Sees, SeesTraits
 from helpers.live.weights import Shown, packed, shown_weights
 from helpers.own import own_config
 from helpers.own.learner_line import describe_error, own_line
@@ -32,7 +33,8 @@ from helpers.stopping import Stoppable, Stopped
 from helpers.training import Config, Progress, Run, as_word, train
 
 HERE = Path(__file__).parent
-SCRIPTS = ("panels.js", "columns.js", "lab.js")  # together one module
+# Together one module.
+SCRIPTS = ("panels.js", "columns.js", "sees_draw.js", "sees.js", "lab.js")
 FRAME_SECONDS = 0.030
 TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
@@ -121,7 +123,7 @@ ALT_NET = "Loss and accuracy over the first {step} steps of {config}, and its we
 NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
 
 
-class _Canvas(anywidget.AnyWidget):
+class _Canvas(SeesTraits, anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
     _esm = "".join((HERE / name).read_text() for name in SCRIPTS)
@@ -218,6 +220,7 @@ class Lab(Instrument):
         self._seen: Run | None = None  # whose weights are shown now, after its .step
         self._weights: list[Shown] = []
         self._chosen = ""
+        self._sees = Sees(self._canvas)
         self._watch = PageWatch(self._canvas, self._on_page)
         self._curves = Curves(1)
         self._state = _State("new")
@@ -268,6 +271,7 @@ class Lab(Instrument):
                 if late or progress.step == PREVIEW_STEPS:
                     break
             self._state = _State(_ended(progress) or "preview", newest=progress)
+            self._see(self.run)
             self._show()
         except Exception as error:  # anything, from the learner's own init
             self.error = error
@@ -308,13 +312,15 @@ class Lab(Instrument):
         self._inside.stop_after(ABANDON_SECONDS)
 
     def _on_message(self, _, content, buffers):
-        """What the page sends: a settings line, a pin to remove, weights to show."""
+        """What the page sends: a settings line, a pin to remove, what to show."""
         if "settings" in content:
             self._on_settings(content["settings"])
         elif "unpin" in content:
             self._submit(lambda: self._unpin(content["unpin"]))
         elif "weights" in content:
             self._submit(lambda: self._show_weights(content["weights"]))
+        elif "sees" in content:
+            self._submit(lambda: self._sees.hear(content["sees"]))
 
     def _on_settings(self, text):
         try:
@@ -418,11 +424,11 @@ class Lab(Instrument):
             self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
         self._see(self.run)
-        self._canvas.weights = [one.name for one in self._weights]
 
     def _see(self, run):
         """Show the weights of this run: the one that trains, or it as it was before."""
         self._seen, self._weights = run, shown_weights(run.net)
+        self._canvas.weights = [one.name for one in self._weights]
 
     def _advance(self):
         if self._watch.is_gone():
@@ -434,6 +440,8 @@ class Lab(Instrument):
             if not wanted and progress.val_accuracy is None and not progress.reason:
                 progress = self.run.measure(progress)  # what is said is of this step
         self._curves.add(progress)
+        if progress.step == 1:
+            self._see(self.run)  # again: those of a lazy net are there now
         name = _ended(progress) or ("running" if wanted else "paused")
         self._state = _State(name, wanted, progress)
 
@@ -567,6 +575,9 @@ class Lab(Instrument):
                     self._canvas.tiles = (
                         packed(shown) if shown else {"name": SHOWS_NOTHING}
                     )
+            if self._sees.is_open and self._seen and not state.failure:
+                with self._inside:
+                    self._sees.update(self._seen, self._shown_weights(), running)
             # For screen readers: what changed, but not more often than one can hear.
             if not running or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS

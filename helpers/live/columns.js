@@ -54,14 +54,15 @@ function drawScale(ink, tiles, y, width, colours) {
   ink.fillText(to, left + long + 6, y);
 }
 
-// menu: the width of the menu that stands in place of the title, or 0.
+// menu: the width of the menu that stands in place of the title, or 0. Returns where each
+// picture is.
 function drawColumns(ink, { width, height }, tiles, colours, menu) {
   ink.textBaseline = "top";
   ink.font = `600 12px ${colours.font}`;
   ink.fillStyle = colours.text;
-  if (!tiles?.name) return;
+  if (!tiles?.name) return [];
   if (!menu) ink.fillText(tiles.name, 4, 3);
-  if (!tiles.data) return; // the net has nothing to show
+  if (!tiles.data) return []; // the net has nothing to show
   const title = menu || ink.measureText(tiles.name).width;
   ink.font = `11px ${colours.font}`;
   ink.fillStyle = colours.faint;
@@ -74,12 +75,15 @@ function drawColumns(ink, { width, height }, tiles, colours, menu) {
   const [wide, high] = [tiles.wide, tiles.high].map((side) => Math.max(1, Math.round((size * side) / longest)));
   ink.imageSmoothingEnabled = false;
   ink.strokeStyle = colours.grid;
+  const places = [];
   for (let i = 0; i < tiles.count; i++) {
     const x = 4 + (i % across) * (size + GAP);
     const y = ABOVE + Math.floor(i / across) * (high + GAP);
     ink.drawImage(picture, 0, tiles.high * i, tiles.wide, tiles.high, x, y, wide, high);
     ink.strokeRect(x + 0.5, y + 0.5, wide - 1, high - 1);
+    places.push({ x, y, wide, high });
   }
   const down = Math.ceil(tiles.count / across);
   drawScale(ink, tiles, ABOVE + down * (high + GAP) + 5, width, colours);
+  return places;
 }

@@ -1,9 +1,10 @@
-// The lab below its controls: panels.js, columns.js, what is said, and the settings line.
+// The lab below its controls: panels.js, columns.js, sees.js, what is said, and the
+// settings line.
 // The kernel sends whole frames; this file only draws the newest one.
 
 const COLOURS = [
   ...["train", "val", "batch", "pin0", "pin1", "pin2", "pin3"],
-  ...["negative", "zero", "positive"],
+  ...["negative", "zero", "positive", "right", "failed"],
 ];
 const LEAST = 150; // pixels: the plots are never lower
 const MOST = 400;
@@ -139,8 +140,12 @@ function render({ model, el }) {
     return canvas;
   });
   const menu = weightsMenu(root, model);
-  const legend = element("div", "w1lab-legend", root);
+  const keys = element("div", "w1lab-keys", root);
+  const legend = element("div", "w1lab-legend", keys);
   const status = element("div", "w1lab-status", root);
+  const draw = () => { waiting ||= requestAnimationFrame(paint); };
+  const again = () => { arranged = ""; onResize(); };
+  const sees = seesPanel({ root, bar: keys, canvas: canvases[2], model, again, draw });
   const below = element("div", "w1lab-below", root);
   const settings = settingsLine(below, model);
   const note = element("div", "w1lab-note", below);
@@ -172,17 +177,19 @@ function render({ model, el }) {
     if (newColumns) {
       newColumns = false;
       clear(sheets[2]);
-      drawColumns(sheets[2].ink, sheets[2].size, model.get("tiles"), colours, menuWidth);
+      const tiles = model.get("tiles");
+      sees.placeUnits(drawColumns(sheets[2].ink, sheets[2].size, tiles, colours, menuWidth), tiles);
     }
+    sees.paint(colours);
     status.textContent = frame.status || "";
     root.dataset.run = frame.run;
     root.dataset.step = frame.step;
     if (root.dataset.state !== frame.state) root.dataset.state = frame.state;
     root.dataset.painted = ++painted;
   };
-  const draw = () => { waiting ||= requestAnimationFrame(paint); };
   const drawAll = () => {
     colours = theme(root);
+    sees.stale();
     newColumns = true;
     draw();
   };
@@ -191,7 +198,7 @@ function render({ model, el }) {
   const arrangePlots = (width, height) => {
     const lab = root.closest(".course-lab") || root;
     const above = plots.getBoundingClientRect().top - lab.getBoundingClientRect().top;
-    const room = height - above - TEXTS;
+    const room = height - above - TEXTS - sees.arrange(width, height);
     const stacked = width < 900 && room >= 2.2 * LEAST;
     const share = stacked ? 0.6 : 0.4;
     const tall = Math.round(Math.max(LEAST, Math.min(room, MOST, share * width)));
@@ -282,11 +289,13 @@ function render({ model, el }) {
   onPins();
   onWeights();
   settings.show();
+  sees.show();
   sayShown();
 
   return () => {
     resized.disconnect();
     themed.disconnect();
+    sees.off();
     cancelAnimationFrame(waiting);
     for (const [what, hear] of Object.entries(heard)) model.off(what, hear);
   };

@@ -46,7 +46,7 @@ class Shown(NamedTuple):
     """A parameter, and how it becomes pictures.
 
     tiles: makes [count, high, wide] of it. captions: what they are, the longest first.
-    rank: those that say most come first.
+    rank: those that say most come first; 0 where each picture is a unit's weights.
     """
 
     name: str
@@ -60,6 +60,10 @@ class Shown(NamedTuple):
         """For a narrow picture."""
         title = f"{self.name}: {self.captions[-1]}"
         return title if len(title) <= 30 else self.name
+
+    def unit(self, index: int) -> str:
+        """What picks one of the pictures out, as in code."""
+        return f"{self.name}[{':, ' if self.tiles is _columns else ''}{index}]"
 
 
 def shown_weights(net: nn.Module) -> list[Shown]:
@@ -132,19 +136,28 @@ def _matrix(weight):
 @torch.no_grad()
 def packed(shown: Shown) -> dict:
     """Its pictures as int8 on one scale, for the browser."""
-    tiles = shown.tiles(shown.parameter).cpu().float().nan_to_num(posinf=0, neginf=0)
-    # As in plot_columns: a few extreme weights would leave the rest pale.
-    sizes = tiles.abs().flatten()
-    usual = sizes.kthvalue(math.ceil(0.99 * len(sizes))).values
-    top = usual.item() or sizes.max().item()
-    scaled = (tiles * (127 / top if top else 0)).clamp(-127, 127)
+    tiles = shown.tiles(shown.parameter)
     count, high, wide = tiles.shape
     return {
         "name": shown.name,
         "count": count,
         "high": high,
         "wide": wide,
-        "data": scaled.round().to(torch.int8).numpy().tobytes(),
         "captions": shown.captions,
+        "units": [] if shown.rank else [shown.unit(index) for index in range(count)],
+        **on_one_scale(tiles),
+    }
+
+
+def on_one_scale(tiles: torch.Tensor) -> dict:
+    """Weights as int8, "data", and how large 127 is, "top"."""
+    tiles = tiles.cpu().float().nan_to_num(posinf=0, neginf=0)
+    # As in plot_columns: a few extreme weights would leave the rest pale.
+    sizes = tiles.abs().flatten()
+    usual = sizes.kthvalue(math.ceil(0.99 * len(sizes))).values
+    top = usual.item() or sizes.max().item()
+    scaled = (tiles * (127 / top if top else 0)).clamp(-127, 127)
+    return {
+        "data": scaled.round().to(torch.int8).numpy().tobytes(),
         "top": f"{top:.2g}",
     }

@@ -1,0 +1,285 @@
+// What the net sees: ten pictures with their probabilities, the confusion matrix, and one
+// unit of the first layer. One module with lab.js: see __init__.py. What is drawn is in
+// sees_draw.js. Closed, the panel asks for nothing.
+
+const NARROW = 740; // pixels: below this the matrix stands under the pictures
+const HEAD = 26; // of the panel, for its buttons
+const SEES_GAP = 6;
+
+const fillIn = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+// Arrow keys walk through a group of controls, which is one stop of the Tab key.
+// step: by how many places each key moves.
+function rove(group, controls, steps) {
+  group.addEventListener("keydown", (event) => {
+    const all = controls();
+    const at = all.indexOf(document.activeElement);
+    const by = steps(at)[event.key];
+    if (at < 0 || by === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    all[Math.max(0, Math.min(all.length - 1, at + by))].focus();
+  });
+  group.addEventListener("focusin", ({ target }) => {
+    for (const one of controls()) one.tabIndex = one === target ? 0 : -1;
+  });
+}
+
+// A button over each picture of the weights, where that is a unit's.
+function unitButtons(before, canvas, choose) {
+  const group = element("div", "w1lab-units", before.parentNode);
+  before.before(group);
+  group.setAttribute("role", "toolbar");
+  const buttons = () => [...group.children];
+  let placed = "";
+  let across = 1;
+  rove(group, buttons, () => ({
+    ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across, Home: -99, End: 99,
+  }));
+  const place = (places, tiles, words) => {
+    const names = tiles?.units || [];
+    group.setAttribute("aria-label", tiles?.name || "");
+    const now = JSON.stringify([names, places, canvas.offsetLeft, canvas.offsetTop]);
+    if (now === placed) return;
+    placed = now;
+    across = places.filter(({ y }) => y === places[0].y).length;
+    while (buttons().length > names.length) group.lastChild.remove();
+    for (const [i, name] of names.entries()) {
+      const button = buttons()[i] || element("button", "w1lab-unit", group);
+      const { x, y, wide, high } = places[i];
+      button.type = "button";
+      button.tabIndex = i ? -1 : 0;
+      button.title = fillIn(words.unit, { unit: name });
+      button.setAttribute("aria-label", button.title);
+      button.onclick = () => choose(i);
+      Object.assign(button.style, {
+        left: `${canvas.offsetLeft + x}px`, top: `${canvas.offsetTop + y}px`, width: `${wide}px`, height: `${high}px`,
+      });
+    }
+  };
+  const press = (chosen) => {
+    for (const [i, button] of buttons().entries()) button.setAttribute("aria-pressed", i === chosen);
+  };
+  return { place, press, focus: (i) => buttons()[i]?.focus() };
+}
+
+// A table of shares. A cell in focus is chosen by Enter or Space.
+function confusionMatrix(parent, choose) {
+  const title = element("div", "w1lab-sees-head", parent);
+  const name = element("span", "", title);
+  const of = element("span", "w1lab-sees-title", title);
+  const table = element("table", "w1lab-matrix", parent);
+  table.setAttribute("role", "grid");
+  let cells = [];
+  const build = (classes, words) => {
+    name.textContent = words.matrix;
+    table.setAttribute("aria-label", words.matrix);
+    table.replaceChildren();
+    const head = table.createTHead().insertRow();
+    const corner = element("td", "w1lab-corner", head);
+    element("span", "", corner).textContent = words.answer;
+    element("span", "", corner).textContent = words.true;
+    for (const name of classes) {
+      const cell = element("th", "", head);
+      cell.scope = "col";
+      element("span", "", cell).textContent = name;
+    }
+    const body = table.createTBody();
+    cells = classes.flatMap((name, i) => {
+      const row = body.insertRow();
+      const header = element("th", "", row);
+      header.scope = "row";
+      header.textContent = name;
+      return classes.map((_, j) => {
+        const cell = element("td", i === j ? "w1lab-hit" : "w1lab-miss", row);
+        cell.setAttribute("role", "gridcell");
+        cell.tabIndex = i + j ? -1 : 0;
+        cell.onclick = () => choose([i, j]);
+        return cell;
+      });
+    });
+  };
+  const size = 10;
+  rove(table, () => cells, (at) => ({
+    ArrowLeft: at % size ? -1 : 0, ArrowRight: at % size < size - 1 ? 1 : 0,
+    ArrowUp: at >= size ? -size : 0, ArrowDown: at < cells.length - size ? size : 0,
+    Home: -(at % size), End: size - 1 - (at % size),
+  }));
+  table.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    if (event.shiftKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.activeElement.click();
+  });
+  const show = (classes, words, matrix, kind) => {
+    if (!classes) return;
+    if (!cells.length) build(classes, words);
+    of.textContent = matrix.count ? fillIn(words.matrix_of, matrix) : "";
+    table.title = matrix.count ? fillIn(words.matrix_tip, matrix) : "";
+    for (const [at, cell] of cells.entries()) {
+      const [i, j] = [Math.floor(at / size), at % size];
+      const total = matrix.totals?.[i];
+      const share = total ? matrix.counts[at] / total : 0;
+      const text = share ? String(Math.max(1, Math.round(100 * share))) : "";
+      if (cell.textContent !== text) {
+        cell.textContent = text;
+        cell.style.setProperty("--share", `${Math.round(75 * Math.sqrt(share))}%`);
+      }
+      const label = fillIn(words.cell, { true: classes[i], said: classes[j], share: text || 0 });
+      if (cell.ariaLabel !== label) cell.ariaLabel = label;
+      cell.setAttribute("aria-selected", Array.isArray(kind) && kind[0] === i && kind[1] === j);
+    }
+  };
+  return { show };
+}
+
+// What chooses the ten pictures, and the way back from a unit to them.
+function seesToolbar(parent, send) {
+  const bar = element("div", "w1lab-sees-head", parent);
+  bar.setAttribute("role", "toolbar");
+  const make = (asked) => {
+    const button = element("button", "w1lab-small", bar);
+    button.type = "button";
+    button.onclick = () => send(asked);
+    return button;
+  };
+  const [each, wrong, next] = ["each", "wrong", "next"].map((show) => make({ show, unit: null }));
+  const back = make({ unit: null });
+  const title = element("span", "w1lab-sees-title", bar);
+  const buttons = () => [each, wrong, next, back].filter((one) => !one.hidden);
+  rove(bar, buttons, () => ({ ArrowLeft: -1, ArrowRight: 1, Home: -9, End: 9 }));
+  const show = ({ words, kind, title: text }, unit) => {
+    bar.setAttribute("aria-label", words.pictures);
+    for (const [button, name] of [[each, "each"], [wrong, "wrong"], [next, "next"], [back, "back"]]) {
+      button.textContent = words[name];
+      button.hidden = (name === "back") !== Boolean(unit);
+    }
+    each.setAttribute("aria-pressed", kind === "each");
+    wrong.setAttribute("aria-pressed", kind === "wrong");
+    title.textContent = unit || text || "";
+    title.classList.toggle("w1lab-unit-name", Boolean(unit));
+    if (!buttons().some((one) => one.tabIndex === 0)) buttons()[0].tabIndex = 0;
+  };
+  return { show, focus: () => buttons()[0].focus() };
+}
+
+// bar: where the button that opens the panel stands. canvas: that of the weights.
+// again: lays the lab out anew; draw: asks for a paint.
+function seesPanel({ root, bar, canvas, model, again, draw }) {
+  const words = model.get("sees").words;
+  const toggle = element("button", "w1lab-small w1lab-toggle", bar);
+  toggle.type = "button";
+  toggle.textContent = words.open;
+  const panel = element("section", "w1lab-sees", root);
+  panel.setAttribute("aria-label", words.panel);
+  const left = element("div", "w1lab-sees-left", panel);
+  const told = element("div", "w1lab-summary", panel);
+  told.setAttribute("aria-live", "polite");
+
+  let open = false;
+  let sheet = null;
+  const send = (asked) => model.send({ sees: asked });
+  const setOpen = (now) => {
+    if (open === now) return;
+    open = now;
+    again();
+  };
+  const unitShown = () => model.get("sees_unit").index;
+  const choose = (i) => {
+    send({ ...(open ? {} : { open: true }), unit: i === unitShown() ? null : i });
+    if (!open) reveal();
+  };
+  const toolbar = seesToolbar(left, send);
+  const sheetCanvas = element("canvas", "w1lab-sees-canvas", left);
+  sheetCanvas.setAttribute("role", "img");
+  const matrix = confusionMatrix(element("div", "w1lab-sees-right", panel), (show) => send({ show, unit: null }));
+  const units = unitButtons(bar, canvas, choose);
+
+  const reveal = () => {
+    setOpen(true);
+    // As little as needed; with the curves above it where both fit.
+    panel.scrollIntoView({ block: "nearest" });
+  };
+  const close = () => {
+    setOpen(false);
+    toggle.focus();
+  };
+  toggle.addEventListener("click", () => {
+    send({ open: !open });
+    if (open) close();
+    else reveal();
+  });
+  panel.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    const unit = unitShown();
+    if (unit === undefined) {
+      send({ open: false });
+      close();
+    } else {
+      send({ unit: null });
+      units.focus(unit);
+    }
+  });
+
+  // Its height, in a lab that is so wide on a page that is so high.
+  let row = 14;
+  const arrange = (width, page) => {
+    toggle.setAttribute("aria-expanded", open);
+    panel.hidden = !open;
+    sheet = null;
+    if (!open) return 0;
+    row = page >= 700 ? 17 : 14;
+    const narrow = width < NARROW;
+    panel.classList.toggle("w1lab-narrow", narrow);
+    panel.style.setProperty("--row", `${row}px`);
+    panel.style.setProperty("--cell", `${width >= 1100 ? 30 : 22}px`);
+    const part = HEAD + SEES_TOP + 10 * row + 2;
+    sheetCanvas.style.height = `${part - HEAD}px`;
+    return (narrow ? 2 : 1) * part + SEES_GAP;
+  };
+  let stale = true;
+  const paint = (colours) => {
+    if (!open || !stale) return;
+    sheet ||= prepare(sheetCanvas);
+    stale = false;
+    const { ink, size } = sheet;
+    ink.clearRect(0, 0, size.width, size.height);
+    const unit = model.get("sees_unit");
+    const sees = model.get("sees");
+    const scores = model.get("sees_scores");
+    if (!sees.classes) drawProblem(ink, size, scores.problem, colours, row);
+    else if (unit.name) drawUnit(ink, size, unit, sees, colours, row);
+    else drawTen(ink, size, sees, scores, colours, row);
+  };
+  const onSees = () => {
+    const sees = model.get("sees");
+    const unit = model.get("sees_unit");
+    setOpen(sees.open);
+    toolbar.show(sees, unit.name);
+    units.press(unit.index);
+    if (open) matrix.show(sees.classes, words, model.get("sees_matrix"), sees.kind);
+    onScores();
+  };
+  const onScores = () => { stale = true; draw(); };
+  const onTold = () => {
+    const { say, pictures } = model.get("sees_told");
+    told.textContent = say || "";
+    sheetCanvas.setAttribute("aria-label", pictures || "");
+  };
+  const heard = {
+    "change:sees change:sees_matrix change:sees_unit": onSees,
+    "change:sees_scores": onScores,
+    "change:sees_told": onTold,
+  };
+  for (const [what, hear] of Object.entries(heard)) model.on(what, hear);
+  const off = () => {
+    for (const [what, hear] of Object.entries(heard)) model.off(what, hear);
+  };
+  return {
+    arrange, paint, off, stale: () => { stale = true; }, show: () => { onSees(); onTold(); },
+    placeUnits: (places, tiles) => { units.place(places, tiles, words); units.press(unitShown()); },
+  };
+}

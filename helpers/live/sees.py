@@ -1,0 +1,304 @@
+"""What a net sees, as a panel of the lab: its probabilities for ten pictures, where it
+goes wrong, and one unit of its first layer.
+
+Closed, it computes nothing and sends nothing. Open, each part takes at most 1 ms of a
+frame's 30, or is measured less often.
+"""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+import traitlets
+from torch import nn
+
+from helpers.live.looks import Looks, answers, confusion, in_turn, unit_of
+from helpers.live.weights import Shown, on_one_scale
+from helpers.own.learner_line import describe_error
+from helpers.training import Run
+
+TEN = 10
+FRAMES = 30  # a part that costs 1 ms is measured once in 30 ms
+FRESH_SECONDS = 0.1  # a new run paints first, and is counted then
+TEXT_SECONDS = 5  # for screen readers: not more often than one can hear
+
+WORDS = {  # the page puts in what stands in braces
+    "open": "what it sees",
+    "panel": "What the net sees",
+    "pictures": "Which pictures",
+    "each": "one of each class",
+    "wrong": "most wrong now",
+    "next": "next ten",
+    "back": "back to the pictures",
+    "matrix": "Confusion matrix",
+    "matrix_of": "% of each row, {count} pictures",
+    "matrix_tip": "Rows are true classes and columns the net's answers, for the first "
+    "{count} validation pictures. Choose a cell to see its pictures.",
+    "true": "true \u2193",
+    "answer": "answer \u2192",
+    "cell": "{true}, answer {said}: {share} %",
+    "unit": "Show {unit} large, with what excites it most",
+    "excite": "excite it most",
+    "leads": "weights to the classes",
+}
+EACH = "no. {page} of each class"
+WRONG = "at step {step:,}: no. {first}\u2013{last}"
+CELL = "{true} as {said}, {first}\u2013{last} of {count}"
+NO_CELL = "No {true} as {said} now."
+IS_CLASS = "It is the score of a class itself: {name}."
+NOT_DIRECT = "More layers lie between it and the classes."
+NO_WEIGHTS = "This net has no weights yet; its first step makes them."
+NOT_NUMBERS = "The scores are NaN or infinite, so there are no probabilities."
+FAILS = "The net fails on these pictures. {error}"
+OTHER = "score {answer}"
+PICTURE = "{true}: {said} {share:.0%}"
+PICTURES = "Step {step:,}: {right} of these {count} pictures are right."
+MATRIX = "{right:,} of {count:,} validation pictures are right."
+MISTAKE = "The most frequent mistake: {share:.0%} of {true} get the answer {said}."
+UNIT = "{unit} is excited most by: {names}."
+LEADS = "Its largest weight leads to {most}, its smallest to {least}."
+
+
+class SeesTraits(traitlets.HasTraits):
+    """What the page gets of the panel; written by the worker alone."""
+
+    sees = traitlets.Dict({"open": False, "words": WORDS}).tag(sync=True)
+    sees_scores = traitlets.Dict().tag(sync=True)
+    sees_matrix = traitlets.Dict().tag(sync=True)
+    sees_unit = traitlets.Dict().tag(sync=True)
+    sees_told = traitlets.Dict().tag(sync=True)  # to screen readers
+
+
+class Sees:
+    """The panel of one lab. All of it runs on the lab's worker."""
+
+    def __init__(self, canvas: SeesTraits) -> None:
+        self.is_open = False
+        self._canvas = canvas
+        self._kind: Any = "each"  # or "wrong", or a cell of the matrix
+        self._ranked: list[int] | None = None  # the pictures of this kind
+        self._page = 0
+        self._unit: int | None = None
+        self._forget()
+
+    def hear(self, message: dict) -> None:
+        """What the page asks for: open, show (a kind, or "next"), or a unit."""
+        if "open" in message:
+            self.is_open = bool(message["open"])
+            self._forget()
+            self._clear()
+        if "unit" in message:
+            self._unit = message["unit"]
+        if message.get("show") == "next":
+            self._page += 1
+        elif "show" in message:
+            self._kind, self._ranked, self._page = message["show"], None, 0
+
+    def update(self, run: Run, shown: Shown | None, running: bool) -> None:
+        """Measure and send what is due.
+
+        run: as it is after its step. shown: those of its weights that the lab shows.
+        running: whether more frames come; else all is measured now.
+        """
+        if run is not self._run:
+            self._begin(run)
+        self._net, self._step, self._running = run.net, run.step, running
+        problem = ""
+        if any(map(nn.parameter.is_lazy, run.net.parameters())):
+            problem = NO_WEIGHTS  # a look would draw them
+            self._clear()
+        else:
+            try:
+                self._update(shown)
+            except Exception as error:  # noqa: BLE001  the learner's own code
+                problem = FAILS.format(error=describe_error(error, run.config))
+        if problem:
+            self._canvas.sees_scores = {"problem": problem}
+            self._texts, self._pictures_text = {"scores": problem}, problem
+        now = time.monotonic()
+        if not running or now >= self._text_due:
+            self._text_due = now + TEXT_SECONDS
+            self._canvas.sees_told = {
+                "say": " ".join(filter(None, self._texts.values())),
+                "pictures": self._texts.get("unit") or self._pictures_text,
+            }
+
+    def _forget(self):
+        self._run: Run | None = None
+        self._texts: dict[str, str] = {}
+        self._pictures_text = ""  # longer
+        self._text_due = 0.0
+
+    def _clear(self):
+        canvas, self._sent = self._canvas, None
+        canvas.sees = {"open": self.is_open, "words": WORDS}
+        canvas.sees_scores, canvas.sees_matrix, canvas.sees_unit = {}, {}, {}
+        canvas.sees_told = {}
+
+    def _begin(self, run):
+        self._run, self._looks, self._names = run, Looks(run), run.data.class_names
+        self._measured: dict[str, Hashable] = {}
+        self._due = {"matrix": time.monotonic() + FRESH_SECONDS}
+
+    def _update(self, shown):
+        if self._ranked is None:
+            self._rank()
+        self._measure("matrix", None, self._count)
+        self._measure("scores", self._send_pictures(), self._score)
+        if self._unit is not None and shown and not shown.rank:
+            asked = shown.name, self._unit
+            self._measure("unit", asked, lambda: self._look_at_unit(shown))
+        elif self._canvas.sees_unit:
+            self._canvas.sees_unit = {}
+            self._texts.pop("unit", None)
+
+    def _measure(self, part: str, asked: Hashable, measure: Callable[[], None]) -> None:
+        """Measure a part of the panel, if it is due or something else is asked for."""
+        before = self._measured.get(part, (asked, None))
+        if before == (asked, self._step):
+            return
+        due = time.monotonic() >= self._due.get(part, 0)
+        if self._running and before[0] == asked and not due:
+            return
+        begin = time.thread_time()
+        try:
+            measure()
+        finally:
+            cost = time.thread_time() - begin
+            self._due[part] = time.monotonic() + cost * FRAMES
+        self._measured[part] = asked, self._step
+
+    def _send_pictures(self) -> tuple[int, ...]:
+        """Send the ten of this page, if they are others than before."""
+        pages = max(1, math.ceil(len(self._ranked) / TEN))
+        page = self._page % pages
+        ten = tuple(self._ranked[page * TEN :][:TEN])
+        if self._sent != (self._kind, page, ten):
+            self._sent = self._kind, page, ten
+            self._canvas.sees = {
+                "open": True,
+                "words": WORDS,
+                "classes": self._names,
+                "kind": self._kind,
+                "title": self._title(page, len(ten)),
+                **self._pictures(ten),
+            }
+        return ten
+
+    def _title(self, page, count):
+        first = page * TEN + 1
+        said = {"first": first, "last": first + count - 1, "page": page + 1}
+        if self._kind == "each":
+            return EACH.format(**said)
+        if self._kind == "wrong":
+            return WRONG.format(step=self._ranked_at, **said)
+        true, answer = self._kind
+        said |= {"true": self._names[true], "said": self._names[answer]}
+        return (CELL if count else NO_CELL).format(count=len(self._ranked), **said)
+
+    def _pictures(self, positions):
+        """As uint8, with their classes."""
+        images = self._looks.images[list(positions)] * 255
+        return {
+            "images": images.round().to(torch.uint8).cpu().numpy().tobytes(),
+            "labels": self._looks.labels[list(positions)].tolist(),
+        }
+
+    def _rank(self):
+        """Put the pictures that are asked for in their order."""
+        kind, looks = self._kind, self._looks
+        if kind == "each":
+            self._ranked = in_turn(looks.labels, len(self._names))
+            return
+        self._due["matrix"] = 0
+        self._measure("matrix", None, self._count)
+        found = self._pool
+        labels = looks.labels[: len(found)]
+        if kind == "wrong":
+            order = found.gather(1, labels[:, None])[:, 0].argsort()
+        else:
+            true, said = kind
+            order = found[:, said].argsort(descending=True)
+            order = order[(labels == true)[order] & (answers(found) == said)[order]]
+        self._ranked = order.tolist()
+        self._ranked_at = self._step
+
+    def _count(self):
+        """What the net says to all pictures of the pool."""
+        self._pool = self._looks.all_probabilities(self._net)
+        labels, classes = self._looks.labels[: len(self._pool)], len(self._names)
+        counts = confusion(labels, answers(self._pool), classes)
+        totals = labels.bincount(minlength=classes).tolist()
+        self._canvas.sees_matrix = {
+            "counts": counts.flatten().tolist(),
+            "totals": totals,
+            "count": f"{len(labels):,}",
+        }
+        right = counts.trace().item()
+        said = MATRIX.format(count=len(labels), right=right)
+        mistakes = counts.clone().fill_diagonal_(0)
+        if most := mistakes.max().item():
+            true, answer = divmod(mistakes.argmax().item(), classes)
+            names = {"true": self._names[true], "said": self._names[answer]}
+            said += " " + MISTAKE.format(share=most / totals[true], **names)
+        self._texts["matrix"] = said
+
+    def _score(self):
+        """What the net says to the ten pictures."""
+        _, _, ten = self._sent
+        if not ten:
+            self._canvas.sees_scores = {}
+            self._texts["scores"] = self._pictures_text = ""
+            return
+        found = self._looks.probabilities(self._net, ten)
+        said = answers(found).tolist()
+        self._canvas.sees_scores = {
+            "shares": found[:, : len(self._names)].float().numpy().tobytes(),
+            "said": said,
+            "problem": NOT_NUMBERS if -1 in said else "",
+        }
+        self._texts["scores"] = self._pictures_text = NOT_NUMBERS
+        if -1 not in said:
+            labels = self._looks.labels[list(ten)].tolist()
+            each = [
+                PICTURE.format(true=self._name(a), said=self._name(b), share=row[b])
+                for a, b, row in zip(labels, said, found.tolist())
+            ]
+            self._texts["scores"] = PICTURES.format(
+                step=self._step,
+                count=len(ten),
+                right=sum(map(int.__eq__, labels, said)),
+            )
+            self._pictures_text = ", ".join(each)
+
+    def _name(self, answer):
+        """Of a class; a learner's net may have more scores than there are classes."""
+        names = self._names
+        return names[answer] if answer < len(names) else OTHER.format(answer=answer)
+
+    def _look_at_unit(self, shown):
+        count, names = len(shown.tiles(shown.parameter)), self._names
+        index = min(self._unit, count - 1)  # the last, where a net has fewer
+        unit = unit_of(self._net, shown, index, self._looks.images, len(names))
+        says = IS_CLASS.format(name=names[index]) if unit.is_class else NOT_DIRECT
+        told = UNIT.format(
+            unit=unit.name,
+            names=", ".join(
+                names[label] for label in self._looks.labels[unit.exciting].tolist()
+            ),
+        )
+        if unit.leads is not None:
+            says, leads = "", unit.leads
+            most, least = names[leads.argmax()], names[leads.argmin()]
+            told += " " + LEADS.format(most=most, least=least)
+        self._texts["unit"] = told
+        self._canvas.sees_unit = {
+            "index": index,
+            "name": unit.name,
+            "says": says,
+            "leads": None if unit.leads is None else unit.leads.tolist(),
+            **on_one_scale(unit.weights[None]),
+            **self._pictures(unit.exciting),
+        }
