@@ -171,8 +171,10 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   const toggle = element("button", "w1lab-small w1lab-toggle", bar);
   toggle.type = "button";
   toggle.textContent = words.open;
-  const panel = element("section", "w1lab-sees", root);
+  const place = element("div", "", root); // empty while the panel is closed
+  const panel = element("section", "w1lab-sees", place);
   panel.setAttribute("aria-label", words.panel);
+  panel.remove();
   const left = element("div", "w1lab-sees-left", panel);
   const told = element("div", "w1lab-summary", panel);
   told.setAttribute("aria-live", "polite");
@@ -228,7 +230,7 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   let row = 14;
   const arrange = (width, page) => {
     toggle.setAttribute("aria-expanded", open);
-    panel.hidden = !open;
+    if (open !== panel.isConnected) place.replaceChildren(...(open ? [panel] : []));
     sheet = null;
     if (!open) return 0;
     row = page >= 700 ? 17 : 14;
