@@ -19,6 +19,7 @@ EXTENSIONS = [f"{LOOKS[0]}/labextensions"]  # what was just run is in view
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+RUNNING = {"course": "running"}  # of a line that says how long a cell has been running
 RUN_AGAIN = "To use it, run this cell: click into it and press Shift + Enter.\n"
 
 
@@ -34,6 +35,7 @@ def store(
     notebook["metadata"].pop("widgets", None)
     for cell in notebook["cells"]:
         outputs = cell.get("outputs", [])
+        outputs[:] = [one for one in outputs if one.get("metadata") != RUNNING]
         views = [one for one in outputs if one.get("data", {}).pop(WIDGET_VIEW, None)]
         if views:
             place = outputs.index(views[-1]) + 1

@@ -1,13 +1,20 @@
 """The course's own tools. Notebooks import from here and nothing deeper."""
 
 import os
+import sys
 from importlib import import_module
 from typing import Any
+
+from helpers import waiting
 
 # PyTorch's threads wait for each other by spinning. If another program wants the
 # core, that can make an epoch 20 times as long; a short spin costs 15 % at most.
 # PyTorch reads this when it is first imported, so import helpers first.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Before anything that takes long to load.
+if "IPython" in sys.modules:
+    waiting.watch_cells(sys.modules["IPython"].get_ipython())
 
 # The map: what each module gives. It is loaded when it is first used, so that
 # `import helpers` is quick and a lesson pays only for what it shows.

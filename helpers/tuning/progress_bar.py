@@ -8,6 +8,7 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
+from helpers import waiting
 from helpers.instrument import Instrument, T, open_in_cell
 from helpers.training import Config
 from helpers.tuning.cost import cost
@@ -26,6 +27,7 @@ def show_bar(make: Callable[[], T]) -> T:
     bar = open_in_cell(make)
     if get_ipython():
         display(bar)
+        waiting.enough()
     return bar
 
 

@@ -10,7 +10,7 @@ from helpers.tuning.race import Races
 from helpers.tuning.strategies import STRATEGIES
 
 RIVAL = "random"  # what a strategy has to beat
-MOST_NAMED = 4  # lines with a colour and a name; more can't be told apart
+MOST_LINES = 4  # more can't be told apart
 NEAR = 0.065  # of the height, between the names of two lines
 # One colour for each strategy, the same in every picture.
 COLOURS = dict(zip(STRATEGIES, LINES))
@@ -25,10 +25,9 @@ BEST = "the best in the table"
 def plot_races(races: Races) -> Picture:
     """Races of search strategies: the best so far over epochs spent, and the end.
 
-    races: what `race` returned. Left, a strategy's mean true score over its races, with
-    two standard errors; of many strategies only some have a name. Right, the same at
-    the end for all, with a pale bar from the 10th to the 90th percentile. Raises
-    TypeError for anything else.
+    races: what `race` returned. Left, a strategy's mean true score over its races; of
+    many strategies only some are drawn. Right, the same at the end for all, with a bar
+    from the 10th to the 90th percentile. Raises TypeError for anything else.
     """
     if not isinstance(races, Races):
         raise TypeError(NO_RACES.format(found=type(races).__name__))
@@ -36,7 +35,7 @@ def plot_races(races: Races) -> Picture:
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
     tidy(left, "true score of the best so far", "epochs spent")
     tidy(right, f"after {races.num_epochs:,} epochs")
-    colours = {name: COLOURS[name] for name in _named(races.strategies)}
+    colours = {name: COLOURS[name] for name in _drawn(races.strategies)}
     _draw_means(left, races, colours)
     _draw_ends(right, races, colours)
     for draw_best in (left.axhline, right.axvline):
@@ -48,9 +47,9 @@ def plot_races(races: Races) -> Picture:
     return Picture(figure, RACES.format(ends=ends, best=races.best))
 
 
-def _named(strategies):
+def _drawn(strategies):
     """Of many strategies the two best, the last, and the one to beat."""
-    if len(strategies) <= MOST_NAMED:
+    if len(strategies) <= MOST_LINES:
         return strategies
     rival = RIVAL if RIVAL in strategies else strategies[2]
     return list(dict.fromkeys([*strategies[:2], rival, strategies[-1]]))
@@ -60,14 +59,9 @@ def _draw_means(axes, races, colours):
     epochs = np.arange(1, races.num_epochs + 1)
     # From a fifth of the epochs on: what comes before would squeeze the rest.
     early, lows = max(0, races.num_epochs // 5 - 1), [races.best]
-    for name in races.strategies:
-        mean, spread = races.mean(name), 2 * races.error(name)
-        named = name in colours
-        look = {"color": colours.get(name, INK), "lw": 2 if named else 0.8}
-        axes.step(epochs, mean, where="post", **look, alpha=1 if named else 0.6)
-        if named:
-            band = {"color": colours[name], "alpha": 0.15, "lw": 0, "step": "post"}
-            axes.fill_between(epochs, mean - spread, mean + spread, **band)
+    for name, colour in colours.items():
+        mean = races.mean(name)
+        axes.step(epochs, mean, where="post", color=colour, lw=2)
         lows.append(mean[early])
     low = np.nanmin(lows)
     bottom = low - 0.1 * (races.best - low) - 0.001
@@ -94,10 +88,8 @@ def _draw_ends(axes, races, colours):
     for place, name in enumerate(races.strategies):
         colour = colours.get(name, INK)
         low, high = (end[-1] for end in races.band(name))
-        axes.plot([low, high], [place] * 2, color=colour, lw=8, alpha=0.3)
-        mean, error = races.final(name)
-        look = {"color": colour, "marker": "o", "ms": 5, "lw": 1.8, "capsize": 3}
-        axes.errorbar(mean, place, xerr=2 * error, **look)
+        axes.plot([low, high], [place] * 2, color=colour, lw=8, alpha=0.35)
+        axes.plot(races.final(name)[0], place, color=colour, marker="o", ms=7)
     count = len(races.strategies)
     axes.set_yticks(range(count), races.strategies)
     axes.set_ylim(count - 0.5, -0.5)

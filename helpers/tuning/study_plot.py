@@ -33,7 +33,7 @@ ALL_ALIKE = "the trials don't differ yet"
 # "constrained", which takes longer than all the rest.
 PLACES = ((0.085, 0.2, 0.28, 0.67), (0.465, 0.2, 0.205, 0.67), (0.81, 0.2, 0.13, 0.67))
 ENOUGH_TRIALS = 10  # PED-ANOVA looks at the best tenth
-MOST_BARS = 10
+MOST_BARS = 6
 APART = 0.32  # of an axis, between two numbers
 COMPLETED = {"marker": "o", "ms": 6, "ls": "", "color": VAL}
 GIVEN_UP = {"marker": "x", "ms": 5, "ls": "", "color": INK}

@@ -1,5 +1,8 @@
 """A learner's own net and own step in the lab, in a real browser."""
 
+import json
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
@@ -63,6 +66,8 @@ def encoder(code=16):
     encoder = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, code))
     return nn.Sequential(encoder, nn.Linear(code, 10))
 """
+LESSON = Path(__file__).parents[2] / "notebooks" / "04_training.ipynb"
+OF_LESSON = ("e5829761", "switched-net", "usual-step", "switched-step")
 TAKES = {
     "LeNet": "(N, 1, 28, 28)",
     "RNN": "(N, 28, 28)",
@@ -189,4 +194,28 @@ def test_all_of_it_fits_a_projector(open_notebook, theme):
     large = notebook.page.evaluate(TOO_LARGE)
     assert [one for one in large if "w1lab-weights" not in one] == []
     notebook.page.evaluate(THEME, "Light")
+    assert notebook.errors == []
+
+
+def test_the_step_of_lesson_04_and_sgd_give_one_curve(open_notebook):
+    cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
+    source = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    steps = "\n".join(source[id] for id in OF_LESSON)
+    first = f"import torch\nfrom torch.nn import functional as F\n{steps}"
+    notebook = open_notebook(first, source["own-step-lab"])
+    type_line(notebook, "num_hiddens=16 num_epochs=1")
+    until_state(notebook, "done")
+    status = shown(notebook).locator(".w1lab-status")
+    by_hand = status.inner_text()
+    button(notebook, "pin").click()
+    run = state(notebook)[1]
+    notebook.page.get_by_label("by_hand").uncheck()
+    notebook.page.wait_for_function(
+        "(run) => Number(document.querySelector('.w1lab').dataset.run) > run", arg=run
+    )
+    until_state(notebook, "done")
+    assert status.inner_text() == by_hand
+    line = "num_hiddens=16 lr=0.1 num_epochs=1 by_hand="
+    expect(shown(notebook).get_by_text(f"A: {line}True")).to_be_visible()
+    expect(notebook.page.get_by_label("settings")).to_have_value(f"{line}False")
     assert notebook.errors == []

@@ -1,0 +1,64 @@
+"""A cell that runs for long says so, whatever it does, and nothing of that stays."""
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+pytestmark = pytest.mark.slow
+PATIENCE = 120  # seconds
+SLEEPS = "import time; time.sleep(3.5)"
+COUNTS = "import time; end = time.time() + 3.5\nwhile time.time() < end: pass"
+FAILS = f"{SLEEPS}\nraise ValueError"
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    manager, client = start_new_kernel()
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def shown(client, code, cell="a-cell"):
+    """What a page that runs this code is shown: while it runs, and what stays."""
+    during, after = [], {}
+    for place, source in enumerate([code, "time.sleep(0.5)"]):  # what comes late, too
+        content = {"code": source, "silent": False, "store_history": True}
+        content |= {"allow_stdin": True, "stop_on_error": False}
+        metadata = {"cellId": cell} if cell else {}
+        sent = client.session.msg("execute_request", content, metadata=metadata)
+        client.shell_channel.send(sent)
+        for message in until_idle(client, sent["header"]["msg_id"]):
+            if "transient" in message["content"]:
+                text = message["content"]["data"]["text/plain"]
+                during += [text] * (place == 0)
+                after[message["content"]["transient"]["display_id"]] = text
+    return during, [text for text in after.values() if text]
+
+
+def until_idle(client, request):
+    """All messages until the kernel has done what was asked."""
+    while True:
+        message = client.get_iopub_msg(timeout=PATIENCE)
+        yield message
+        if message["parent_header"].get("msg_id") == request:
+            if message["content"].get("execution_state") == "idle":
+                return
+
+
+@pytest.mark.parametrize("code", [f"import helpers; {SLEEPS}", COUNTS, FAILS])
+def test_a_cell_says_for_how_long_it_has_been_running(kernel, code):
+    during, after = shown(kernel, code)
+    assert during[0].startswith("Running for 2 s") and len(during) > 1
+    assert after == []
+
+
+@pytest.mark.parametrize(
+    ("code", "cell"),
+    [
+        ("import helpers", "a-cell"),  # quick
+        (SLEEPS, None),  # no page
+        (f"helpers.waiting.enough(); {SLEEPS}", "a-cell"),  # it says more itself
+    ],
+)
+def test_others_say_nothing(kernel, code, cell):
+    assert shown(kernel, code, cell) == ([], [])
