@@ -46,5 +46,5 @@ bench: setup ## Measure how fast training and the live lab are on this machine.
 notebooks: setup ## Run all notebooks and store their outputs in them.
 	$(PYTHON) tools/run_notebooks.py
 
-recorded: setup ## Train anew what the notebooks show from records (45 minutes on two cores).
+recorded: setup ## Train anew what the notebooks show from records (25 minutes on two cores).
 	$(PYTHON) tools/record_sweeps.py

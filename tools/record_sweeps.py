@@ -1,10 +1,12 @@
 """Train what the notebooks show from records, and store it: `make recorded`.
 
-It runs a notebook unchanged, with a copy of the course that knows no results of that
-lesson. What its sweeps trained becomes helpers/tuning/recorded/NAME.jsonl.gz, the
-searches named after the lesson become NAME.journal.gz, and lesson 06 has its races.
-If stopped, it continues from there when run again; the stored records are replaced
-only when all of it is done.
+It runs a notebook, without its cells with the tag `live`, with a copy of the course
+that knows no results of that lesson. What its sweeps trained becomes
+helpers/tuning/recorded/NAME.jsonl.gz, the searches named after the lesson become
+NAME.journal.gz, and lesson 06 has its races. If stopped, it continues from there when
+run again; the stored records are replaced only when all of it is done.
+
+DEVICE in the environment, such as "cuda", is where all of it is trained.
 """
 
 import gzip
@@ -52,8 +54,16 @@ def record(name: str) -> None:
         copy = Path(folder, "helpers")
         ignored = shutil.ignore_patterns(f"{name[:3]}*", "__pycache__")
         shutil.copytree(ROOT / "helpers", copy, ignore=ignored)
+        train_on(os.environ.get("DEVICE", "cpu"), copy)
         sys.path.insert(0, folder)
         _record(name, copy)
+
+
+def train_on(device: str, course: Path) -> None:
+    """Make it the default, which no record names, in a copy of the course."""
+    path, default = course / "training.py", '    device: str = "{}"\n'
+    before, after = path.read_text().split(default.format("cpu"))
+    path.write_text(before + default.format(device) + after)
 
 
 def _record(name, copy):
@@ -71,6 +81,9 @@ def _record(name, copy):
     os.environ.update(private_jupyter(copy.parent / "jupyter"))
     os.environ.update(COURSE_HOME=str(course), PYTHONPATH=str(copy.parent))
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
+    notebook.cells = [
+        c for c in notebook.cells if "live" not in c.metadata.get("tags", [])
+    ]
     if table := the_table(notebook):
         record_races(table)
     NotebookClient(notebook, timeout=None).execute()

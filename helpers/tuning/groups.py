@@ -9,8 +9,8 @@ from typing import TypeVar
 import torch
 
 from helpers.tuning.cost import cost, num_weights
+from helpers.tuning.executors import num_workers, submit
 from helpers.tuning.members import Member, Stack, pictures_of, shape_of
-from helpers.tuning.processes import num_workers, submit
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop
 

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from helpers import records
@@ -21,17 +22,28 @@ STAND_INS = {"sample": "full", "sample, test": "full, test"}  # names of data
 CURVES = {"train_loss", "val_loss", "val_accuracy", "val_halves"}
 
 
-def known_results(shared: Shared, recorded: Path = RECORDED) -> dict[Config, Result]:
-    """What has been trained on this data, by the learner or for the course.
+def known_results(
+    configs: Iterable[Config], shared: Shared, recorded: Path = RECORDED
+) -> dict[Config, Result]:
+    """Those that have been trained on this data, by the learner or for the course.
 
     recorded: the folder of the runs that came with the course. On the sample, runs
     that were recorded on the full data stand in.
     """
+    # Text can't hold a learner's own init.
+    wanted = {str(config): config for config in configs if not callable(config.init)}
     own = [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]
-    known = _results(own, shared)
+    known = _results(own, wanted, shared)
     for path in sorted(recorded.glob("*.jsonl.gz")):
-        known |= _results(_lines(path), shared, recorded=True)
+        rows = _recorded(path, path.stat().st_mtime_ns)
+        known |= _results(rows, wanted, shared, recorded=True)
     return known
+
+
+@cache
+def _recorded(path: Path, changed: int) -> list:
+    """The JSON in each line; read once, since a notebook sweeps many times."""
+    return list(_lines(path))
 
 
 def own_runs(fingerprint: str) -> list[dict]:
@@ -61,9 +73,12 @@ def as_kept(result: Result, fingerprint: str) -> dict:
 
 
 def _results(
-    lines: Iterable[dict], shared: Shared, recorded: bool = False
+    lines: Iterable[dict],
+    wanted: dict[str, Config],
+    shared: Shared,
+    recorded: bool = False,
 ) -> dict[Config, Result]:
-    """Those of what was kept that are of this data and version."""
+    """Those of what was kept that are wanted, and of this data and version."""
     found = {}
     for kept in lines:
         # It may be damaged, or of another version.
@@ -71,8 +86,8 @@ def _results(
             fields = dict(kept)
             here = fields.pop("of") == shared.fingerprint
             there = recorded and fields["data"] == STAND_INS.get(shared.source)
+            config = fields["config"] = wanted[fields["config"]]
             if fields.pop("version") == RESULTS_VERSION and (here or there):
-                config = fields["config"] = Config.from_string(fields["config"])
                 fields |= {name: tuple(fields[name]) for name in CURVES & fields.keys()}
                 found[config] = Result(**fields, recorded=recorded, stand_in=not here)
     return found

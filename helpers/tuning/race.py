@@ -11,7 +11,6 @@ import math
 import statistics
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ import numpy as np
 from helpers.model import is_count
 from helpers.tables import as_text
 from helpers.tuning.kept import RECORDED
-from helpers.tuning.processes import Processes
 from helpers.tuning.race_table import RaceTable
 from helpers.tuning.results import Results
 from helpers.tuning.strategies import STRATEGIES, Improvement, Race, run_race
@@ -192,20 +190,17 @@ def record_races(
     repeats: int = REPEATS,
     path: Path = RECORD,
 ) -> Races:
-    """As `race`, on all cores for some minutes, and write the races to a file."""
-    names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
-    run = partial(run_race, table=table, num_epochs=num_epochs)
-    with Processes() as pool:
-        rows = list(pool.map(run, *zip(*product(names, range(repeats)))))
-    stamp, lines = _stamp(table, num_epochs), []
-    for row in rows:
+    """As `race`, for some minutes, and write the races to a file."""
+    races = race(strategies, table, num_epochs, repeats, recorded=False)
+    stamp, lines = _stamp(RaceTable(table), num_epochs), []
+    for row in races:
         steps = [[*step[:2], *step[3:]] for step in row.steps]  # scores: in the table
         kept = {"strategy": row.strategy, "seed": row.seed, "trials": row.num_trials}
         lines.append(json.dumps(stamp | kept | {"steps": steps}))
     path.parent.mkdir(exist_ok=True)
     # Without the time, so that the same races make the same file.
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
-    return Races(rows, table.best, num_epochs)
+    return races
 
 
 def _read(path, table, num_epochs):

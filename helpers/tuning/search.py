@@ -14,8 +14,8 @@ from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
 from helpers.model import is_count, is_number
+from helpers.tuning.executors import check_executor
 from helpers.tuning.kept import RECORDED
-from helpers.tuning.processes import check_executor
 from helpers.tuning.progress_bar import show_bar
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share

@@ -15,7 +15,7 @@ import torch
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
 
 PREFIX = "one-line-of-pytorch-"  # of the folder for the file
-GRACE_SECONDS = 60  # until a folder without a lock counts as left behind
+GRACE_SECONDS = 5  # until a folder without a lock counts as left behind
 
 OTHER_DATA = (
     "the machine that would train it has different data: {found}, not {wanted}; put "
@@ -113,3 +113,7 @@ def data_fingerprint(data: FashionMNIST) -> str:
         digest.update(split.labels.numpy().tobytes())
         digest.update(split.images[::50].numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+# So that a kernel that was killed leaves nothing behind once the next can sweep.
+remove_left_behind()

@@ -31,20 +31,25 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # of Adam, as in torch.optim
 Tensors = list[torch.Tensor]
 
 
-def products(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+def products(
+    A: torch.Tensor, B: torch.Tensor, into: torch.Tensor | None = None
+) -> torch.Tensor:
     """A[k] @ B[k] for each k; float32 [K, m, p].
 
     A: [K, m, n]. B: [K, n, p]; or [S, n, p], where K / S models in turn meet the same
     B: they're one tall matrix of K / S * m rows, which is faster than one by one.
+    into: what they are added to, [K, m, p]; None: nothing.
     """
     K, m, n = A.shape
-    A, p = A.reshape(len(B), -1, n), B.shape[2]
+    A, p, beta = A.reshape(len(B), -1, n), B.shape[2], into is not None
+    out = (into if beta else A.new_empty(K, m, p)).view(len(B), -1, p)
     if A.is_cuda or len(A) % torch.get_num_threads() == 0:
-        return torch.bmm(A, B).view(K, m, p)
-    # Each thread would get whole products: three on two threads take as long as four.
-    out = A.new_empty(len(A), A.shape[1], p)
-    for a, b, c in zip(A, B, out):
-        torch.mm(a, b, out=c)
+        out.baddbmm_(A, B, beta=beta)
+    else:
+        # Each thread would get whole products: three on two threads take as long as
+        # four.
+        for a, b, c in zip(A, B, out):
+            c.addmm_(a, b, beta=beta)
     return out.view(K, m, p)
 
 
@@ -94,30 +99,42 @@ class Network:
         # The gradient of the logits: each class's probability, less 1 for the true one.
         D = log_p.exp_()
         D.scatter_add_(1, y, D.new_full((1, 1, 1), -1).expand_as(y)).div_(y.shape[2])
+        # A bias is the weight of an input that is always 1.
+        one = X.new_ones(1, 1, X.shape[2])
         for i in reversed(range(len(layers))):
-            H, X = layers[i]
+            (H, X), of_this = layers[i], D
             W, b = self.weights[2 * i : 2 * i + 2]
-            of_W, of_b = products(D, X.mT), D.sum(dim=2, keepdim=True)
             if H is not None:
                 D = products(W.mT, D).mul_(SLOPES[self.activation](H))
                 if kept:
                     D *= kept[i - 1]
-            self._update(W, of_W, self.buffers[2 * i], rates)
-            self._update(b, of_b, self.buffers[2 * i + 1], rates)
+            self._update(W, of_this, X.mT, self.buffers[2 * i], rates)
+            self._update(b, of_this, one.mT, self.buffers[2 * i + 1], rates)
         return losses
 
-    def _update(self, W, gradient, buffers, rates):
-        """What torch.optim does, with a step size for each model."""
-        if self.weight_decay is not None and self.optimizer != "adamw":
-            gradient.addcmul_(W, self.weight_decay)
-        if self.optimizer == "sgd":
-            for velocity in buffers:
-                gradient = velocity.mul_(self.momentum).add_(gradient)
-            W.addcmul_(gradient, rates[0], value=-1)
-            return
-        (mean, square), (lr, root, shrink) = buffers, rates
-        if self.optimizer == "adamw":
-            W.mul_(shrink)
-        mean.lerp_(gradient, 1 - BETA1)
-        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        W.addcdiv_(mean * lr, square.sqrt().div_(root).add_(EPS), value=-1)
+    def _update(self, W, D, X, buffers, rates):
+        """What torch.optim does, with a step size for each model.
+
+        D, X: their product is the gradient of W.
+        """
+        decay = self.weight_decay
+        if self.optimizer == "sgd" and not buffers:
+            if decay is not None:
+                W.mul_(1 - rates[0] * decay)
+            products(D * -rates[0], X, into=W)
+        elif self.optimizer == "sgd":
+            (velocity,) = buffers
+            velocity.mul_(self.momentum)
+            if decay is not None:
+                velocity.addcmul_(W, decay)
+            W.addcmul_(products(D, X, into=velocity), rates[0], value=-1)
+        else:
+            (mean, square), (lr, root, shrink) = buffers, rates
+            gradient = products(D, X)
+            if self.optimizer == "adamw":
+                W.mul_(shrink)
+            elif decay is not None:
+                gradient.addcmul_(W, decay)
+            mean.lerp_(gradient, 1 - BETA1)
+            square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+            W.addcdiv_(mean * lr, square.sqrt().div_(root).add_(EPS), value=-1)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from helpers.data import FashionMNIST, check_data
 from helpers.training import Config
+from helpers.tuning.executors import check_executor
 from helpers.tuning.groups import Trained, train_here, train_with
 from helpers.tuning.kept import RECORDED, known_results, remember
 from helpers.tuning.members import Member
-from helpers.tuning.processes import check_executor
 from helpers.tuning.progress_bar import open_progress_bar
 from helpers.tuning.results import Results
 from helpers.tuning.shared_data import Shared, share
@@ -57,7 +57,7 @@ def sweep(
     configs = _checked(configs, data, executor)
     note = ""
     with DeferredStop() as stop, closing(share(data)) as shared:
-        known = known_results(shared, recorded)
+        known = known_results(configs, shared, recorded)
         missing = [config for config in dict.fromkeys(configs) if config not in known]
         if missing:
             runs = [resume(config, shared) for config in missing]

@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 
 from helpers.tables import one_line
 from helpers.training import Config
+from helpers.tuning.executors import num_workers, submit
 from helpers.tuning.groups import grouped, train_epochs, train_task
 from helpers.tuning.members import Member
-from helpers.tuning.processes import num_workers, submit
 from helpers.tuning.results import Result
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop

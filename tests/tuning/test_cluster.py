@@ -11,10 +11,10 @@ import pytest
 from dask import config as dask_config
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
+from processes import PRELOADED
 
 from helpers import Config, load_fashion_mnist, search, sweep
 from helpers.tuning import shared_data
-from helpers.tuning.processes import PRELOADED
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location
 

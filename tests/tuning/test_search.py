@@ -5,14 +5,12 @@ import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import filelock
 import optuna
@@ -20,17 +18,15 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from processes import PRELOADED
 
 from helpers import Config, load_fashion_mnist, plot_study, search, train
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.members import Member, Stack
-from helpers.tuning.processes import PRELOADED
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location, open_study
 from helpers.tuning.trial_runner import AT_ONCE
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -381,10 +377,7 @@ def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
     assert "can't be read" in complaint(ValueError, space, data, 1, name="mine")
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
-
-
-@linux
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
 def test_what_a_kernel_that_was_killed_had_begun_is_tried_again(data, home):
     server, path = multiprocessing.get_context("forkserver"), location("mine")
     server.set_forkserver_preload([*PRELOADED, "optuna"])  # quick, if none runs yet
@@ -405,34 +398,6 @@ def test_what_a_kernel_that_was_killed_had_begun_is_tried_again(data, home):
 def _endless_search(home):
     os.environ["COURSE_HOME"] = str(home)
     search(space, load_fashion_mnist("sample"), 100_000, name="mine")
-
-
-@linux
-def test_a_kernel_that_is_killed_leaves_no_process_behind(tmp_path):
-    script = (
-        "import time\n"
-        "from multiprocessing import forkserver\n"
-        "from helpers.tuning.processes import Processes\n"
-        "forkserver.ensure_running()  # before it would load PyTorch\n"
-        "with Processes() as pool:\n"
-        "    pool.submit(time.sleep, 900).result()\n"
-    )
-    mark = f"COURSE_HOME={tmp_path}"
-    kernel = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
-    wait_until(lambda: len(marked(mark)) >= 4)  # also a server, a tracker, a worker
-    kernel.kill()
-    kernel.wait()
-    wait_until(lambda: not marked(mark))
-
-
-def marked(mark):
-    """The processes with this in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if mark.encode() in path.read_bytes().split(b"\0"):
-                found.append(path.parent.name)
-    return found
 
 
 def wait_until(true):
