@@ -207,6 +207,12 @@ def _keep_names(read, put, remove):
     yield undo
 
 
+def _keep_modes(scripted):
+    """Their modes are no attributes that Python can see."""
+    for module in scripted.modules():
+        yield partial(setattr, module, "training", module.training)
+
+
 def _keep_attributes(value):
     if _is_open(value):
         yield from _keep_dict(state_of(value))
@@ -220,6 +226,7 @@ KEEPERS = {
     np.random.RandomState: lambda one: [partial(one.set_state, one.get_state())],
     np.random.Generator: _keep_bits,
     np.ndarray: _keep_array,
+    torch.jit.ScriptModule: _keep_modes,
     dict: _keep_dict,
     **dict.fromkeys((list, set, deque, bytearray), _keep_items),
     CellType: _keep_cell,

@@ -26,7 +26,9 @@ from doctor_cases import (
 )
 from torch import nn
 
+import helpers
 from helpers import load_fashion_mnist
+from helpers.instruments.doctor import examination
 from helpers.instruments.doctor.checks import FIRST, LAST, STATIC, TRIALS
 from helpers.instruments.doctor.findings import SENTENCES
 
@@ -149,6 +151,22 @@ def test_what_is_wrong_with_a_slow_net_is_found(name, data):
     assert report.findings[0].code == code
 
 
+def test_a_long_examination_says_that_it_goes_on(data, capsys, monkeypatch):
+    doctor(**with_sgd(mlp(), 1e-5), data=data)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(examination, "SILENT", 0)
+    helpers.doctor(**with_sgd(mlp(), 1e-5), data=data, seconds=30)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1 and "up to 30 s of the processor's time" in out
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_scripted_net_stays_in_its_mode(mode, data):
+    net = torch.jit.script(classic(nn.ReLU(), nn.Dropout(0.5))).train(mode)
+    doctor(**with_sgd(net), data=data)
+    assert [module.training for module in net.modules()] == [mode] * 5
+
+
 LOOKALIKE = SimpleNamespace(train=[1, 2], class_names=["a", "b"])
 
 
@@ -169,6 +187,8 @@ LOOKALIKE = SimpleNamespace(train=[1, 2], class_names=["a", "b"])
         ({"net": mlp(), "optimizer": 0.1}, "optimizer must be .* you gave float"),
         ({"net": mlp(), "train_step": 1}, "train_step must be a function"),
         ({"net": mlp(), "loss": "mse"}, "loss must be a function"),
+        ({"net": mlp(), "seconds": 0}, "seconds must be .* above 0, .* you gave 0"),
+        ({"net": mlp(), "seconds": "60"}, "seconds must be .* you gave '60'"),
     ],
 )
 def test_an_argument_of_another_kind_gets_one_clear_sentence(

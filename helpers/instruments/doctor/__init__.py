@@ -7,9 +7,13 @@ steps, to see whether it learns.
 
 import contextlib
 import io
+import numbers
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,6 +43,7 @@ NOT_OPTIMIZER = (
     "optimizer must be one of torch.optim, such as "
     "torch.optim.SGD(net.parameters(), lr=0.1); you gave {found}."
 )
+NOT_SECONDS = "seconds must be a number above 0, such as 60; you gave {found}."
 NOT_CALLABLE = "{name} must be a function, or left out; you gave {found}."
 
 NOTHING = "No problem found in {count} checks."
@@ -56,10 +61,18 @@ NOTHING_AS_GOOD = (
 )
 STILL_RISING = "It is still getting better."
 NO_TIME = "More steps would take too long here."
+WITHOUT_TENSORS = {"raises", "unregistered"}  # what explains that it has none
 FIRST_ONE = (
     "Fix the first one and call doctor again: the others may be side effects of it."
 )
-LEFT_OUT = "Skipped, since this model's training steps are too slow or fail: {names}."
+LEFT_OUT = (
+    "Skipped, since this model's training steps are too slow or fail: {names}. With "
+    "doctor(..., seconds=60) it looks longer."
+)
+WORKING = (
+    "The doctor trains copies of this model. It takes up to {total:g} s of the "
+    "processor's time."
+)
 LOSS_KINDS = {
     ONE_EACH: "Your loss has one number for each picture; the doctor used their mean. "
     "In your loop, call backward() on their mean, too.",
@@ -80,6 +93,7 @@ def doctor(
     loss: Callable | None = None,
     train_step: Callable | None = None,
     *,
+    seconds: float = 10,
     limits: Limits | None = None,
 ) -> Report:
     """Finds why a model does not learn; returns a `Report`.
@@ -88,8 +102,9 @@ def doctor(
     tensors with a row for each picture, or a DataLoader of such pairs. optimizer: the
     one you train with; without it, plain SGD with lr 0.1 is tried. loss: a function of
     (scores, y); cross-entropy if left out. train_step: your own step, called as
-    train_step(net, optimizer, X, y), which returns the loss. limits: of its time; the
-    usual ones if left out.
+    train_step(net, optimizer, X, y), which returns the loss. seconds: how much of the
+    processor's time it takes at most; a slow model may need more. limits: of this and
+    of its parts, in place of seconds.
 
     `report.findings` has a `code`, the `evidence` and a `fix` for each finding, most
     likely first; str(report) begins with the first one, or with "No problem found".
@@ -100,13 +115,20 @@ def doctor(
     for arguments of another kind.
     """
     started = time.thread_time()
-    _check_arguments(net, optimizer, loss, train_step)
+    _check_arguments(net, optimizer, loss, train_step, seconds)
+    limits = limits or Limits(seconds)
     loaders = [data] if isinstance(data, DataLoader) else []
+    is_main = threading.current_thread() is threading.main_thread()
+    out = sys.stdout if is_main else io.StringIO()  # a lab says it in its own way
+    say = partial(print, WORKING.format(total=limits.total), file=out, flush=True)
     with Snapshot(*loaders), torch.enable_grad(), _quiet():
         seed_all()
         setup = TrainingSetup((net, optimizer, loss, train_step), read_data(data))
         with setup.originals:
-            return _examine(Examination(setup, started, limits or Limits()))
+            report = _examine(Examination(setup, started, limits, say))
+    if not find_tensors(net) and not report.codes & WITHOUT_TENSORS:
+        raise ValueError(NO_TENSORS.format(found=type(net).__name__))
+    return report
 
 
 @contextlib.contextmanager
@@ -119,7 +141,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check_arguments(net, optimizer, loss, train_step):
+def _check_arguments(net, optimizer, loss, train_step, seconds):
     found = net.__name__ if isinstance(net, type) else type(net).__name__
     if isinstance(net, type) and issubclass(net, nn.Module):
         raise TypeError(A_CLASS.format(found=found))
@@ -132,8 +154,11 @@ def _check_arguments(net, optimizer, loss, train_step):
     for name, value in (("loss", loss), ("train_step", train_step)):
         if not (value is None or callable(value)):
             raise TypeError(NOT_CALLABLE.format(name=name, found=type(value).__name__))
-    if not find_tensors(net):
-        raise ValueError(NO_TENSORS.format(found=found))
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not (is_number and seconds > 0):
+        raise (ValueError if is_number else TypeError)(
+            NOT_SECONDS.format(found=repr(seconds)[:40])
+        )
 
 
 def _examine(exam: Examination) -> Report:
@@ -161,7 +186,8 @@ def _ask_the_others(exam):
     findings, left_out = [], set()
 
     def ask(check):
-        if exam.time_left < 0:
+        exam.note_time()
+        if exam.time_left < 0 and check not in LAST:
             left_out.add(check)
             return
         exam.before = {one.code for one in findings}

@@ -29,7 +29,7 @@ def below_linear(exam: Examination) -> Finding | None:
     """The net is less accurate than a linear model after as many steps."""
     if len(exam.unseen[0][0]) < ENOUGH:
         return None
-    for steps in (SHORT, MOST):
+    for steps in (exam.short, MOST):
         good = _linear_accuracy(exam, min(steps, MORE)) - CLEARLY
         trial = exam.trial(steps=steps, enough=good)
         if trial is None or trial.by_mode is None:
@@ -53,7 +53,7 @@ def below_linear(exam: Examination) -> Finding | None:
 
 def worse_in_eval(exam: Examination) -> Finding | None:
     """The net is right far more often in training mode than in eval mode."""
-    for steps in (SHORT, MORE):
+    for steps in (exam.short, MORE):
         trial = exam.trial(steps=steps)
         if trial is None or trial.by_mode is None or trial.steps < SHORT:
             return None

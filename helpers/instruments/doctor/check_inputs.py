@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch.nn import functional as F
 
 from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.examination import A_NUMBER, NO_LOSS, Examination
@@ -15,6 +16,7 @@ from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
 FEATURES = 16  # a picture with fewer numbers can be like another one
+ENOUGH = 32  # labels in a row, to see whether they are sorted
 SMALL = 0.005  # the same, where they were divided by 255 twice
 
 # --- It does not even run
@@ -26,14 +28,18 @@ def raises(exam: Examination) -> Finding | None:
     if error is not None and not X.is_floating_point() and X.max() > 20:
         facts = {"dtype": X.dtype, "high": X.max().item(), "message": one_line(error)}
         return exam.finding("unscaled_inputs: type", **facts)
+    if error is not None and (name := _misnamed(exam.setup.net)):
+        facts = {"name": name, "message": one_line(error)}
+        return exam.finding("raises: init", kind=type(exam.setup.net).__name__, **facts)
     if error is not None:
         with exam.setup.experiment():
             trace = trace_shapes(exam.setup.net.train(), X)
         key = "flatten_order: flat" if trace.cause == ALL_FLAT else "raises"
         facts = {"explanation": trace.explanation or one_line(error)}
         return exam.finding(key, kind=type(error).__name__, **facts)
-    if not isinstance(out, torch.Tensor):
-        return exam.finding("raises: output", found=type(out).__name__)
+    if not isinstance(out, torch.Tensor) or exam.returned and exam.step.error:
+        key = "raises: output" if exam.step.error else "wrong_output_width: output"
+        return exam.finding(key, found=exam.returned)
     if exam.loss_kind in (NO_LOSS, A_NUMBER):
         facts = {"returned": exam.loss_kind}
         key = "raises: no loss" if exam.loss_kind == NO_LOSS else "raises: number"
@@ -41,6 +47,8 @@ def raises(exam: Examination) -> Finding | None:
     fits = out.ndim == 2 and len(out) == len(X) and out.shape[1] >= exam.classes
     if exam.loss_error is None or not fits:
         return None
+    if y.shape == (len(X), 1) and exam.setup.raw_loss is F.cross_entropy:
+        return exam.finding("raises: column", labels=tuple(y.shape))
     with exam.setup.experiment():
         trace = trace_shapes(exam.setup.loss, out.detach(), y)
     explanation = trace.explanation or one_line(exam.loss_error)
@@ -48,18 +56,28 @@ def raises(exam: Examination) -> Finding | None:
     return exam.finding("raises: loss", explanation=explanation, **facts)
 
 
+def _misnamed(net):
+    """The method that was meant to be the __init__ of a net that holds nothing."""
+    if any(True for _ in net.children()) or any(True for _ in net.parameters()):
+        return None
+    kind = type(net)
+    names = {"_init_", "_init__", "__int__", "_int_", f"_{kind.__name__}__init_"}
+    return next(iter(names & vars(kind).keys()), None)
+
+
 def not_shuffled(exam: Examination) -> Finding | None:
     """A DataLoader gives one class after another."""
-    batches = [class_numbers(y) for y in exam.setup.examples.batches if len(y) >= 8]
-    if len(batches) < 4 or exam.out.ndim != 2:
+    batches = exam.setup.examples.batches
+    if len(batches) < 2 or exam.out.ndim != 2:
         return None
-    share = sum(map(guessing_accuracy, batches)) / len(batches)
-    kinds = len(torch.cat(batches).unique())
-    if share < 0.9 or kinds == 1 and exam.out.shape[1] < 3:
+    y = class_numbers(torch.cat(batches))
+    share = (y[1:] == y[:-1]).double().mean().item()
+    kinds = len(y.unique())
+    if len(y) < ENOUGH or share < 0.9 or kinds == 1 and exam.out.shape[1] < 3:
         return None
-    if kinds > 1 and guessing_accuracy(torch.cat(batches)) > 0.8:
+    if kinds > 1 and guessing_accuracy(y) > 0.8:
         return None  # that class is only frequent
-    return exam.finding("not_shuffled", batches=len(batches), share=share)
+    return exam.finding("not_shuffled", count=len(y), share=share)
 
 
 def wrong_output_width(exam: Examination) -> Finding | None:

@@ -3,6 +3,7 @@
 They are asked only where no other check has found anything.
 """
 
+import functools
 import math
 
 import torch
@@ -12,6 +13,8 @@ from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.trial import LONG, SHORT, measure
 from helpers.instruments.layer_verdicts import NO_START, SLOW_START
+
+STILL = 1e-5  # of their size: weights that change by less are where they were
 
 
 def exploding(exam: Examination) -> Finding | None:
@@ -48,8 +51,12 @@ def lr_too_low(exam: Examination) -> Finding | None:
     trial, lr = exam.trial(), exam.setup.lr
     if trial is None or lr is None or exam.trained:
         return None
-    if trial.steps == SHORT and max(trial.lrs) < lr / 1000 and not _falls(trial, trial):
-        facts = {"last": trial.lrs[0], "half": SHORT // 2}
+    if (
+        trial.steps == exam.short
+        and max(trial.lrs) < lr / 1000
+        and not _falls(trial, trial)
+    ):
+        facts = {"last": trial.lrs[0], "half": exam.short // 2}
         return exam.finding("lr_too_low: schedule", **facts, **vars(trial))
     if not _stays(trial) or trial.lrs[1] > 1.05 * lr:  # it is still rising
         return None
@@ -59,8 +66,10 @@ def lr_too_low(exam: Examination) -> Finding | None:
 
 
 def _usual(exam):
-    is_sgd = isinstance(exam.setup.optimizer, torch.optim.SGD)
-    return (0.1, 0.01) if is_sgd else (0.001, 0.01)
+    if isinstance(exam.setup.optimizer, torch.optim.Adadelta):
+        return (1.0,)
+    plain = isinstance(exam.setup.optimizer, (torch.optim.SGD, torch.optim.ASGD))
+    return (0.1, 0.01) if plain else (0.001, 0.01)
 
 
 def _stays(trial):
@@ -82,12 +91,14 @@ def _times(exam, *factors):
 def _compared(key, exam, trial, changes, is_better):
     """The finding that as many steps get further with one of the changes, or None."""
     for change in changes:
-        other = exam.trial(**change, steps=trial.steps)
+        steps = exam.short if trial.astray else trial.steps
+        other = exam.trial(**change, steps=steps)
         if other is not None and is_better(other):
             if "factor" in change:
                 key = key.partition(":")[0] + ": factor"
             (value,) = change.values()
-            return exam.finding(key, other=value, better=other.end, **vars(trial))
+            facts = {"other": value, "better": other.end, "taken": other.steps}
+            return exam.finding(key, **facts, **vars(trial))
     return None
 
 
@@ -106,11 +117,29 @@ def lr_too_high(exam: Examination) -> Finding | None:
         return found
     good = min(0.5 * end, 1.5 * start if exam.trained else 0.6 * start)
 
+    if trial.astray and (found := _astray(exam, trial)):
+        return found
+
     def is_better(other):
         return other.end < good and (not falls or _still_high(exam, start))
 
     factors = [0.1] if falls else [0.1, 0.01, 1e-3, 1e-4, 1e-5]
     return _compared("lr_too_high", exam, trial, _times(exam, *factors), is_better)
+
+
+def _astray(exam, trial):
+    """The steps lead to where the loss is far above the first one, or has no end."""
+    changes = _times(exam, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+    if exam.setup.obeys_lr:
+        usual = [lr for lr in _usual(exam) if lr < exam.setup.lr / 5]
+        changes = [{"lr": lr} for lr in usual] + changes
+    compare = functools.partial(_compared, "lr_too_high", exam, trial, changes)
+    found = compare(lambda other: other.learns and other.end < 0.9 * trial.start)
+    found = found or compare(lambda other: other.end < 1.05 * trial.start)
+    others = [other for one in changes if (other := exam.trial(**one))]
+    if found or others and all(other.astray for other in others):
+        return found
+    return exam.finding("lr_too_high: astray", **vars(trial))  # no time to compare
 
 
 def _turns_up(exam, start):
@@ -146,12 +175,14 @@ def unexplained(exam: Examination) -> Finding | None:
     if trial.dead is not None:
         facts = {"steps": trial.steps, "count": trial.dead.data.shape[-1]}
         return exam.finding("dead_units: dying", [trial.dead.weight], **facts)
-    if trial.steps < enough and math.isfinite(trial.end):
+    if trial.steps < enough and not trial.astray:
         return None
     with exam.setup.experiment():
         before, _ = measure(exam)
     facts = vars(trial) | {"before": before, "chance": exam.chance}
     plain = exam.trial(plain=True, steps=LONG)
+    if plain and plain.learns and trial.moved < STILL:
+        return exam.finding("lr_too_low: still", better=plain.accuracy, **facts)
     if plain and plain.learns:
         return exam.finding("unexplained: step", better=plain.accuracy, **facts)
     return exam.finding("unexplained", **facts)

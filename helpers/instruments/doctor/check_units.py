@@ -87,9 +87,9 @@ def wrong_mode(exam: Examination) -> Finding | None:
     if dropout := [n for n in layers if n in both and hasattr(layers[n], "p")]:
         return exam.finding("wrong_mode: no eval", dropout)
     with setup.experiment(), torch.no_grad():
-        net = setup.net.eval()
+        setup.net.eval()
         stuck = [name for name, layer in layers.items() if layer.training]
-        first, second = net(exam.X), net(exam.X)
+        first, second = setup.scores(exam.X), setup.scores(exam.X)
         if stuck:
             return exam.finding("wrong_mode: measured", stuck)
         same = torch.allclose(first, second, 1e-3, 1e-6, equal_nan=True)
@@ -161,8 +161,11 @@ def dead_units(exam: Examination) -> Finding | None:
             place = exam.recording.products.index(product)
             with setup.experiment():
                 measured = record(setup.net.eval(), exam.X).products[place]
-            key = "dead_units: dropout" if measured.data.any() else "dead_units"
-            return exam.finding(key, [product.weight], **facts)
+            dead = (measured.data.flatten(0, -2) == 0).all(dim=0)
+            if dead.sum() < 0.9 * len(dead):
+                return exam.finding("dead_units: dropout", [product.weight], **facts)
+            facts["dead"] = dead.sum().item()
+            return exam.finding("dead_units", [product.weight], **facts)
     for operation in exam.recording.operations:
         if "dropout" in operation.name and operation.inputs:
             given = operation.inputs[0].count_nonzero().item()
@@ -170,11 +173,13 @@ def dead_units(exam: Examination) -> Finding | None:
             if given and left < MUCH_DROPOUT:
                 return exam.finding("dead_units: much dropout", share=1 - left)
     dead = (exam.out == 0).all(dim=0)
+    if setup.binary and exam.out.shape[1] == 2:
+        dead[:] = dead[1]  # the first is 0 in any case
     if exam.before & {"no_gradient", "not_finite"} or not dead.any():
         return None
     with setup.experiment():
         setup.five_steps()  # do they stay 0?
-        dead &= (setup.net(exam.X) == 0).all(dim=0)
+        dead &= (setup.scores(exam.X) == 0).all(dim=0)
     facts = {"dead": dead.sum().item(), "count": len(dead)}
     return exam.finding("dead_units: scores", **facts) if dead.any() else None
 

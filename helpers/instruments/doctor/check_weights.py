@@ -13,17 +13,8 @@ from helpers.instruments.state import same_bits
 
 COUNT = 8  # steps, to see whether gradients pile up
 CHOICES = {"argmax", "argmin", "argsort", "eq", "ne", "gt", "ge", "lt", "le"}
-NO_SLOPE = {
-    "round",
-    "floor",
-    "ceil",
-    "trunc",
-    "sign",
-    "relu",
-    "sigmoid",
-    "tanh",
-    "clamp",
-}
+STAIRS = {"round", "floor", "ceil", "trunc", "sign"}  # no slope anywhere
+NO_SLOPE = STAIRS | {"relu", "sigmoid", "tanh", "clamp"}
 PLANTED = 1e4  # what a step finds in p.grad is so many times as large as a gradient
 
 
@@ -119,7 +110,9 @@ def no_update(exam: Examination) -> Finding | None:
     if step.error or step.moved or not step.slopes:
         return None
     key = "no_update: by hand" if exam.setup.optimizer is None else "no_update"
-    if step.updates:
+    if step.forgotten:
+        key = "no_update: forgotten"
+    elif step.updates:
         key = "no_update: useless" if any(step.updates) else "no_update: cleared"
     elif step.calls < MAX_CALLS // 4:  # no time to see whether a later one changes it
         return None
@@ -127,8 +120,15 @@ def no_update(exam: Examination) -> Finding | None:
 
 
 def zero_gradients(exam: Examination) -> Finding | None:
-    """Every gradient is exactly 0."""
+    """Every gradient is exactly 0, or those in front of an operation without slope."""
     step = exam.step
+    steep = [g for g in exam.gradients.values() if g is not None and g.any()]
+    flat = [one.name for one in exam.recording.operations if one.name in STAIRS]
+    if flat and steep and not exam.before:
+        still = [k for k, g in exam.gradients.items() if g is not None and not g.any()]
+        if still:
+            about = [exam.used[key] for key in still]
+            return exam.finding("zero_gradients: some", about, operation=flat[-1])
     if exam.before or not step.with_gradient or step.slopes or step.error:
         return None
     flat = [one.name for one in step.operations if one.name in NO_SLOPE]
@@ -146,7 +146,8 @@ def uphill(exam: Examination) -> Finding | None:
     if setup.raw_loss is not F.cross_entropy:  # but one of the learner's
         with setup.experiment():
             leaves = setup.learnable
-            loss = F.cross_entropy(setup.net.train()(exam.X), exam.labels)
+            setup.net.train()
+            loss = F.cross_entropy(setup.scores(exam.X), exam.labels)
             found = torch.autograd.grad(loss, leaves, allow_unused=True)
             slopes = {id(t): slope for t, slope in zip(leaves, found)}
     moved = exam.step.moved
@@ -214,7 +215,7 @@ def _moves(exam):
     """Whether a step moves a weight from where it was at first: one that collects
     gradients on purpose does so in only some of its calls."""
     setup, (X, y) = exam.setup, exam.given
-    half = max(len(X) // 2, 2)
+    half = setup.only or max(len(X) // 2, 2)
     setup.rewind()
     before = [t.detach().clone() for t in setup.learnable]
     setup.step(X[:half], y[:half])

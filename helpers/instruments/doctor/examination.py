@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,18 @@ from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.examples import FEW_ROWS, PASS_ROWS
 from helpers.instruments.doctor.findings import SENTENCES, Finding
 from helpers.instruments.doctor.recording import Recording
-from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
+from helpers.instruments.doctor.training_setup import (
+    LOGIT,
+    PROBABILITY,
+    Limits,
+    TrainingSetup,
+)
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
 from helpers.instruments.registration.walk import TENSOR, find_tensors
 from helpers.tables import plain_numbers
 
+SILENT = 2  # seconds
+QUICK = 0.005  # seconds for a step
 MAX_NAMES = 3  # in a sentence
 UNSEEN = 512  # pictures, to see how good a training was
 AND_MORE = "{names} and {count} more"
@@ -34,16 +41,27 @@ class Examination:
     """What the checks look at: `setup`, the model and what trains it, and what was
     seen of it."""
 
-    def __init__(self, setup: TrainingSetup, started: float, limits: Limits) -> None:
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        started: float,
+        limits: Limits,
+        say: Callable[[], None],
+    ) -> None:
+        """say: shows a sentence, once it has become a long wait."""
         self.setup, self.limits = setup, limits
+        self._started, self._say = started, say
         self._deadline = started + limits.total
-        rows = FEW_ROWS if self._seconds_of_a_pass() > limits.slow else PASS_ROWS
-        X, y = setup.X[:rows], setup.y[:rows]
-        self.given = X, y  # what the step is called with
+        self.slow = self._seconds_of_a_pass() > limits.slow
+        # What the step is called with:
+        self.given = X, y = self._first_rows(FEW_ROWS if self.slow else PASS_ROWS)
         self.step = setup.watch_step(X, y, limits.watched)
         if setup.originals.changed():  # past its arguments, and out of sight
             setup.use_originals()
             self.step = setup.watch_step(X, y, limits.watched)
+        if self.step.error:
+            X, y = self._try_another_size()
+        setup.hand_on(self.step.more, len(X))
         self.X, self.y = X, y  # what reaches the net in it
         self.origin: torch.Tensor | None = None  # which pictures of the training set
         if setup.train_step and self.step.X is not None:
@@ -52,6 +70,7 @@ class Examination:
             self._choose_labels()
             self.y = self._labels_in_step()
         self.classes = setup.examples.classes
+        self._see_what_the_scores_are()
         self.before: set[str] = set()  # the codes of what was found so far
         self.asked: list[str] = []  # the checks so far
         self.below_linear: dict[str, float] = {}  # both accuracies, while it is worse
@@ -63,6 +82,7 @@ class Examination:
         self.in_optimizer: Tensors = {id(p): p for g in groups for p in g["params"]}
         # A pass and its loss: the net's scores, in training mode, and the errors.
         self.out: torch.Tensor | None = None
+        self.returned = ""  # what the net gives back in place of a tensor
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
         self.loss_kind = ""  # where it is not the mean over the batch
@@ -80,6 +100,27 @@ class Examination:
                 with contextlib.suppress(Exception):  # a failure shows later
                     self.setup.net(self.setup.X[:FEW_ROWS])
             return time.thread_time() - start
+
+    def _first_rows(self, count):
+        return self.setup.X[:count], self.setup.y[:count]
+
+    def _try_another_size(self):
+        """A step that stops with an error may take batches of a DataLoader's size."""
+        size = self.setup.examples.batch_size
+        if size and len(self.setup.X) >= size != len(self.given[0]):
+            X, y = self._first_rows(size)
+            step = self.setup.watch_step(X, y, self.limits.watched)
+            if not step.error:
+                self.setup.only = size
+                self.given, self.step = (X, y), step
+        return self.given
+
+    def _see_what_the_scores_are(self):
+        """Whether the step takes one number for each picture for one of two classes."""
+        names = {one.name for one in self.step.operations}
+        if self.classes == 2 and not names & {"cross_entropy", "nll_loss"}:
+            is_share = names & {"binary_cross_entropy", "mse_loss", "l1_loss"}
+            self.setup.binary = PROBABILITY if is_share else LOGIT
 
     def _choose_labels(self):
         """Of several with which the step compares the same pictures, as mixup does,
@@ -108,10 +149,13 @@ class Examination:
         self.recording = Recording(self.X)
         try:
             with self.recording:
-                self.out = net(self.X)
+                out = net(self.X)
         except Exception as error:  # noqa: BLE001  the learner's own code
             self.error = error
             return
+        self.out = self.setup.read(out, len(self.X))
+        if not isinstance(out, torch.Tensor):
+            self.returned = type(out).__name__
         weights = {id(product.weight) for product in self.recording.products}
         inputs = (t for one in self.recording.operations for t in one.inputs)
         for t in inputs:
@@ -122,8 +166,8 @@ class Examination:
             elif t.is_leaf and (isinstance(t, nn.Parameter) or id(t) in weights):
                 self.made_anew[id(t)] = t
         try:
-            loss = self.setup.raw_loss(self.out, self.y)
-            self.loss_kind = self._kind_of(loss)
+            loss = self.setup.raw_loss(out, self.y)
+            self.loss_kind = self._kind_of(loss, out)
             if self.loss_kind in (NO_LOSS, A_NUMBER):
                 return
             loss = loss.mean()
@@ -136,14 +180,14 @@ class Examination:
             gradients = torch.autograd.grad(loss, used, allow_unused=True)
             self.gradients = dict(zip(self.used, gradients))
 
-    def _kind_of(self, loss):
+    def _kind_of(self, loss, out):
         """NO_LOSS, A_NUMBER, ONE_EACH or A_SUM; "" for the usual mean."""
         if not isinstance(loss, torch.Tensor):
             return NO_LOSS if loss is None else A_NUMBER
         if loss.numel() > 1:
             return ONE_EACH
         with contextlib.suppress(Exception):  # a loss for one batch size
-            out, y = self.out.detach(), self.y
+            out, y = out.detach(), self.y
             twice = self.setup.raw_loss(torch.cat([out, out]), torch.cat([y, y]))
             if abs(twice.item() - 2 * loss.item()) < 1e-3 * abs(loss.item()):
                 return A_SUM
@@ -176,9 +220,8 @@ class Examination:
     @property
     def batch(self) -> int:
         """How many pictures a step of a short training gets."""
-        few = len(self.given[0]) < PASS_ROWS
-        most = FEW_ROWS if few else examples.BATCH
-        return min(self.setup.examples.batch_size, most)
+        most = FEW_ROWS if self.slow else examples.BATCH
+        return self.setup.only or min(self.setup.examples.batch_size or most, most)
 
     @property
     def labels(self) -> torch.Tensor:
@@ -193,7 +236,9 @@ class Examination:
     def unseen(self) -> list[examples.Pair]:
         """Pictures that no short training uses, if the data have enough, and their
         labels; where the learner's step changes its pictures, also those."""
-        count = len(self.X) if len(self.X) < PASS_ROWS else UNSEEN
+        count = FEW_ROWS if self.slow else UNSEEN
+        if self.setup.only:
+            count = max(count // self.setup.only, 1) * self.setup.only
         X, y = examples.unseen(*self.setup.examples.splits["train"], count)
         pairs = [(X.to(self.X.device), y.to(self.X.device))]
         return pairs if self.as_given else [*pairs, (self.X, self.y)]
@@ -208,7 +253,8 @@ class Examination:
     def trained(self) -> bool:
         """Whether the net is far better than guessing."""
         with self.setup.experiment(), torch.no_grad():
-            out = self.setup.net.eval()(self.X)
+            self.setup.net.eval()
+            out = self.setup.scores(self.X)
         return examples.accuracy(out, self.labels) > self.chance + 0.2
 
     @functools.cached_property
@@ -222,14 +268,28 @@ class Examination:
 
     # --- Short trainings
 
+    def note_time(self, of_a_step: float = 0) -> None:
+        """To be called between two steps: nothing runs for long in silence. With quick
+        steps the end is near, even where other programs slow them down."""
+        quick = not self.slow and of_a_step < QUICK
+        limit = SILENT * (2 if quick else 1)
+        if self._say and time.thread_time() - self._started > limit:
+            self._say()
+            self._say = None
+
     @property
     def time_left(self) -> float:
         """In seconds of this thread."""
         return self._deadline - time.thread_time()
 
+    @property
+    def short(self) -> int:
+        """The steps of a short training; more where the batches are small."""
+        return SHORT if self.batch >= FEW_ROWS else 4 * SHORT
+
     def trial(self, **options: Any) -> Trial | None:
         """A short training with these `TrialOptions`; None where there is none."""
-        options = TrialOptions(**options)
+        options = TrialOptions(**({"steps": self.short} | options))
         if (whole := replace(options, enough=math.inf)) in self._trials:
             options = whole
         if options not in self._trials:
@@ -259,7 +319,7 @@ class Examination:
     def stuck_trial(self) -> Trial | None:
         """A longer training that gets no further than guessing; None where the net
         learns, or where there was no time for that."""
-        for steps in (SHORT, LONG):
+        for steps in (self.short, LONG):
             trial = self.trial(steps=steps)
             if trial is None or trial.learns:
                 return None
@@ -268,5 +328,6 @@ class Examination:
     @property
     def longest_trial(self) -> Trial | None:
         """The longest training so far with the learner's own steps."""
-        own = [self._trials.get(TrialOptions(steps=steps)) for steps in (SHORT, LONG)]
+        steps = self.short, LONG
+        own = [self._trials.get(TrialOptions(steps=count)) for count in steps]
         return max(filter(None, own), key=lambda trial: trial.steps, default=None)

@@ -37,8 +37,9 @@ class Examples:
     splits: dict[str, Pair]  # all pictures at hand
     classes: int  # how many there are
     sure: bool  # whether that is known, and is not merely the largest label plus 1
-    batch_size: int = BATCH
-    batches: tuple[torch.Tensor, ...] = ()  # the labels of a DataLoader's batches
+    batch_size: int | None = None  # of a DataLoader
+    # The labels of its batches, if their order can be the same in each epoch:
+    batches: tuple[torch.Tensor, ...] = ()
     all_pictures: torch.Tensor | None = None  # of a DataLoader, if they lie in a tensor
 
     def labels(self, which: torch.Tensor) -> torch.Tensor:
@@ -120,10 +121,17 @@ def read_data(data: Any) -> Examples:
     X, y = X.detach(), y.detach()
     if y.ndim == 2 and y.shape[1] > 1:  # such as one-hot labels
         return Examples({"train": (X, y)}, y.shape[1], True, **more)
-    if y.ndim != 1 or y.is_floating_point() or y.is_complex() or y.min() < 0:
+    if not _are_class_numbers(y):
         found = f"y of shape {tuple(y.shape)} and {y.dtype}"
         raise ValueError(NOT_LABELS.format(found=found))
     return Examples({"train": (X, y)}, int(y.max()) + 1, False, **more)
+
+
+def _are_class_numbers(y):
+    """Whether these are whole numbers, also as floats or in a column."""
+    if y.shape not in ((len(y),), (len(y), 1)) or y.is_complex():
+        return False
+    return bool((y >= 0).all() and (y == y.long()).all())
 
 
 def _is_pair(value):
@@ -145,8 +153,9 @@ def _read_loader(loader):
             break
     if not pairs:
         return None, {}
-    batch_size = min(loader.batch_size or BATCH, BATCH)
-    more = {"batches": tuple(y for _, y in pairs), "batch_size": batch_size}
+    more = {"batch_size": loader.batch_size}
+    if type(loader.sampler) is not torch_data.RandomSampler:
+        more["batches"] = tuple(y for _, y in pairs)
     tensors = getattr(loader.dataset, "tensors", None)
     is_usual = type(loader.sampler) in USUAL_SAMPLERS
     if tensors and is_usual and loader.collate_fn is torch_data.default_collate:
@@ -155,8 +164,10 @@ def _read_loader(loader):
 
 
 def class_numbers(y: torch.Tensor) -> torch.Tensor:
-    """Labels as class numbers, also where each row holds probabilities."""
-    return y.argmax(dim=1) if y.ndim == 2 else y.long()
+    """Labels as class numbers, also of a column or of rows of probabilities."""
+    if y.ndim == 2:
+        return y.argmax(dim=1) if y.shape[1] > 1 else y[:, 0].long()
+    return y.long()
 
 
 # --- Do they fit together?

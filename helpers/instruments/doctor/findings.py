@@ -8,12 +8,12 @@ from helpers.tables import Html, Look, page, prose, reply
 FIX = "Fix: {fix}"
 
 WITH_LR = (
-    "With lr={lr:g} the loss goes from {start:.3g} to {end:.3g} in {steps} steps, and "
-    "with lr={other:g} to {better:.3g}.\n"
+    "With lr={lr:g} the loss goes from {start:.3g} to {end:.3g} in {steps:,} steps; "
+    "with lr={other:g} it comes to {better:.3g} in {taken:,}.\n"
 )
 WITH_FACTOR = (
-    "In {steps} steps the loss goes from {start:.3g} to {end:.3g}, and with steps "
-    "{other:,g} times as long to {better:.3g}.\n"
+    "The loss goes from {start:.3g} to {end:.3g} in {steps:,} steps; with steps "
+    "{other:,g} times as long it comes to {better:.3g} in {taken:,}.\n"
 )
 UNEXPLAINED = (
     "No check found a cause. In {steps} steps the loss goes from {start:.3g} to "
@@ -40,19 +40,27 @@ SENTENCES = {
     "gradient flows back to the weights.\n"
     "Return the tensor: use .item() only on what you print or store, and never on the "
     "loss that backward() is called on.",
+    "raises: column": "The labels have the shape {labels}, and cross_entropy takes "
+    "class numbers without the last dimension.\n"
+    "Leave it out: y.squeeze(1).",
     "raises: output": "The net returns a {found}, but must return a tensor with a row "
     "of scores for each picture.",
+    "raises: init": "The class {kind} has a method {name}, which Python never calls, "
+    "so its layers are never made. The forward pass stops: {message}\n"
+    "Name it __init__, with two underscores on each side.",
     "wrong_output_width": "The net gives {width} scores for each picture, but there "
     "are {classes} classes.\n"
     "Give the last layer one output for each class: nn.Linear(num_hiddens, {classes}).",
     "wrong_output_width: shape": "For {rows} pictures the net returns the shape "
     "{shape}, but ({rows}, {classes}) is needed: one score for each class.",
+    "wrong_output_width: output": "The net returns a {found}, and in it there is no "
+    "tensor with a row of {classes} scores for each picture.",
     "wrong_output_width: from 1": "The labels go from 1 to {high}, but the {width} "
     "scores of each picture belong to the labels 0 to {last}.\n"
     "Count the labels from 0: y = y - 1.",
-    "not_shuffled": "The DataLoader gives one class after another: in {batches} "
-    "batches, on average {share:.0%} of the labels are the same. Each class overwrites "
-    "what the net has learned from the last.\n"
+    "not_shuffled": "The DataLoader gives one class after another: of the first "
+    "{count:,} pictures, {share:.0%} have the same label as the one before. Each class "
+    "overwrites what the net has learned from the last.\n"
     "Let it draw the pictures in a new order each time: DataLoader(..., shuffle=True).",
     "not_finite": "{operation} makes NaN or infinite values from finite numbers.\n"
     "Look for a division by 0, a log or a square root of 0, or weights from a training "
@@ -96,6 +104,9 @@ SENTENCES = {
     "no_update: cleared": "Gradients arrive, but your training step clears them before "
     "optimizer.step(): {names}.\n"
     "Call optimizer.zero_grad() before loss.backward() or after optimizer.step().",
+    "no_update: forgotten": "Gradients arrive and are cleared in each call, and "
+    "nothing in your training step calls step(), so no weight moves: {names}.\n"
+    "Call optimizer.step() after loss.backward().",
     "no_update: useless": "Your training step calls optimizer.step() with gradients, "
     "but no weight changes: {names}.\n"
     "Look for an lr of 0, or for weights that are saved and restored around the step.",
@@ -188,6 +199,9 @@ SENTENCES = {
     "so no weight moves.\n"
     "Look for units that are all cut off or saturated, and for operations without a "
     "slope, such as round. Start from smaller weights and biases of 0.",
+    "zero_gradients: some": "The gradient of these weights is exactly 0: {names}. "
+    "Behind them is {operation}, whose slope is 0 everywhere.\n"
+    "Leave {operation} out in training, or replace it by something with a slope.",
     "zero_gradients: operation": "Gradients arrive in your step, but each of them is "
     "exactly 0, so no weight moves. The last operation that can have a slope of 0 is "
     "{operation}.",
@@ -232,11 +246,19 @@ SENTENCES = {
     "activation works in between, so they amount to a single layer.\n"
     "Put an activation such as nn.ReLU() between the layers.",
     "lr_too_high": WITH_LR + "Use a smaller lr, such as {other:g}.",
+    "lr_too_high: astray": "In {steps:,} steps the loss goes from {start:.3g} to "
+    "{end:.3g}, and no check before this one sees why.\n"
+    "Try an lr that is ten or a hundred times smaller, and call doctor again.",
     "lr_too_high: factor": WITH_FACTOR + "Use a smaller lr: {other:g} times yours.",
     "lr_too_low": WITH_LR + "Use a larger lr, such as {other:g}.",
     "lr_too_low: short": WITH_LR
     + "Look for what makes the steps so short, such as clipped gradients or a divided "
     "loss; or use a larger lr, such as {other:g}.",
+    "lr_too_low: still": "In {steps:,} steps the weights change by only {moved:.1g} of "
+    "their size, and the loss stays at {end:.3g}; with SGD at lr=0.1 and cross_entropy "
+    "the same net gets to an accuracy of {better:.0%}.\n"
+    "Look for what makes the steps so short, such as a tiny lr, clipped gradients or a "
+    "divided loss.",
     "lr_too_low: factor": WITH_FACTOR + "Use an lr {other:,g} times as large.",
     "lr_too_low: schedule": "Your step lowers the lr from {lr:g} to {last:.1g} in "
     "{half} steps; in {steps} steps the loss goes from {start:.3g} to {end:.3g}.\n"
@@ -288,6 +310,10 @@ class Report:
     nothing: str  # the sentence for where there are no findings
     notes: list[str]  # further sentences
     well: bool = False  # whether all checks ran, and found nothing
+
+    @property
+    def codes(self) -> set[str]:
+        return {finding.code for finding in self.findings}
 
     def __str__(self) -> str:
         items = list(map(str, self.findings)) or [self.nothing]

@@ -13,20 +13,30 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import CodeType, FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_map
 
-from helpers.instruments.doctor.examples import FEW_ROWS, Examples, sample
+from helpers.instruments.doctor.examples import (
+    FEW_ROWS,
+    Examples,
+    class_numbers,
+    sample,
+)
 from helpers.instruments.doctor.recording import BackwardCalls, Operation, Recording
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, reachable, same_bits, seed_all
+from helpers.instruments.trace_shapes.tracer import tensors_in
 from helpers.own.trainee import as_loss
 
 MAX_CALLS = 64  # of a step that may change the weights in only some of its calls
 END_OF_SCHEDULE = "lr_scheduler.py"
+LOGIT, PROBABILITY = "logit", "probability"
 MODE_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
@@ -39,7 +49,7 @@ Losses = tuple[float | None, float | None]
 class Limits:
     """How long the doctor looks, in seconds of its own thread."""
 
-    total: float = 10
+    total: float
     slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
     watched: float = 1.5  # for calls of train_step until one of them changes a weight
     enough_steps: int = 512  # a net no better than guessing after them does not learn
@@ -50,6 +60,7 @@ class WatchedStep:
     """What one training step did."""
 
     X: Tensor | None = None  # what reached the net
+    more: tuple[tuple, dict] = ((), {})  # and what else
     y: Tensor | None = None  # what cross_entropy or nll_loss compared it with
     labels: list[Tensor] = field(default_factory=list)  # and what the others had
     loss: float | None = None
@@ -60,6 +71,7 @@ class WatchedStep:
     slopes: bool = False  # whether one of those gradients is not 0
     moved: dict[int, Tensor] = field(default_factory=dict)  # id -> change
     calls: int = 0  # how many it took until something moved
+    forgotten: bool = False  # whether no call can move anything
     # For each optimizer.step(), whether there was a gradient:
     updates: list[bool] = field(default_factory=list)
     # (name, training, with gradients) of the layers in which the mode matters:
@@ -86,6 +98,8 @@ class TrainingSetup:
     def __init__(self, given: Given, examples: Examples) -> None:
         self.examples, self.given = examples, given
         self._returned = ""  # by the last step, in place of a loss
+        self.only = 0  # the one number of pictures that a step can take, if so
+        self.binary = ""  # what the one number for each picture is: PROBABILITY, LOGIT
         self._pictures = [part for pair in examples.splits.values() for part in pair]
         self.originals = Snapshot(*self.given, leave=self._pictures)
         if not self._use_copies():
@@ -114,14 +128,17 @@ class TrainingSetup:
 
     def _use(self, given: Given):
         self.net, self.optimizer, loss, self.train_step = given
-        self.raw_loss = loss or F.cross_entropy
         self.loss = partial(_mean_of, loss) if loss else F.cross_entropy
+        usual = self.cross_entropy if self.train_step else F.cross_entropy
+        self.raw_loss = loss or usual
         X, y = sample(*self.examples.splits["train"])
-        device = find_tensors(self.net)[0].tensor.device
+        tensors = find_tensors(self.net)
+        device = tensors[0].tensor.device if tensors else X.device
         self.X, self.y = X.to(device), y.to(device)
         if any(map(nn.parameter.is_lazy, self.net.parameters())):
             with contextlib.suppress(Exception), torch.no_grad():
                 self.net(self.X[:2])  # gives them their shapes; a failure shows later
+        self._used = given
         self._snapshot = Snapshot(*given, leave=self._pictures)
         tensors = [found.tensor for found in find_tensors(self.net)]
         self._tensors = {t: t.data for t in tensors if not nn.parameter.is_lazy(t)}
@@ -160,6 +177,34 @@ class TrainingSetup:
         tensors = (found.tensor for found in find_tensors(self.net))
         return [t for t in tensors if t.is_leaf and t.requires_grad]
 
+    # --- Its scores
+
+    def scores(self, X: Tensor) -> Tensor:
+        """The net's scores of these pictures, a row for each."""
+        parts = X.split(self.only) if self.only else [X]
+        return torch.cat([self.read(self.net(part), len(part)) for part in parts])
+
+    def read(self, out: Any, rows: int) -> Any:
+        """The scores in what the net returns. Of several tensors they are the first
+        with a column for each class. A number for each picture, as binary cross-entropy
+        takes it, becomes the two scores of which the softmax is the same."""
+        held = tensors_in(out, getattr(out, "__dict__", {}))
+        tensors = [t for t in held if t.ndim == 2 and len(t) == rows]
+        fit = [t for t in tensors if t.shape[1] == self.examples.classes]
+        if not isinstance(out, Tensor):
+            out = next(iter(fit or tensors), out)
+        if self.binary and isinstance(out, Tensor) and out.numel() == rows:
+            first = out.reshape(-1, 1)
+            if self.binary == PROBABILITY:
+                first = first.clamp(1e-7, 1 - 1e-7).logit()
+            return torch.cat([torch.zeros_like(first), first], dim=1)
+        return out
+
+    def cross_entropy(self, out: Any, y: Tensor) -> Tensor:
+        """Of whatever the net returns, with labels of any form."""
+        y = y if y.ndim == 2 and y.shape[1] > 1 else class_numbers(y)
+        return F.cross_entropy(self.read(out, len(y)), y)
+
     # --- A step
 
     def step(self, X: Tensor, y: Tensor) -> Losses:
@@ -182,7 +227,7 @@ class TrainingSetup:
 
     def five_steps(self) -> None:
         """Inside an experiment."""
-        for X, y in itertools.islice(self.batches(64), 5):
+        for X, y in itertools.islice(self.batches(self.only or 64), 5):
             self.step(X, y)
 
     def usual_step(
@@ -207,7 +252,7 @@ class TrainingSetup:
         called again until something moves, for `seconds` at most."""
         watched, recording, leaves = WatchedStep(), Recording(), self.learnable
         before = [t.detach().clone() for t in leaves]
-        until, rows = time.thread_time() + seconds, len(X)
+        until, rows, earlier = time.thread_time() + seconds, len(X), []
         with self.experiment(), self._hooks(watched, leaves):
             self.set_lr(max(self.lr or 0, 0.1))
             try:
@@ -227,8 +272,14 @@ class TrainingSetup:
                             watched.moved[id(t)] = t.detach() - old
                     if not watched.with_gradient or time.thread_time() > until:
                         break
+                    slopes = [t.grad for t in leaves if t.grad is not None]
+                    kept = {id(slope) for slope in slopes} & {*map(id, earlier)}
+                    if watched.calls > 1 and not kept and not self.names_step:
+                        watched.forgotten = True
+                        break
+                    earlier = slopes
                     if until - time.thread_time() < 0.9 * seconds:
-                        rows = 4  # a slow step: it is the number of calls that counts
+                        rows = self.only or 4  # a slow step: only the calls count
             except Exception as error:  # noqa: BLE001  the learner's own code
                 watched.error = error
         watched.operations = recording.operations
@@ -242,12 +293,41 @@ class TrainingSetup:
         watched.y = next(iter(watched.labels), None)  # the first, as of X
         return watched
 
+    @cached_property
+    def names_step(self) -> bool:
+        """Whether anything that train_step reaches names a step(), as of an optimizer,
+        or is not written in Python."""
+        code = [
+            one.__code__
+            for one in reachable(self.train_step)
+            if type(one) is FunctionType
+        ]
+        for one in code:  # it grows
+            code += [const for const in one.co_consts if isinstance(const, CodeType)]
+        return not code or any("step" in one.co_names for one in code)
+
+    def hand_on(self, more: tuple[tuple, dict], rows: int) -> None:
+        """From here on the net gets these arguments, too, where it is called with
+        pictures only. rows: for how many pictures they are."""
+
+        def add(module, args, kwargs):
+            if len(args) == 1 and not kwargs:
+                return args + more[0], more[1]
+            return None
+
+        if any(more):
+            self.net.register_forward_pre_hook(add, with_kwargs=True)
+            self._snapshot = Snapshot(*self._used, leave=self._pictures)
+            self.only = rows
+
     def _hooks(self, watched, leaves):
         """They write into `watched` what happens on the way, until they are closed."""
 
-        def note_input(module, args):
+        def note_input(module, args, kwargs):
             if watched.calls < 2 and args and isinstance(args[0], Tensor):
                 if torch.is_grad_enabled() or not inputs:
+                    if not inputs:
+                        watched.more = tree_map(_detached, (args[1:], kwargs))
                     inputs.append(args[0].detach().clone())
                     watched.X = _one_batch(inputs, self.X.ndim)
 
@@ -267,7 +347,7 @@ class TrainingSetup:
         hooks = contextlib.ExitStack()
         add = hooks.enter_context
         if not isinstance(self.net, torch.jit.ScriptModule):  # it takes no hooks
-            add(self.net.register_forward_pre_hook(note_input))
+            add(self.net.register_forward_pre_hook(note_input, with_kwargs=True))
         for name, layer in mode_layers(self.net).items():  # no scripted ones
             add(layer.register_forward_pre_hook(partial(note_mode, name)))
         for t in leaves:
@@ -302,7 +382,8 @@ class TrainingSetup:
 
     def _distance(self, lr):
         """How far the second of two steps goes."""
-        X, y = self.X[:FEW_ROWS], self.y[:FEW_ROWS]
+        rows = self.only or FEW_ROWS
+        X, y = self.X[:rows], self.y[:rows]
         tensors = [t for t in self._tensors if t.is_floating_point()]
         with self.experiment():
             begun = [t.detach().clone() for t in tensors]
@@ -312,6 +393,10 @@ class TrainingSetup:
             self.step(X, y)
             pairs = zip(tensors, begun)
             return math.hypot(*((t.detach() - old).norm().item() for t, old in pairs))
+
+
+def _detached(value):
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _one_batch(parts, ndim):

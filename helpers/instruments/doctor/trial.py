@@ -16,6 +16,7 @@ SHORT = 128  # steps of a short training
 LONG = 1024  # steps, of few pictures, after which a net that learns is above chance
 LOOK_EVERY = 256  # steps of a long one, to see whether it learns by now
 LOOK_OFTEN = 64  # steps, to see whether it is good enough by now
+ASTRAY = (5, 100), (16, 3)  # so many losses in a row, how many times the first one
 LAST = 16  # steps at the end, whose mean loss counts
 LEAST = 6  # fewer steps show nothing
 # Of the time left, for so many steps; else half of it.
@@ -52,6 +53,7 @@ class Trial:
     steps: int
     lrs: tuple[float | None, float | None]  # of the first group, midway and at the end
     moved: float  # how far the weights went, relative to their size
+    astray: bool = False  # whether it was stopped since the loss became far too large
     # The accuracy on pictures that it was not trained with, in training mode and in
     # eval mode, of the learner's own steps; None where that can't be measured:
     by_mode: tuple[float, float] | None = None
@@ -82,7 +84,8 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     start, end, (accuracy, learns) = losses[0], losses[-1], measure(exam)
     if not math.isfinite(end):  # and so it stays
         end = math.inf if math.isnan(end) else end
-        return Trial(start, end, end, accuracy, False, options.steps, lrs, moved)
+        counts = len(steps), lrs, moved
+        return Trial(start, end, end, accuracy, False, *counts, astray=True)
     size = min(LAST, max(len(losses) // 2, 1))
     means = [sum(losses[i - size : i]) / size for i in range(len(losses), 0, -size)]
     end, low = means[0], min(means[: len(losses) // size])
@@ -90,7 +93,7 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     by_mode = looks.get(len(steps))
     if by_mode is None and options.is_own and options.steps != LONG:
         by_mode = _by_mode(exam)
-    counts = len(steps), lrs, moved
+    counts = len(steps), lrs, moved, _astray(exam, steps)
     return Trial(start, end, low, accuracy, learns, *counts, by_mode, looks, dead)
 
 
@@ -103,12 +106,16 @@ def _steps(exam, options, leaves, more):
     middle = setup.lr
     begin = time.thread_time()
     is_long = options.steps == LONG
-    share = FIRST_SHARE if options == TrialOptions() else SHARE.get(options.steps, 0.5)
+    share = SHARE.get(options.steps, 0.5)
+    if options.is_own and options.steps == exam.short:
+        share = FIRST_SHARE
     until = begin + share * exam.time_left
     size = min(exam.batch, examples.FEW_ROWS) if is_long else exam.batch
     for step, (X, y) in zip(range(options.steps), setup.batches(size)):
         now = time.thread_time()
-        ahead = (now - begin) / step * max(LEAST - step, 0) if step else 0
+        of_a_step = (now - begin) / step if step else 0
+        exam.note_time(of_a_step)
+        ahead = of_a_step * max(LEAST - step, 0)
         look = is_long and step and step % LOOK_EVERY == 0
         if now + ahead > until or look and measure(exam)[1]:
             break
@@ -118,7 +125,7 @@ def _steps(exam, options, leaves, more):
                 break
         try:
             if options.plain:
-                losses = [setup.usual_step(optimizer, X, y, F.cross_entropy)] * 2
+                losses = [setup.usual_step(optimizer, X, y, setup.cross_entropy)] * 2
             else:
                 before = [t.detach().clone() for t in stretched]
                 losses = setup.step(X, y)
@@ -130,7 +137,21 @@ def _steps(exam, options, leaves, more):
         steps.append(losses)
         if any(v is not None and not math.isfinite(v) for v in losses):
             break
+        if _astray(exam, steps):
+            break
     return steps, (middle, setup.lr), looks
+
+
+def _astray(exam, steps):
+    """Whether each of the last steps found a loss far above the first one."""
+    for last, far in ASTRAY if len(steps) > 1 else ():
+        pairs = steps[0], *steps[1:][-last:]
+        first, *losses = [pair[1] if pair[0] is None else pair[0] for pair in pairs]
+        if None in (first, *losses) or len(losses) < last:
+            return False
+        if min(losses) > far * max(first, math.log(exam.classes)):
+            return True
+    return False
 
 
 def _series(steps):
@@ -154,13 +175,15 @@ def measure(exam: Any) -> tuple[float, bool]:
     modes = [(module, module.training) for module in net.modules()]
     pairs = [(exam.X, exam.y)]
     if exam.setup.train_step and exam.origin is None:
-        pairs.append(next(exam.setup.batches(examples.PASS_ROWS)))  # to be sure
+        rows = exam.setup.only or examples.PASS_ROWS
+        pairs.append(next(exam.setup.batches(rows)))  # to be sure
     for mode in (net.training, False):
         for X, y in pairs:
             labels = examples.class_numbers(y)
             try:
                 with torch.no_grad():
-                    out = net.train(mode)(X)
+                    net.train(mode)
+                    out = exam.setup.scores(X)
                 loss = F.cross_entropy(out, labels).item()
             except Exception:  # noqa: BLE001  the step adapts them to the net
                 continue
@@ -188,7 +211,8 @@ def _by_mode(exam):
         labels, found = examples.class_numbers(y), []
         with contextlib.suppress(Exception), torch.no_grad():
             for mode in (True, False):
-                found.append(examples.accuracy(net.train(mode)(X), labels))
+                net.train(mode)
+                found.append(examples.accuracy(exam.setup.scores(X), labels))
         if len(found) == 2 and (best is None or found[1] > best[1]):
             best = tuple(found)
     for module, training in modes:
@@ -206,6 +230,6 @@ def _dead(exam):
 def _measured_loss(exam):
     try:
         with torch.no_grad():
-            return F.cross_entropy(exam.setup.net(exam.X), exam.y).item()
+            return F.cross_entropy(exam.setup.scores(exam.X), exam.labels).item()
     except Exception:  # noqa: BLE001  such as a net that returns something else
         return math.nan

@@ -1,0 +1,73 @@
+"""The doctor on what people report, and on healthy models of other people's kinds."""
+
+import functools
+
+import pytest
+import torch
+from reports import HEALTHY, REPORTS
+
+import helpers
+from helpers import load_fashion_mnist
+
+# Processor time enough for a busy machine.
+doctor = functools.partial(helpers.doctor, seconds=60)
+LONG = {  # they take more than a second
+    "loss printed, nothing changes, a big net",
+    "clipping against explosions, now nothing happens",
+    "a Python list of blocks, a big net",
+    "I made the net again, a big one",
+    "the classic LeNet with sigmoids does not start",
+    "a rate of 1e-8",
+    "Adam with the lr of SGD",
+    "batches of 4 and lr 1e-7",
+    "RMSprop at 0.5",
+    "AdamW, a momentum-free SGD's lr, deep convolutions",
+    "a big net that diverges",
+    "weight decay of 5, misread from a paper",
+    "97 in training, 20 in evaluation",
+    "batch norm's momentum as in TensorFlow",
+    "only a corner of the picture, by mistake",
+    "LeNet with tanh and momentum",
+    "a bidirectional LSTM over rows",
+    "a small vision transformer",
+    "a hidden state that goes on from batch to batch",
+    "mixup of Beta(0.2, 0.2) from numpy",
+    "mixup of a uniform share",
+    "a box of another picture",
+    "rows of one picture",
+    "a step for each picture",
+    "AdamW and a cosine",
+    "small batches and a small lr",
+    "a big net with a step",
+    "slow and steady: SGD at 0.01",
+    "lr 100",
+    "a hidden state that the step makes",
+    "I average the picture away",
+    "binary features by rounding",
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield load_fashion_mnist("sample")
+    torch.set_num_threads(threads)
+
+
+def each(names):
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow) if name in LONG else name for name in names]
+
+
+@pytest.mark.parametrize("name", each(REPORTS))
+def test_the_first_thing_said_is_the_cause(name, data):
+    cause, _, make = REPORTS[name]
+    report = doctor(**make(data))
+    assert report.findings and report.findings[0].code == cause, str(report)
+
+
+@pytest.mark.parametrize("name", each(HEALTHY))
+def test_a_healthy_model_raises_no_alarm(name, data):
+    report = doctor(**HEALTHY[name](data))
+    assert report.findings == [], str(report)
