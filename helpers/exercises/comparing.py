@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -31,3 +32,26 @@ def rule_out(
 def unchanged(net: nn.Module, kept: Mapping[str, torch.Tensor]) -> bool:
     """Whether a model has the numbers of an earlier state_dict."""
     return all(map(torch.equal, net.state_dict().values(), kept.values()))
+
+
+def watched(net: nn.Module) -> Callable[[], str]:
+    """Notes a model; call what is returned to hear what has changed of it, or ""."""
+    parameters, kept = dict(net.named_parameters()), deepcopy(net.state_dict())
+    flags = [(p.requires_grad, p.grad is None) for p in parameters.values()]
+
+    def changed() -> str:
+        now = dict(net.named_parameters())
+        if [*now] != [*parameters] or any(
+            p is not parameters[n] for n, p in now.items()
+        ):
+            return "it has other Parameters now"
+        if not unchanged(net, kept):
+            return "its numbers are different now"
+        for (name, p), (slopes, empty) in zip(now.items(), flags):
+            if p.requires_grad != slopes:
+                return f"{name}.requires_grad is {p.requires_grad} now"
+            if (p.grad is None) != empty:
+                return f"{name}.grad has changed"
+        return ""
+
+    return changed

@@ -1,6 +1,7 @@
 """The exercises of 01_initialization."""
 
 import contextlib
+import dis
 import functools
 import inspect
 import io
@@ -8,6 +9,7 @@ import math
 import random
 import types
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from helpers.data import FashionMNIST, Split, load_fashion_mnist
 from helpers.exercises.comparing import rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
 from helpers.instruments.measure_layers import measure_layers
+from helpers.instruments.state import is_own_module
 from helpers.model import MLP
 from helpers.training import evaluate
 
@@ -65,7 +68,13 @@ def expect_different_units(W: torch.Tensor) -> None:
         f"{units}; units with equal columns are the same unit.",
     )
     same = "all rows of your matrix are equal, so a unit weighs every input the same."
-    expect(count_units(W.T) > 1, same)
+    inputs = count_units(W.T)
+    expect(inputs > 1, same)
+    expect(
+        inputs > W.shape[0] // 2,
+        f"your matrix has {W.shape[0]} rows, but the number of different ones is "
+        f"{inputs}; to your units, inputs with equal rows are the same input.",
+    )
 
 
 def count_units(W: torch.Tensor) -> int:
@@ -99,26 +108,39 @@ def first_layer(num_inputs, num_hiddens):
     "different.",
 )
 def check_first_layer(answer: Callable) -> None:
-    found = answer(300, 200)
-    pair = isinstance(found, (tuple, list)) and len(found) == 2
+    for num_inputs, num_hiddens in ((300, 200), (120, 250)):
+        W1, b1 = _two_tensors(answer(num_inputs, num_hiddens))
+        expect_shape(W1, num_inputs, num_hiddens)
+        expect_finite(W1, "W1")
+        expect(
+            b1.shape != (num_inputs,),
+            "your b1 has one number for each input; a bias belongs to a hidden unit.",
+        )
+        expect(
+            b1.shape == (num_hiddens,),
+            f"your b1 is {describe(b1)}; for {num_hiddens} units it should have the "
+            f"shape ({num_hiddens},).",
+        )
+        expect_different_units(W1)
+        _expect_our_line(W1)
+        expect_floats(b1, "b1")
+        expect_finite(b1, "b1")
+        seen = f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}"
+        expect(not b1.any(), f"{seen}; here biases start at 0.")
+
+
+def _two_tensors(found: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """W1 and b1, if that is what was returned."""
+    listed = isinstance(found, (tuple, list))
+    got = " and ".join(map(describe, found)) if listed else describe(found)
+    got = f"your function returned {got or 'nothing'}"
+    pair = listed and len(found) == 2
     pair = pair and all(isinstance(one, torch.Tensor) for one in found)
-    got = f"your function returned {describe(found)}"
     expect(pair, f"{got}; it should return two tensors, W1 and b1.")
     W1, b1 = (one.detach() for one in found)
     swapped = f"your first tensor is {describe(W1)}; the order is W1, then b1."
     expect((W1.dim(), b1.dim()) != (1, 2), swapped)
-    expect_shape(W1, 300, 200)
-    expect_finite(W1, "W1")
-    inputs = "your b1 has one number for each input; a bias belongs to a hidden unit."
-    expect(b1.shape != (300,), inputs)
-    wrong = f"your b1 is {describe(b1)}; for 200 units it should have the shape (200,)."
-    expect(b1.shape == (200,), wrong)
-    expect_different_units(W1)
-    _expect_our_line(W1)
-    expect_floats(b1, "b1")
-    expect_finite(b1, "b1")
-    seen = f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}"
-    expect(not b1.any(), f"{seen}; here biases start at 0.")
+    return W1, b1
 
 
 def _expect_our_line(W1: torch.Tensor) -> None:
@@ -136,11 +158,18 @@ def _expect_our_line(W1: torch.Tensor) -> None:
         0.1: f"{seen}, so 0.01 is its variance, the square of the spread.",
     }
     rule_out(spread, mistakes, about)
-    expect(about(spread, 0.01), f"{seen}, but it should be 0.01.")
+    wrong = f"the spread of your W1 is {spread:.4f}, but it should be 0.01."
+    expect(about(spread, 0.01), wrong)
     expect(
         not is_uniform(W1),
         f"{seen}, but none of its numbers is further from 0 than {W1.abs().max():.2g}: "
         "they are not normally distributed, as torch.randn draws them.",
+    )
+    near = float((W1.abs() < spread).double().mean())
+    expect(
+        abs(near - 0.683) < 0.02,
+        f"{seen}, but {near:.0%} of its numbers are closer to 0 than that. Of normally "
+        "distributed numbers, as torch.randn draws them, 68% are.",
     )
 
 
@@ -162,11 +191,15 @@ def kaiming(num_inputs, num_outputs):
 )
 def check_kaiming(answer: Callable) -> None:
     for num_inputs, num_outputs in ((500, 120), (120, 500)):
+        states = _states()
         W = ask(answer, num_inputs, num_outputs).detach()
+        drew = _states() != states
         expect_shape(W, num_inputs, num_outputs)
         expect_different_units(W)
         expect_centred(W)
         _expect_kaiming(W, num_inputs, num_outputs)
+        same = "a second call gave the same numbers; the task asks for random ones."
+        expect(drew or not torch.equal(W, answer(num_inputs, num_outputs)), same)
 
 
 def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
@@ -260,8 +293,9 @@ def gain(activation):
     "smaller, not only half of them.",
 )
 def check_gain(answer: Callable) -> None:
-    for name in ("relu", "tanh", "sigmoid"):
-        seen, activation = [], getattr(torch, name)
+    known = ((one.__name__, one) for one in (torch.relu, torch.tanh, torch.sigmoid))
+    for name, activation in (*known, ("max(z, 0.3 z)", bent)):
+        seen = []
         found = ask(answer, _watched(activation, seen), kind=None)
         value = number(found)
         is_number = f"your function returned {describe(found)}; a gain is one number."
@@ -275,6 +309,11 @@ def check_gain(answer: Callable) -> None:
             asked = f"for {name} I got a gain of {value:.2f}"
             _expect_normal_numbers(asked, seen)
             _explain_gain(asked, value, mean, square, size)
+
+
+def bent(z: torch.Tensor) -> torch.Tensor:
+    """An activation that no table knows."""
+    return torch.maximum(z, 0.3 * z)
 
 
 def _watched(activation: Callable, seen: list) -> Callable:
@@ -386,9 +425,7 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     expect(not drew, f"your function used random numbers of {drew}{luck}")
     again = torch.equal(W, answer(784, 64))
     expect(again, "a second call gave different numbers; there is still luck in it.")
-    maker = _maker_of_luck(answer)
-    own = f"your code calls {maker}, which makes random numbers of its own{luck}"
-    expect(maker is None, own)
+    _expect_made_inside(answer)
     return W
 
 
@@ -402,24 +439,66 @@ def _states() -> dict[str, list]:
     }
 
 
-MAKERS = {"default_rng", "RandomState", "Random", "SystemRandom", "Generator"}
+MAKERS = {
+    *("default_rng", "RandomState", "Random", "SystemRandom", "Generator"),
+    *("manual_seed", "fork_rng", "set_rng_state", "setstate", "set_state"),
+}
+GENERATORS = random.Random, np.random.Generator, np.random.RandomState, torch.Generator
+MANY = 1000  # numbers from outside; fewer are part of a rule
 
 
-def _maker_of_luck(function: Callable) -> str | None:
-    """A name in the answer's code that makes random numbers of its own, or None.
+def _expect_made_inside(answer: Callable) -> None:
+    """Expect no random numbers with a seed of their own, and none made before.
 
     The learner's functions that it calls by name are read too.
     """
-    function = inspect.unwrap(function)
-    codes, names = [getattr(function, "__code__", None)], set()
-    for code in codes:  # grows while we go
-        if not isinstance(code, types.CodeType):
+    names, values = _used(answer)
+    luck = "; with a fixed seed they are still luck, only the same luck every time."
+    maker = min(names & MAKERS, default=None)
+    own = f"your code calls {maker}, which makes random numbers repeat{luck}"
+    expect(maker is None, own)
+    for name, value in values.items():
+        own = f"your code uses {name}, which makes random numbers of its own{luck}"
+        expect(not isinstance(value, GENERATORS), own)
+        count = 0
+        if isinstance(value, (torch.Tensor, np.ndarray)):
+            count = math.prod(value.shape)
+        elif isinstance(value, (list, tuple)):
+            count = len(value)
+        expect(
+            count < MANY,
+            f"your code uses {name}, {count:,} numbers that were made outside of the "
+            "function; make all of them inside, so that I can see by what rule.",
+        )
+
+
+def _used(answer: Callable) -> tuple[set[str], dict]:
+    """The names in an answer's code, and what it uses from outside: name -> value."""
+    names, values, functions = set(), {}, [inspect.unwrap(answer)]
+    for function in functions:  # grows while we go
+        if not isinstance(function, types.FunctionType):
             continue
-        codes += code.co_consts  # functions within it
-        for name in set(code.co_names) - names:
-            names.add(name)
-            codes.append(getattr(function.__globals__.get(name), "__code__", None))
-    return min(names & MAKERS, default=None)
+        found, codes = {}, [function.__code__]
+        for code in codes:
+            codes += (one for one in code.co_consts if isinstance(one, types.CodeType))
+            names.update(code.co_names)
+            for step in dis.get_instructions(code):
+                if step.opname == "LOAD_GLOBAL":
+                    found[step.argval] = function.__globals__.get(step.argval)
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or ()
+        ):
+            with contextlib.suppress(ValueError):  # it has no value yet
+                found[name] = cell.cell_contents
+        arguments = inspect.signature(function).parameters.values()
+        found |= {one.name: one.default for one in arguments}
+        for name, one in found.items():
+            if name not in values and is_own_module(
+                str(getattr(one, "__module__", ""))
+            ):
+                functions.append(one)
+        values |= found
+    return names, values
 
 
 @functools.cache

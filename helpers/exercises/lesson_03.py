@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.exercises.comparing import near, rule_out, unchanged
+from helpers.exercises.comparing import near, rule_out, unchanged, watched
 from helpers.exercises.exercise import (
     NO_RETURN,
     NotYet,
@@ -65,6 +65,10 @@ def check_count_trainable(answer: Callable) -> None:
     mistakes = {41: "buffers are not trained by an optimizer."}
     case = "for nn.BatchNorm1d(10), with 20 numbers in Parameters and 21 in buffers,"
     _expect_count(answer, nn.BatchNorm1d(10), 20, case, mistakes)
+    net = nn.Sequential(nn.LayerNorm(10), nn.LayerNorm(10))
+    mistakes = {20: "you count equal numbers once, but they are other Parameters."}
+    case = "for two nn.LayerNorm(10), which start with the same 20 numbers each,"
+    _expect_count(answer, net, 40, case, mistakes)
     net = nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False)))
     case = "for a weight of 50 numbers, without a bias, in a part of a part,"
     _expect_count(answer, net, 50, case, {})
@@ -74,7 +78,10 @@ def _expect_count(
     answer: Callable, net: nn.Module, wanted: int, case: str, mistakes: dict
 ) -> None:
     """Expect this count; each mistake is a wrong count and what it comes from."""
+    changed = watched(net)
     returned = ask(answer, net, kind=None)
+    touched = f"your function changed the model that it was given: {changed()}."
+    expect(not changed(), touched)
     expect(returned is not None, NO_RETURN.format(name="count_trainable"))
     found = number(returned)
     expect(found is not None, f"return one number; I got {describe(returned)}.")
@@ -93,6 +100,10 @@ STILL_MOVED = (
 )
 OLD_GRADIENT = "the gradient of the last backward() was still there."
 ZERO_GRADIENT = "with a gradient of zeros, momentum and weight decay go on."
+SHARED = (
+    "it is another tensor than before, but shares its memory with the old one, which "
+    "the optimizer still holds."
+)
 SET_ON_THE_LAYER = (
     "you set requires_grad on the layer itself. That is a new attribute, which nothing "
     "reads; its Parameters don't change."
@@ -105,6 +116,10 @@ BOTH_LEARN = "after your function both weight and bias still require a gradient.
 ONE_LEARNS = (
     "after your function {name} still requires a gradient; a layer has more than one "
     "Parameter."
+)
+NOT_SAVED = (
+    "after your function the layer's state_dict() holds {found} instead of weight and "
+    "bias, so a saved model would lack what you froze."
 )
 
 
@@ -123,8 +138,8 @@ def freeze(layer):
     "backward(): the next step() would still use it.",
     "Look again at the two ways of zero_grad: which one makes an optimizer with "
     "weight decay skip a Parameter?",
-    notice="Notice that the optimizer still holds the frozen Parameters but skips "
-    "them, whatever its momentum and its weight decay: their .grad is None.",
+    notice="Notice that an optimizer skips a Parameter whose .grad is None, whatever "
+    "its momentum and its weight decay; a gradient of zeros would not do.",
 )
 def check_freeze(answer: Callable) -> None:
     torch.manual_seed(1)
@@ -134,45 +149,51 @@ def check_freeze(answer: Callable) -> None:
     X, y = torch.randn(30, 6), torch.arange(30) % 3
     F.cross_entropy(net(X), y).backward()
     optimizer.step()
-    layer, parameters = net[0], dict(net[0].named_parameters())
-    kept, last = copy.deepcopy(layer.state_dict()), net[2].weight.detach().clone()
+    layer, old, kept = net[0], [*net[0].parameters()], copy.deepcopy(net[0])
+    last = net[2].weight.detach().clone()
     answer(layer)
-    _expect_frozen(layer, parameters)
+    found, wanted = layer.state_dict(), kept.state_dict()
+    names = " and ".join(found) or "nothing"
+    expect(set(found) == set(wanted), NOT_SAVED.format(found=names))
+    same = all(torch.equal(found[name], wanted[name]) for name in wanted)
     changed = "your function changed the layer's numbers; it should only freeze them."
-    expect(unchanged(layer, kept), changed)
-    left = {n for n, p in parameters.items() if p.grad is not None and p.grad.any()}
+    expect(same, changed)
+    computes = "after your function the layer computes something else than before."
+    expect(near(net[0](X), kept(X)), computes)
+    gradients = {name: getattr(layer, name).grad for name in found}
+    left = {name for name, g in gradients.items() if g is not None and g.any()}
     optimizer.step()
-    for name, p in parameters.items():
-        moved = (p - kept[name]).abs().max()
-        why = OLD_GRADIENT if name in left else ZERO_GRADIENT
-        expect(moved == 0, STILL_MOVED.format(name=name, moved=moved, why=why))
-    F.cross_entropy(net(X), y).backward()
-    optimizer.step()
-    fine = unchanged(layer, kept)
-    expect(fine, "after another backward() and step() the layer has changed.")
+    _expect_still(layer, kept, old, left)
+    for _ in range(2):
+        optimizer.zero_grad()
+        F.cross_entropy(net(X), y).backward()
+        optimizer.step()
+        _expect_still(layer, kept, old, set())
     fine = not torch.equal(net[2].weight, last)
     expect(fine, "the layer after the frozen one no longer learns.")
 
 
-def _expect_frozen(layer: nn.Linear, before: dict[str, nn.Parameter]) -> None:
-    """Expect the same two Parameters as before, neither requiring a gradient."""
-    parameters = dict(layer.named_parameters())
-    expect(
-        set(parameters) == {"weight", "bias"},
-        "after your function the layer's named_parameters() are no longer weight and "
-        "bias: a frozen Parameter stays registered, so it is saved and moves.",
-    )
-    expect(
-        all(parameters[name] is before[name] for name in before),
-        "after your function the layer has other Parameters than before; the optimizer "
-        "still holds the old ones.",
-    )
-    learns = [name for name, p in parameters.items() if p.requires_grad]
-    if len(learns) == 2:
+def _expect_still(layer: nn.Linear, kept: nn.Linear, old: list, left: set) -> None:
+    """Expect the numbers of `kept`; old: its Parameters at first; left: old gradients.
+
+    What a step has moved is explained by what can be seen of the layer.
+    """
+    found, wanted = layer.state_dict(), kept.state_dict()
+    moved = {name: float((found[name] - wanted[name]).abs().max()) for name in wanted}
+    name = max(moved, key=moved.__getitem__)
+    if not moved[name]:
+        return
+    now = getattr(layer, name)
+    learns = [name for name in wanted if getattr(layer, name).requires_grad]
+    zero = now.grad is not None and not now.grad.any()
+    if learns and not zero:
+        expect(len(learns) == 2, ONE_LEARNS.format(name=learns[0]))
         expect("requires_grad" not in vars(layer), SET_ON_THE_LAYER)
         expect(layer.training, EVAL_MODE)
         raise NotYet(BOTH_LEARN)
-    expect(not learns, ONE_LEARNS.format(name=" ".join(learns)))
+    why = OLD_GRADIENT if name in left else ZERO_GRADIENT
+    why = why if any(now is p for p in old) else SHARED
+    raise NotYet(STILL_MOVED.format(name=name, moved=moved[name], why=why))
 
 
 # --- 3.3
@@ -211,8 +232,7 @@ class Deep(nn.Module):
 def check_deep(answer: Callable) -> None:
     torch.manual_seed(3)
     widths = [7, 30, 20, 4]
-    X, net = torch.randn(64, 7), answer(widths)
-    expect(isinstance(net, nn.Module), "your class is no longer an nn.Module.")
+    X, net = torch.randn(64, 7), _made(answer, widths)
     scores = _scores(net, X, widths)
     expect(
         torch.equal(net(X), net(X)),
@@ -232,9 +252,18 @@ def check_deep(answer: Callable) -> None:
     _expect_relu_between(net, X, widths)
     for widths in ([7, 4], [7, 9, 8, 6, 5]):
         said = f"right for [7, 30, 20, 4], but with widths {widths}: "
-        net = answer(widths)
+        net = _made(answer, widths)
         _scores(net, X, widths, said)
         _expect_relu_between(net, X, widths, said)
+
+
+def _made(answer: type, widths: list[int]) -> nn.Module:
+    given = list(widths)
+    net = answer(given)
+    emptied = f"your __init__ was given the widths {widths}, and left {given} of them."
+    expect(given == widths, emptied)
+    expect(isinstance(net, nn.Module), "your class is no longer an nn.Module.")
+    return net
 
 
 def _scores(
@@ -331,44 +360,31 @@ def _computed(
 
 # --- 3.4
 
-ALL_HELD = (
-    "for an MLP whose optimizer holds all four Parameters you named {named}; the "
-    "optimizer will change them all."
-)
-REPLACED = (
-    "I replaced W2 after the optimizer was made, and you named {named}; the optimizer "
-    "still holds only the old W2."
-)
+ALL_HELD = "for an MLP whose optimizer holds all four Parameters"
+REPLACED = "I replaced W2 after the optimizer was made, so it holds the old W2;"
 REPLACED_BY_EQUAL_NUMBERS = (
-    "I replaced W2 by a new Parameter with the same numbers, and you named {named}; "
-    "equal numbers do not make it the same Parameter."
+    "I replaced W2 by a new Parameter with the same numbers, so the optimizer holds "
+    "the old W2;"
 )
+IN_A_LIST = "two Parameters are in the list net.hidden, and no optimizer holds them;"
+FROZEN_IN_A_LIST = (
+    "the optimizer holds the two Parameters in the list net.hidden, and I froze one;"
+)
+LIST_IS_HELD = "I gave the optimizer the Parameters in the list net.hidden too;"
+TWO_GROUPS = "two groups of the optimizer together hold all Parameters;"
+FROZEN = "I froze W1 and made an optimizer that holds all four Parameters;"
+FROZEN_NOT_HELD = "W1 is frozen, and I gave the optimizer only the other three;"
+PARTS = "I gave the optimizer the last of two nn.Linear in an nn.Sequential;"
 OTHER_NAMES = (
-    "you named {named}; those in the list hidden are called hidden[0] and hidden[1]."
+    "{case} you named {name}, and no Parameter has that name. (Those in the list "
+    "net.hidden are called hidden[0] and hidden[1].)"
 )
-IN_A_LIST = (
-    "two Parameters are in the list net.hidden, where named_parameters() doesn't look, "
-    "but you named {named}."
+CHANGES = (
+    "{case} you named {named}. The optimizer holds {name}, and {name} requires a "
+    "gradient, so a step changes it."
 )
-LIST_IS_HELD = (
-    "I gave the optimizer the Parameters in the list too, and you named {named}; it "
-    "changes what it holds, registered or not."
-)
-TWO_GROUPS = (
-    "two groups of the optimizer together hold all Parameters, and you named {named}; "
-    "a step changes the Parameters of every group."
-)
-FROZEN = (
-    "I froze W1 and made an optimizer that holds it, and you named {named}; a frozen "
-    "Parameter gets no gradient, so no step changes it."
-)
-FROZEN_NOT_HELD = (
-    "W1 is frozen, and I gave the optimizer only the other three; you named {named}."
-)
-PARTS = (
-    "I gave the optimizer the last of two nn.Linear in an nn.Sequential. So 0.weight "
-    "and 0.bias stay as they are, but you named {named}."
-)
+NOT_HELD = "{case} you named {named}. The optimizer does not hold {name}."
+IS_FROZEN = "{case} you named {named}. {name} requires no gradient, so it stays."
 
 
 def never_changed(net, optimizer):
@@ -415,6 +431,10 @@ def check_never_changed(answer: Callable) -> None:
     _expect_named(answer, net, [net.b1, net.W2, net.b2], "W1", FROZEN_NOT_HELD)
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
     _expect_named(answer, net, net[2].parameters(), "0.weight 0.bias", PARTS)
+    net = _InList()
+    net.hidden[1].requires_grad_(False)
+    held = [*net.parameters(), *net.hidden]
+    _expect_named(answer, net, held, "hidden[1]", FROZEN_IN_A_LIST)
 
 
 class _InList(nn.Module):
@@ -425,7 +445,7 @@ class _InList(nn.Module):
 
 
 def _expect_named(
-    answer: Callable, net: nn.Module, held: Iterable, wanted: str, why: str
+    answer: Callable, net: nn.Module, held: Iterable, wanted: str, case: str
 ) -> None:
     """Expect a list of these names, if the optimizer holds `held`; and no changes."""
     tensors = [*net.parameters(), *getattr(net, "hidden", [])]
@@ -441,9 +461,15 @@ def _expect_named(
     twice = [name for name in found if list(found).count(name) > 1]
     expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
     named, found = ", ".join(sorted(found)) or "nothing", set(found)
-    in_list = {name for name in found if "hidden" in name}
-    expect(in_list <= {"hidden[0]", "hidden[1]"}, OTHER_NAMES.format(named=named))
-    expect(found == set(wanted.split()), why.format(named=named))
+    hidden = {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    parameters = dict(net.named_parameters()) | hidden
+    said = {"case": case, "named": named}
+    for name in sorted(found - set(wanted.split())):
+        expect(name in parameters, OTHER_NAMES.format(**said, name=name))
+        raise NotYet(CHANGES.format(**said, name=name))
+    for name in sorted(set(wanted.split()) - found):
+        why = NOT_HELD if parameters[name].requires_grad else IS_FROZEN
+        raise NotYet(why.format(**said, name=name))
 
 
 # --- 3.5
@@ -491,8 +517,9 @@ def check_write_means(answer: Callable) -> None:
         "W2 should be the identity matrix, so that unit k votes for kind k alone; your "
         f"W2 sums to {W2.sum():.2f}, its diagonal to {W2.diagonal().sum():.2f}.",
     )
-    zero = f"b2 should be zero, but b2[0] is {b2[0]:.2f}, as it was in my model."
-    expect(not b2.any(), zero)
+    k = int(b2.abs().argmax())
+    same = ", as it was in my model" if near(b2, old["b2"]) else ""
+    expect(not b2.any(), f"b2 should be zero, but b2[{k}] is {b2[k]:.2f}{same}.")
     means.zero_()
     shared = "net.W1 now shares its memory with means: if one changes, both do."
     expect(W1.any(), shared)

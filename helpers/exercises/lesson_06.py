@@ -45,27 +45,28 @@ def num_combinations(space):
     "values each are ten billion settings. No computer walks through such a grid.",
 )
 def check_num_combinations(answer: Callable) -> None:
-    returned = ask(answer, _space(4, 3, 2), kind=object)
+    returned = ask(answer, _space(5, 4, 2), kind=object)
     expect(
         not isinstance(returned, (list, tuple, set)),
-        "return how many settings there are, one number; for 4, 3 and 2 values I got a "
+        "return how many settings there are, one number; for 5, 4 and 2 values I got a "
         f"whole {type(returned).__name__}.",
     )
     found = _number(returned)
-    said = f"for 4, 3 and 2 values you said {found:g}."
-    power = f"{said} That is a power: right only if all lists were equally long."
-    one_list = f"{said} That is the length of one list alone."
-    off_by_one = f"{said} Each list was counted as one value too long or too short."
+    said = f"for 5, 4 and 2 values you said {found:g}."
     mistakes = {
-        4 + 3 + 2: f"{said} That is their sum: what you would try if you changed one "
+        5 + 4 + 2: f"{said} That is their sum: what you would try if you changed one "
         "hyperparameter at a time.",
         3: f"{said} That is how many hyperparameters there are.",
-        **dict.fromkeys((4**3, 3**3, 2**3), power),
-        **dict.fromkeys((4, 2), one_list),
-        **dict.fromkeys((5 * 4 * 3, 3 * 2 * 1), off_by_one),
+        **{n**3: f"{said} That would be right for three lists of {n}." for n in (5, 4)},
+        **{
+            n: f"{said} One of the lists has {n} values, but not the others."
+            for n in (5, 4, 2)
+        },
+        6 * 5 * 3: f"{said} That would be right for 6, 5 and 3 values.",
+        4 * 3 * 1: f"{said} That would be right for 4, 3 and 1 values.",
     }
     rule_out(found, mistakes)
-    expect(found == 24, f"{said} Written down one by one, there are 24 settings.")
+    expect(found == 40, f"{said} Written down one by one, there are 40 settings.")
     for lengths in ((5,), (1, 1, 7), (3, 3, 2, 2, 5)):
         found = _ask(answer, _space(*lengths))
         listed, wanted = ", ".join(map(str, lengths)), math.prod(lengths)
@@ -82,7 +83,8 @@ def check_num_combinations(answer: Callable) -> None:
 
 
 def _space(*lengths: int) -> dict:
-    return {f"name_{i}": list(range(n)) for i, n in enumerate(lengths)}
+    # All values are different, and so their number is the sum.
+    return {f"name_{i}": [i + k / 100 for k in range(n)] for i, n in enumerate(lengths)}
 
 
 # --- 6.2
@@ -239,8 +241,8 @@ def best_setting(accuracies):
 ACCURACIES = {
     (0.01, 1): [0.72, 0.70, 0.71, 0.70, 0.72],
     (0.2, 1): [0.885, 0.885, 0.78],
-    (0.1, 2): [0.88, 0.86, 0.87],  # the best mean
     (0.1, 1): [0.866, 0.872, 0.866],
+    (0.1, 2): [0.88, 0.86, 0.87],  # the best mean
     (0.05, 2): [0.80, 0.84, 0.90],
     (0.3, 2): [0.84, 0.91, 0.84, 0.84],
     (0.5, 1): [0.60, 0.92, 0.61],
@@ -284,6 +286,12 @@ def check_best_setting(answer: Callable) -> None:
         "settings 1, 2 and 3 have the means 0.600, 0.900 and 0.617, from 2, 1 and 3 "
         f"seeds; you chose {describe(found)}.",
     )
+    found = ask(answer, {1: [0.87, 0.8703], 2: [0.8704, 0.87]}, kind=object)
+    expect(
+        found == 2,
+        "settings 1 and 2 have the means 0.87015 and 0.87020, which are not equal; you "
+        f"chose {describe(found)}.",
+    )
 
 
 # --- 6.4
@@ -295,18 +303,19 @@ def honest_score(first_half, second_half):
 
 
 NOT_HONEST = {
-    1: "you returned 1, the position of the chosen setting, not its accuracy.",
-    0.91: "you returned 0.91, the highest of the second half. Now the second half has "
-    "chosen too, and no pictures are left that played no part.",
-    0.92: "you returned 0.92, the very number by which the setting was chosen.",
-    0.88: "you returned 0.88, the mean of the winner's two halves, 0.92 and 0.84. But "
-    "0.92 is the very number by which it was chosen.",
-    0.875: "you returned 0.875, the score of the setting that is best on both halves "
-    "together. The second half had a say in that choice.",
-    0.82: "you returned 0.82, chosen on the second half and scored on the first.",
-    0.08: "you returned 0.08, by how much the winner fell, not what it fell to.",
-    0.86: "you returned 0.86, from the setting that is worst on the first half.",
-    0.825: "you returned 0.825, the lowest of the second half.",
+    1: "That is the position of the chosen setting, not its accuracy.",
+    0.91: "That is the highest of the second half, which then has chosen too, and no "
+    "pictures are left that played no part.",
+    0.92: "That is the highest of the first half: the number by which the setting is "
+    "chosen.",
+    0.88: "That is the mean of the winner's two halves, 0.92 and 0.84, and 0.92 is the "
+    "number by which it is chosen.",
+    0.875: "That belongs to the setting that is best on both halves together, but the "
+    "second half should have no say in the choice.",
+    0.82: "That is what the setting that is best on the second half has on the first.",
+    0.08: "That is by how much the winner falls, not what it falls to.",
+    0.86: "That belongs to the setting that is worst on the first half.",
+    0.825: "That is the lowest of the second half.",
 }
 
 
@@ -322,19 +331,27 @@ NOT_HONEST = {
 def check_honest_score(answer: Callable) -> None:
     first, second = [0.81, 0.92, 0.89, 0.82, 0.83], [0.86, 0.84, 0.875, 0.91, 0.825]
     found = _ask(answer, first, second)
-    rule_out(found, NOT_HONEST, near)
+    why = {wrong: f"you returned {found:g}. {why}" for wrong, why in NOT_HONEST.items()}
+    rule_out(found, why, near)
     expect(
         near(found, 0.84),
         "with 0.81, 0.92, 0.89, 0.82, 0.83 on the first half and 0.86, 0.84, 0.875, "
         f"0.91, 0.825 on the second you returned {found:g}; the setting chosen on the "
         "first half scores 0.84 on the second.",
     )
-    again = _ask(answer, [0.5, 0.6, 0.7], [0.8, 0.6, 0.65])
-    expect(
-        near(again, 0.65),
-        "right for five settings, but with 0.5, 0.6, 0.7 on the first half and 0.8, "
-        f"0.6, 0.65 on the second you returned {again:g}.",
-    )
+    for first, second in (
+        ([0.5, 0.6, 0.7], [0.8, 0.6, 0.65]),
+        ([0.5, 0.6, 0.55], [0.4, 0.7, 0.8]),
+        ([0.7, 0.6], [0.3, 0.9]),
+        ([0.6], [0.5]),
+    ):
+        again, wanted = _ask(answer, first, second), honest_score(first, second)
+        ones, others = (", ".join(map(str, half)) for half in (first, second))
+        expect(
+            near(again, wanted),
+            f"right for five settings, but with {ones} on the first half and {others} "
+            f"on the second you returned {again:g} instead of {wanted:g}.",
+        )
 
 
 # --- 6.5
@@ -374,12 +391,13 @@ def _explain_cost(found: float, settings: int, epochs: int) -> None:
     rounds, costs = _rounds(settings, epochs), _costs(settings, epochs)
     # Where two mistakes give one cost, the later line is told.
     mistakes = {
-        sum(n * max(since, 1) for n, since, _ in rounds): f"{said} The last round went "
-        f"beyond {epochs} epochs.",
-        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): f"{said} Of an odd "
-        "number of settings the larger half went on.",
-        sum(_costs(settings, epochs, half=lambda n: n / 2)): f"{said} That counts "
-        "halves of settings, such as 2.5; a setting goes on or it does not.",
+        sum(
+            n * max(since, 1) for n, since, _ in rounds
+        ): f"{said} That is the cost if the last round goes beyond {epochs} epochs.",
+        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): f"{said} That "
+        "is the cost if the larger half of an odd number of settings goes on.",
+        sum(_costs(settings, epochs, half=lambda n: n / 2)): f"{said} That is what "
+        "halves of settings cost, such as 2.5; a setting goes on or it does not.",
         sum(n for n, _, _ in rounds): f"{said} That is one epoch for each setting in "
         "each round, but later rounds are longer.",
         sum(costs[1:]): f"{said} The first epoch of all settings is missing.",
@@ -460,6 +478,7 @@ def check_random_search(answer: Callable) -> None:
         "random.Random(0) and random.Random(1) drew the very same settings.",
     )
     _check_calls(losses)
+    _check_best(_search(answer, TRIALS, seed=2, digits=1))
     expect(
         losses.found is not None and losses.found != {},
         "when all scores were below 0 (minus a loss, say) you returned "
@@ -481,9 +500,12 @@ class _Search:
 
 
 def _search(
-    answer: Callable, num_trials: int, seed: int, below: float = 0.0
+    answer: Callable, num_trials: int, seed: int, below: float = 0.0, digits: int = 9
 ) -> _Search:
-    """Run an answer with a score that is luck alone, less `below`."""
+    """Run an answer with a score that is luck alone, less `below`.
+
+    With few digits many scores are equal.
+    """
     luck, rng = random.Random(1), random.Random(seed)
     asked, objects, heard, before = [], [], [], rng.getstate()
 
@@ -501,7 +523,7 @@ def _search(
             )
         asked.append(dict(setting))
         objects.append(setting)
-        heard.append(0.5 + 0.4 * luck.random() - below)
+        heard.append(round(0.5 + 0.4 * luck.random(), digits) - below)
         return heard[-1]
 
     kind = None if below else object  # below 0, what a None means is told later
@@ -574,7 +596,7 @@ def _check_best(search: _Search) -> None:
         f"return a dictionary with the names of space; I got {_said(found)}.",
     )
     trial, worst = heard.index(max(heard)), heard.index(min(heard))
-    if found == asked[trial]:
+    if found in [one for one, score in zip(asked, heard) if score == max(heard)]:
         return
     best = f"the best of {search.num_trials} trials was number {trial + 1}."
     expect(

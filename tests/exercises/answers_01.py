@@ -1,5 +1,6 @@
 """Answers to the exercises of 01_initialization, right and wrong."""
 
+import hashlib
 import random
 
 import numpy as np
@@ -130,6 +131,29 @@ def a_bracket_too_late(num_inputs, num_hiddens):
     return W1, torch.zeros(num_hiddens)
 
 
+@wrong("1.1", "returned a tensor of shape (300, 200) and 'b1'; it should return two")
+def a_text_for_b1(num_inputs, num_hiddens):
+    return torch.randn(num_inputs, num_hiddens) * 0.01, "b1"
+
+
+@wrong("1.1", "for 120 inputs and 250 units I got a tensor of shape (250, 120)")
+def the_larger_size_first(num_inputs, num_hiddens):
+    sizes = sorted((num_inputs, num_hiddens), reverse=True)
+    return torch.randn(sizes) * 0.01, torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "has 300 rows, but the number of different ones is 10")
+def ten_rows_again_and_again(num_inputs, num_hiddens):
+    rows = torch.randn(10, num_hiddens) * 0.01
+    return rows.repeat(num_inputs // 10, 1), torch.zeros(num_hiddens)
+
+
+@wrong("1.1", "of its numbers are closer to 0 than that")
+def an_outer_product(num_inputs, num_hiddens):
+    W1 = torch.outer(torch.randn(num_inputs), torch.randn(num_hiddens))
+    return W1 * 0.01 / W1.std(), torch.zeros(num_hiddens)
+
+
 # --- 1.2
 
 
@@ -230,6 +254,24 @@ def the_factor_alone(num_inputs, num_outputs):
 @wrong("1.2", "all your weights are 0.06")
 def the_factor_everywhere(num_inputs, num_outputs):
     return torch.full((num_inputs, num_outputs), (2 / num_inputs) ** 0.5)
+
+
+@right("1.2")
+def random_signs(num_inputs, num_outputs):
+    signs = torch.randint(2, (num_inputs, num_outputs)) * 2.0 - 1
+    return signs * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.2", "a second call gave the same numbers")
+def without_random_numbers(num_inputs, num_outputs):
+    count = torch.arange(num_inputs * num_outputs).double()
+    return torch.sin(count**2).reshape(num_inputs, num_outputs) * 2 / num_inputs**0.5
+
+
+@wrong("1.2", "has 500 rows, but the number of different ones is 20")
+def twenty_rows_again_and_again(num_inputs, num_outputs):
+    rows = torch.randn(20, num_outputs) * (2 / num_inputs) ** 0.5
+    return rows.repeat(num_inputs // 20, 1)
 
 
 # --- 1.3
@@ -383,6 +425,25 @@ def for_each_number(activation):
     return 1 / (activation(torch.randn(1000)).square() + 1).sqrt()
 
 
+GAINS = {"relu": 2**0.5, "tanh": 1.5925, "sigmoid": 1.8459}
+
+
+@wrong("1.4", "raised KeyError at `return GAINS[activation.__name__]`")
+def from_a_table_of_names(activation):
+    return GAINS[activation.__name__]
+
+
+@wrong("1.4", "for max(z, 0.3 z) I got a gain of 1.00, but your function never calls")
+def from_a_table_or_1(activation):
+    return GAINS.get(activation.__name__, 1.0)
+
+
+@wrong("1.4", "for max(z, 0.3 z) I got a gain of 1.59; the numbers that you sent")
+def recognized_by_one_value(activation):
+    at = float(activation(torch.tensor(-1.0)))
+    return GAINS["relu" if at == 0 else "tanh" if at < 0 else "sigmoid"]
+
+
 # --- 1.5
 
 
@@ -519,3 +580,42 @@ def slow_waves(num_inputs, num_outputs):
 def the_other_way_round(num_inputs, num_outputs):
     count = torch.arange(num_inputs * num_outputs).double()
     return torch.sin(count**2).reshape(num_outputs, num_inputs)
+
+
+@right("1.5")
+def digits_of_hashes(num_inputs, num_outputs):
+    count = num_inputs * num_outputs
+    texts = (str(i).encode() for i in range(count // 32 + 1))
+    digits = b"".join(hashlib.sha256(text).digest() for text in texts)[:count]
+    W = torch.tensor([*digits]).reshape(num_inputs, num_outputs) - 127.5
+    return W / 73.9 * (2 / num_inputs) ** 0.5
+
+
+DRAWN = torch.randn(784 * 64, generator=torch.Generator().manual_seed(0))
+LUCK = random.Random(0)
+
+
+@wrong("1.5", "your code uses DRAWN, 50,176 numbers that were made outside")
+def drawn_before(num_inputs, num_outputs):
+    W = DRAWN[: num_inputs * num_outputs].reshape(num_inputs, num_outputs)
+    return W * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code uses drawn, 50,176 numbers")
+def drawn_as_a_default(num_inputs, num_outputs, drawn=DRAWN):
+    W = drawn[: num_inputs * num_outputs]
+    return W.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code uses LUCK, which makes random numbers of its own")
+def a_generator_from_outside(num_inputs, num_outputs):
+    LUCK.seed(0)
+    drawn = torch.tensor([LUCK.gauss(0, 1) for _ in range(num_inputs * num_outputs)])
+    return drawn.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code calls fork_rng, which makes random numbers repeat")
+def forks_the_luck(num_inputs, num_outputs):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5

@@ -115,6 +115,11 @@ def squeezed(pictures, W1, b1):
     return torch.relu(pictures.flatten(1) @ W1 + b1).squeeze()
 
 
+@wrong("2.1", "but for 6 pictures and a single unit I got a tensor of shape (6,)")
+def squeezes_a_single_unit(pictures, W1, b1):
+    return torch.relu(pictures.flatten(1) @ W1 + b1).squeeze(1)
+
+
 @right("2.2")
 def layers_counted(widths):
     layers = [nn.Linear(i, o) for i, o in zip(widths, widths[1:])]
@@ -282,12 +287,16 @@ def column_of_answers(scores, answers):
     return ((scores - answers.reshape(-1, 1)) ** 2).mean()
 
 
-@wrong("2.3", "the one answer was repeated")
+@wrong(
+    "2.3", "with 8 scores and a single answer there was no error: the single one was"
+)
 def without_the_comparison(scores, answers):
     return ((scores.flatten() - answers.flatten()) ** 2).mean()
 
 
-@wrong("2.3", "the one score was repeated")
+@wrong(
+    "2.3", "with a single score and 8 answers there was no error: the single one was"
+)
 def like_the_scores(scores, answers):
     if len(answers) < len(scores):
         raise ValueError
@@ -317,12 +326,34 @@ def squeezes_and_compares_shapes(scores, answers):
     return torch.square(scores - answers).mean()
 
 
-@wrong("2.3", "3 scores were left out")
+@wrong("2.3", "only as many pairs were compared as the shorter one has")
 def only_one_is_refused(scores, answers):
     if len(scores) != len(answers) and 1 in (len(scores), len(answers)):
         raise ValueError
     pairs = zip(scores.flatten(), answers.flatten())
     return torch.stack([(s - a) ** 2 for s, a in pairs]).mean()
+
+
+@right("2.3")
+def by_a_dot_product(scores, answers):
+    scores, answers = scores.flatten(), answers.flatten()
+    assert scores.shape == answers.shape
+    return (scores - answers).dot(scores - answers) / len(scores)
+
+
+@wrong(
+    "2.3", "with 8 scores and a single answer there was no error: only as many pairs"
+)
+def cut_to_the_shorter(scores, answers):
+    pairs = [*zip(scores.flatten(), answers.flatten())]
+    return torch.stack([(score - answer) ** 2 for score, answer in pairs]).mean()
+
+
+@wrong("2.3", "for the first score it is 0.280 instead of 0.560")
+def half_of_it_is_detached(scores, answers):
+    scores, answers = scores.flatten(), answers.flatten()
+    assert scores.shape == answers.shape
+    return ((scores - answers) * (scores.detach() - answers)).mean()
 
 
 @right("2.4")
@@ -397,7 +428,7 @@ def forgets_the_bias(layer):
     return layer.weight.detach().T.clone(), torch.zeros(layer.out_features)
 
 
-@wrong("2.4", "X @ W1 is an error then")
+@wrong("2.4", "X @ W1 + b1 is an error then")
 def in_double_precision(layer):
     return layer.weight.detach().double().T, _bias(layer).double()
 
@@ -412,12 +443,12 @@ def still_in_the_graph(layer):
     return layer.weight.T.clone(), _bias(layer)
 
 
-@wrong("2.4", "your W1 changed with it")
+@wrong("2.4", "your W1 is no copy: I changed the layer")
 def a_view(layer):
     return layer.weight.detach().T, _bias(layer)
 
 
-@wrong("2.4", "your b1 changed with it")
+@wrong("2.4", "your b1 is no copy: I changed the layer")
 def the_same_bias(layer):
     return layer.weight.detach().T.clone(), layer.bias
 
@@ -456,6 +487,28 @@ def one_zero(layer):
 @wrong("2.4", "does it end in a return?")
 def forgets_the_return(layer):
     W1, b1 = layer.weight.detach().T.clone(), _bias(layer)  # noqa: F841
+
+
+@wrong("2.4", "changed the layer that it was given: weight.requires_grad is False now")
+def freezes_the_layer(layer):
+    layer.requires_grad_(False)
+    bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    return layer.weight.T.clone(), bias.clone()
+
+
+@wrong("2.4", "changed the layer that it was given: it has other Parameters now")
+def gives_the_layer_new_ones(layer):
+    W1 = layer.weight
+    layer.weight = nn.Parameter(W1.detach().clone())
+    bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    return W1.detach().T, bias.detach().clone()
+
+
+@wrong("2.4", "but for nn.Linear(5, 5) your W1 is no copy")
+def copies_only_what_is_not_square(layer):
+    W1, bias = layer.weight.detach().T, layer.bias
+    bias = torch.zeros(layer.out_features) if bias is None else bias.detach().clone()
+    return (W1 if len(W1) == len(W1.T) else W1.clone()), bias
 
 
 @right("2.5")
@@ -540,3 +593,9 @@ def three_across(X, rows, columns):
 def view_for_reshape(X, rows, columns):
     turned = X.reshape(rows, columns, 28, 28).permute(0, 2, 1, 3)
     return turned.view(rows * 28, -1)
+
+
+@wrong("2.5", "your wall is of type torch.uint8, and X of type torch.float32")
+def in_bytes(X, rows, columns):
+    hung = X.reshape(rows, columns, 28, 28).permute(0, 2, 1, 3)
+    return hung.reshape(rows * 28, columns * 28).to(torch.uint8)

@@ -125,6 +125,22 @@ def asks_the_module(net):
     return net.numel()
 
 
+@wrong("3.1", "you count equal numbers once, but they are other Parameters")
+def equal_numbers_once(net):
+    seen = []
+    for p in net.parameters():
+        if p.requires_grad and not any(torch.equal(p, q) for q in seen):
+            seen.append(p)
+    return sum(p.numel() for p in seen)
+
+
+@wrong("3.1", "the model that it was given: W1.requires_grad is False now")
+def freezes_what_it_has_counted(net):
+    total = in_a_loop(net)
+    net.requires_grad_(False)
+    return total
+
+
 # --- 3.2
 
 
@@ -201,14 +217,14 @@ def zeros_the_gradient(layer):
     layer.zero_grad(set_to_none=False)
 
 
-@wrong("3.2", "stays registered")
+@wrong("3.2", "state_dict() holds bias instead of weight and bias")
 def no_longer_a_parameter(layer):
     weight = layer.weight.detach()
     del layer.weight
     layer.weight = weight
 
 
-@wrong("3.2", "the layer has other Parameters than before")
+@wrong("3.2", "shares its memory with the old one")
 def new_ones(layer):
     for name, p in list(layer.named_parameters()):
         setattr(layer, name, nn.Parameter(p.detach(), requires_grad=False))
@@ -217,6 +233,46 @@ def new_ones(layer):
 @wrong("3.2", "raised TypeError at `layer.weight = layer.weight.detach()`")
 def puts_a_tensor_there(layer):
     layer.weight = layer.weight.detach()
+
+
+@right("3.2")
+def frozen_replacements(layer):
+    for name, p in list(layer.named_parameters()):
+        new = nn.Parameter(p.detach().clone(), requires_grad=False)
+        setattr(layer, name, new)
+
+
+@right("3.2")
+def buffers_instead(layer):
+    for name, p in list(layer.named_parameters()):
+        delattr(layer, name)
+        layer.register_buffer(name, p.detach().clone())
+
+
+def drop_gradient(parameter):
+    parameter.grad = None
+
+
+@right("3.2")
+def drops_every_gradient(layer):
+    for p in layer.parameters():
+        drop_gradient(p)
+        p.register_post_accumulate_grad_hook(drop_gradient)
+
+
+@wrong(
+    "3.2", "still moved the frozen weight, by up to 0.0155: with a gradient of zeros"
+)
+def every_gradient_times_zero(layer):
+    for p in layer.parameters():
+        drop_gradient(p)
+        p.register_hook(torch.zeros_like)
+
+
+@wrong("3.2", "the layer computes something else than before")
+def another_forward(layer):
+    layer.requires_grad_(False).zero_grad()
+    layer.forward = lambda X: X.new_zeros(len(X), layer.out_features)
 
 
 # --- 3.3
@@ -482,6 +538,38 @@ class WithoutSuper(nn.Module):
         return X @ self.W[0]
 
 
+@right("3.3")
+class OneVector(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.sizes = [*zip(widths, widths[1:])]
+        self.theta = nn.Parameter(torch.randn(sum((n + 1) * m for n, m in self.sizes)))
+
+    def forward(self, X):
+        parts = self.theta.split([k for n, m in self.sizes for k in (n * m, m)])
+        for i, (n, m) in enumerate(self.sizes):
+            X = (X.relu() if i else X) @ parts[2 * i].view(n, m) + parts[2 * i + 1]
+        return X
+
+
+@wrong("3.3", "was given the widths [7, 30, 20, 4], and left [4] of them")
+class EmptiesTheWidths(Linears):
+    def __init__(self, widths):
+        super().__init__(widths)
+        while len(widths) > 1:
+            widths.pop(0)
+
+
+@wrong("3.3", "one of the scores is 2.12, but yours is 32.88")
+class ReluOnce(Linears):
+    def forward(self, X):
+        first, *others = self.layers
+        X = first(X).relu() if others else first(X)
+        for layer in others:
+            X = layer(X)
+        return X
+
+
 # --- 3.4
 
 
@@ -506,17 +594,19 @@ def by_the_xray(net, optimizer):
     return tuple(r.name for r in rows if not (r.in_optimizer and r.requires_grad))
 
 
-@wrong("3.4", "you named W1, W2, b1, b2; the optimizer will change them all")
+@wrong("3.4", "you named W1, W2, b1, b2. The optimizer holds W1")
 def without_gradient(net, optimizer):
     return [name for name, p in net.named_parameters() if p.grad is None]
 
 
-@wrong("3.4", "the optimizer still holds only the old W2")
+@wrong("3.4", "so it holds the old W2; you named nothing")
 def frozen_only(net, optimizer):
     return [name for name, p in net.named_parameters() if not p.requires_grad]
 
 
-@wrong("3.4", "equal numbers do not make it the same Parameter")
+@wrong(
+    "3.4", "with the same numbers, so the optimizer holds the old W2; you named nothing"
+)
 def equal_numbers(net, optimizer):
     held = held_by(optimizer)
     return [
@@ -526,7 +616,7 @@ def equal_numbers(net, optimizer):
     ]
 
 
-@wrong("3.4", "where named_parameters() doesn't look, but you named nothing")
+@wrong("3.4", "you named nothing. The optimizer does not hold hidden[0]")
 def registered_only(net, optimizer):
     held = set(held_by(optimizer))
     return [name for name, p in net.named_parameters() if p not in held]
@@ -538,13 +628,15 @@ def other_names(net, optimizer):
     return registered_only(net, optimizer) + list(lists)
 
 
-@wrong("3.4", "it changes what it holds, registered or not")
+@wrong("3.4", "The optimizer holds hidden[0], and hidden[0] requires a gradient")
 def all_in_lists(net, optimizer):
     in_lists = [f"hidden[{i}]" for i in range(len(getattr(net, "hidden", [])))]
     return registered_only(net, optimizer) + in_lists
 
 
-@wrong("3.4", "a step changes the Parameters of every group")
+@wrong(
+    "3.4", "two groups of the optimizer together hold all Parameters; you named W2, b2"
+)
 def first_group(net, optimizer):
     held = set(optimizer.param_groups[0]["params"])
     tensors = dict(net.named_parameters())
@@ -552,7 +644,7 @@ def first_group(net, optimizer):
     return [name for name, p in tensors.items() if p not in held]
 
 
-@wrong("3.4", "a frozen Parameter gets no gradient")
+@wrong("3.4", "W1 requires no gradient, so it stays")
 def forgets_frozen(net, optimizer):
     held = set(held_by(optimizer))
     tensors = dict(net.named_parameters())
@@ -560,7 +652,7 @@ def forgets_frozen(net, optimizer):
     return [name for name, p in tensors.items() if p not in held]
 
 
-@wrong("3.4", "0.weight and 0.bias stay as they are, but you named nothing")
+@wrong("3.4", "you named nothing. The optimizer does not hold 0.bias")
 def its_own_only(net, optimizer):
     held = {id(p) for p in held_by(optimizer) if p.requires_grad}
     tensors = {n: p for n, p in net._parameters.items() if p is not None}
@@ -601,6 +693,17 @@ def by_a_step(net, optimizer):
 def compares_with_in(net, optimizer):
     held = held_by(optimizer)
     return [n for n, p in net.named_parameters() if p not in held]
+
+
+@wrong("3.4", "and I froze one; you named nothing. hidden[1] requires no gradient")
+def frozen_in_a_list(net, optimizer):
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    named = {n: p for n, p in net.named_parameters() if p.requires_grad}
+    frozen = [n for n, p in net.named_parameters() if not p.requires_grad]
+    for name, value in vars(net).items():
+        if isinstance(value, list):
+            named |= {f"{name}[{i}]": p for i, p in enumerate(value)}
+    return frozen + [n for n, p in named.items() if id(p) not in held]
 
 
 # --- 3.5
@@ -743,3 +846,9 @@ def leaves_b2(net, means):
 def shares_memory(net, means):
     through_data(net, means)
     net.W1.data = means.T
+
+
+@wrong("3.5", "b2 should be zero, but b2[3] is -2.95.")
+def b2_is_b1(net, means):
+    through_data(net, means)
+    net.b2.data = net.b1.data

@@ -57,24 +57,24 @@ def number_of_names(space):
     return len(space)
 
 
-@wrong("6.1", "only if all lists were equally long")
+@wrong("6.1", "right for three lists of 5")
 def a_power(space):
     return max(len(values) for values in space.values()) ** len(space)
 
 
-@wrong("6.1", "the length of one list alone")
+@wrong("6.1", "One of the lists has 2 values")
 def only_the_last(space):
     for values in space.values():
         count = len(values)
     return count
 
 
-@wrong("6.1", "one value too long or too short")
+@wrong("6.1", "That would be right for 6, 5 and 3 values")
 def one_more_for_none(space):
     return math.prod(len(values) + 1 for values in space.values())
 
 
-@wrong("6.1", "there are 24 settings")
+@wrong("6.1", "there are 40 settings")
 def without_the_first_one(space):
     return by_product(space) - 1
 
@@ -120,12 +120,12 @@ def counting_them(space):
     return sum(1 for _ in itertools.product(*space.values()))
 
 
-@wrong("6.1", "return one number; I got '24'")
+@wrong("6.1", "return one number; I got '40'")
 def as_a_text(space):
     return str(by_product(space))
 
 
-@wrong("6.1", "for 4, 3 and 2 values you said 0")
+@wrong("6.1", "for 5, 4 and 2 values you said 0")
 def from_zero(space):
     count = 0
     for values in space.values():
@@ -133,7 +133,7 @@ def from_zero(space):
     return count
 
 
-@wrong("6.1", "you said 4. That is the length of one list alone")
+@wrong("6.1", "you said 5. One of the lists has 5 values")
 def returns_in_the_loop(space):
     for values in space.values():
         return len(values)
@@ -142,6 +142,11 @@ def returns_in_the_loop(space):
 @wrong("6.1", "does it end in a return")
 def prints_it(space):
     print(by_product(space))
+
+
+@wrong("6.1", "for 5, 4 and 2 values you said 11. That is their sum")
+def different_values(space):
+    return len({value for values in space.values() for value in values})
 
 
 # --- 6.2 sample_lr(rng, low, high)
@@ -377,6 +382,16 @@ def sorts_in_place(accuracies):
     return by_statistics(accuracies)
 
 
+@wrong("6.3", "with 0.866, 0.872, 0.866. Its lowest seed is the highest")
+def rounded_to_percents(accuracies):
+    return max(accuracies, key=lambda one: round(statistics.mean(accuracies[one]), 2))
+
+
+@wrong("6.3", "0.87015 and 0.87020, which are not equal")
+def rounded_to_three_digits(accuracies):
+    return max(accuracies, key=lambda one: round(statistics.mean(accuracies[one]), 3))
+
+
 # --- 6.4 honest_score(first_half, second_half)
 
 
@@ -419,12 +434,12 @@ def the_mean_of_the_second(first_half, second_half):
     return statistics.fmean(second_half)
 
 
-@wrong("6.4", "Now the second half has chosen too")
+@wrong("6.4", "which then has chosen too")
 def the_best_of_the_second(first_half, second_half):
     return max(second_half)
 
 
-@wrong("6.4", "the very number by which the setting was chosen")
+@wrong("6.4", "the number by which the setting is chosen")
 def the_best_of_the_first(first_half, second_half):
     return max(first_half)
 
@@ -445,12 +460,12 @@ def the_index(first_half, second_half):
     return first_half.index(max(first_half))
 
 
-@wrong("6.4", "chosen on the second half and scored on the first")
+@wrong("6.4", "what the setting that is best on the second half has on the first")
 def the_wrong_way_round(first_half, second_half):
     return with_a_loop(second_half, first_half)
 
 
-@wrong("6.4", "by how much the winner fell")
+@wrong("6.4", "by how much the winner falls")
 def the_difference(first_half, second_half):
     return max(first_half) - with_a_loop(first_half, second_half)
 
@@ -476,6 +491,17 @@ def sorts_the_first_half(first_half, second_half):
     pairs = dict(zip(first_half, second_half))
     first_half.sort()
     return pairs[first_half[-1]]
+
+
+@wrong("6.4", "on the second you returned 0.6 instead of 0.7")
+def the_smaller_of_two_halves(first_half, second_half):
+    chosen = first_half.index(max(first_half))
+    return min(first_half[chosen], second_half[chosen])
+
+
+@wrong("6.4", "on the second you returned 0.9 instead of 0.3")
+def the_second_lowest(first_half, second_half):
+    return sorted(second_half)[1]
 
 
 # --- 6.5 halving_cost(num_settings, num_epochs)
@@ -570,7 +596,7 @@ def one_epoch_a_round(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "The last round went beyond 7 epochs")
+@wrong("6.5", "the cost if the last round goes beyond 7 epochs")
 def beyond_the_end(num_settings, num_epochs):
     cost, had = num_settings, 1
     while had < num_epochs:
@@ -579,7 +605,7 @@ def beyond_the_end(num_settings, num_epochs):
     return cost
 
 
-@wrong("6.5", "the larger half went on")
+@wrong("6.5", "the larger half of an odd number")
 def rounds_up(num_settings, num_epochs):
     cost, had = num_settings, 1
     while had < num_epochs:
@@ -918,3 +944,18 @@ def the_one_after_the_best(score, space, num_trials, rng):
     settings = [a_setting(space, rng) for _ in range(num_trials)]
     scores = [score(setting) for setting in settings]
     return settings[scores.index(max(scores)) + 1]
+
+
+@right("6.6")
+def the_last_of_equals(score, space, num_trials, rng):
+    tried = {}
+    for _ in range(num_trials):
+        setting = {name: rng.choice(values) for name, values in space.items()}
+        tried[score(setting)] = setting
+    return tried[max(tried)]
+
+
+@wrong("6.6", "raised TypeError at `return max(")
+def compares_settings_where_scores_are_equal(score, space, num_trials, rng):
+    drawn = [{n: rng.choice(v) for n, v in space.items()} for _ in range(num_trials)]
+    return max((score(setting), setting) for setting in drawn)[1]
