@@ -18,6 +18,7 @@ from run_notebooks import private_jupyter
 
 MODE = pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
+ONE_BY_ONE = ("/test_doctor.py::", "::test_with_all_solutions_")
 
 
 def pytest_configure(config):
@@ -46,15 +47,26 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """What one process runs together: the tests of a file, or of one JupyterLab."""
+    """What one process runs together: the tests of a file, or of one JupyterLab.
+
+    Some share nothing that takes long. They go one by one, and last, so that both
+    processes end at the same time.
+    """
     from xdist.scheduler import LoadScopeScheduling  # an option of the tests
 
     class ByFileOrLab(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = nodeid.partition("::")[0]
-            if "/browser/" not in path:
-                return path
-            return "a lab without subshells" if "no_subshells" in nodeid else "a lab"
+            if "/browser/" in path:
+                one = "no_subshells" in nodeid
+                return "a lab without subshells" if one else "a lab"
+            alone = any(part in nodeid for part in ONE_BY_ONE)
+            return nodeid if alone else path
+
+        def schedule(self):
+            super().schedule()
+            for scope in [scope for scope in self.workqueue if "::" in scope]:
+                self.workqueue.move_to_end(scope)
 
     return ByFileOrLab(config, log)
 

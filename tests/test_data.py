@@ -297,6 +297,7 @@ def test_loading_draws_no_random_number(said):
     assert before == (random.getstate(), torch.get_rng_state().tolist(), np_state)
 
 
+@pytest.mark.slow
 def test_importing_is_cheap_and_loading_takes_a_second_and_less_than_400_mb(real):
     code = """
         import sys, time
@@ -726,6 +727,7 @@ AT_ONCE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to start all at once")
 def test_ten_notebooks_at_once_download_each_file_once(mirrors, cache):
     (mirror,) = mirrors()

@@ -113,7 +113,7 @@ def test_the_curves_are_the_runs_own(make_lab, data):
 
 
 def test_a_long_run_has_curves_of_bounded_length(make_lab):
-    shown = make_lab(num_hiddens=2, num_epochs=60)
+    shown = make_lab(num_hiddens=2, num_epochs=30)
     press(shown, "Start")
     shown.wait(120)
     batch = curve(shown, "batch")

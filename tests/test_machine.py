@@ -42,6 +42,7 @@ def test_damaged_data_are_a_row_and_not_a_traceback(monkeypatch, tmp_path):
     assert not report.ok and str(tmp_path) in str(report)
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_does_not_fit_is_a_row(tmp_path):
     folder = tmp_path / "torchvision"
     folder.mkdir()

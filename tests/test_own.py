@@ -101,8 +101,8 @@ NETS = {
 def test_a_net_from_elsewhere_trains_and_its_code_repeats_it(
     data, net, step, shape, steps
 ):
-    few = {"lr": 0.01, "batch_size": 64} if steps < 10 else {}
-    config = own_config(net, step)(**{"num_epochs": 4, **few})
+    few = {"lr": 0.01, "batch_size": 64} if steps < 10 else {"batch_size": 128}
+    config = own_config(net, step)(num_epochs=2, **few)
     run, losses = train(config, data, eval_every=None), []
     for progress in run:
         losses.append(progress.loss)

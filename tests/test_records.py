@@ -47,6 +47,7 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
     assert records.location().exists() and records.notice() == ""
 
 
+@pytest.mark.slow
 def test_two_kernels_lose_nothing(tmp_path):
     code = (
         "from helpers import records\n"

@@ -86,6 +86,7 @@ def test_the_script_repeats_every_loss(config, change_lr):
     assert "helpers" not in script.replace("from helpers import load_fashion_mnist", "")
 
 
+@pytest.mark.slow
 def test_the_script_runs_by_itself():
     config = Config(num_hiddens=8, num_epochs=1, init=own_line)
     script = as_code(config) + "print(repr(losses))\n"

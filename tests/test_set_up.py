@@ -20,6 +20,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="Windows uses environment.yml")
 
+
+def sets_up(test):
+    """Marks a test that runs tools/set_up.py."""
+    return pytest.mark.slow(needs_posix(test))
+
+
 PYPROJECT = """\
 [project]
 name = "tiny-course"
@@ -200,7 +206,7 @@ def test_jupyterlab_knows_the_settings_that_keep_its_news_away():
 # --- the stamp ------------------------------------------------------------------------
 
 
-@needs_posix
+@sets_up
 def test_a_second_run_installs_nothing_and_says_nothing(project):
     first = project.set_up()
     assert first.returncode == 0, first.stderr
@@ -210,7 +216,7 @@ def test_a_second_run_installs_nothing_and_says_nothing(project):
     assert project.pip_calls() == []
 
 
-@needs_posix
+@sets_up
 def test_a_changed_pyproject_is_installed_again(project):
     project.set_up()
     project.pip_calls()
@@ -221,7 +227,7 @@ def test_a_changed_pyproject_is_installed_again(project):
     assert project.pip_calls() == []
 
 
-@needs_posix
+@sets_up
 def test_a_moved_folder_is_installed_again(project):
     project.set_up()
     moved = project.root.with_name("elsewhere")
@@ -232,7 +238,7 @@ def test_a_moved_folder_is_installed_again(project):
     assert project.pip_calls()
 
 
-@needs_posix
+@sets_up
 @pytest.mark.parametrize("outcome", ["killed", "fails"])
 @pytest.mark.parametrize("step", ["DEFAULT_INDEX", "COURSE"])
 def test_an_install_that_was_cut_off_is_repeated(project, step, outcome):
@@ -254,7 +260,7 @@ def test_an_install_that_was_cut_off_is_repeated(project, step, outcome):
 # --- torch and torchvision ------------------------------------------------------------
 
 
-@needs_posix
+@sets_up
 @pytest.mark.parametrize(
     "platform, gpu", [("linux", False), ("linux", True), ("darwin", False)]
 )
@@ -274,7 +280,7 @@ def test_only_linux_without_an_nvidia_gpu_asks_the_cpu_index(project, platform, 
     assert ready in done.stdout
 
 
-@needs_posix
+@sets_up
 def test_a_cpu_index_out_of_reach_is_passed_over_at_once(project):
     done = project.set_up("sys.platform = 'linux'", CPU_INDEX="fails")
     assert done.returncode == 0, done.stderr
@@ -282,7 +288,7 @@ def test_a_cpu_index_out_of_reach_is_passed_over_at_once(project):
     assert "PyTorch 2.14.1+cu130 with CUDA 13.0" in done.stdout
 
 
-@needs_posix
+@sets_up
 def test_a_pair_that_does_not_import_is_replaced(project):
     done = project.set_up("sys.platform = 'linux'", CPU_INDEX="mixed")
     assert done.returncode == 0, done.stderr
@@ -295,7 +301,7 @@ def test_a_pair_that_does_not_import_is_replaced(project):
     ]
 
 
-@needs_posix
+@sets_up
 def test_a_pair_that_cannot_be_repaired_ends_with_what_to_do(project):
     done = project.set_up(CPU_INDEX="mixed", DEFAULT_INDEX="mixed")
     assert done.returncode != 0
@@ -308,7 +314,7 @@ def test_a_pair_that_cannot_be_repaired_ends_with_what_to_do(project):
 # --- Python itself --------------------------------------------------------------------
 
 
-@needs_posix
+@sets_up
 def test_an_old_python_hands_over_to_a_newer_one(project):
     executable(project.bin / "python3.14", "exit 127")  # as some version managers do
     executable(project.bin / "python3.13", '[ "$1" = -c ] || echo "3.13 runs $@"')
@@ -317,7 +323,7 @@ def test_an_old_python_hands_over_to_a_newer_one(project):
     assert project.pip_calls() == []
 
 
-@needs_posix
+@sets_up
 def test_an_old_python_alone_ends_with_one_sentence(project):
     shutil.copy(ROOT / "pyproject.toml", project.root)
     done = project.set_up("sys.version_info = (3, 9, 6); os.environ['PATH'] = ''")
@@ -327,7 +333,7 @@ def test_an_old_python_alone_ends_with_one_sentence(project):
     assert project.pip_calls() == []
 
 
-@needs_posix
+@sets_up
 def test_a_python_without_ensurepip_ends_with_the_package_to_install(project):
     shutil.rmtree(project.root / ".venv")
     done = project.set_up("sys.modules['ensurepip'] = None")
@@ -371,7 +377,7 @@ def build_wheel(folder, name, version, code=""):
         wheel.writestr(f"{info}/RECORD", "")
 
 
-@needs_posix
+@sets_up
 def test_from_a_broken_venv_and_a_mixed_pair_to_a_working_course(tmp_path):
     project = Project(tmp_path)
     needed = tomllib.loads(PYPROJECT)["project"]["dependencies"]

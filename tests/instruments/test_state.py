@@ -16,9 +16,9 @@ from doctor_cases import (
     classic,
     doctor,
     fit,
-    mlp,
     pair,
     plain,
+    quick,
     scheduled,
     schedulers,
     with_sgd,
@@ -253,7 +253,7 @@ def test_a_loader_goes_on_with_the_same_order(data):
     pairs = TensorDataset(*pair(data))
     loader = DataLoader(pairs, 32, shuffle=True, generator=generator)
     state = generator.get_state()
-    assert doctor(mlp(), loader).findings == []
+    assert doctor(quick(), loader).findings == []
     assert torch.equal(generator.get_state(), state)
 
 
@@ -264,7 +264,7 @@ def test_pictures_and_labels_are_left_as_they_were(data):
         return plain(net, optimizer, X, y)
 
     X, y = (part.clone() for part in pair(data))
-    doctor(mlp(), (X, y), train_step=greedy)
+    doctor(quick(), (X, y), train_step=greedy)
     assert torch.equal(X, data.train.images) and torch.equal(y, data.train.labels)
 
 
@@ -301,7 +301,7 @@ steps_done = 0
 
 def test_what_a_step_counts_and_keeps_is_left_as_they_were(data):
     step, all_of_it = counting_by_hand({"losses": [], "best": 9.0})
-    case = with_sgd(mlp())
+    case = with_sgd(quick())
     step(case["net"], case["optimizer"], *(part[:64] for part in pair(data)))
     before = all_of_it()
     assert before[0][:3] == (1, 1, 1)
@@ -341,7 +341,7 @@ class Trainer:
 
 @pytest.mark.parametrize("by", ["a method", "a function"])
 def test_a_trainer_and_all_that_it_holds_is_left_as_they_were(by, data):
-    trainer = Trainer(mlp())
+    trainer = Trainer(quick())
     trainer.step(None, None, *(part[:64] for part in pair(data)))
 
     def step(*given):
@@ -388,11 +388,11 @@ def test_what_a_step_prints_is_not_shown(data, capsys):
         print("one more step")
         return plain(net, optimizer, X, y)
 
-    assert doctor(**with_sgd(mlp()), data=data, train_step=talkative).findings == []
+    assert doctor(**with_sgd(quick()), data=data, train_step=talkative).findings == []
     assert capsys.readouterr().out == ""
 
 
 def test_inside_no_grad_it_works_as_well(data):
     with torch.no_grad():
-        assert doctor(**with_sgd(mlp()), data=data).findings == []
+        assert doctor(**with_sgd(quick()), data=data).findings == []
         assert not torch.is_grad_enabled()
