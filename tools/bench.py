@@ -382,7 +382,7 @@ def search_figures(data: Data) -> dict[str, float]:
     cells = nbformat.read(ROOT / "notebooks" / "06_search.ipynb", 4).cells
     names = {"Config": Config}
     for wanted in ("def shape(", "def optimizer(", "def joint_space("):
-        exec(next(c.source for c in cells if c.source.startswith(wanted)), names)
+        exec(next(c.source for c in cells if wanted in c.source), names)
     cell = next(c.source for c in cells if c.source.startswith("joint = search("))
     num_trials = int(re.search(r"num_trials=(\d+)", cell)[1])
     began = time.perf_counter()

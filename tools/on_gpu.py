@@ -96,7 +96,7 @@ def searched(data: FashionMNIST) -> Figures:
     cells = nbformat.read(ROOT / "notebooks" / "06_search.ipynb", 4).cells
     names = {"Config": Config}
     for wanted in ("def shape(", "def optimizer(", "def joint_space("):
-        exec(next(c.source for c in cells if c.source.startswith(wanted)), names)
+        exec(next(c.source for c in cells if wanted in c.source), names)
 
     def space(trial):
         return replace(names["joint_space"](trial), device=DEVICE)
