@@ -168,7 +168,8 @@ def plot_confusion(
     figure = Figure(figsize=(6.4, 4.9), layout="constrained")
     axes = figure.subplots()
     confusion = confusion.cpu()
-    shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
+    # In double precision, in which a share of 0.02 is not below it.
+    shares = confusion.double() / confusion.sum(dim=1, keepdim=True).clamp(min=1)
     axes.imshow(shares.numpy(), COUNTS, vmin=0.02, vmax=0.8)
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):

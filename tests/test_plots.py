@@ -13,6 +13,7 @@ from helpers import (
     train,
 )
 from helpers.curves import LIMIT, Curve
+from helpers.palette import INK
 from pictures import shown
 
 
@@ -62,6 +63,18 @@ def test_every_count_of_a_confusion_matrix_is_written_in(data):
     written = [int(text.get_text()) for text in picture.figure.axes[0].texts]
     assert written == list(range(100))
     shown(picture)
+
+
+def test_a_count_without_a_ground_has_the_ink_for_both_pages(data):
+    confusion = torch.eye(10, dtype=torch.int64) * 980 + 2
+    confusion[3] = 0
+    confusion[3, 3], confusion[3, 0] = 980, 20  # a fiftieth
+    axes = plot_confusion(confusion, data.class_names, "Counts.").figure.axes[0]
+    image = axes.images[0]
+    opaque = image.to_rgba(image.get_array())[..., 3] > 0
+    for text in axes.texts:
+        column, row = text.get_position()
+        assert (text.get_color() != INK) == opaque[row, column]
 
 
 def test_a_long_curve_keeps_its_shape_in_few_points():

@@ -27,12 +27,12 @@ def show_bar(make: Callable[[], T]) -> T:
     bar = open_in_cell(make)
     if get_ipython():
         display(bar)
-        waiting.enough()
     return bar
 
 
 def open_progress_bar(runs: list[Result], known: int) -> "SweepBar":
     """A bar for these runs, shown where there is a notebook."""
+    waiting.enough()  # it moves every second
     return show_bar(lambda: SweepBar(runs, known))
 
 
