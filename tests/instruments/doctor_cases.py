@@ -149,17 +149,17 @@ class Projected(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each row of pixels looks at the others of its picture."""
+    """Each part of four rows looks at the others of its picture."""
 
     def __init__(self, dim=-1):
         super().__init__()
         torch.manual_seed(0)
         self.dim = dim
-        self.enter, self.ask, self.key = (nn.Linear(n, 32) for n in (28, 32, 32))
+        self.enter, self.ask, self.key = (nn.Linear(n, 32) for n in (112, 32, 32))
         self.out = nn.Linear(32, 10)
 
     def forward(self, X):
-        H = self.enter(X.reshape(-1, 28, 28))
+        H = self.enter(X.reshape(-1, 7, 112))
         weights = (self.ask(H) @ self.key(H).mT / 32**0.5).softmax(dim=self.dim)
         return self.out(torch.relu(H + weights @ H).mean(dim=1))
 
@@ -188,12 +188,13 @@ class Transformer(nn.Module):
     def __init__(self, batch_first=False):
         super().__init__()
         torch.manual_seed(0)
-        self.enter = nn.Linear(28, 16)
+        self.enter = nn.Linear(112, 16)
         self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=batch_first)
         self.out = nn.Linear(16, 10)
 
     def forward(self, X):
-        return self.out(self.layer(self.enter(X)).mean(dim=1))
+        parts = self.enter(X.reshape(-1, 7, 112))  # of four rows
+        return self.out(self.layer(parts).mean(dim=1))
 
 
 def in_rows(data):
@@ -263,9 +264,9 @@ RIGHT |= {
         quick(), loss=nn.CrossEntropyLoss(label_smoothing=0.1)
     ),
     "a residual net that begins at zero": lambda d: with_sgd(Residual()),
-    "convolutions": lambda d: with_sgd(conv(nn.Unflatten(1, (1, 28, 28)))),
+    "convolutions": lambda d: with_sgd(conv(nn.Unflatten(1, (1, 28, 28))), 0.2),
     "convolutions on [N, 1, 28, 28]": lambda d: with_adam(
-        conv(), data=(d.train.images.reshape(-1, 1, 28, 28), d.train.labels)
+        conv(), 3e-3, data=(d.train.images.reshape(-1, 1, 28, 28), d.train.labels)
     ),
     "a Flatten on [N, 28, 28]": lambda d: with_sgd(
         linear(nn.Flatten(), *classic(nn.ReLU())),
