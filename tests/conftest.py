@@ -21,6 +21,7 @@ from lab_in_browser import (
 )
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +56,14 @@ def course(tmp_path_factory):
     write_lab(folder)
     with jupyterlab(folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session", params=LESSONS)
+def lesson(request, course, chromium):
+    """Each lesson as it is stored, opened once for all tests that look at it."""
+    notebook = Notebook(chromium, course, request.param)
+    yield notebook
+    notebook.close()
 
 
 @pytest.fixture(

@@ -2,14 +2,11 @@
 
 import operator
 import re
-from pathlib import Path
 
 import pytest
 
 from lab_in_browser import Notebook
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 SIZES = [(1440, 900), (1024, 700), (960, 600)]  # the last is the first at 150 %
 WITH_FILES = (780, 700)  # about what the list of files leaves of a projector
 INSTRUMENTS = [
@@ -135,11 +132,8 @@ def test_right_not_yet_and_not_attempted_look_different(lab, theme):
     lab.page.evaluate(THEME, "JupyterLab Light")
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_no_output_of_a_lesson_is_cut_off(course, chromium, name):
-    notebook = Notebook(chromium, course, name)
-    notebook.page.evaluate(SHOW_ALL)
+def test_no_output_of_a_lesson_is_cut_off(lesson):
+    lesson.page.evaluate(SHOW_ALL)
     shown = "document.querySelectorAll('.jp-OutputArea-output').length"
-    notebook.page.wait_for_function(f"{shown} > 10")
-    assert cut_off(notebook.page) == {}
-    notebook.close()
+    lesson.page.wait_for_function(f"{shown} > 10")
+    assert cut_off(lesson.page) == {}

@@ -1,14 +1,13 @@
 """The page around the instruments: what a learner's own JupyterLab does with them."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from lab_in_browser import Notebook
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+# What the page alone does is the same with and without subshells.
+ONE_KERNEL = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
 LABS = [
     "lab(data)",
     "init_lab(data)",
@@ -66,6 +65,7 @@ def cell_counts(notebook):
     )
 
 
+@ONE_KERNEL
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("source", LABS)
 def test_what_was_run_is_in_view(open_notebook, source, size):
@@ -81,6 +81,7 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     assert notebook.errors == []
 
 
+@ONE_KERNEL
 def test_after_a_choice_shift_enter_goes_on(open_notebook):
     notebook = open_notebook(LABS[-1])
     notebook.fill([LABS[-1], "'went on'"])
@@ -93,6 +94,7 @@ def test_after_a_choice_shift_enter_goes_on(open_notebook):
     assert cell_counts(notebook)[1] == asked  # the question was not asked again
 
 
+@ONE_KERNEL
 def test_keys_belong_to_the_control_in_focus(open_notebook):
     notebook = open_notebook(LABS[-1])
     notebook.page.locator("input[type=radio]").first.focus()
@@ -172,9 +174,10 @@ WIDER = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", LESSONS)
-def test_an_answer_is_hidden_until_its_cell_is_run(course, chromium, name):
-    notebook = Notebook(chromium, course, name)
+def test_an_answer_is_hidden_until_its_cell_is_run(lesson):
+    notebook = lesson
+    notebook.page.reload()  # as it was stored
+    notebook.wait_idle()
     # A projector, beside the list of files: the line in its place is cut to fit.
     notebook.page.set_viewport_size({"width": 780, "height": 700})
     hidden = notebook.page.evaluate(HIDDEN)
@@ -187,4 +190,3 @@ def test_an_answer_is_hidden_until_its_cell_is_run(course, chromium, name):
         if cell_counts(notebook)[index] is not None:
             notebook.run(index)
     assert notebook.page.evaluate(SHOWN, first) > 0
-    notebook.close()
