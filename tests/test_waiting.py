@@ -1,9 +1,18 @@
 """A cell that runs for long says so, whatever it does, and nothing of that stays."""
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 from jupyter_client.manager import start_new_kernel
+from nbformat.v4 import new_code_cell, new_output
+from traitlets.config import Config
+
+from helpers import waiting
 
 pytestmark = pytest.mark.slow
+SERVER = Path(__file__).parents[1] / "jupyter_server_config.py"
 PATIENCE = 120  # seconds
 SLEEPS = "import time; time.sleep(3.5)"
 COUNTS = "import time; end = time.time() + 3.5\nwhile time.time() < end: pass"
@@ -62,3 +71,13 @@ def test_a_cell_says_for_how_long_it_has_been_running(kernel, code):
 )
 def test_others_say_nothing(kernel, code, cell):
     assert shown(kernel, code, cell) == ([], [])
+
+
+def test_a_notebook_is_saved_without_that_line(tmp_path):
+    line = new_output("display_data", {"text/plain": ""}, metadata=waiting.MARK)
+    printed = new_output("stream", name="stdout", text="0.85")
+    cell = new_code_cell(outputs=[line, printed])
+    model = {"type": "notebook", "content": {"cells": [cell], "metadata": {}}}
+    store = runpy.run_path(str(SERVER), {"c": Config()})["store"]
+    store(model, "a.ipynb", SimpleNamespace(root_dir=str(tmp_path)))
+    assert cell.outputs == [printed]
