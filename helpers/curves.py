@@ -14,18 +14,18 @@ class Curve:
 
     def __init__(self) -> None:
         self.x, self.y = array("f"), array("f")
-        self._per_point = 1
-        self._waiting = []
+        self.per_point = 1
+        self.waiting = []
 
     def append(self, x: float, y: float) -> None:
-        self._waiting.append((x, y))
-        if len(self._waiting) == self._per_point:
-            xs, ys = zip(*self._waiting)
-            self._waiting.clear()
+        self.waiting.append((x, y))
+        if len(self.waiting) == self.per_point:
+            xs, ys = zip(*self.waiting)
+            self.waiting.clear()
             self.x.append(sum(xs) / len(xs))
             self.y.append(sum(ys) / len(ys))
         if len(self.x) == LIMIT:
-            self._per_point *= 2
+            self.per_point *= 2
             for values in (self.x, self.y):
                 pairs = zip(values[0::2], values[1::2])
                 values[:] = array("f", [(a + b) / 2 for a, b in pairs])

@@ -3,6 +3,7 @@
 import base64
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -12,6 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import MLP, Config, lab, load_fashion_mnist, train
+from helpers.live.history import History
+from helpers.live.weights import packed, shown_weights
+from helpers.own import own_config
 
 
 @pytest.fixture(scope="module")
@@ -709,3 +713,199 @@ def test_a_net_that_is_no_function_is_named(data):
         lab(data, net=small_net(8))
     with pytest.raises(ValueError, match="no control 'sigma'; it has: num_hiddens"):
         lab(data, "sigma", net=small_net)
+
+
+# --- Back through time
+
+
+def go_back(shown, step, why=None):
+    send(shown, back=step)
+    if why:
+        send(shown, repeat=why)
+    shown.wait(60)
+
+
+def tiles(shown):
+    return canvas(shown).tiles["data"]
+
+
+def tiles_after(config, data, steps):
+    """W1 as the lab packs it, of a run that nobody goes back in."""
+    run = train(config, data)
+    for _ in range(steps):
+        next(run)
+    return packed(shown_weights(run.net)[0])["data"]
+
+
+def test_a_finished_run_shows_any_of_its_steps(make_lab, data):
+    config = Config(num_hiddens=8, num_epochs=3, optimizer="adam", lr=0.01)
+    shown = make_lab(**vars(config))
+    press(shown, "Start")
+    shown.wait(60)
+    done, newest = canvas(shown).frame["status"], tiles(shown)
+    go_back(shown, 40)
+    frame = canvas(shown).frame
+    assert (frame["state"], frame["step"], frame["newest"]) == ("done", 40, 72)
+    assert "Step 40 of 72, epoch 2, with the weights of step 36." in frame["status"]
+    assert tiles(shown) == tiles_after(config, data, 36)
+    go_back(shown, 40, "look")
+    assert "Step 40 of 72, epoch 2. Train: loss" in canvas(shown).frame["status"]
+    assert tiles(shown) == tiles_after(config, data, 40)
+    nearest = [p for p in train(config, data) if p.val_accuracy and p.step == 41][0]
+    assert f"accuracy {nearest.val_accuracy:.3f}." in canvas(shown).frame["status"]
+    go_back(shown, 0)
+    assert "nothing is trained yet" in canvas(shown).frame["status"]
+    assert tiles(shown) == tiles_after(config, data, 0)
+    go_back(shown, 72)
+    assert (canvas(shown).frame["status"], tiles(shown)) == (done, newest)
+
+
+def test_a_paused_run_goes_on_from_its_newest_step(make_lab, data):
+    config = Config(num_hiddens=8, num_epochs=2)
+    shown = make_lab(num_hiddens=8, num_epochs=2)
+    press(shown, "Back to step 0")
+    for _ in range(30):
+        press(shown, "one training step")
+    shown.wait(60)
+    go_back(shown, 7, "look")
+    assert canvas(shown).frame["step"] == 7
+    press(shown, "Start")
+    shown.wait(60)
+    assert canvas(shown).pins == []
+    assert curve(shown, "batch") == pytest.approx([p.loss for p in train(config, data)])
+
+
+def test_a_run_that_trains_cannot_be_moved(make_lab):
+    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    send(shown, back=2)
+    step = canvas(shown).frame["newest"]
+    until(lambda: canvas(shown).frame["newest"] > step + 50)
+    assert canvas(shown).frame["back"] is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"momentum": 0.9, "dropout": 0.2}, {"lr_schedule": "cosine", "optimizer": "adam"}],
+    ids=str,
+)
+def test_a_branch_with_another_lr_is_repeated_by_its_code(
+    make_lab, data, monkeypatch, options
+):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+    config = Config(num_hiddens=8, num_epochs=2, **options)
+    shown = make_lab(num_hiddens=8, num_epochs=2, **options)
+    press(shown, "Start")
+    shown.wait(60)
+    before = curve(shown, "batch")
+    go_back(shown, 29)
+    control(shown, "lr").value = 0.5
+    shown.wait(60)
+    assert canvas(shown).frame["state"] == "done"  # nothing begins yet
+    assert canvas(shown).note == "lr=0.5 holds once you go on from here."
+    assert curve(shown, "batch").tolist() == before.tolist()
+    send(shown, repeat="go on")
+    shown.wait(60)
+    assert "Goes on from step 29 with lr=0.5." in canvas(shown).note
+    assert canvas(shown).frame["branches"] == [29 / 24]
+    run = train(config, data)  # one that never was anywhere else
+    losses = []
+    for progress in run:
+        losses.append(progress.loss)
+        if progress.step == 29:
+            run.lr = 0.5
+    assert curve(shown, "batch").tolist() == np.float32(losses).tolist()
+    measured = curve(shown, "val_loss")
+    assert len(measured) == len(set(measured)) == 5  # at 1, 21, 24, 41 and 48
+    pin = canvas(shown).pins[0]
+    assert pin["label"] == str(config)
+    pinned = np.frombuffer(pin["curves"]["batch"][1], np.float32)
+    assert pinned.tolist() == before.tolist()
+    press(shown, "plain PyTorch")
+    shown.wait(60)
+    names = {}
+    exec(canvas(shown).code, names)
+    assert names["losses"] == losses
+    go_back(shown, 40, "look")  # also in the branch
+    assert "Step 40 of 48, epoch 2. Train" in canvas(shown).frame["status"]
+
+
+@pytest.mark.parametrize("net", [small_net, filters])  # one is lazy
+def test_a_branch_of_an_own_net_with_an_own_step(make_lab, monkeypatch, net):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+    shown = make_lab(net=net, step=small_step, num_epochs=2)
+    press(shown, "Start")
+    shown.wait(60)
+    go_back(shown, 29)
+    control(shown, "lr").value = 0.01
+    send(shown, repeat="go on")
+    shown.wait(60)
+    assert shown.run.lr_changes == [(0, 0.1), (29, 0.01)]
+    press(shown, "plain PyTorch")
+    shown.wait(60)
+    names = {}
+    exec(canvas(shown).code, names)
+    assert curve(shown, "batch").tolist() == np.float32(names["losses"]).tolist()
+
+
+def test_a_new_value_abandons_the_way_back(make_lab):
+    shown = make_lab(("num_hiddens", "lr"), num_hiddens=8, num_epochs=1)
+    press(shown, "Start")
+    shown.wait(60)
+    send(shown, back=23)
+    send(shown, repeat="go on")
+    control(shown, "num_hiddens").value = 16
+    shown.wait(60)
+    assert canvas(shown).frame["back"] is None and canvas(shown).pins == []
+    assert "Done after 24 steps" in canvas(shown).frame["status"]
+    assert shown.run.net.W1.shape == (784, 16)
+
+
+def test_a_step_that_differs_the_second_time_says_so(make_lab):
+    calls = []
+
+    def counts_outside(net, optimizer, X, y):
+        calls.append(y)
+        return small_step(net, optimizer, X, y) * (1 + 0.001 * len(calls))
+
+    shown = make_lab(net=small_net, step=counts_outside, num_hiddens=8, num_epochs=1)
+    press(shown, "Start")
+    shown.wait(60)
+    go_back(shown, 20, "look")
+    frame = canvas(shown).frame
+    assert (frame["state"], frame["step"]) == ("done", 20)
+    assert "with the weights of step 16" in frame["status"] and not canvas(shown).note
+    go_back(shown, 20, "go on")
+    assert canvas(shown).note.startswith("Step 20 can't be repeated to go on from it.")
+    assert "something outside the net and its optimizer" in canvas(shown).note
+    assert canvas(shown).frame["state"] == "done" and canvas(shown).pins == []
+
+
+def test_a_net_that_cannot_be_copied_trains_but_has_no_way_back(make_lab):
+    class Locked(nn.Linear):
+        def __init__(self):
+            super().__init__(784, 10)
+            self.lock = threading.Lock()
+
+    shown = make_lab(net=Locked, num_epochs=1)
+    press(shown, "Start")
+    shown.wait(60)
+    assert not canvas(shown).frame["kept"]
+    assert "Done after 24 steps" in canvas(shown).frame["status"]
+    go_back(shown, 3)
+    assert canvas(shown).frame["step"] == 24
+
+
+@pytest.mark.parametrize("kind", [Config, own_config(MLP)], ids=["course", "own"])
+@pytest.mark.parametrize("optimizer, weights", [("sgd", 1), ("adam", 3)])
+def test_thirty_epochs_keep_at_most_50_mb(data, kind, optimizer, weights):
+    run = train(kind(num_hiddens=256, optimizer=optimizer), data)
+    history, progress = History(run), next(run)
+    for step in range(1, 30 * 215 + 1):
+        run.step = step  # its state is as large as if it were trained
+        history.add(replace(progress, step=step))
+    size = 4 * weights * sum(p.numel() for p in run.net.parameters())
+    assert 15e6 < size * len(history.kept) <= 50e6
+    steps = [kept.step for kept in history.kept]
+    assert steps[0] == 0 and max(np.diff([*steps, 30 * 215])) < 30 * 215 / 8

@@ -54,6 +54,7 @@ TARGETS = {
     "lab_frames_per_second": ("at least", 25),
     "restart_p95_ms": ("at most", 100),
     "kernel_reply_p95_ms": ("at most", 100),
+    "scrub_to_paint_p95_ms": ("at most", 50),
     "rss_growth_mb_300_moves": ("at most", 20),
     "init_lab_p95_ms": ("at most", 50),
     "sweep_speedup": ("at least", 1.15),
@@ -148,6 +149,15 @@ RESTARTS = """async (presses) => {
         await pause(200 + 37 * (i % 7));
     }
     return waits;
+}"""
+# From a key press on the slider under the curves to the paint of that step.
+SCRUBS = """() => {
+    const root = document.querySelector(".w1lab");
+    window.scrubs = [];
+    let began = 0;
+    document.addEventListener("keydown", () => { began = performance.now(); }, true);
+    new MutationObserver(() => window.scrubs.push(performance.now() - began))
+        .observe(root, { attributes: true, attributeFilter: ["data-step"] });
 }"""
 # `1 + 1`, asked of the kernel while it trains.
 REPLIES = """async (questions) => {
@@ -452,12 +462,21 @@ def browser_figures(chromium: str) -> dict[str, float]:
         replies = page.evaluate(REPLIES, 100)
         notebook.run(1)
         slowdown = json.loads(notebook.output(1).strip().splitlines()[-1])
+        page.locator("button", has_text="pause").first.click()
+        page.wait_for_selector(".w1lab-back input:enabled")
+        page.locator(".w1lab-back input").focus()
+        page.evaluate(SCRUBS)
+        for i in range(100):
+            page.keyboard.press(("PageDown", "ArrowLeft", "PageUp", "ArrowLeft")[i % 4])
+            page.wait_for_timeout(200 + 37 * (i % 7))
+        scrubs = page.evaluate("window.scrubs")
         notebook.close()
     return {
         "lab_training_slowdown_with_browser": slowdown,
         "lab_frames_per_second": statistics.median(rates),
         "restart_p95_ms": p95(restarts),
         "kernel_reply_p95_ms": p95(replies),
+        "scrub_to_paint_p95_ms": p95(scrubs),
     }
 
 

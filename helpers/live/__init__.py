@@ -15,12 +15,14 @@ from types import FrameType
 from typing import Any
 
 import anywidget
+import torch
 import traitlets
 
 from helpers import controls as look
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
+from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
 from helpers.live.pasted import read_settings
 from helpers.live.sees import Sees, SeesTraits
@@ -34,10 +36,11 @@ from helpers.training import Config, Progress, Run, as_word, train
 
 HERE = Path(__file__).parent
 # Together one module.
-SCRIPTS = ("panels.js", "columns.js", "sees_draw.js", "sees.js", "lab.js")
+SCRIPTS = ("panels.js", "columns.js", "back.js", "sees_draw.js", "sees.js", "lab.js")
 FRAME_SECONDS = 0.030
 TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
+LOOK_SECONDS = 3  # so long steps are repeated for nothing but to show one
 PREVIEW_STEPS = 100
 PREVIEW_SECONDS = 1.5  # of a learner's own net
 ABANDON_SECONDS = 1  # then a step that does not end is stopped
@@ -90,6 +93,22 @@ STATUS = {  # state -> what is said of it
     "{num_val:,} validation pictures: {newest.full_val_accuracy:.4f}.",
     "diverged": "This run {newest.reason}.",
 }
+BACK = (  # measured: of the nearest point of the curves
+    "Step {step:,} of {newest.step:,}, epoch {epoch}. Train: loss {train_loss:.3f}, "
+    "accuracy {train_accuracy:.3f}. Validation: loss {val_loss:.3f}, accuracy "
+    "{val_accuracy:.3f}."
+)
+NEAR = (
+    "Step {step:,} of {newest.step:,}, epoch {epoch}, with the weights of step "
+    "{known:,}. Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
+    "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
+)
+GOING_BACK = "Going back to step {step:,}: its steps are repeated, now step {known:,}."
+GOES_ON = (
+    "Goes on from step {step:,} with lr={lr:g}. The run as it was is pinned as {name}."
+)
+CANT_REPEAT = "Step {step:,} can't be repeated to go on from it. {error}"
+NEXT_LR = "lr={lr:g} holds once you go on from here."
 FAILED = "Training failed. {error}"
 STOPPED = "Stopped inside a step."
 STOPPED_AT = "Stopped inside a step, at line {number}, `{line}`."
@@ -223,10 +242,12 @@ class Lab(Instrument):
         self._sees = Sees(self._canvas)
         self._watch = PageWatch(self._canvas, self._on_page)
         self._curves = Curves(1)
+        self._history: History | None = None
+        self._branches: list[float] = []  # the epochs where this run went another way
         self._state = _State("new")
         self._quiet = False
         self._runs = self._pinned = 0
-        self._tiles_due = self._frame_due = self._summary_due = 0.0
+        self._tiles_due = self._frame_due = self._summary_due = self._look_until = 0.0
         self._controls = {
             name: look.choice(
                 name,
@@ -260,6 +281,8 @@ class Lab(Instrument):
 
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(NUM_THREADS)  # the worker may repeat them, to the bit
         try:
             self._begin()
             end = time.monotonic() + (PREVIEW_SECONDS if self.config.own else math.inf)
@@ -268,6 +291,7 @@ class Lab(Instrument):
                 if late and progress.val_accuracy is None:
                     progress = self.run.measure(progress)
                 self._curves.add(progress)
+                self._history.add(progress)
                 if late or progress.step == PREVIEW_STEPS:
                     break
             self._state = _State(_ended(progress) or "preview", newest=progress)
@@ -276,6 +300,8 @@ class Lab(Instrument):
         except Exception as error:  # anything, from the learner's own init
             self.error = error
             self._show_error(error)
+        finally:
+            torch.set_num_threads(threads)
 
     def _text(self) -> str:
         if self._state.failure:
@@ -312,8 +338,12 @@ class Lab(Instrument):
         self._inside.stop_after(ABANDON_SECONDS)
 
     def _on_message(self, _, content, buffers):
-        """What the page sends: a settings line, a pin to remove, what to show."""
-        if "settings" in content:
+        """What the page sends: a settings line, say, or the step to go back to."""
+        if "back" in content:
+            self._submit(lambda: self._go_back(content["back"]))
+        elif "repeat" in content:
+            self._submit(lambda: self._repeat_to(content["repeat"]))
+        elif "settings" in content:
             self._on_settings(content["settings"])
         elif "unpin" in content:
             self._submit(lambda: self._unpin(content["unpin"]))
@@ -382,7 +412,7 @@ class Lab(Instrument):
     # The worker: all below runs on its thread alone, once it has begun.
 
     def _more(self) -> bool:
-        return self._state.wanted > 0
+        return self._state.wanted > 0 or self._is_repeating()
 
     def _work(self, commands: list) -> None:
         if commands:
@@ -397,6 +427,8 @@ class Lab(Instrument):
             self._begin()
         if self._state.wanted:
             self._advance()
+        elif self._is_repeating():
+            self._repeat()
         self._show(now=bool(commands))
 
     def _show_error(self, error: BaseException) -> None:
@@ -412,7 +444,7 @@ class Lab(Instrument):
     def _begin(self):
         if self.run:
             self.run.close()  # frees its memory now, not when Python next looks
-        self.run = self._seen = None
+        self.run = self._seen = self._history = None
         self._runs += 1
         self._curves = Curves(1)
         self._state = replace(self._state, name="fresh", newest=None)
@@ -423,6 +455,9 @@ class Lab(Instrument):
         with self._inside:
             self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)
+        self._history, self._branches = History(self.run), []
+        if self._history.refused:
+            self._say(self._history.refused)
         self._see(self.run)
 
     def _see(self, run):
@@ -442,6 +477,7 @@ class Lab(Instrument):
         self._curves.add(progress)
         if progress.step == 1:
             self._see(self.run)  # again: those of a lazy net are there now
+        self._history.add(progress)
         name = _ended(progress) or ("running" if wanted else "paused")
         self._state = _State(name, wanted, progress)
 
@@ -450,12 +486,15 @@ class Lab(Instrument):
         self._state = _State("new", math.inf)
 
     def _change_lr(self, lr):
-        if self._state.name not in UNDER_WAY:
+        if not self._is_back() and self._state.name not in UNDER_WAY:
             self._change({"lr": lr})
+            return
+        self.config = replace(self.config, lr=lr)
+        self._canvas.settings = str(self.config)
+        if self._is_back():
+            self._say(NEXT_LR.format(lr=lr))
         else:
             self.run.lr = lr
-            self.config = replace(self.config, lr=lr)
-            self._canvas.settings = str(self.config)
 
     def _toggle(self):
         state = self._state
@@ -477,6 +516,7 @@ class Lab(Instrument):
         """Take so many steps, of this run where it can go on, else of a new one."""
         if self._state.name in (*UNDER_WAY, "fresh"):
             self._state = replace(self._state, wanted=steps)
+            self._leave_back()
         else:
             self._state = _State("new", steps)
 
@@ -487,13 +527,82 @@ class Lab(Instrument):
         if self._state.name == "away":
             self._want(math.inf)
 
+    def _is_back(self):
+        return self._history is not None and self._history.step is not None
+
+    def _is_repeating(self):
+        return self._is_back() and self._history.wanted != ""
+
+    def _go_back(self, step):
+        """Show an earlier step, by the weights of the nearest one known before it."""
+        newest = self._state.newest
+        if not self._can_go_back():
+            return
+        if step >= newest.step:
+            self._leave_back()
+        else:
+            with self._inside:
+                self._see(self._history.go_to(max(0, step)))
+
+    def _can_go_back(self):
+        """Whether there is something to go back to, and nothing trains."""
+        state, history = self._state, self._history
+        return bool(state.newest and not state.wanted and history and history.kept)
+
+    def _leave_back(self):
+        """Show the newest step again."""
+        if self._is_back():
+            self._history.leave()
+            self._see(self.run)
+            self.run.lr = self.config.lr
+
+    def _repeat_to(self, why):
+        """Repeat the steps up to where we are back, to "look" or to "go on"."""
+        if self._is_back():
+            self._history.wanted = why
+            self._look_until = time.monotonic() + LOOK_SECONDS
+
+    def _repeat(self):
+        history = self._history
+        looks = history.wanted == "look"
+        try:
+            with self._inside:
+                there = history.repeat()
+        except Exception as error:  # anything, from a learner's own step
+            there, step = False, history.step
+            self._see(history.go_to(step))  # wants nothing any more
+            history.settled = True
+            if not looks:
+                said = describe_error(error, self.config)
+                self._refuse(CANT_REPEAT.format(step=step, error=said))
+        if there and not looks:
+            self._go_on_from_here()
+        elif there or (looks and time.monotonic() > self._look_until):
+            history.wanted, history.settled = "", True
+
+    def _go_on_from_here(self):
+        """A branch begins: the run as it was is pinned, and trains on from here."""
+        step, lr = self._history.step, self.config.lr
+        name = self._add_pin()
+        progress = self._history.go_on(lr)
+        self.run = self._history.run
+        cut(self._curves, progress)
+        self._branches = [*self._branches, step / self.run.steps_per_epoch]
+        self._see(self.run)
+        self._canvas.code = ""
+        self._state = _State("running", math.inf, progress)
+        self._say(GOES_ON.format(step=step, lr=lr, name=name))
+
     def _pin(self):
         if not self._curves.last:
             self._say(NOTHING_TO_PIN)
             return
+        said = PINNED_OVER if len(self._canvas.pins) == MAX_PINS else PINNED
+        self._say(said.format(name=self._add_pin(), most=MAX_PINS))
+
+    def _add_pin(self):
         name = string.ascii_uppercase[self._pinned % 26]
         self._pinned += 1
-        said = PINNED_OVER if len(self._canvas.pins) == MAX_PINS else PINNED
         pins = self._canvas.pins[1 - MAX_PINS :]
         pin = {
             "name": name,
@@ -502,9 +611,10 @@ class Lab(Instrument):
             "label": _pin_label(self.run),
             "remove": UNPIN.format(name=name),
             "curves": self._curves.packed(),
+            "steps_per_epoch": self.run.steps_per_epoch,
         }
         self._canvas.pins = [*pins, pin]
-        self._say(said.format(name=name, most=MAX_PINS))
+        return name
 
     def _unpin(self, name):
         self._canvas.pins = [pin for pin in self._canvas.pins if pin["name"] != name]
@@ -554,20 +664,14 @@ class Lab(Instrument):
         """Send a frame, if one is due."""
         state, newest, time_now = self._state, self._state.newest, time.monotonic()
         running = state.name == "running"
-        now = now or not running or newest.step == 1
+        moves = running or (self._is_back() and not self._history.settled)
+        now = now or not moves or newest.step == 1
         if not now and time_now < self._frame_due:
             return
         self._frame_due = time_now + FRAME_SECONDS
         status = self._status()
         with self._canvas.hold_sync():
-            self._canvas.frame = {
-                "run": self._runs,
-                "step": newest.step if newest else 0,
-                "state": state.name,
-                "status": status,
-                "num_epochs": self.config.num_epochs,
-                "curves": self._curves.packed(),
-            }
+            self._canvas.frame = self._frame(status)
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
                 if self._seen and not state.failure:
@@ -577,23 +681,54 @@ class Lab(Instrument):
                     )
             if self._sees.is_open and self._seen and not state.failure:
                 with self._inside:
-                    self._sees.update(self._seen, self._shown_weights(), running)
+                    self._sees.update(self._seen, self._shown_weights(), moves)
             # For screen readers: what changed, but not more often than one can hear.
-            if not running or time_now >= self._summary_due:
+            if not moves or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
         self._start_button.description = "pause" if running else "start"
         self._start_button.icon = "pause" if running else "play"
 
+    def _frame(self, status):
+        newest = self._state.newest.step if self._state.newest else 0
+        back = self._history.step if self._is_back() else None
+        return {
+            "run": self._runs,
+            "step": newest if back is None else back,
+            "newest": newest,
+            "back": back,
+            "kept": bool(self._history and self._history.kept),
+            "state": self._state.name,
+            "status": status,
+            "num_epochs": self.config.num_epochs,
+            "steps_per_epoch": self._curves.steps_per_epoch,
+            "branches": self._branches,
+            "curves": self._curves.packed(),
+        }
+
     def _status(self):
         state, newest, last = self._state, self._state.newest, self._curves.last
         if state.failure:
             return state.failure
+        if self._is_back():
+            return self._status_back()
         fresh = FRESH_NET if self.config.own else FRESH
         sentence, num_val = STATUS[state.name] if newest else fresh, len(self._data.val)
         said = sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
         says = self.run.trainee.says if state.name in ("fresh", "preview") else ""
         return f"{said} {says}".strip()
+
+    def _status_back(self):
+        step, known = self._history.step, self._seen.step
+        if self._history.wanted == "go on":
+            return GOING_BACK.format(step=step, known=known)
+        if not step:
+            return (FRESH_NET if self.config.own else FRESH).format(run=self.run)
+        return (BACK if known == step else NEAR).format(
+            **{"step": step, "known": known, "newest": self._state.newest},
+            epoch=epoch_of(step, self.run),
+            **near(self._curves, step),
+        )
 
 
 def _stack(frame: FrameType) -> list[tuple[FrameType, int]]:

@@ -1,5 +1,5 @@
-// The lab below its controls: panels.js, columns.js, sees.js, what is said, and the
-// settings line.
+// The lab below its controls: panels.js, columns.js, back.js, sees.js, what is said,
+// and the settings line.
 // The kernel sends whole frames; this file only draws the newest one.
 
 const COLOURS = [
@@ -8,7 +8,7 @@ const COLOURS = [
 ];
 const LEAST = 150; // pixels: the plots are never lower
 const MOST = 400;
-const TEXTS = 112; // what stands under the plots, and a little air
+const TEXTS = 138; // what stands under the plots, and a little air
 
 const element = (tag, className, parent) => {
   const node = document.createElement(tag);
@@ -140,6 +140,7 @@ function render({ model, el }) {
     return canvas;
   });
   const menu = weightsMenu(root, model);
+  const back = backSlider(root, model, () => draw());
   const keys = element("div", "w1lab-keys", root);
   const legend = element("div", "w1lab-legend", keys);
   const status = element("div", "w1lab-status", root);
@@ -156,7 +157,7 @@ function render({ model, el }) {
   const summary = element("div", "w1lab-summary", root);
   summary.setAttribute("aria-live", "polite");
 
-  const state = { curves: {}, pins: [], span: 1 };
+  const state = { curves: {}, pins: [], span: 1, stepsPerEpoch: 1, branches: [] };
   let sheets = null; // the canvases as they are now; null while hidden
   let colours = null;
   let newColumns = true;
@@ -170,9 +171,11 @@ function render({ model, el }) {
     waiting = 0;
     if (!sheets) return; // drawn when shown
     const frame = model.get("frame");
+    const step = back.at();
+    const cursor = step === null ? null : step / state.stepsPerEpoch;
     for (const [i, panel] of [PANELS.loss, PANELS.accuracy].entries()) {
       clear(sheets[i]);
-      drawPanel(sheets[i].ink, sheets[i].size, panel, state, colours, pointer);
+      drawPanel(sheets[i].ink, sheets[i].size, panel, state, colours, cursor, pointer);
     }
     if (newColumns) {
       newColumns = false;
@@ -235,6 +238,9 @@ function render({ model, el }) {
     const frame = model.get("frame");
     if (frame.state === "away") sayShown();
     state.curves = readCurves(frame.curves);
+    state.stepsPerEpoch = frame.steps_per_epoch;
+    state.branches = frame.branches;
+    back.show(frame);
     state.span = epochSpan([state.curves, ...state.pins.map((pin) => pin.curves)], frame.num_epochs);
     draw();
   };

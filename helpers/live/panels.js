@@ -158,7 +158,8 @@ function drawLetters(ink, pins, panel, box, px, py, colours) {
   }
 }
 
-function drawPanel(ink, { width, height }, panel, state, colours, pointer) {
+// cursor: the epoch that is gone back to, or null. pointer: where the mouse is, or null.
+function drawPanel(ink, { width, height }, panel, state, colours, cursor, pointer) {
   const box = { left: 36, right: width - 12, top: 22, bottom: height - 32 };
   const { curves, pins, span } = state;
   const shown = [
@@ -178,28 +179,57 @@ function drawPanel(ink, { width, height }, panel, state, colours, pointer) {
     drawLine(ink, pin.curves[panel.pinned], colours[`pin${pin.place}`], PIN_DASHES[pin.place], 1.8, px, py);
   for (const [name, colour, dash, thick] of panel.curves)
     drawLine(ink, curves[name], colours[colour], dash, thick, px, py);
+  for (const epoch of state.branches) {
+    const [x, y] = nearestPoint(curves[panel.pinned], epoch);
+    drawDot(ink, px(x), py(y), colours.paper, colours.text);
+  }
   ink.restore();
   drawLetters(ink, pins, panel, box, px, py, colours);
-  if (pointer !== null) drawPointer(ink, panel, curves, pointer, box, span, px, colours);
+  const wanted = pointer === null ? cursor : ((pointer - box.left) / (box.right - box.left)) * span;
+  if (wanted !== null && wanted >= 0 && wanted <= span) drawCursor(ink, panel, state, wanted, box, px, py, colours);
 }
 
-function drawPointer(ink, panel, curves, pointer, box, span, px, colours) {
-  const wanted = ((pointer - box.left) / (box.right - box.left)) * span;
-  const [train, val] = panel.curves.slice(-2).map(([name]) => curves[name]);
-  if (!train || !train.x.length || wanted < 0 || wanted > span) return;
+function nearestPoint(curve, epoch) {
+  const { x, y } = curve || { x: [], y: [] };
   let nearest = 0;
-  for (let i = 1; i < train.x.length; i++)
-    if (Math.abs(train.x[i] - wanted) < Math.abs(train.x[nearest] - wanted)) nearest = i;
-  const x = Math.round(px(train.x[nearest])) + 0.5;
+  for (let i = 1; i < x.length; i++) if (Math.abs(x[i] - epoch) < Math.abs(x[nearest] - epoch)) nearest = i;
+  return [x[nearest], y[nearest]];
+}
+
+function drawDot(ink, x, y, inside, colour) {
+  ink.beginPath();
+  ink.arc(x, y, 3.5, 0, 7);
+  ink.fillStyle = inside;
+  ink.fill();
+  ink.strokeStyle = colour;
+  ink.lineWidth = 1.5;
+  ink.stroke();
+}
+
+// A line at this epoch, and what was measured there; of the pins, at the same step.
+function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
+  const [[epoch, train], [, val]] = panel.curves.slice(-2).map(([name]) => nearestPoint(state.curves[name], wanted));
+  if (epoch === undefined) return;
+  const x = Math.round(px(wanted)) + 0.5;
   ink.strokeStyle = colours.faint;
   ink.lineWidth = 1;
   ink.beginPath();
   ink.moveTo(x, box.top);
   ink.lineTo(x, box.bottom);
   ink.stroke();
-  const at = +train.x[nearest].toPrecision(3);
-  const text = `epoch ${at}: train ${short(train.y[nearest])}, val ${short(val.y[nearest])}`;
+  let pinned = "";
+  for (const pin of state.pins) {
+    const same = (wanted * state.stepsPerEpoch) / pin.steps_per_epoch;
+    const [pinX, pinY] = nearestPoint(pin.curves[panel.pinned], same);
+    if (pinX === undefined || same > pinX + 1 / pin.steps_per_epoch) continue; // it ended before
+    drawDot(ink, px(pinX), py(pinY), colours[`pin${pin.place}`], colours.paper);
+    pinned += `, ${pin.name} ${short(pinY)}`;
+  }
+  const at = `epoch ${+wanted.toPrecision(3)}: `;
+  const numbers = [`train ${short(train)}, val ${short(val)}${pinned}`, `val ${short(val)}${pinned}`];
   ink.font = `11px ${colours.font}`;
+  const texts = [at + numbers[0], numbers[0], at + numbers[1], numbers[1]];
+  const text = texts.find((one) => ink.measureText(one).width <= box.right - 4) || texts[3];
   ink.textAlign = "right";
   ink.textBaseline = "top";
   const wide = ink.measureText(text).width + 6;

@@ -1,0 +1,54 @@
+// Back through time: the slider under the curves, and the button that goes on from there.
+// One module with panels.js, columns.js and lab.js: see __init__.py.
+
+const BACK_NAME = "earlier steps";
+const BACK_HINT = "Back to an earlier step of this run: drag, or use the arrow keys, Page Up, Page Down, Home and End.";
+const AT_NEWEST = (step) => `step ${step.toLocaleString("en")}`;
+const BACK_AT = (step, newest) => `step ${step.toLocaleString("en")} of ${newest.toLocaleString("en")}`;
+const GO_ON = "go on from here";
+const GO_ON_HINT = "Train on from this step, with the lr that is set now. The run as it was is pinned.";
+const REST = 150; // milliseconds without a move: now the weights of exactly this step
+
+// moved: called when the slider is.
+function backSlider(root, model, moved) {
+  const row = element("div", "w1lab-back", root);
+  const slider = element("input", "", row);
+  Object.assign(slider, { type: "range", min: 0, max: 0, title: BACK_HINT });
+  slider.setAttribute("aria-label", BACK_NAME);
+  const text = element("span", "w1lab-back-at", row);
+  const button = element("button", "", row);
+  Object.assign(button, { type: "button", textContent: GO_ON, title: GO_ON_HINT });
+  let asked = null; // of the kernel, which has not shown it yet
+  let resting = 0;
+
+  const at = () => (slider.disabled || +slider.value >= +slider.max ? null : +slider.value);
+  const say = () => {
+    text.textContent = at() === null ? AT_NEWEST(+slider.max) : BACK_AT(at(), +slider.max);
+    slider.setAttribute("aria-valuetext", text.textContent);
+    button.setAttribute("aria-disabled", at() === null); // it keeps the focus
+  };
+  slider.addEventListener("input", () => {
+    asked = +slider.value;
+    say();
+    moved();
+    model.send({ back: asked });
+    clearTimeout(resting);
+    resting = setTimeout(() => model.send({ repeat: "look" }), REST);
+  });
+  button.addEventListener("click", () => {
+    clearTimeout(resting);
+    if (at() !== null) model.send({ repeat: "go on" });
+  });
+  const show = (frame) => {
+    const now = frame.back ?? frame.newest;
+    slider.disabled = frame.state === "running";
+    if (now === asked || slider.disabled) asked = null;
+    if (asked === null) {
+      slider.max = frame.newest;
+      slider.value = now;
+    }
+    row.classList.toggle("w1lab-nothing", !(frame.kept && frame.newest));
+    say();
+  };
+  return { at, show };
+}

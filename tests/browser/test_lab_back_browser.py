@@ -1,0 +1,112 @@
+"""The lab's slider under the curves: back to any step, and on from there."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+from test_lab_browser import button, shown, slider, state, until_state
+from test_lab_looks_browser import KEEP_DRAWN, OUT_OF_VIEW, THEME, TOO_LARGE, texts
+
+from lab_in_browser import box
+
+pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
+
+W1 = "document.querySelector('.w1lab-columns').toDataURL()"
+
+
+def back(notebook):
+    return notebook.page.get_by_label("earlier steps")
+
+
+def press(notebook, *keys):
+    for key in keys:
+        notebook.page.keyboard.press(key)
+
+
+def until_said(notebook, sentence):
+    pattern = re.compile(sentence)
+    expect(shown(notebook).locator(".w1lab-status")).to_have_text(pattern)
+
+
+def until_painted(notebook, step):
+    notebook.page.wait_for_function(
+        "(step) => Number(document.querySelector('.w1lab').dataset.step) === step",
+        arg=step,
+    )
+
+
+@pytest.mark.parametrize(
+    "theme, size", [("Light", (1440, 900)), ("Dark", (1024, 700))], ids=str
+)
+def test_keys_go_back_to_any_step_and_a_branch_goes_on(open_notebook, theme, size):
+    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1)")
+    page = notebook.page
+    page.evaluate(THEME, theme)
+    page.set_viewport_size(dict(zip(("width", "height"), size)))
+    page.evaluate(KEEP_DRAWN)
+    button(notebook, "start").click()
+    until_state(notebook, "done")
+    last, newest = state(notebook)[2], page.evaluate(W1)
+    expect(back(notebook)).to_have_attribute("aria-valuetext", f"step {last:,}")
+    back(notebook).focus()
+    press(notebook, "ArrowLeft", "ArrowLeft")
+    until_said(notebook, rf"^Step {last - 2:,} of {last:,}, epoch 1\. Train: loss")
+    text = f"step {last - 2:,} of {last:,}"
+    expect(back(notebook)).to_have_attribute("aria-valuetext", text)
+    press(notebook, "PageDown")
+    page.wait_for_function(f"({W1}) !== {newest!r}")
+    assert state(notebook)[0] == "done" and state(notebook)[2] < 0.95 * last
+    for panel in ("loss", "accuracy"):
+        assert any(one.startswith("epoch 0.") for one in texts(notebook, panel))
+    press(notebook, "Home")
+    until_said(notebook, "^Step 0 of .*: nothing is trained yet")
+    press(notebook, "End")
+    until_said(notebook, f"^Done after {last:,} steps")
+    page.wait_for_function(f"({W1}) === {newest!r}")
+    assert not any("val" in one for one in texts(notebook, "loss"))
+    press(notebook, *["PageDown"] * 5)
+    until_said(notebook, r", epoch 1\. Train: loss")  # the weights of just this step
+    step = state(notebook)[2]
+    slider(notebook, 1).focus()
+    press(notebook, "ArrowRight")
+    note = shown(notebook).locator(".w1lab-note")
+    expect(note).to_have_text("lr=0.2 holds once you go on from here.")
+    back(notebook).focus()
+    press(notebook, "Tab", "Enter")
+    expect(note).to_have_text(re.compile(f"^Goes on from step {step} with lr=0.2"))
+    until_state(notebook, "done", beyond=last - 1)
+    legend = shown(notebook).locator(".w1lab-legend")
+    expect(legend).to_contain_text("A: num_hiddens=16 lr=0.1 num_epochs=1")
+    back(notebook).focus()
+    press(notebook, "ArrowLeft")
+    until_painted(notebook, last - 1)
+    assert any(", A 0." in one for one in texts(notebook, "accuracy"))
+    assert page.evaluate(OUT_OF_VIEW) == [] and page.evaluate(TOO_LARGE) == []
+    assert notebook.errors == []
+    page.evaluate(THEME, "Light")
+
+
+def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
+    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1000)")
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=200)
+    expect(back(notebook)).to_be_disabled()
+    button(notebook, "pause").click()
+    until_state(notebook, "paused")
+    newest = state(notebook)[2]
+    place = box(back(notebook))
+    mouse, middle = notebook.page.mouse, place["y"] + place["height"] / 2
+    mouse.move(place["x"] + place["width"] - 8, middle)
+    mouse.down()
+    for share in (0.8, 0.6, 0.5):
+        mouse.move(place["x"] + share * place["width"], middle)
+    mouse.up()
+    until_said(notebook, rf"^Step .* of {newest:,}, epoch \d+\. Train: loss")
+    assert 0.4 * newest < state(notebook)[2] < 0.6 * newest
+    button(notebook, "start").click()  # from where it was paused
+    until_state(notebook, "running", beyond=newest)
+    assert "A: " not in shown(notebook).locator(".w1lab-legend").inner_text()
+    button(notebook, "reset").click()
+    until_state(notebook, "fresh")
+    expect(back(notebook)).to_be_hidden()  # there is nothing to go back to
+    assert notebook.errors == []
