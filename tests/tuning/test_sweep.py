@@ -119,8 +119,10 @@ def test_nothing_is_left_in_the_temporary_folder(data, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
-@pytest.mark.parametrize("call", ["sweep", "search"])
-@pytest.mark.parametrize("following", ["loads", "sweeps", "searches"])
+@pytest.mark.parametrize(
+    "call, following",
+    [("search", "loads"), ("search", "sweeps"), ("sweep", "searches")],
+)
 def test_what_a_killed_kernel_left_is_removed_by_the_next(
     call, following, data, tmp_path, monkeypatch
 ):
