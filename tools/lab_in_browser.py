@@ -182,15 +182,20 @@ def write_notebook(path: str | Path, *cells: str) -> None:
 
 
 class Notebook:
-    """One notebook, open in the browser."""
+    """One notebook, open in the browser.
 
-    def __init__(self, browser: Browser, url: str, name: str) -> None:
+    view: "doc", or "lab" for JupyterLab with its list of files.
+    """
+
+    def __init__(
+        self, browser: Browser, url: str, name: str, view: str = "doc"
+    ) -> None:
         self.page = browser.new_page(viewport={"width": 1400, "height": 1000})
         self.errors = []  # what the browser's console complains about
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._on_console)
         self.page.set_default_timeout(PAGE_PATIENCE)
-        self.page.goto(f"{url}/doc/tree/{name}")
+        self.page.goto(f"{url}/{view}/tree/{name}")
         self.wait_idle()
 
     def _on_console(self, message):

@@ -1,8 +1,11 @@
 """The page around the instruments: what a learner's own JupyterLab does with them."""
 
 import json
+import re
 
 import pytest
+from playwright.sync_api import expect
+from test_lab_browser import button, shown, until_state
 
 from lab_in_browser import Notebook
 
@@ -79,6 +82,34 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     assert notebook.page.evaluate(IN_VIEW, 2)
     assert notebook.page.evaluate(CUT, 2) == []
     assert notebook.errors == []
+
+
+TOP = """(index) => {
+    const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
+    const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
+    const output = cell.querySelector(".jp-OutputArea-output").getBoundingClientRect();
+    return (output.top - room.top) / room.height;
+}"""
+
+
+@ONE_KERNEL
+@pytest.mark.parametrize(
+    "source",
+    [
+        "plot_columns(data.train.images[:20].T, 'Clothes.')",
+        "trace_shapes(MLP(784, 256, 10), data.train.images[:64])",
+    ],
+)
+def test_a_picture_is_in_view_also_before_a_long_cell(open_notebook, source):
+    notebook = open_notebook(source)
+    notebook.page.set_viewport_size({"width": 1024, "height": 700})
+    notebook.fill([source, "# a line\n" * 20])
+    for _ in range(2):  # the second time, its output is there from the start
+        run_and_go_on(notebook, 1)
+        notebook.page.wait_for_function(f"{ACTIVE} === 2")
+        notebook.wait_idle()
+        notebook.page.wait_for_timeout(1000)
+        assert 0 <= notebook.page.evaluate(TOP, 1) < 0.5
 
 
 @ONE_KERNEL
@@ -190,3 +221,59 @@ def test_an_answer_is_hidden_until_its_cell_is_run(lesson):
         if cell_counts(notebook)[index] is not None:
             notebook.run(index)
     assert notebook.page.evaluate(SHOWN, first) > 0
+
+
+SOURCES = """window.jupyterapp.shell.currentWidget.content.widgets
+    .map((cell) => cell.model.sharedModel.getSource())"""
+# Whether a code cell scrolls sideways with a line of so many columns.
+SIDEWAYS = """async ([index, columns]) => {
+    const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
+    await window.jupyterapp.shell.currentWidget.content.scrollToItem(index);
+    cell.model.sharedModel.setSource("#".repeat(columns));
+    await new Promise((end) => setTimeout(end, 500));
+    const scroller = cell.node.querySelector(".cm-scroller");
+    return scroller.scrollWidth > scroller.clientWidth;
+}"""
+
+
+def test_the_list_stays_where_it_began_and_its_cure_learns(course, chromium):
+    notebook = Notebook(chromium, course, "03_parameters.ipynb", view="lab")
+    notebook.page.set_viewport_size({"width": 1024, "height": 700})
+    cells = notebook.page.evaluate(SOURCES)
+    starts = (
+        "from helpers import MLP",
+        "class Layers",
+        "def by_hand",
+        "from helpers import lab\n",
+    )
+    for start in starts:
+        (index,) = (i for i, one in enumerate(cells) if one.startswith(start))
+        notebook.run(index)
+
+    def accuracies(beyond):
+        """On training and validation pictures, after some steps."""
+        button(notebook, "start").click()
+        until_state(notebook, "running", beyond=beyond)
+        button(notebook, "pause").click()
+        until_state(notebook, "paused")
+        said = shown(notebook).locator(".w1lab-status").inner_text()
+        return [float(found) for found in re.findall(r"accuracy ([\d.]+\d)", said)]
+
+    first = accuracies(5)
+    assert accuracies(120) == first and len(first) == 2
+    button(notebook, "pin").click()
+    cure = notebook.page.get_by_label("module_list")
+    cure.check()
+    until_state(notebook, "running", beyond=120)
+    button(notebook, "pause").click()
+    until_state(notebook, "paused")
+    assert min(accuracies(150)) > max(first) + 0.2
+    cure.uncheck()
+    button(notebook, "doctor").click()
+    finding = shown(notebook).locator(".w1lab-finding")
+    expect(finding).to_contain_text("unregistered: ")
+    expect(finding).to_contain_text("layers[0].weight")
+    assert notebook.errors == []
+    # The columns that the lint allows fit beside the list of files.
+    assert not notebook.page.evaluate(SIDEWAYS, [index, 72])
+    notebook.close()

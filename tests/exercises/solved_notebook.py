@@ -2,9 +2,12 @@
 
 import symtable
 
+QUESTIONS = {"predict", "reveal"}
+
 
 def what_solutions_reach(cells):
-    """The code cells that a solution can change, and those that they build on.
+    """The code cells that a solution can change, those of the questions, and those
+    that they build on.
 
     All others run in the test of the notebook as it stands.
     """
@@ -17,6 +20,7 @@ def what_solutions_reach(cells):
             solved |= writes[i]
         else:
             solved -= writes[i]
+            wanted |= {i} if reads[i] & QUESTIONS else set()
     asked = sorted(wanted)
     while asked:
         position = asked.pop()

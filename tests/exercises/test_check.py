@@ -532,10 +532,11 @@ def test_progress_counts_what_is_solved_and_predicted():
 
 # --- the notebooks
 
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 STUBS = [
-    (path.stem, cell.source)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
-    for cell in nbformat.read(path, 4).cells
+    (name, cell.source)
+    for name in NOTEBOOKS
+    for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells
     if "exercise" in cell.metadata.get("tags", [])
 ]
 
@@ -556,22 +557,91 @@ def test_every_exercise_is_in_its_notebook():
     assert found == {e.source.splitlines()[0] for e in EXERCISES.values()}
 
 
+CHOOSE = """
+from helpers.exercises.predict import _asked
+asked = _asked["{id}"]
+asked._radio.value = {choice}  # as by a click
+"""
+WRONG = {"def": "    raise NotImplementedError", "class": "    x = 1"}
+
+
+class Solved:
+    """A lesson whose exercises are solved, in a kernel of its own."""
+
+    def __init__(self, name):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
+        solutions = {e.source.splitlines()[0]: (id, e) for id, e in EXERCISES.items()}
+        self.stubs, self.solved = {}, []
+        for cell in notebook.cells:
+            if "exercise" in cell.metadata.get("tags", []):
+                id, found = solutions[cell.source.splitlines()[0]]
+                self.stubs[found.source] = cell.source
+                cell.source = found.source
+                self.solved.append(id)
+        notebook.cells = what_solutions_reach(notebook.cells)
+        self.sources = [cell.source for cell in notebook.cells]
+        self.client = NotebookClient(notebook, timeout=300)
+
+    def run(self, index, source=None):
+        """Run a cell, maybe with other code; returns what it printed."""
+        cell = nbformat.v4.new_code_cell(source or self.sources[index])
+        return str(self.client.execute_cell(cell, index)["outputs"])
+
+    def predict(self, index, choice):
+        """Run a cell and, if it asks a question, choose."""
+        printed = self.run(index)
+        asks = r"\bpredict\(\s*['\"](.+?)['\"]"
+        for id in re.findall(asks, self.sources[index]):
+            self.run(index, CHOOSE.format(id=id, choice=choice))
+        return printed
+
+    def calls(self, index, *names):
+        found = re.findall(r"\b(\w+)\(", self.sources[index])
+        return not {*names}.isdisjoint(found)
+
+    def __iter__(self):
+        return iter(range(len(self.sources)))
+
+
+def kept():
+    """What is kept of a learner's answers."""
+    return {name: records.read(name) for name in ("exercises", "predictions")}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({name for name, _ in STUBS}))
-def test_with_all_solutions_a_notebook_is_right_throughout(name, home, monkeypatch):
-    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4)
-    solutions = {e.source.splitlines()[0]: (id, e) for id, e in EXERCISES.items()}
-    solved = []
-    for cell in notebook.cells:
-        if "exercise" in cell.metadata.get("tags", []):
-            id, found = solutions[cell.source.splitlines()[0]]
-            cell.source = found.source
-            solved.append(id)
-    notebook.cells = what_solutions_reach(notebook.cells)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_is_solved_and_right_stays_so(name, home, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")  # quicker
-    NotebookClient(notebook, timeout=300).execute()
-    printed = str([cell.get("outputs") for cell in notebook.cells])
-    for id in solved:
-        assert f"{id} right. Notice" in printed
-    assert "not yet:" not in printed and "not attempted" not in printed
-    assert set(records.read("exercises")) == set(solved)
+    lesson = Solved(name)
+    with lesson.client.setup_kernel():
+        printed = "".join(lesson.predict(i, "asked.options[-1]") for i in lesson)
+        for id in lesson.solved:
+            assert f"{id} right. Notice" in printed
+        assert "not yet:" not in printed and "not attempted" not in printed
+        assert set(kept()["exercises"]) == set(lesson.solved)
+
+        # Everything is predicted as it was measured.
+        measured = {id: one["measured"] for id, one in kept()["predictions"].items()}
+        for i in lesson:
+            if lesson.calls(i, "predict", "reveal"):
+                lesson.predict(i, f"{measured}[asked.id]")
+        right = kept()
+        assert len(right["predictions"]) == len(measured) > 0
+        for one in right["predictions"].values():
+            assert one["choice"] == one["measured"]
+
+        # Each cell that keeps something, run again, alone.
+        for i in reversed([*lesson]):
+            if lesson.calls(i, "predict", "reveal", "check"):
+                lesson.run(i)
+                assert kept() == right, lesson.sources[i]
+        # And after each exercise has been begun anew, or got wrong.
+        for i in lesson:
+            stub = lesson.stubs.get(lesson.sources[i])
+            if stub:
+                *head, _ = stub.splitlines()
+                wrong = "\n".join([*head, WRONG[stub.split()[0]]])
+                for source, said in ((stub, "not attempted"), (wrong, "not yet:")):
+                    lesson.run(i, source)
+                    assert said in lesson.run(i + 1)
+                    assert kept() == right
