@@ -243,7 +243,7 @@ def test_the_list_stays_where_it_began_and_its_cure_learns(course, chromium):
     starts = (
         "from helpers import MLP",
         "class Layers",
-        "def by_hand",
+        "def own_step",
         "from helpers import lab\n",
     )
     for start in starts:

@@ -562,7 +562,10 @@ from helpers.exercises.predict import _asked
 asked = _asked["{id}"]
 asked._radio.value = {choice}  # as by a click
 """
-WRONG = {"def": "    raise NotImplementedError", "class": "    x = 1"}
+WRONG = {
+    "def": "    raise NotImplementedError",
+    "class": "    def forward(self, X): raise NotImplementedError",
+}
 
 
 class Solved:

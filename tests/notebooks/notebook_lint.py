@@ -18,8 +18,7 @@ MAX_BYTES = 1_000_000
 MAX_CODE_LINES = 10
 MAX_LINES = 12
 MAX_WORDS = 90
-MAX_COLUMNS = 100  # of a printed table
-CODE_COLUMNS = 72  # of code: what fits into a window of 1024 x
+MAX_COLUMNS = 72  # of code and of printed tables: what fits into a window of 1024 x
 # 700 beside the list of files, as tests/browser/test_page_browser.py measures
 THE_LINE = (  # that all of the course is about stays one
     "W1 = nn.Parameter(torch.randn(num_inputs, num_hiddens, requires_grad=True) * 0.01)"
@@ -253,14 +252,15 @@ def code_cells_are_short(notebook):
             yield number, advice
 
 
+@rule
 def code_fits_a_projector(notebook):
     """A longer line scrolls sideways, or wraps."""
     for number, cell in notebook.numbered("code"):
         for line in cell.source.splitlines():
-            if len(line) > CODE_COLUMNS and line != THE_LINE:
+            if len(line) > MAX_COLUMNS and line != THE_LINE:
                 advice = (
                     f"{line.strip()[:40]!r}... has {len(line)} columns: at most "
-                    f"{CODE_COLUMNS} fit."
+                    f"{MAX_COLUMNS} fit."
                 )
                 yield number, advice
 
