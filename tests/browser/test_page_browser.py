@@ -87,7 +87,8 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
 TOP = """(index) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
     const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
-    const output = cell.querySelector(".jp-OutputArea-output").getBoundingClientRect();
+    const outputs = [...cell.querySelectorAll(".jp-OutputArea-output")];
+    const output = outputs.find((one) => one.offsetParent).getBoundingClientRect();
     return (output.top - room.top) / room.height;
 }"""
 

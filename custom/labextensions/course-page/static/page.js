@@ -7,8 +7,9 @@
 
   function bringIntoView(cell) {
     const room = cell.node.closest(".jp-WindowedPanel-outer");
-    const output = cell.node.querySelector(".jp-OutputArea-output");
-    if (!room || !output || output.classList.contains("course-instrument")) return;
+    const outputs = [...cell.node.querySelectorAll(".jp-OutputArea-output")];
+    const output = outputs.find((one) => one.offsetParent);
+    if (!room || !output || cell.node.querySelector(".course-instrument")) return;
     const { top, height } = room.getBoundingClientRect();
     const above = top + 8 - output.getBoundingClientRect().top;
     if (above <= 0) return;
