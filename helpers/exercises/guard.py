@@ -19,7 +19,7 @@ from helpers.stopping import raise_in
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does
-WAITS = 0.03  # an answer that computes for a smaller share of its time is waiting
+WAITS = 0.02  # an answer that computes for a smaller share of its time is waiting
 GRACE = 1.0  # s in which a library's code may come to its end
 LOOK = getattr(signal, "SIGUSR1", signal.SIGTERM)
 

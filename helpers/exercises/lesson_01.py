@@ -77,10 +77,10 @@ def expect_different_units(W: torch.Tensor) -> None:
     )
 
 
-def count_units(W: torch.Tensor) -> int:
-    """How many columns differ by more than a millionth of the largest weight."""
+def count_units(W: torch.Tensor, apart: float | None = None) -> int:
+    """How many columns differ by more than `apart`, or a millionth of the largest."""
     columns = W.detach().double().T.contiguous()
-    apart = 1e-6 * columns.abs().max()
+    apart = 1e-6 * columns.abs().max() if apart is None else apart
     same = torch.cdist(columns, columns, p=math.inf) <= apart
     return int((~same.tril(-1).any(dim=1)).sum())
 
@@ -258,7 +258,8 @@ def check_nearly_constant(answer: Callable) -> None:
     for num_inputs, num_outputs in ((20, 8), (12, 12)):
         W = ask(answer, num_inputs, num_outputs).detach()
         expect_shape(W, num_inputs, num_outputs)
-        changed, units = int(((W - 0.01).abs() > 1e-8).sum()), count_units(W)
+        changed = int(((W - 0.01).abs() > 1e-8).sum())
+        units = count_units(W, apart=1e-8)
         size = f"in a matrix of {num_inputs} by {num_outputs}"
         expect(changed, f"{size} all weights are 0.01, so all units are the same.")
         counted = f"{size} you changed {changed} weights"

@@ -136,7 +136,11 @@ def check_count_parameters(answer: Callable) -> None:
     right = weights + 256 + 10
     wrong = f"for [784, 256, 10] I got {found:,}, but MLP(784, 256, 10) has {right:,}."
     expect(found == right, wrong)
-    cases = (([784, 10], 7850, "one layer"), ([5, 4, 3, 2], 47, "three layers"))
+    cases = (
+        ([784, 10], 7850, "one layer"),
+        ([5, 4, 3, 2], 47, "three layers"),
+        ([3, 2, 4, 2, 3, 2], 47, "five layers"),
+    )
     for widths, right, layers in cases:
         found = _counted(answer, widths)
         case = f"right for [784, 256, 10], but for {widths}, the widths of {layers},"

@@ -307,29 +307,30 @@ def early_stopping(val_loss, patience):
     return best_epoch
 
 
-TRAININGS = {  # losses and patience: wrong epochs, and what makes them
+TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.6, 0.5, 0.55, 0.6, 0.7), 2): {
-        2: "You counted from 0, and epochs count from 1.",
+        2: "That is where the lowest loss is, counted from 0, and epochs count from 1.",
         5: "That is where training stops, and the lowest loss was earlier.",
         6: "That is the last epoch, and the lowest loss was earlier.",
     },
     ((0.9, 0.6, 0.65, 0.5, 0.55, 0.56), 2): {
-        2: "You stopped in epoch 3, after one epoch without a new lowest loss.",
+        2: "Training does not stop in epoch 3, after one epoch without a new lowest "
+        "loss, and epoch 4 brings one.",
     },
     ((0.9, 0.5, 0.6, 0.7, 0.8, 0.3), 2): {
-        6: "You waited for the 0.3, but with patience 2 training stops in epoch 4; "
-        "early stopping can't look into the future."
+        6: "With patience 2 training stops in epoch 4, before the 0.3; early stopping "
+        "can't look into the future.",
     },
     ((0.9, 0.5, 0.6, 0.7, 0.3), 2): {
-        5: "You stopped one epoch late: epochs 3 and 4 brought no new lowest loss.",
+        5: "Training stops one epoch before: epochs 3 and 4 brought no lower loss.",
     },
     ((0.9, 0.5, 0.7, 0.6, 0.55, 0.3), 2): {
-        6: "After epoch 2 the loss falls from 0.7 to 0.6, but that is not a new "
-        "lowest loss. You compared with the epoch before, not with the best so far."
+        6: "After epoch 3 the loss falls from 0.7 to 0.6, but that is not a new lowest "
+        "loss; what counts is the best so far, not the epoch before.",
     },
     ((0.9, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45, 0.5), 2): {
         4: "Epochs 3 and 5 brought no new lowest loss, but they are not in a row: "
-        "epoch 4 did bring one, and your count went on across it."
+        "epoch 4 did bring one.",
     },
     ((0.9, 0.5, 0.5, 0.6, 0.4), 2): {
         3: "The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest.",
@@ -337,7 +338,8 @@ TRAININGS = {  # losses and patience: wrong epochs, and what makes them
         "in a row have brought none.",
     },
     ((0.9, 0.5, 0.6, 0.7, 0.4, 0.45), 3): {
-        2: "You stopped after fewer than three epochs without a new lowest loss.",
+        2: "Epochs 3 and 4 brought no new lowest loss, but epoch 5 does, before there "
+        "are three in a row.",
     },
     ((0.9, 0.5, 0.6, 0.4), 1): {
         4: "With patience 1, one epoch without a new lowest loss is enough: epoch 3.",
@@ -509,7 +511,8 @@ def check_one_at_a_time(answer: Callable) -> None:
     expect(
         found == {"lr": 0.01, "depth": 3},
         "with the names in the other order, depth before lr, and lr 0.01 at the start, "
-        f"I got {describe(found)}; the order is that of choices.",
+        "the depths 1, 2 and 3 score 0.70, 0.60 and 0.90, and then 0.01 stays the best "
+        f"lr; I got {describe(found)}.",
     )
     found, _ = _tuned(answer, choices, start, below=5.0)
     expect(

@@ -286,12 +286,17 @@ def check_best_setting(answer: Callable) -> None:
         "settings 1, 2 and 3 have the means 0.600, 0.900 and 0.617, from 2, 1 and 3 "
         f"seeds; you chose {describe(found)}.",
     )
-    found = ask(answer, {1: [0.87, 0.8703], 2: [0.8704, 0.87]}, kind=object)
-    expect(
-        found == 2,
-        "settings 1 and 2 have the means 0.87015 and 0.87020, which are not equal; you "
-        f"chose {describe(found)}.",
-    )
+    for one, other, means in (
+        ([0.87, 0.8703], [0.8704, 0.87], "0.87015 and 0.87020"),
+        ([0.69, 0.69], [0.5, 0.9], "0.69 and 0.70"),
+        ([0.5, 0.9], [0.71, 0.71], "0.70 and 0.71"),
+    ):
+        found = ask(answer, {1: list(one), 2: list(other)}, kind=object)
+        expect(
+            found == 2,
+            f"settings 1 and 2 with {one} and {other} have the means {means}; you "
+            f"chose {describe(found)}.",
+        )
 
 
 # --- 6.4
@@ -380,7 +385,15 @@ def halving_cost(num_settings, num_epochs):
     "instead of 4,096. The price: a setting that starts slowly is thrown out early.",
 )
 def check_halving_cost(answer: Callable) -> None:
-    for settings, epochs in ((20, 16), (4, 16), (7, 7), (20, 4), (5, 1), (1, 6)):
+    for settings, epochs in (
+        (20, 16),
+        (4, 16),
+        (7, 7),
+        (20, 4),
+        (5, 1),
+        (1, 6),
+        (100, 50),
+    ):
         found = _ask(answer, settings, epochs)
         if found != halving_cost(settings, epochs):
             _explain_cost(found, settings, epochs)
@@ -478,7 +491,13 @@ def check_random_search(answer: Callable) -> None:
         "random.Random(0) and random.Random(1) drew the very same settings.",
     )
     _check_calls(losses)
-    _check_best(_search(answer, TRIALS, seed=2, digits=1))
+    ties = _search(answer, TRIALS, seed=2, digits=1)
+    _check_best(ties)
+    expect(
+        not first.asked[0] == losses.asked[0] == ties.asked[0],
+        f"with three seeds the first trial was always {_said(first.asked[0])}: it was "
+        "not drawn.",
+    )
     expect(
         losses.found is not None and losses.found != {},
         "when all scores were below 0 (minus a loss, say) you returned "

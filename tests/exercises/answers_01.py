@@ -343,6 +343,13 @@ def two_rows(num_inputs, num_outputs):
     return W
 
 
+@right("1.3")
+def powers_of_ten(num_inputs, num_outputs):
+    W = torch.full((num_inputs, num_outputs), 0.01)
+    W[0] = 10.0 ** torch.arange(num_outputs)
+    return W
+
+
 # --- 1.4
 
 

@@ -137,6 +137,11 @@ def as_a_tensor(widths):
     return ((w[:-1] + 1) * w[1:]).sum()
 
 
+@wrong("2.2", "the widths of five layers, I got 30")
+def three_layers_at_most(widths):
+    return sum(n * m + m for n, m in zip(widths[:3], widths[1:4]))
+
+
 @wrong("2.2", "the biases are missing")
 def weights_alone(widths):
     return sum(i * o for i, o in zip(widths, widths[1:]))

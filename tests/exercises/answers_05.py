@@ -403,12 +403,12 @@ def counted(val_loss, patience, ties=False, begin_anew=True):
     return best_epoch
 
 
-@wrong("5.4", "You stopped one epoch late")
+@wrong("5.4", "Training stops one epoch before")
 def more_than_patience(val_loss, patience):
     return counted(val_loss, patience + 1)
 
 
-@wrong("5.4", "with patience 3 you said 2. You stopped after fewer than three")
+@wrong("5.4", "with patience 3 you said 2. Epochs 3 and 4 brought no new lowest loss")
 def always_two(val_loss, patience):
     return counted(val_loss, 2)
 
@@ -455,12 +455,12 @@ def where_it_stops(val_loss, patience):
     return with_a_counter(val_loss, patience) + patience
 
 
-@wrong("5.4", "You stopped in epoch 3, after one epoch")
+@wrong("5.4", "Training does not stop in epoch 3, after one epoch")
 def without_patience(val_loss, patience):
     return with_a_counter(val_loss, 1)
 
 
-@wrong("5.4", "You compared with the epoch before")
+@wrong("5.4", "what counts is the best so far, not the epoch before")
 def rises_in_a_row(val_loss, patience):
     rises, best = 0, 0
     for i in range(1, len(val_loss)):
@@ -791,7 +791,7 @@ def returns_the_score(score, choices, start):
     return score(with_loops(score, choices, start))
 
 
-@wrong("5.6", "the order is that of choices")
+@wrong("5.6", "with the names in the other order")
 def in_the_order_of_start(score, choices, start):
     return with_loops(score, {name: choices[name] for name in start}, start)
 

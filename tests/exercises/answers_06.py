@@ -387,9 +387,22 @@ def rounded_to_percents(accuracies):
     return max(accuracies, key=lambda one: round(statistics.mean(accuracies[one]), 2))
 
 
-@wrong("6.3", "0.87015 and 0.87020, which are not equal")
+@wrong("6.3", "have the means 0.87015 and 0.87020; you chose 1")
 def rounded_to_three_digits(accuracies):
     return max(accuracies, key=lambda one: round(statistics.mean(accuracies[one]), 3))
+
+
+@wrong("6.3", "with [0.69, 0.69] and [0.5, 0.9] have the means 0.69 and 0.70")
+def by_the_geometric_mean(accuracies):
+    return max(accuracies, key=lambda one: statistics.geometric_mean(accuracies[one]))
+
+
+@wrong("6.3", "with [0.5, 0.9] and [0.71, 0.71] have the means 0.70 and 0.71")
+def by_the_mean_square(accuracies):
+    def mean_square(setting):
+        return statistics.mean(a * a for a in accuracies[setting])
+
+    return max(accuracies, key=mean_square)
 
 
 # --- 6.4 honest_score(first_half, second_half)
@@ -959,3 +972,14 @@ def the_last_of_equals(score, space, num_trials, rng):
 def compares_settings_where_scores_are_equal(score, space, num_trials, rng):
     drawn = [{n: rng.choice(v) for n, v in space.items()} for _ in range(num_trials)]
     return max((score(setting), setting) for setting in drawn)[1]
+
+
+@wrong("6.6", "with three seeds the first trial was always {'lr': 0.01")
+def begins_with_the_first_values(score, space, num_trials, rng):
+    best = {name: values[0] for name, values in space.items()}
+    highest = score(best)
+    for _ in range(num_trials - 1):
+        setting = {name: rng.choice(values) for name, values in space.items()}
+        if (found := score(setting)) > highest:
+            best, highest = setting, found
+    return best
