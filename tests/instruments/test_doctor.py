@@ -26,11 +26,10 @@ from doctor_cases import (
 )
 from torch import nn
 
-import helpers
 from helpers import load_fashion_mnist
-from helpers.instruments.doctor import examination
 from helpers.instruments.doctor.checks import FIRST, LAST, STATIC, TRIALS
 from helpers.instruments.doctor.findings import SENTENCES
+from helpers.instruments.doctor.training_setup import Limits
 
 CODES = {key.partition(":")[0] for key in SENTENCES}
 
@@ -151,11 +150,10 @@ def test_what_is_wrong_with_a_slow_net_is_found(name, data):
     assert report.findings[0].code == code
 
 
-def test_a_long_examination_says_that_it_goes_on(data, capsys, monkeypatch):
+def test_a_long_examination_says_that_it_goes_on(data, capsys):
     doctor(**with_sgd(mlp(), 1e-5), data=data)
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(examination, "SILENT", 0)
-    helpers.doctor(**with_sgd(mlp(), 1e-5), data=data, seconds=30)
+    doctor(**with_sgd(mlp(), 1e-5), data=data, limits=Limits(30, silent=0))
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and "up to 30 s of the processor's time" in out
 

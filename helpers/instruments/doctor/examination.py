@@ -25,7 +25,6 @@ from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, r
 from helpers.instruments.registration.walk import TENSOR, find_tensors
 from helpers.tables import plain_numbers
 
-SILENT = 2  # seconds
 QUICK = 0.005  # seconds for a step
 MAX_NAMES = 3  # in a sentence
 UNSEEN = 512  # pictures, to see how good a training was
@@ -272,7 +271,7 @@ class Examination:
         """To be called between two steps: nothing runs for long in silence. With quick
         steps the end is near, even where other programs slow them down."""
         quick = not self.slow and of_a_step < QUICK
-        limit = SILENT * (2 if quick else 1)
+        limit = self.limits.silent * (2 if quick else 1)
         if self._say and time.thread_time() - self._started > limit:
             self._say()
             self._say = None

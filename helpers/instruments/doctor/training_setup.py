@@ -52,6 +52,7 @@ class Limits:
     total: float
     slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
     watched: float = 1.5  # for calls of train_step until one of them changes a weight
+    silent: float = 2  # until it says that it goes on; with quick steps twice that
     enough_steps: int = 512  # a net no better than guessing after them does not learn
 
 
