@@ -131,6 +131,10 @@ def test_a_column_with_what_excites_it_and_where_it_leads(make_lab, data):
     until(lambda: canvas(shown).sees_unit["name"] == "W1[:, 3]")
     ask(shown, unit=None)
     assert canvas(shown).sees_unit == {}
+    ask(shown, unit=1)
+    ask(shown, unit=None)
+    ask(shown, unit=1)  # again, at the same step
+    assert canvas(shown).sees_unit["name"] == "W1[:, 1]"
 
 
 @pytest.mark.parametrize(

@@ -679,9 +679,10 @@ class Lab(Instrument):
                     self._canvas.tiles = (
                         packed(shown) if shown else {"name": SHOWS_NOTHING}
                     )
-            if self._sees.is_open and self._seen and not state.failure:
+            if self._sees.is_open:
+                seen = None if state.failure else self._seen
                 with self._inside:
-                    self._sees.update(self._seen, self._shown_weights(), moves)
+                    self._sees.update(seen, self._shown_weights(), moves)
             # For screen readers: what changed, but not more often than one can hear.
             if not moves or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS

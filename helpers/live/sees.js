@@ -5,8 +5,15 @@
 const NARROW = 740; // pixels: below this the matrix stands under the pictures
 const HEAD = 26; // of the panel, for its buttons
 const SEES_GAP = 6;
+const CALM = 1000; // milliseconds between two paints, for those who want less motion
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const fillIn = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+// What is set again at each frame makes the browser look for its style again.
+const setOnce = (node, name, value) => {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+};
 
 // Arrow keys walk through a group of controls, which is one stop of the Tab key.
 // step: by how many places each key moves.
@@ -58,7 +65,7 @@ function unitButtons(before, canvas, choose) {
     }
   };
   const press = (chosen) => {
-    for (const [i, button] of buttons().entries()) button.setAttribute("aria-pressed", i === chosen);
+    for (const [i, button] of buttons().entries()) setOnce(button, "aria-pressed", i === chosen);
   };
   return { place, press, focus: (i) => buttons()[i]?.focus() };
 }
@@ -76,7 +83,7 @@ function confusionMatrix(parent, choose) {
     table.setAttribute("aria-label", words.matrix);
     table.replaceChildren();
     const head = table.createTHead().insertRow();
-    const corner = element("td", "w1lab-corner", head);
+    const corner = element("th", "w1lab-corner", head);
     element("span", "", corner).textContent = words.answer;
     element("span", "", corner).textContent = words.true;
     for (const name of classes) {
@@ -112,8 +119,10 @@ function confusionMatrix(parent, choose) {
     event.stopPropagation();
     document.activeElement.click();
   });
+  let [matrixBefore, kindBefore] = [];
   const show = (classes, words, matrix, kind) => {
-    if (!classes) return;
+    if (!classes || (matrix === matrixBefore && kind === kindBefore)) return;
+    [matrixBefore, kindBefore] = [matrix, kind];
     if (!cells.length) build(classes, words);
     of.textContent = matrix.count ? fillIn(words.matrix_of, matrix) : "";
     table.title = matrix.count ? fillIn(words.matrix_tip, matrix) : "";
@@ -127,8 +136,8 @@ function confusionMatrix(parent, choose) {
         cell.style.setProperty("--share", `${Math.round(75 * Math.sqrt(share))}%`);
       }
       const label = fillIn(words.cell, { true: classes[i], said: classes[j], share: text || 0 });
-      if (cell.ariaLabel !== label) cell.ariaLabel = label;
-      cell.setAttribute("aria-selected", Array.isArray(kind) && kind[0] === i && kind[1] === j);
+      setOnce(cell, "aria-label", label);
+      setOnce(cell, "aria-selected", Array.isArray(kind) && kind[0] === i && kind[1] === j);
     }
   };
   return { show };
@@ -141,27 +150,32 @@ function seesToolbar(parent, send) {
   const make = (asked) => {
     const button = element("button", "w1lab-small", bar);
     button.type = "button";
+    button.tabIndex = -1;
     button.onclick = () => send(asked);
     return button;
   };
   const [each, wrong, next] = ["each", "wrong", "next"].map((show) => make({ show, unit: null }));
   const back = make({ unit: null });
   const title = element("span", "w1lab-sees-title", bar);
-  const buttons = () => [each, wrong, next, back].filter((one) => !one.hidden);
+  const buttons = () => [...bar.querySelectorAll("button")];
+  bar.replaceChildren(title); // the buttons that are offered come before it
   rove(bar, buttons, () => ({ ArrowLeft: -1, ArrowRight: 1, Home: -9, End: 9 }));
   const show = ({ words, kind, title: text }, unit) => {
+    const inFocus = bar.contains(document.activeElement);
     bar.setAttribute("aria-label", words.pictures);
     for (const [button, name] of [[each, "each"], [wrong, "wrong"], [next, "next"], [back, "back"]]) {
       button.textContent = words[name];
-      button.hidden = (name === "back") !== Boolean(unit);
     }
+    const offered = unit ? [back] : [each, wrong, next];
+    if (bar.firstChild !== offered[0]) bar.replaceChildren(...offered, title);
     each.setAttribute("aria-pressed", kind === "each");
     wrong.setAttribute("aria-pressed", kind === "wrong");
     title.textContent = unit || text || "";
     title.classList.toggle("w1lab-unit-name", Boolean(unit));
     if (!buttons().some((one) => one.tabIndex === 0)) buttons()[0].tabIndex = 0;
+    if (inFocus && !bar.contains(document.activeElement)) buttons()[0].focus();
   };
-  return { show, focus: () => buttons()[0].focus() };
+  return { show };
 }
 
 // bar: where the button that opens the panel stands. canvas: that of the weights.
@@ -243,37 +257,53 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
     return (narrow ? 2 : 1) * part + SEES_GAP;
   };
   let stale = true;
+  let due = 0;
   const paint = (colours) => {
-    if (!open || !stale) return;
+    const now = performance.now();
+    if (!open || !stale || now < due) return;
     sheet ||= prepare(sheetCanvas);
     stale = false;
+    const running = model.get("frame").state === "running";
+    due = running && calm.matches ? now + CALM : 0;
     const { ink, size } = sheet;
     ink.clearRect(0, 0, size.width, size.height);
     const unit = model.get("sees_unit");
     const sees = model.get("sees");
     const scores = model.get("sees_scores");
+    matrix.show(sees.classes, words, model.get("sees_matrix"), sees.kind);
     if (!sees.classes) drawProblem(ink, size, scores.problem, colours, row);
     else if (unit.name) drawUnit(ink, size, unit, sees, colours, row);
     else drawTen(ink, size, sees, scores, colours, row);
   };
-  const onSees = () => {
-    const sees = model.get("sees");
+  const showUnit = () => {
     const unit = model.get("sees_unit");
-    setOpen(sees.open);
-    toolbar.show(sees, unit.name);
+    toolbar.show(model.get("sees"), unit.name);
     units.press(unit.index);
-    if (open) matrix.show(sees.classes, words, model.get("sees_matrix"), sees.kind);
-    onScores();
+  };
+  let unitBefore;
+  const onUnit = () => {
+    const { name } = model.get("sees_unit");
+    if (name === unitBefore) return onScores();
+    unitBefore = name;
+    showUnit();
+    onAsked();
+  };
+  const onSees = () => {
+    setOpen(model.get("sees").open);
+    showUnit();
+    onAsked();
   };
   const onScores = () => { stale = true; draw(); };
+  const onAsked = () => { due = 0; onScores(); };
   const onTold = () => {
     const { say, pictures } = model.get("sees_told");
     told.textContent = say || "";
     sheetCanvas.setAttribute("aria-label", pictures || "");
   };
   const heard = {
-    "change:sees change:sees_matrix change:sees_unit": onSees,
-    "change:sees_scores": onScores,
+    "change:sees": onSees,
+    "change:sees_unit": onUnit,
+    "change:sees_scores change:sees_matrix": onScores,
     "change:sees_told": onTold,
   };
   for (const [what, hear] of Object.entries(heard)) model.on(what, hear);

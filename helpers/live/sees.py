@@ -50,6 +50,7 @@ NO_CELL = "No {true} as {said} now."
 IS_CLASS = "It is the score of a class itself: {name}."
 NOT_DIRECT = "More layers lie between it and the classes."
 NO_WEIGHTS = "This net has no weights yet; its first step makes them."
+FAILED = "This run has failed, so there is no net to look at."
 NOT_NUMBERS = "The scores are NaN or infinite, so there are no probabilities."
 FAILS = "The net fails on these pictures. {error}"
 OTHER = "score {answer}"
@@ -96,39 +97,44 @@ class Sees:
         elif "show" in message:
             self._kind, self._ranked, self._page = message["show"], None, 0
 
-    def update(self, run: Run, shown: Shown | None, running: bool) -> None:
+    def update(self, run: Run | None, shown: Shown | None, running: bool) -> None:
         """Measure and send what is due.
 
-        run: as it is after its step. shown: those of its weights that the lab shows.
-        running: whether more frames come; else all is measured now.
+        run: as it is after its step; None: it has failed. shown: those of its weights
+        that the lab shows. running: whether more frames come; else all is measured now.
         """
-        if run is not self._run:
-            self._begin(run)
-        self._net, self._step, self._running = run.net, run.step, running
-        problem = ""
-        if any(map(nn.parameter.is_lazy, run.net.parameters())):
-            problem = NO_WEIGHTS  # a look would draw them
-            self._clear()
-        else:
-            try:
-                self._update(shown)
-            except Exception as error:  # noqa: BLE001  the learner's own code
-                problem = FAILS.format(error=describe_error(error, run.config))
-        if problem:
+        if problem := self._look(run, shown, running):
             self._canvas.sees_scores = {"problem": problem}
-            self._texts, self._pictures_text = {"scores": problem}, problem
+            self._texts, self._each = {"scores": lambda: problem}, lambda: problem
         now = time.monotonic()
         if not running or now >= self._text_due:
             self._text_due = now + TEXT_SECONDS
             self._canvas.sees_told = {
-                "say": " ".join(filter(None, self._texts.values())),
-                "pictures": self._texts.get("unit") or self._pictures_text,
+                "say": " ".join(filter(None, (one() for one in self._texts.values()))),
+                "pictures": self._texts.get("unit", self._each)(),
             }
+
+    def _look(self, run, shown, running):
+        """Do it; returns what is in the way, in a sentence, or None."""
+        if run is None:
+            return FAILED
+        if run is not self._run:
+            self._begin(run)
+        self._net, self._step, self._running = run.net, run.step, running
+        if any(map(nn.parameter.is_lazy, run.net.parameters())):
+            self._clear()
+            return NO_WEIGHTS  # a look would draw them
+        try:
+            self._update(shown)
+        except Exception as error:  # noqa: BLE001  the learner's own code
+            return FAILS.format(error=describe_error(error, run.config))
+        return None
 
     def _forget(self):
         self._run: Run | None = None
-        self._texts: dict[str, str] = {}
-        self._pictures_text = ""  # longer
+        # Made when they are due.
+        self._texts: dict[str, Callable[[], str]] = {}
+        self._each: Callable[[], str] = str  # the ten pictures
         self._text_due = 0.0
 
     def _clear(self):
@@ -152,7 +158,8 @@ class Sees:
             self._measure("unit", asked, lambda: self._look_at_unit(shown))
         elif self._canvas.sees_unit:
             self._canvas.sees_unit = {}
-            self._texts.pop("unit", None)
+            for kept in (self._texts, self._measured):
+                kept.pop("unit", None)
 
     def _measure(self, part: str, asked: Hashable, measure: Callable[[], None]) -> None:
         """Measure a part of the panel, if it is due or something else is asked for."""
@@ -236,42 +243,42 @@ class Sees:
             "totals": totals,
             "count": f"{len(labels):,}",
         }
-        right = counts.trace().item()
-        said = MATRIX.format(count=len(labels), right=right)
+        self._texts["matrix"] = lambda: self._tell_matrix(counts, totals)
+
+    def _tell_matrix(self, counts, totals):
+        said = MATRIX.format(count=sum(totals), right=counts.trace().item())
         mistakes = counts.clone().fill_diagonal_(0)
         if most := mistakes.max().item():
-            true, answer = divmod(mistakes.argmax().item(), classes)
+            true, answer = divmod(mistakes.argmax().item(), len(self._names))
             names = {"true": self._names[true], "said": self._names[answer]}
             said += " " + MISTAKE.format(share=most / totals[true], **names)
-        self._texts["matrix"] = said
+        return said
 
     def _score(self):
         """What the net says to the ten pictures."""
         _, _, ten = self._sent
         if not ten:
             self._canvas.sees_scores = {}
-            self._texts["scores"] = self._pictures_text = ""
+            self._texts["scores"] = self._each = str
             return
         found = self._looks.probabilities(self._net, ten)
-        said = answers(found).tolist()
+        said, step = answers(found).tolist(), self._step
         self._canvas.sees_scores = {
             "shares": found[:, : len(self._names)].float().numpy().tobytes(),
             "said": said,
             "problem": NOT_NUMBERS if -1 in said else "",
         }
-        self._texts["scores"] = self._pictures_text = NOT_NUMBERS
-        if -1 not in said:
-            labels = self._looks.labels[list(ten)].tolist()
-            each = [
-                PICTURE.format(true=self._name(a), said=self._name(b), share=row[b])
-                for a, b, row in zip(labels, said, found.tolist())
-            ]
-            self._texts["scores"] = PICTURES.format(
-                step=self._step,
-                count=len(ten),
-                right=sum(map(int.__eq__, labels, said)),
-            )
-            self._pictures_text = ", ".join(each)
+        if -1 in said:
+            self._texts["scores"] = self._each = lambda: NOT_NUMBERS
+            return
+        labels = self._looks.labels[list(ten)].tolist()
+        right = sum(map(int.__eq__, labels, said))
+        said_of = {"step": step, "count": len(ten), "right": right}
+        self._texts["scores"] = lambda: PICTURES.format(**said_of)
+        self._each = lambda: ", ".join(
+            PICTURE.format(true=self._name(a), said=self._name(b), share=row[b])
+            for a, b, row in zip(labels, said, found.tolist())
+        )
 
     def _name(self, answer):
         """Of a class; a learner's net may have more scores than there are classes."""
@@ -283,22 +290,21 @@ class Sees:
         index = min(self._unit, count - 1)  # the last, where a net has fewer
         unit = unit_of(self._net, shown, index, self._looks.images, len(names))
         says = IS_CLASS.format(name=names[index]) if unit.is_class else NOT_DIRECT
-        told = UNIT.format(
-            unit=unit.name,
-            names=", ".join(
-                names[label] for label in self._looks.labels[unit.exciting].tolist()
-            ),
-        )
-        if unit.leads is not None:
-            says, leads = "", unit.leads
-            most, least = names[leads.argmax()], names[leads.argmin()]
-            told += " " + LEADS.format(most=most, least=least)
-        self._texts["unit"] = told
+        self._texts["unit"] = lambda: self._tell_unit(unit)
         self._canvas.sees_unit = {
             "index": index,
             "name": unit.name,
-            "says": says,
+            "says": "" if unit.leads is not None else says,
             "leads": None if unit.leads is None else unit.leads.tolist(),
             **on_one_scale(unit.weights[None]),
             **self._pictures(unit.exciting),
         }
+
+    def _tell_unit(self, unit):
+        names = self._names
+        exciting = [names[label] for label in self._looks.labels[unit.exciting]]
+        told = UNIT.format(unit=unit.name, names=", ".join(exciting))
+        if unit.leads is not None:
+            most, least = names[unit.leads.argmax()], names[unit.leads.argmin()]
+            told += " " + LEADS.format(most=most, least=least)
+        return told

@@ -34,7 +34,9 @@ function drawClothes(ink, picture, i, x, y, side, colours) {
 }
 
 // A wrong answer has stripes, a right one is solid.
+let stripesBefore = {};
 function stripes(ink, colour) {
+  if (stripesBefore.colour === colour) return stripesBefore.pattern;
   const tile = document.createElement("canvas");
   tile.width = tile.height = 5;
   const lines = tile.getContext("2d");
@@ -46,7 +48,8 @@ function stripes(ink, colour) {
     lines.lineTo(at + 6, -1);
     lines.stroke();
   }
-  return ink.createPattern(tile, "repeat");
+  stripesBefore = { colour, pattern: ink.createPattern(tile, "repeat") };
+  return stripesBefore.pattern;
 }
 
 function drawNames(ink, names, x, top, row, colours) {
@@ -76,7 +79,7 @@ function drawTen(ink, { width }, sees, scores, colours, row) {
     ink.textBaseline = "alphabetic";
     const mark = isRight ? "\u2713" : "\u2717";
     const share = said < 0 ? "NaN" : best === undefined ? "" : `${Math.round(100 * best)}%`;
-    if (said !== undefined) ink.fillText(`${mark} ${share}`, x + 1, SEES_TOP - 4);
+    if (share) ink.fillText(`${mark} ${share}`, x + 1, SEES_TOP - 4);
     ink.fillStyle = colours.grid;
     ink.fillRect(x, SEES_TOP, 1, 10 * row);
     for (let i = 0; i < 10; i++) {
@@ -85,6 +88,7 @@ function drawTen(ink, { width }, sees, scores, colours, row) {
       ink.fillStyle = i !== said ? colours.batch : isRight ? colours.right : wrong;
       if (Number.isFinite(share)) ink.fillRect(x + 1, y + 3, Math.max(share ? 1 : 0, (wide - 8) * share), row - 6);
     }
+    if (scores.problem) continue;
     // The true class, whatever the net says.
     ink.strokeStyle = colours.text;
     ink.lineWidth = 1;

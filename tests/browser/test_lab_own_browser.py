@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
+from test_lab_sees_browser import labelled, numbers, picture, toggle
 
 # One kind of kernel is enough: the other tests of the lab use both.
 pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
@@ -160,7 +161,7 @@ def test_an_endless_loop_is_stopped_from_the_page(open_notebook):
     assert notebook.errors == []
 
 
-def test_networks_from_elsewhere_train(open_notebook):
+def test_networks_from_elsewhere_train_and_are_seen(open_notebook):
     notebook = open_notebook(NET + OTHERS)
     for name, shape in TAKES.items():
         call = f"lab(data, net={name}, batch_size=32, lr=0.02)"
@@ -169,12 +170,24 @@ def test_networks_from_elsewhere_train(open_notebook):
         status = shown(notebook).locator(".w1lab-status")
         expect(status).to_contain_text(f"{name} takes pictures of shape {shape}.")
         step = state(notebook)[2]
+        toggle(notebook).click()
+        labelled(notebook, "^T-shirt/top: ")
+        drawn = picture(notebook)
         button(notebook, "start").click()
         until_state(notebook, "running", beyond=0)
         notebook.page.wait_for_function(
             "document.querySelector('.w1lab').dataset.step > 1"
         )
         assert step > 0
+        button(notebook, "pause").click()
+        until_state(notebook, "paused")
+        assert picture(notebook) != drawn
+        assert sum(numbers(notebook)) > 900  # percent, of ten classes
+        units = shown(notebook).locator(".w1lab-unit")
+        assert units.count() == {"softmax": 10, "encoder": 16}.get(name, 0)
+        if units.count():
+            units.nth(2).click()
+            labelled(notebook, r"weight\[2\] is excited most by")
     assert notebook.errors == []
 
 
