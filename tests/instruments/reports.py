@@ -447,6 +447,24 @@ REPORTS = {
         "raises",
         lambda d: adam(dense(784, 64, 1), flat(d)),
     ),
+    "target size must be the same as input size": (
+        "raises",
+        "",
+        lambda d: adam(
+            dense(784, 30, 1),
+            (two_classes(d)[0], two_classes(d)[1].float()),
+            loss=nn.BCEWithLogitsLoss(),
+        ),
+    ),
+    "it predicts the mean of all": (
+        "wrong_output_width",
+        "",
+        lambda d: adam(
+            dense(784, 30, 1),
+            two_classes(d),
+            step=with_loss(lambda out, y: F.mse_loss(out, y.float())),
+        ),
+    ),
     "expected Long but found Float": (
         "raises",
         "",
@@ -1208,6 +1226,11 @@ HEALTHY = {
         dense(784, 30, 1, end=[nn.Sigmoid(), nn.Flatten(0)]),
         (two_classes(d)[0], two_classes(d)[1].float()),
         loss=nn.BCELoss(),
+    ),
+    "squared differences of one score": lambda d: adam(
+        dense(784, 30, 1),
+        two_classes(d),
+        step=with_loss(lambda out, y: F.mse_loss(out.squeeze(1), y.float())),
     ),
     "a view for one batch size": lambda d: sgd(
         FixedBatch(), loader(flat(d), 32, drop_last=True), step=usual

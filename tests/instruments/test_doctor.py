@@ -158,6 +158,7 @@ def test_a_long_examination_says_that_it_goes_on(data, capsys):
     assert out.count("\n") == 1 and "up to 30 s of the processor's time" in out
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
 @pytest.mark.parametrize("mode", [True, False])
 def test_a_scripted_net_stays_in_its_mode(mode, data):
     net = torch.jit.script(classic(nn.ReLU(), nn.Dropout(0.5))).train(mode)

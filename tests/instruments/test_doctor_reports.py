@@ -67,6 +67,7 @@ def test_the_first_thing_said_is_the_cause(name, data):
     assert report.findings and report.findings[0].code == cause, str(report)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
 @pytest.mark.parametrize("name", each(HEALTHY))
 def test_a_healthy_model_raises_no_alarm(name, data):
     report = doctor(**HEALTHY[name](data))

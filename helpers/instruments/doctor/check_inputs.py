@@ -6,7 +6,12 @@ import torch
 from torch.nn import functional as F
 
 from helpers.instruments.doctor import examples
-from helpers.instruments.doctor.examination import A_NUMBER, NO_LOSS, Examination
+from helpers.instruments.doctor.examination import (
+    A_NUMBER,
+    DIFFERENCES,
+    NO_LOSS,
+    Examination,
+)
 from helpers.instruments.doctor.examples import class_numbers, guessing_accuracy
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
@@ -50,9 +55,9 @@ def raises(exam: Examination) -> Finding | None:
     if y.shape == (len(X), 1) and exam.setup.raw_loss is F.cross_entropy:
         return exam.finding("raises: column", labels=tuple(y.shape))
     with exam.setup.experiment():
-        trace = trace_shapes(exam.setup.loss, out.detach(), y)
+        trace = trace_shapes(exam.setup.loss, exam.raw.detach(), y)
     explanation = trace.explanation or one_line(exam.loss_error)
-    facts = {"shape": tuple(out.shape), "labels": tuple(y.shape)}
+    facts = {"shape": tuple(exam.raw.shape), "labels": tuple(y.shape)}
     return exam.finding("raises: loss", explanation=explanation, **facts)
 
 
@@ -83,6 +88,11 @@ def not_shuffled(exam: Examination) -> Finding | None:
 def wrong_output_width(exam: Examination) -> Finding | None:
     """The scores do not have one column for each class."""
     shape, classes = tuple(exam.out.shape), exam.classes
+    for loss in exam.step.operations:
+        if loss.name in DIFFERENCES and len({t.shape for t in loss.inputs}) > 1:
+            shapes = [tuple(t.shape) for t in loss.inputs]
+            facts = {"operation": loss.name, "found": shapes[0], "labels": shapes[1]}
+            return exam.finding("wrong_output_width: pairs", **facts)
     if shape[:1] != (len(exam.X),):
         return exam.finding("flatten_order: rows", found=shape[0])
     if len(shape) != 2:

@@ -115,10 +115,9 @@ def lr_too_high(exam: Examination) -> Finding | None:
     falls = end <= 0.9 * start
     if falls and end > 1.15 * trial.low and (found := _turns_up(exam, start)):
         return found
-    good = min(0.5 * end, 1.5 * start if exam.trained else 0.6 * start)
-
-    if trial.astray and (found := _astray(exam, trial)):
+    if not trial.learns and (found := _with_usual(exam, trial)):
         return found
+    good = min(0.5 * end, 1.5 * start if exam.trained else 0.6 * start)
 
     def is_better(other):
         return other.end < good and (not falls or _still_high(exam, start))
@@ -127,15 +126,18 @@ def lr_too_high(exam: Examination) -> Finding | None:
     return _compared("lr_too_high", exam, trial, _times(exam, *factors), is_better)
 
 
-def _astray(exam, trial):
-    """The steps lead to where the loss is far above the first one, or has no end."""
-    changes = _times(exam, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
-    if exam.setup.obeys_lr:
-        usual = [lr for lr in _usual(exam) if lr < exam.setup.lr / 5]
-        changes = [{"lr": lr} for lr in usual] + changes
+def _with_usual(exam, trial):
+    """The steps lead nowhere, or to where the loss is far above the first one; with a
+    usual lr, or a much smaller one, the net learns."""
+    usual = _usual(exam) if exam.setup.obeys_lr else ()
+    changes = [{"lr": lr} for lr in usual if lr < exam.setup.lr / 10]
+    if trial.astray:
+        changes += _times(exam, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
     compare = functools.partial(_compared, "lr_too_high", exam, trial, changes)
-    found = compare(lambda other: other.learns and other.end < 0.9 * trial.start)
-    found = found or compare(lambda other: other.end < 1.05 * trial.start)
+    found = compare(lambda other: other.learns and other.end < 0.85 * trial.start)
+    if found or not trial.astray:
+        return found
+    found = compare(lambda other: other.end < 1.05 * trial.start)
     others = [other for one in changes if (other := exam.trial(**one))]
     if found or others and all(other.astray for other in others):
         return found

@@ -17,6 +17,7 @@ from helpers.instruments.doctor.findings import SENTENCES, Finding
 from helpers.instruments.doctor.recording import Recording
 from helpers.instruments.doctor.training_setup import (
     LOGIT,
+    NUMBER,
     PROBABILITY,
     Limits,
     TrainingSetup,
@@ -31,6 +32,7 @@ UNSEEN = 512  # pictures, to see how good a training was
 AND_MORE = "{names} and {count} more"
 UNNAMED = "a tensor of shape {shape}"
 
+DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 NO_LOSS, A_NUMBER, ONE_EACH, A_SUM = "none", "number", "each", "sum"
 
 Tensors = dict[int, torch.Tensor]  # by their id
@@ -81,6 +83,7 @@ class Examination:
         self.in_optimizer: Tensors = {id(p): p for g in groups for p in g["params"]}
         # A pass and its loss: the net's scores, in training mode, and the errors.
         self.out: torch.Tensor | None = None
+        self.raw: torch.Tensor | None = None  # the same as the net returns it
         self.returned = ""  # what the net gives back in place of a tensor
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
@@ -118,8 +121,9 @@ class Examination:
         """Whether the step takes one number for each picture for one of two classes."""
         names = {one.name for one in self.step.operations}
         if self.classes == 2 and not names & {"cross_entropy", "nll_loss"}:
-            is_share = names & {"binary_cross_entropy", "mse_loss", "l1_loss"}
-            self.setup.binary = PROBABILITY if is_share else LOGIT
+            self.setup.binary = NUMBER if names & DIFFERENCES else LOGIT
+            if "binary_cross_entropy" in names:
+                self.setup.binary = PROBABILITY
 
     def _choose_labels(self):
         """Of several with which the step compares the same pictures, as mixup does,
@@ -153,6 +157,7 @@ class Examination:
             self.error = error
             return
         self.out = self.setup.read(out, len(self.X))
+        self.raw = out if isinstance(out, torch.Tensor) else self.out
         if not isinstance(out, torch.Tensor):
             self.returned = type(out).__name__
         weights = {id(product.weight) for product in self.recording.products}

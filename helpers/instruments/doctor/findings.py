@@ -53,6 +53,9 @@ SENTENCES = {
     "Give the last layer one output for each class: nn.Linear(num_hiddens, {classes}).",
     "wrong_output_width: shape": "For {rows} pictures the net returns the shape "
     "{shape}, but ({rows}, {classes}) is needed: one score for each class.",
+    "wrong_output_width: pairs": "{operation} gets the shapes {found} and "
+    "{labels}. They differ, so it compares numbers of different pictures as well.\n"
+    "Give both the same shape, such as net(X).squeeze(1) and y.",
     "wrong_output_width: output": "The net returns a {found}, and in it there is no "
     "tensor with a row of {classes} scores for each picture.",
     "wrong_output_width: from 1": "The labels go from 1 to {high}, but the {width} "

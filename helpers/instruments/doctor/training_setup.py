@@ -36,7 +36,7 @@ from helpers.own.trainee import as_loss
 
 MAX_CALLS = 64  # of a step that may change the weights in only some of its calls
 END_OF_SCHEDULE = "lr_scheduler.py"
-LOGIT, PROBABILITY = "logit", "probability"
+LOGIT, PROBABILITY, NUMBER = "logit", "probability", "number"
 MODE_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
@@ -100,7 +100,7 @@ class TrainingSetup:
         self.examples, self.given = examples, given
         self._returned = ""  # by the last step, in place of a loss
         self.only = 0  # the one number of pictures that a step can take, if so
-        self.binary = ""  # what the one number for each picture is: PROBABILITY, LOGIT
+        self.binary = ""  # what the one number for each picture is
         self._pictures = [part for pair in examples.splits.values() for part in pair]
         self.originals = Snapshot(*self.given, leave=self._pictures)
         if not self._use_copies():
@@ -198,6 +198,8 @@ class TrainingSetup:
             first = out.reshape(-1, 1)
             if self.binary == PROBABILITY:
                 first = first.clamp(1e-7, 1 - 1e-7).logit()
+            if self.binary == NUMBER:
+                first = first - 0.5
             return torch.cat([torch.zeros_like(first), first], dim=1)
         return out
 

@@ -21,7 +21,7 @@ LAST = 16  # steps at the end, whose mean loss counts
 LEAST = 6  # fewer steps show nothing
 # Of the time left, for so many steps; else half of it.
 SHARE = {4 * SHORT: 0.9, 16 * SHORT: 0.9}
-FIRST_SHARE = 0.7  # for the first trial
+MOST_SHARE = 0.9  # for the LEAST steps of any
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,8 @@ def _steps(exam, options, leaves, more):
     middle = setup.lr
     begin = time.thread_time()
     is_long = options.steps == LONG
-    share = SHARE.get(options.steps, 0.5)
-    if options.is_own and options.steps == exam.short:
-        share = FIRST_SHARE
-    until = begin + share * exam.time_left
+    share = 0.5 if options.steps == exam.short else SHARE.get(options.steps, 0.5)
+    left = exam.time_left
     size = min(exam.batch, examples.FEW_ROWS) if is_long else exam.batch
     for step, (X, y) in zip(range(options.steps), setup.batches(size)):
         now = time.thread_time()
@@ -117,6 +115,7 @@ def _steps(exam, options, leaves, more):
         exam.note_time(of_a_step)
         ahead = of_a_step * max(LEAST - step, 0)
         look = is_long and step and step % LOOK_EVERY == 0
+        until = begin + left * (share if step >= LEAST else MOST_SHARE)
         if now + ahead > until or look and measure(exam)[1]:
             break
         if step > SHORT and step % LOOK_OFTEN == 0 and options.enough < math.inf:
