@@ -119,7 +119,8 @@ def _check_large_scores(answer: Callable) -> None:
         [[1000.0, 999.0]],
         "right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
         "instead of {wanted:.2f}: the scores were changed on the way.",
-        "with scores of 1000 and 999 the result is not finite: exp(1000) is infinity.",
+        "with scores of 1000 and 999 the result is not finite: exp of more than 88 is "
+        "infinity.",
     )
     _check_loss(
         answer,

@@ -1,5 +1,6 @@
 """The exercises of 05_hyperparameters."""
 
+import functools
 import math
 import random
 import sys
@@ -526,6 +527,27 @@ def check_one_at_a_time(answer: Callable) -> None:
         "with only depth in choices, and lr 1.0 and depth 3 at the start, the depths "
         f"1, 2 and 3 score 0.85, 0.88 and 0.10; I got {describe(found)}.",
     )
+    _check_by_luck(answer)
+
+
+def _check_by_luck(answer: Callable) -> None:
+    """Three names, and scores that are luck alone."""
+    luck, names = random.Random(6), ("a", "b", "c")
+    choices = {name: [1, 2, 3, 4] for name in names}
+    for _ in range(10):
+        luck_of = functools.cache(lambda *_: luck.random())
+        start = {name: luck.randint(1, 4) for name in names}
+
+        def score(setting: dict, luck_of: Callable = luck_of) -> float:
+            return luck_of(*map(setting.get, names))
+
+        found = ask(answer, score, choices, start, kind=dict)
+        wanted = one_at_a_time(score, choices, start)
+        expect(
+            found == wanted,
+            f"with three names and random scores you returned {found} from {start}, "
+            f"but one name at a time leads to {wanted}.",
+        )
 
 
 def _check_way(found: dict, asked: list, start: tuple) -> None:
