@@ -509,8 +509,13 @@ def the_exercises_take_what_the_page_says(notebook):
 
 @rule
 def the_plan_for_a_class_adds_up(notebook):
-    """Its parts take the minutes of the page; the exercises come on top."""
-    stated = re.search(r"About (\d+) minutes", notebook.cells[0].source)
+    """Its parts take the minutes of the page, as do those of a way through at the top;
+    the exercises come on top."""
+    top = notebook.cells[0].source
+    stated = re.search(r"About (\d+) minutes", top)
+    way = re.findall(r"^\d+\. .*: (\d+) minutes$", top, re.MULTILINE)
+    if way and sum(map(int, way)) != int(stated[1]):
+        yield 1, f"the way through takes {sum(map(int, way))} minutes, not {stated[1]}."
     for number, cell in notebook.numbered("markdown"):
         rows = re.findall(r"^\| (\d+) \| (.*?) \|", cell.source, re.MULTILINE)
         if "## For teachers" in cell.source and rows:

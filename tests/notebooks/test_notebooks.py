@@ -324,6 +324,13 @@ def test_the_plan_for_a_class_takes_the_minutes_of_the_page(minutes, findings):
     assert len(notebook.findings(lint.the_plan_for_a_class_adds_up)) == findings
 
 
+@pytest.mark.parametrize(("minutes", "findings"), [(30, 0), (20, 1)])
+def test_a_way_through_takes_the_minutes_of_the_page(minutes, findings):
+    top = f"About 40 minutes:\n\n1. a race: 10 minutes\n2. a search: {minutes} minutes"
+    notebook = lint.Notebook("08_lesson.ipynb", 0, [text(top)], {}, None)
+    assert len(notebook.findings(lint.the_plan_for_a_class_adds_up)) == findings
+
+
 @pytest.mark.parametrize("rule, cells, phrase", BAD)
 def test_a_rule_names_the_cell_and_what_is_wrong(rule, cells, phrase, tmp_path):
     write(tmp_path / "09_next.ipynb", [text("# Next")])
