@@ -18,7 +18,7 @@ from run_notebooks import private_jupyter
 
 MODE = pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
-ONE_BY_ONE = ("/test_doctor.py::", "::test_with_all_solutions_")
+ONE_BY_ONE = ("/test_doctor", "::test_with_all_solutions_")
 
 
 def pytest_configure(config):
