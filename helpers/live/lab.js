@@ -279,6 +279,7 @@ function render({ model, el }) {
     "change:weights": onWeights,
     "change:settings": settings.show,
     "change:note change:refused change:finding change:code change:summary": onText,
+    "change:finding": () => finding.scrollIntoView({ block: "nearest" }),
     "msg:custom": onMessage,
   };
   for (const [what, hear] of Object.entries(heard)) model.on(what, hear);

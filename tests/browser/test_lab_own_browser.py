@@ -122,10 +122,12 @@ def test_what_an_own_step_raises_and_what_the_doctor_says(open_notebook):
     notebook.fill([UPHILL, "lab(data, net=my_net, step=my_step)"])
     notebook.run(1)
     notebook.run(2)
+    notebook.page.set_viewport_size({"width": 1024, "height": 700})
     button(notebook, "doctor").click()
     finding = shown(notebook).locator(".w1lab-finding")
     expect(finding).to_contain_text("uphill: Your step moves the weights along")
     expect(finding).to_contain_text("Fix: ")
+    expect(finding).to_be_in_viewport(ratio=1)
     assert notebook.errors == []
 
 
