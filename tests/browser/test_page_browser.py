@@ -88,8 +88,8 @@ TOP = """(index) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
     const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
     const outputs = [...cell.querySelectorAll(".jp-OutputArea-output")];
-    const output = outputs.find((one) => one.offsetParent).getBoundingClientRect();
-    return (output.top - room.top) / room.height;
+    const output = outputs.find((one) => one.offsetParent)?.getBoundingClientRect();
+    return output ? (output.top - room.top) / room.height : -1;
 }"""
 
 
@@ -104,12 +104,12 @@ TOP = """(index) => {
 def test_a_picture_is_in_view_also_before_a_long_cell(open_notebook, source):
     notebook = open_notebook(source)
     notebook.page.set_viewport_size({"width": 1024, "height": 700})
-    notebook.fill([source, "# a line\n" * 20])
+    notebook.fill([source, "# a line\n" * 30])
     for _ in range(2):  # the second time, its output is there from the start
         run_and_go_on(notebook, 1)
         notebook.page.wait_for_function(f"{ACTIVE} === 2")
-        notebook.wait_idle()
-        notebook.page.wait_for_timeout(1000)
+        notebook.page.wait_for_function(f"({TOP})(1) >= 0")
+        notebook.page.wait_for_timeout(1000)  # and stays there
         assert 0 <= notebook.page.evaluate(TOP, 1) < 0.5
 
 
