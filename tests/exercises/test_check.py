@@ -429,6 +429,18 @@ def test_an_answer_that_waits_for_ever_is_stopped(told):
         assert "after 0.2 seconds it was still waiting; look for what it waits" in said
 
 
+def test_an_answer_is_stopped_in_another_thread_too(told):
+    said = []
+    check_there = threading.Thread(
+        target=lambda: said.append(
+            told(lambda X, factor: [0 for _ in iter(int, 1)], 0.2)
+        )
+    )
+    check_there.start()
+    check_there.join(60)
+    assert "an endless loop" in said[0]
+
+
 def test_long_messages_and_endless_prints_are_cut(told, capsys):
     def shouts(X, factor):
         raise ValueError("x" * 100_000)
