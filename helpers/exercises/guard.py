@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import torch
 
 from helpers.instruments.state import Snapshot, is_own_module
-from helpers.stopping import raise_in
+from helpers.own.stopping import raise_in
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does

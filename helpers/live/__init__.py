@@ -29,9 +29,9 @@ from helpers.live.sees import Sees, SeesTraits
 from helpers.live.weights import Shown, packed, shown_weights
 from helpers.own import own_config
 from helpers.own.learner_line import describe_error, own_line
+from helpers.own.stopping import Stoppable, Stopped
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
-from helpers.stopping import Stoppable, Stopped
 from helpers.training import Config, Progress, Run, as_word, train
 
 HERE = Path(__file__).parent
