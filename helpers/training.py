@@ -122,9 +122,9 @@ class Trainee:
 
     def state(self) -> dict[str, Any]:
         """A copy of what its next steps depend on: weights, momentum, chance."""
-        net, optimizer = self.net.state_dict(), self.optimizer.state_dict()
-        chance = self.net.chance.get_state()
-        return copy.deepcopy({"net": net, "optimizer": optimizer, "chance": chance})
+        net = {name: one.clone() for name, one in self.net.state_dict().items()}
+        memory = copy.deepcopy(self.optimizer.state_dict())
+        return {"net": net, "optimizer": memory, "chance": self.net.chance.get_state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Be as the trainee of the same Config was that had this state."""

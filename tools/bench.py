@@ -154,10 +154,13 @@ RESTARTS = """async (presses) => {
 SCRUBS = """() => {
     const root = document.querySelector(".w1lab");
     window.scrubs = [];
-    let began = 0;
+    let [began, step] = [0, root.dataset.step];
     document.addEventListener("keydown", () => { began = performance.now(); }, true);
-    new MutationObserver(() => window.scrubs.push(performance.now() - began))
-        .observe(root, { attributes: true, attributeFilter: ["data-step"] });
+    new MutationObserver(() => {
+        if (root.dataset.step === step) return; // painted again
+        step = root.dataset.step;
+        window.scrubs.push(performance.now() - began);
+    }).observe(root, { attributes: true, attributeFilter: ["data-step"] });
 }"""
 # `1 + 1`, asked of the kernel while it trains.
 REPLIES = """async (questions) => {

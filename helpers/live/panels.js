@@ -225,6 +225,8 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
     drawDot(ink, px(pinX), py(pinY), colours[`pin${pin.place}`], colours.paper);
     pinned += `, ${pin.name} ${short(pinY)}`;
   }
+  ink.font = `600 12px ${colours.font}`;
+  const titleWidth = ink.measureText(panel.title).width;
   const at = `epoch ${+wanted.toPrecision(3)}: `;
   const numbers = [`train ${short(train)}, val ${short(val)}${pinned}`, `val ${short(val)}${pinned}`];
   ink.font = `11px ${colours.font}`;
@@ -232,8 +234,8 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
   const text = texts.find((one) => ink.measureText(one).width <= box.right - 4) || texts[3];
   ink.textAlign = "right";
   ink.textBaseline = "top";
-  const wide = ink.measureText(text).width + 6;
-  ink.clearRect(box.right - wide, 0, wide + 12, box.top - 3); // it may be over the title
+  const from = box.right - ink.measureText(text).width - 6;
+  if (from < box.left + titleWidth) ink.clearRect(box.left - 2, 0, box.right, box.top - 3);
   ink.fillStyle = colours.text;
   ink.fillText(text, box.right, 4);
 }

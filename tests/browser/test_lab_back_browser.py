@@ -28,11 +28,14 @@ def until_said(notebook, sentence):
     expect(shown(notebook).locator(".w1lab-status")).to_have_text(pattern)
 
 
-def until_painted(notebook, step):
+def until_painted(notebook):
+    """Wait for the step that the slider is at now; returns it."""
+    step = int(back(notebook).input_value())
     notebook.page.wait_for_function(
         "(step) => Number(document.querySelector('.w1lab').dataset.step) === step",
         arg=step,
     )
+    return step
 
 
 @pytest.mark.parametrize(
@@ -54,8 +57,8 @@ def test_keys_go_back_to_any_step_and_a_branch_goes_on(open_notebook, theme, siz
     text = f"step {last - 2:,} of {last:,}"
     expect(back(notebook)).to_have_attribute("aria-valuetext", text)
     press(notebook, "PageDown")
+    assert until_painted(notebook) < 0.95 * last and state(notebook)[0] == "done"
     page.wait_for_function(f"({W1}) !== {newest!r}")
-    assert state(notebook)[0] == "done" and state(notebook)[2] < 0.95 * last
     for panel in ("loss", "accuracy"):
         assert any(one.startswith("epoch 0.") for one in texts(notebook, panel))
     press(notebook, "Home")
@@ -65,21 +68,23 @@ def test_keys_go_back_to_any_step_and_a_branch_goes_on(open_notebook, theme, siz
     page.wait_for_function(f"({W1}) === {newest!r}")
     assert not any("val" in one for one in texts(notebook, "loss"))
     press(notebook, *["PageDown"] * 5)
-    until_said(notebook, r", epoch 1\. Train: loss")  # the weights of just this step
-    step = state(notebook)[2]
+    step = until_painted(notebook)
+    until_said(
+        notebook, rf"^Step {step:,} of .*, epoch 1\. Train: loss"
+    )  # just its weights
     slider(notebook, 1).focus()
     press(notebook, "ArrowRight")
     note = shown(notebook).locator(".w1lab-note")
     expect(note).to_have_text("lr=0.2 holds once you go on from here.")
     back(notebook).focus()
     press(notebook, "Tab", "Enter")
-    expect(note).to_have_text(re.compile(f"^Goes on from step {step} with lr=0.2"))
+    expect(note).to_have_text(re.compile(f"^Goes on from step {step:,} with lr=0.2"))
     until_state(notebook, "done", beyond=last - 1)
     legend = shown(notebook).locator(".w1lab-legend")
     expect(legend).to_contain_text("A: num_hiddens=16 lr=0.1 num_epochs=1")
     back(notebook).focus()
     press(notebook, "ArrowLeft")
-    until_painted(notebook, last - 1)
+    assert until_painted(notebook) == last - 1
     assert any(", A 0." in one for one in texts(notebook, "accuracy"))
     assert page.evaluate(OUT_OF_VIEW) == [] and page.evaluate(TOO_LARGE) == []
     assert notebook.errors == []
@@ -102,7 +107,7 @@ def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
         mouse.move(place["x"] + share * place["width"], middle)
     mouse.up()
     until_said(notebook, rf"^Step .* of {newest:,}, epoch \d+\. Train: loss")
-    assert 0.4 * newest < state(notebook)[2] < 0.6 * newest
+    assert 0.4 * newest < until_painted(notebook) < 0.6 * newest
     button(notebook, "start").click()  # from where it was paused
     until_state(notebook, "running", beyond=newest)
     assert "A: " not in shown(notebook).locator(".w1lab-legend").inner_text()
