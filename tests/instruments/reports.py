@@ -828,6 +828,13 @@ REPORTS = {
         ),
     ),
     # Layers.
+    "LogSoftmax(dim=0), 70 percent": (
+        "mixed_pictures",
+        "",
+        lambda d: sgd(
+            vgg(4, 8).append(nn.LogSoftmax(dim=0)), square(d), 0.01, momentum=0.9
+        ),
+    ),
     "a GRU that reaches 30 percent": (
         "mixed_pictures",
         "",

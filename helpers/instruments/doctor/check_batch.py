@@ -15,7 +15,8 @@ from helpers.instruments.doctor.recording import Operation, Recording
 from helpers.instruments.doctor.training_setup import mode_layers
 
 COUNT = 16  # pictures in the batch
-NOISE = 1e-3  # of the scores: smaller differences can be those of floats
+NOISE = 1e-3  # of the scores: pictures that differ by less are all alike
+TINY = 1e-4  # of the scores: smaller changes can be those of floats
 SAME = 0.02  # of a typical difference between two pictures: no influence
 TRANSFORMERS = nn.TransformerEncoderLayer, nn.TransformerDecoderLayer
 SOFTMAX = {"softmax", "log_softmax", "softmin", "gumbel_softmax"}
@@ -38,13 +39,13 @@ def mixed_pictures(exam: Examination) -> Finding | None:
         _, again = _pass(exam, batch, anew=False)
         singles = [_pass(exam, one) for one in (batch[:1], batch[-1:])]
         layer = _batch_second(exam)
-    typical = (out - out.roll(1, 0)).norm(dim=1).mean()
-    if not torch.allclose(out, again, 1e-3, 1e-6) or not typical > NOISE * out.norm():
+    typical, size = (out - out.roll(1, 0)).norm(dim=1).mean(), out.norm(dim=1).mean()
+    if not torch.allclose(out, again, 1e-3, 1e-6) or not typical > NOISE * size:
         return None  # something random in it, or all scores are alike
     pairs = zip((out[:1], out[-1:]), singles)
     changes = [((own - one).norm() / typical).item() for own, (_, one) in pairs]
     change = max(changes)
-    if not change > SAME:
+    if not (change > SAME and change * typical > TINY * size):
         return None
     facts = {"change": change}
     if layer is not None:
@@ -81,7 +82,7 @@ def _batch_second(exam):
     hooks = contextlib.ExitStack()
     net = exam.setup.net
     for name, module in net.named_modules():
-        if getattr(module, "batch_first", None) is False:
+        if name and getattr(module, "batch_first", None) is False:
 
             def note(module, args, kwargs, name=name):
                 given = [*args, *kwargs.values()]
