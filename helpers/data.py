@@ -67,6 +67,9 @@ SAMPLE_INSTEAD = (
 NOTHING_THERE = (
     f"No {', '.join(FILES)} (plain or .gz) in {{folder}}; looking elsewhere."
 )
+CANNOT_READ = "{path} cannot be read ({reason})."
+UNREAD = "{problem} Nothing was changed there; looking elsewhere."
+SAMPLE_UNREAD = "{problem} The file may be fine; load again in a moment."
 WHAT_TO_DO = (
     f"{{problem}} Put the original from {HOME} there, or have the course look "
     "elsewhere by leaving out root and FASHION_MNIST_ROOT."
@@ -82,6 +85,10 @@ NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {f
 
 class DataError(ValueError):
     """A file of Fashion-MNIST is missing or is not what it should be."""
+
+
+class Unread(OSError):
+    """A file or folder could not be read, which says nothing of what is in it."""
 
 
 class Unreachable(Exception):
@@ -197,18 +204,25 @@ def load_fashion_mnist(
         try:
             if content := _read_folder(folder):
                 return _load_full(content, folder)
+            print(NOTHING_THERE.format(folder=folder))
+        except Unread as error:
+            print(UNREAD.format(problem=error))
         except DataError as error:
             raise DataError(WHAT_TO_DO.format(problem=error)) from None
-        print(NOTHING_THERE.format(folder=folder))
     try:
         cache = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
     except RuntimeError:  # no home; older releases give a relative path like this one
         cache = "~/.cache/one-line-of-pytorch"
-    if content := _read_cache(cache):
-        return _load_full(content, cache)
+    try:
+        if content := _read_cache(cache):
+            return _load_full(content, cache)
+    except Unread as error:
+        print(UNREAD.format(problem=error))
     try:
         if content := _read_folder(sources.debian_folder):
             return _load_full(content, sources.debian_folder)
+    except Unread as error:
+        print(UNREAD.format(problem=error))
     except DataError as error:
         print(DEBIAN_DAMAGED.format(problem=error))
     try:
@@ -236,6 +250,8 @@ def _load_sample(folder):
     path = os.path.join(folder, "")
     try:
         images, labels = (_read(path + n, *known) for n, known in SAMPLE_FILES.items())
+    except Unread as error:
+        raise DataError(SAMPLE_UNREAD.format(problem=error)) from None
     except DataError as error:
         raise DataError(SAMPLE_DAMAGED.format(problem=error)) from None
     starts = np.cumsum(SAMPLE_SIZES)[:-1]
@@ -277,12 +293,19 @@ def _read(path, count, sha256):
     size = header + int(np.prod(shape))
     try:
         content = packed = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(_unread(path, error)) from None
+    except (OSError, MemoryError) as error:
+        raise Unread(_unread(path, error)) from None
+    try:
         if path.endswith(".gz"):
             content = zlib.decompress(packed, wbits=31, bufsize=size)
         elif path.endswith(".bz2"):
             content = _unpacked_sample(packed)
+    except MemoryError as error:
+        raise Unread(_unread(path, error)) from None
     except (OSError, ValueError, zlib.error) as error:
-        problem = f"{path} cannot be read ({error})."
+        problem = _unread(path, error)
         if isinstance(error, zlib.error) and "truncated" in str(error):
             problem = f"{path} is truncated: its gzip data end too early."
         elif isinstance(error, zlib.error) and packed[:2] != b"\x1f\x8b":
@@ -291,6 +314,11 @@ def _read(path, count, sha256):
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(_diagnose(path, content, shape, header, size))
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _unread(path, error):
+    reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
+    return CANNOT_READ.format(path=path, reason=reason)
 
 
 @functools.lru_cache(maxsize=2)  # images and labels: half a second, each time

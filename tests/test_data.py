@@ -701,6 +701,45 @@ def test_a_damaged_cache_is_set_aside_and_healed(
     assert load(mirrors=urls(mirror)).location == str(cache) and said() == []
 
 
+OUT_OF_DESCRIPTORS = """
+    import os, resource, sys
+    from helpers import data
+
+    def load():
+        loaded = data.load_fashion_mnist(sources=sources)
+        print("GOT", loaded.source, loaded.location)
+
+    sources = data.Sources(mirrors=(), debian_folder="/nowhere")
+    load()
+    used = len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, 4096))
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, 0))
+    except OSError:
+        pass
+    try:
+        load()
+    except data.DataError as error:
+        print("ERROR", error)
+    for one in held:
+        os.close(one)
+    load()
+"""
+
+
+def test_an_error_that_passes_sets_no_good_file_aside(real, cache):
+    pytest.importorskip("resource", reason="needs a limit on open files")
+    folder_with(cache, real)
+    first, *while_out, last = python(OUT_OF_DESCRIPTORS).splitlines()
+    assert first == last == f"GOT full {cache}"
+    unread, *_, error = while_out
+    assert unread.startswith(f"{cache / TEST_LABELS}.gz cannot be read (Too many open")
+    assert error.startswith("ERROR") and error.endswith(data.SAMPLE_UNREAD[10:])
+    assert files_in(cache) == sorted(f"{n}.gz" for n in NAMES)
+
+
 # --------------------------------------------------------------------- a class at once
 
 AT_ONCE = """
