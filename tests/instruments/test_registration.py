@@ -951,3 +951,22 @@ def test_a_computed_tensor_among_the_parameters_is_marked():
     rows = {row.name: row for row in registration(net).rows}
     assert "an optimizer refuses it" in rows["weight_hh_l0"].verdict
     assert not any("_flat_weights" in name for name in rows)
+
+
+def test_two_parameters_over_one_memory_are_marked_and_counted_once():
+    out = nn.Linear(24, 16, bias=False)
+    tied = Empty(out=out, words=nn.Embedding(16, 24, _weight=out.weight))
+    report = registration(tied)
+    assert [row.name for row in report.surprises] == ["words.weight"]
+    assert "the same memory as out.weight, counted once" in report.surprises[0].verdict
+    assert "Parameters: 2 (384 numbers, 384 of them" in report.totals
+    tied.words.weight = nn.Parameter(out.weight.detach().T)  # another view of it
+    assert "counted once" in str(registration(tied))
+    tied.words.weight = nn.Parameter(out.weight.detach().clone())
+    assert not registration(tied).surprises
+
+
+def test_an_rnns_own_list_of_weights_is_no_surprise():
+    net = nn.LSTM(4, 5, 2, bidirectional=True)
+    net.flatten_parameters()
+    assert not registration(net).surprises

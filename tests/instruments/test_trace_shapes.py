@@ -257,7 +257,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
     messages.TRANSPOSED: [
         (two_layers, (X, W1.T), "use W1.T"),
         (nn.Linear(256, 784), (X,), "nn.Linear(784, 256)"),
-        (F.linear, (X, W1), "weight.T"),
+        (F.linear, (X, W1), "use .T on the weight"),
         (lambda q, k: q @ k, (*torch.rand(2, 4, 8, 64),), "use k.mT"),
         (torch.addmm, (b1, X, W1.T), ".T"),
     ],
@@ -275,11 +275,11 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (two_layers, (X, W1, b1, torch.ones(128, 10)), "give W2 the shape (256, 10)"),
         (nn.Sequential(nn.Linear(784, 9), nn.Linear(8, 2)), (X,), "nn.Linear(9, 2)"),
         (lambda X, w: X @ w, (X, torch.rand(256)), "give w the shape (784,)"),
-        (F.linear, (X, torch.ones(9, 256)), "give weight the shape (9, 784)"),
+        (F.linear, (X, torch.ones(9, 256)), "give the weight the shape (9, 784)"),
         (
             nn.LSTM(28, 8),
             (X.reshape(64, 1, 784),),
-            "28 numbers in each step but gets 784",
+            "features = 28, but gets the input (64, 1, 784). Create it for 784",
         ),
         # Two causes seem possible, but a hidden layer keeps its rows.
         (WRONG_WIDTH, (torch.rand(256, 784),), "nn.Linear(128, 10)"),
@@ -300,7 +300,11 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (two_layers, (X, W1, b1[:, None]), "Use b1.flatten()"),
         (two_layers, (X, W1, torch.zeros(64)), "one number for each row"),
         (two_layers, (X, W1, torch.zeros(300)), "give b1 the shape (256,)"),
-        (F.linear, (X, torch.ones(9, 784), torch.ones(8)), "give bias the shape (9,)"),
+        (
+            F.linear,
+            (X, torch.ones(9, 784), torch.ones(8)),
+            "give the bias the shape (9,)",
+        ),
         (lambda X: BOOK @ X.T + b1, (X,), "use b1.unsqueeze(1)"),
         (lambda X: X @ W1 + b1[None, :-1], (X,), "the shape (256,)"),
         (torch.addmm, (torch.zeros(300), X, W1), "256 and 300 meet"),
@@ -313,7 +317,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             lambda X: X.reshape(-1, 28, 28)[:60].view(64, 784),
             (X,),
-            "needs 50176 numbers, but left (60, 28, 28) holds 47040",
+            "needs 50176 numbers, but the input (60, 28, 28) holds 47040",
         ),
         (lambda X: X.T.view(-1), (X,), "Use .reshape(...)"),
         (lambda X: torch.cat([X, X[:, :5]]), (X,), "784 and 5 are not"),
@@ -321,24 +325,28 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             nn.Conv2d(1, 4, 3),
             (torch.rand(2, 3, 8, 8),),
-            "the number of channels of input (2, 3, 8, 8), 3,",
+            "channels = 1, but gets the input (2, 3, 8, 8)",
         ),
         (
             nn.Conv2d(4, 8, 3, groups=2),
             (torch.rand(2, 5, 8, 8),),
-            "5, and the number that the filters (8, 2, 3, 3) take, 4,",
+            "Create it for 5, or let what comes before it output 4",
         ),
         (
             nn.ConvTranspose2d(16, 8, 3),
             (torch.rand(2, 12, 8, 8),),
-            "12, and the number that the filters (16, 8, 3, 3) take, 16,",
+            "channels = 16, but gets the input (2, 12, 8, 8)",
         ),
         (lambda X: bool(X), (X,), "more than one value"),
-        (nn.BatchNorm2d(3), (X,), "expected 4D input (got 2D input)"),
+        (nn.BatchNorm2d(3), (X,), "channels = 3, but gets the input (64, 784)"),
         (lambda X: X + X.T, (X,), "784 and 64 meet"),
         (lambda X: X @ X, (X,), "X @ X.T or X.T @ X"),
         (lambda X, y: X @ W1[:, :10] - y, (X, X[:, 0]), "use y.unsqueeze(1)"),
-        (lambda X: X - X.mean(1), (X,), "one number for each row of X"),
+        (
+            lambda X: X - X.mean(1),
+            (X,),
+            "For each row of X, the right tensor has one number",
+        ),
         (
             torch.matmul,
             (torch.rand(4, 2, 3), torch.rand(5, 3, 2)),
@@ -350,19 +358,23 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (
             nn.Conv2d(1, 4, 3),
             (X.reshape(64, 28, 28),),
-            "The channel dimension is missing: use input.unsqueeze(1)",
+            "The channel dimension is missing: use .unsqueeze(1) on the input",
         ),
         (
             F.cross_entropy,
             (X[:, :10], torch.zeros(64, 1).long()),
-            "Use right.flatten()",
+            "Use .flatten() on the labels",
         ),
         (
             F.cross_entropy,
             (X[:, :10].T, torch.zeros(64).long()),
-            "Each row needs one label. The scores (10, 64) are transposed: use left.T.",
+            "The scores (10, 64) are transposed: use .T on the scores.",
         ),
-        (F.binary_cross_entropy, (X[:, :1], X[:, 0]), "Use right.reshape(left.shape)"),
+        (
+            F.binary_cross_entropy,
+            (X[:, :1], X[:, 0]),
+            "Use .reshape(-1, 1) on the target",
+        ),
         (lambda X: torch.stack([X, X[:5]]), (X,), "(64, 784) and (5, 784)"),
         (
             lambda X: torch.einsum("nd,dk->nk", X, W1.T),
@@ -418,7 +430,9 @@ def test_a_deep_error_is_unfolded():
     net.layer3[1].conv2 = nn.Conv2d(99, 256, 3)
     trace = trace_shapes(net, torch.rand(2, 3, 64, 64))
     assert "layer3.1.conv2" in str(trace) and len(str(trace).splitlines()) <= 40
-    assert re.search(r"\b256, and the number .* take, 99,", trace.explanation)
+    assert re.search(
+        r"channels = 99, but gets the input \(2, 256, 4, 4\)", trace.explanation
+    )
 
 
 def test_where_two_causes_are_possible_both_are_named():
@@ -497,7 +511,11 @@ def test_bad_input_gets_one_sentence(call, said):
 SQUARE, LABELS = torch.rand(256, 784), torch.arange(64)
 SILENT_BUGS = [
     (lambda X: X @ W1 + torch.zeros(256, 1), (SQUARE,), "the shape (256,)"),
-    (lambda X, b: X @ W1 + b, (SQUARE, b1[:, None]), "right (256, 1)|b (256, 1)"),
+    (
+        lambda X, b: X @ W1 + b,
+        (SQUARE, b1[:, None]),
+        "the right tensor (256, 1)|b (256, 1)",
+    ),
     (lambda X, b: (X @ W1)[0] + b, (SQUARE, b1[:, None]), "to (256, 256)"),
     (lambda X, b: X[:1] @ W1 + b, (SQUARE, b1[:, None]), "to (256, 256)"),
     (lambda X, y: (X @ W1[:, :1] - y).pow(2).mean(), (X, X[:, 0]), "to (64, 64)"),
@@ -802,7 +820,7 @@ def test_without_a_front_end_the_lab_is_a_text_and_a_picture():
 def test_a_drawing_names_the_tensors_that_its_warning_speaks_of():
     X, w, answers = torch.rand(64, 9), torch.zeros(9, 1), torch.zeros(64)
     trace = trace_shapes(lambda X: X @ w - answers, X)
-    assert "left.shape" in trace.warnings[0]
+    assert "the left tensor (64, 1)" in trace.warnings[0]
     assert "left (64, 1)" in trace.html() and "left (64, 1)" in str(trace)
     assert "left" not in str(trace_shapes(lambda X: X @ w - X[:, :1], X))
 
@@ -836,3 +854,159 @@ def test_a_scripted_module_runs_and_keeps_its_mode():
     net.train()
     assert "(3, 5)" in str(trace_shapes(net, torch.rand(3, 4)))
     assert net.training and all(part.training for part in net.children())
+
+
+# Layers that learners give another shape, and the repair.
+PICTURES, ROWS = nn.Conv2d(1, 4, 3), {"batch_first": True}
+COLOUR, LONG = nn.Conv2d(3, 4, 3), nn.Conv1d(16, 4, 3)
+LAYERS = [
+    (PICTURES, (64, 784), ".reshape(-1, 1, 28, 28)"),
+    (PICTURES, (64, 28, 28), ".unsqueeze(1)"),
+    (PICTURES, (64, 28, 28, 1), ".permute(0, 3, 1, 2)"),
+    (PICTURES, (28, 28), ".reshape(1, 1, 28, 28)"),
+    (PICTURES, (784,), ".reshape(1, 1, 28, 28)"),
+    (PICTURES, (1, 64, 28, 28), ".transpose(0, 1)"),
+    (PICTURES, (5, 3, 28, 28), ".mean(1, keepdim=True)"),
+    (nn.Sequential(PICTURES, nn.Flatten(), nn.Linear(2704, 2)), (1, 28, 28), ".unsq"),
+    (nn.Sequential(PICTURES, nn.BatchNorm2d(4)), (1, 28, 28), ".unsqueeze(0)"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), (28, 28), ".reshape(1, -1)"),
+    (COLOUR, (3, 784), ".reshape(-1, 3, 28, 28)"),
+    (COLOUR, (5, 3, 784), ".reshape(-1, 3, 28, 28)"),
+    (COLOUR, (5, 3072), ".reshape(-1, 3, 32, 32)"),
+    (COLOUR, (5, 32, 32, 3), ".permute(0, 3, 1, 2)"),
+    (COLOUR, (32, 32, 3), ".permute(2, 0, 1).unsqueeze(0)"),
+    (COLOUR, (5, 1, 28, 28), ".expand(-1, 3, -1, -1)"),
+    (COLOUR, (5, 7, 3, 32, 32), ".flatten(0, 1)"),
+    (LONG, (5, 100, 16), ".transpose(1, 2)"),
+    (LONG, (100, 16), ".T.unsqueeze(0)"),
+    (nn.Conv1d(1, 4, 3), (64, 784), ".unsqueeze(1)"),
+    (nn.Conv1d(28, 4, 3), (64, 1, 28, 28), ".squeeze(1)"),
+    (nn.Conv3d(3, 4, 3), (5, 16, 3, 32, 32), ".transpose(1, 2)"),
+    (nn.ConvTranspose2d(100, 8, 4), (5, 100), ".reshape(-1, 100, 1, 1)"),
+    (nn.MaxPool2d(2), (64, 784), ".reshape(-1, 1, 28, 28)"),
+    (nn.AvgPool2d(2), (784,), ".reshape(1, 1, 28, 28)"),
+    (nn.AdaptiveAvgPool2d(1), (784,), ".reshape(1, 1, 28, 28)"),
+    (nn.BatchNorm2d(1), (64, 784), ".reshape(-1, 1, 28, 28)"),
+    (nn.BatchNorm2d(1), (64, 28, 28), ".unsqueeze(1)"),
+    (nn.BatchNorm2d(3), (5, 8, 8, 3), ".permute(0, 3, 1, 2)"),
+    (nn.BatchNorm1d(16), (5, 7, 16), ".transpose(1, 2)"),
+    (nn.LayerNorm(16), (5, 16, 8, 8), ".permute(0, 2, 3, 1)"),
+    (nn.LSTM(28, 8, **ROWS), (64, 784), ".reshape(-1, 28, 28)"),
+    (nn.LSTM(28, 8), (64, 784), ".reshape(-1, 28, 28).transpose(0, 1)"),
+    (nn.GRU(28, 8, **ROWS), (64, 1, 28, 28), ".squeeze(1)"),
+    (nn.RNN(28, 8, **ROWS), (64, 28, 14), ".transpose(1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "repair"), LAYERS)
+def test_each_repair_for_a_layer_is_named_and_runs(layer, shape, repair):
+    given = torch.rand(shape)
+    said = re.search(r"[Uu]se (\.\S.*) on the", trace_shapes(layer, given).explanation)
+    assert said and said[1].startswith(repair)
+    assert trace_shapes(layer, eval(f"given{said[1]}")).ok
+
+
+def test_a_repair_uses_the_name_where_there_is_one():
+    trace = trace_shapes(lambda pictures: PICTURES(pictures), X)
+    assert "use pictures.reshape(-1, 1, 28, 28)" in trace.explanation
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "said"),
+    [
+        (nn.Sequential(PICTURES, nn.Flatten(), nn.MaxPool2d(2)), 1, "before the flat"),
+        (nn.Sequential(nn.Linear(28, 6), nn.Flatten(2), nn.MaxPool2d(9)), 1, "small"),
+        (nn.Conv2d(1, 4, 40), 1, "too small for its kernel"),
+        (nn.BatchNorm1d(1), 1, "use BatchNorm2d"),
+        (nn.MaxPool1d(2), 1, "use max_pool2d"),
+    ],
+)
+def test_what_no_reshape_mends_is_said_in_words(layer, shape, said):
+    given = torch.rand(5, shape, 28, 28)
+    assert said in trace_shapes(layer, given).explanation
+
+
+def test_one_example_in_training_mode_is_said_to_be_too_few():
+    said = trace_shapes(nn.BatchNorm1d(784), X[:1]).explanation
+    assert "more than one example" in said and "net.eval()" in said
+
+
+UNNAMED = [
+    lambda X: X @ (W1.T * 1),
+    lambda X: (X * 1).reshape(64, 28, 28) @ (W1 * 1),
+    lambda X: (X @ W1 + b1) @ (W1 * 1),
+    lambda X: X @ W1 + torch.rand(256, 1),
+    lambda X: torch.mm(X * 1, W1.T * 1),
+    lambda X: torch.addmm(b1 * 1, X * 1, W1.T * 1),
+    lambda X: F.linear(X * 1, W1 * 1),
+    lambda X: W1.T * 1 @ (X * 1),
+    lambda X: F.cross_entropy(X[:, :10] * 1, torch.zeros(64, 1).long()),
+    lambda X: F.binary_cross_entropy(X[:, :1] * 1, X[:, 0] * 1),
+    lambda X: (X * 1).view(64, 28, 29),
+    lambda X: F.mse_loss(X[:, :1] * 1, X[:, 0] * 1),
+    lambda X: X - X.mean(1),
+    nn.Sequential(nn.Linear(784, 9), nn.Linear(8, 2)),
+]
+
+
+@pytest.mark.parametrize("fn", UNNAMED)
+def test_nothing_without_a_name_is_given_one(fn):
+    trace = trace_shapes(fn, X)
+    for said in (trace.explanation, *trace.warnings):
+        said = said.replace("from the right", "").replace("bias shape", "")
+        roles = re.findall(r"(\w+)? ?\b(left|right|mat2|other|input)\b(.)", said)
+        assert all(word == "the" and after in " ,:" for word, _, after in roles), said
+
+
+class Reader(nn.Module):
+    def __init__(self, layer, last):
+        super().__init__()
+        self.layer, self.last, self.out = layer, last, nn.Linear(28, 10)
+
+    def forward(self, x):
+        rest = (x, x) * isinstance(self.layer, nn.MultiheadAttention)
+        read = self.layer(x, *rest)
+        read = read[0] if isinstance(read, tuple) else read
+        return self.out(read[self.last])
+
+
+READERS = [nn.LSTM, nn.GRU, nn.RNN, nn.MultiheadAttention, nn.TransformerEncoderLayer]
+LAST_STEP, LAST_ROW = (slice(None), -1), -1
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("last", [LAST_STEP, LAST_ROW])
+def test_a_remark_where_examples_and_steps_are_exchanged(kind, batch_first, last):
+    sizes = (28, 28) if issubclass(kind, nn.RNNBase) else (28, 4)
+    net = Reader(kind(*sizes, batch_first=batch_first), last)
+    given = torch.rand(32, 14, 28)
+    labels = torch.zeros(len(net(given))).long()
+    right = batch_first == (last is LAST_STEP)
+    for fn in (net, lambda x: F.cross_entropy(net(x), labels)):
+        said = " ".join(trace_shapes(fn, given).warnings)
+        assert (f"use batch_first={not batch_first}" in said) != right, said
+
+
+@pytest.mark.parametrize(
+    ("lstm", "shape", "said"),
+    [
+        (nn.LSTM(28, 8, 2), (2, 64, 8), "has 14 examples.*With batch_first=True"),
+        (nn.LSTM(28, 8, **ROWS), (64, 1, 8), "has 64 examples.*sizes are swapped"),
+    ],
+)
+def test_a_hidden_state_of_another_shape_is_explained(lstm, shape, said):
+    hidden = torch.zeros(shape)
+    trace = trace_shapes(lambda x: lstm(x, (hidden, hidden)), torch.rand(64, 14, 28))
+    assert re.search(said, trace.explanation)
+
+
+def test_scores_of_each_step_and_of_one_output():
+    scores, labels = torch.rand(64, 28, 10), torch.zeros(64, 28).long()
+    assert (
+        "Use .transpose(1, 2)"
+        in trace_shapes(F.cross_entropy, scores, labels).explanation
+    )
+    F.cross_entropy(scores.transpose(1, 2), labels)
+    said = trace_shapes(F.cross_entropy, X[:, 0], labels[:, 0]).explanation
+    assert "binary_cross_entropy_with_logits" in said

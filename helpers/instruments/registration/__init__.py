@@ -58,7 +58,8 @@ def registration(
     first = ((found.tensor, found.places[0]) for found in tensors)
     own = [one for one, place in first if (place.what, place.holder) == OWN]
     after_backward = any(map(has_gradient, own))
-    rows = [_row(found, ids, after_backward, then) for found in tensors]
+    firsts = {}  # memory -> the name of the first Parameter over it
+    rows = [_row(found, ids, after_backward, then, firsts) for found in tensors]
     return Registration(rows, module)
 
 
@@ -78,12 +79,16 @@ def _check(module, optimizer, before):
         raise ValueError(NO_SUPER.format(found=found))
 
 
-def _row(found, held, after_backward, then):
+def _row(found, held, after_backward, then, firsts):
     """held: ids of what the optimizer holds, or None. then: name -> checksum."""
     tensor, place = found.tensor, found.places[0]
     registered = place.holder is None
     checksums = (_checksum(tensor), then.get(place.name))
     in_optimizer = None if held is None else id(tensor) in held
+    own = registered and place.what == walk.PARAMETER and not is_lazy(tensor)
+    memory = _memory(tensor) if own else None
+    first = firsts.setdefault(memory, place.name) if memory else place.name
+    same = None if first == place.name else first
     return TensorRow(
         name=place.name,
         shape=None if is_lazy(tensor) else tuple(tensor.shape),
@@ -96,10 +101,18 @@ def _row(found, held, after_backward, then):
         in_state_dict=registered and place.what != walk.UNSAVED,
         moves=registered,
         changed=None if None in checksums else checksums[0] != checksums[1],
-        verdict=verdicts.verdict(found, in_optimizer, after_backward),
-        numbers=0 if is_lazy(tensor) else tensor.numel(),
+        verdict=verdicts.verdict(found, in_optimizer, after_backward, same),
+        numbers=0 if is_lazy(tensor) or same else tensor.numel(),
         checksum=checksums[0],
     )
+
+
+def _memory(tensor):
+    """Where the numbers of a tensor are, or None where there are none."""
+    try:
+        return (tensor.device, tensor.data_ptr()) if tensor.data_ptr() else None
+    except (RuntimeError, NotImplementedError):  # sparse, meta, ...
+        return None
 
 
 def _checksum(tensor):

@@ -52,6 +52,11 @@ FROZEN_WITH_GRAD = (
     "it changes it. Set its .grad to None."
 )
 SHARED = "Shared: the same Parameter as {names}, counted once."
+SAME_MEMORY = (
+    "It has the same memory as {name}, counted once, but is a Parameter of its own: a "
+    "step on either changes both, and each has its own .grad. To tie them, store the "
+    "same Parameter under both names."
+)
 LAZY = "Lazy: it gets its shape from the first batch."
 META = "On the meta device: it has a shape, but no numbers."
 STALE = (
@@ -94,11 +99,14 @@ def has_gradient(tensor: torch.Tensor) -> bool:
     return (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None
 
 
-def verdict(found: Found, in_optimizer: bool | None, after_backward: bool) -> str:
+def verdict(
+    found: Found, in_optimizer: bool | None, after_backward: bool, same: str | None
+) -> str:
     """Whole sentences on what would surprise a learner, or "".
 
     in_optimizer: None if no optimizer was given. after_backward: whether any
-    registered Parameter has a gradient.
+    registered Parameter has a gradient. same: the name of an earlier Parameter over
+    the same memory, or None.
     """
     tensor, place = found.tensor, found.places[0]
     said = [LAZY] if is_lazy(tensor) else [META] if tensor.is_meta else []
@@ -108,6 +116,8 @@ def verdict(found: Found, in_optimizer: bool | None, after_backward: bool) -> st
         said += _on_registered(found, in_optimizer, after_backward)
     else:
         said += _on_hidden(tensor, place)
+    if same:
+        said.append(SAME_MEMORY.format(name=same))
     return " ".join(said)
 
 

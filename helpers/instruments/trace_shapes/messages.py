@@ -26,27 +26,41 @@ FEATURES = (
 LABEL_COUNT = (
     "{operation} got {got} rows of scores but {want} labels. Each row needs one label."
 )
-SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a}.T."
+SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a:.T}."
 LABEL_SHAPE = (
     "{operation} takes labels of one dimension, with one class number for each row of "
-    "scores, but {b} has the shape {b.shape}."
+    "scores, but the shape of {b} is {b.shape}."
 )
-FLATTEN_IT = "Use {b}.flatten()."
+FLATTEN_IT = "Use {b:.flatten()}."
 SAME_SHAPE = (
     "{operation} compares {a} {a.shape} with {b} {b.shape}, but each output needs one "
     "target, so both need the same shape."
 )
-RESHAPE_TARGETS = "Use {b}.reshape({a}.shape)."
-CHANNELS = (
-    "{operation}: the number of channels of {a} {a.shape}, {got}, and the number that "
-    "the filters {b.shape} take, {want}, must match. Pictures have the shape "
-    "(examples, channels, height, width)."
-)
-NOT_FOUR = "The channel dimension is missing: use {a}.unsqueeze(1)."
+RESHAPE_TARGETS = "Use {b:.reshape({a.its_shape})}."
 CAT = (
     "cat along dimension {dim}: all other sizes must be equal, but {want} and {got} "
     "are not. Cut one of the two, or join them along another dimension."
 )
+ONE_TOKEN = "To join one row to each example, repeat it first with .expand."
+TOO_SMALL = (
+    "{operation}: {a} {a.shape} is too small for its kernel, so nothing would be left. "
+    "Use a smaller kernel, padding, or fewer layers that shrink the pictures."
+)
+FEW_VALUES = (
+    "In training mode, {layer} subtracts the mean of the batch, so it needs more than "
+    "one example. Give it several, or call net.eval() first."
+)
+CLASSES_SECOND = (
+    "{operation} takes scores of shape (examples, classes, ...), with the classes "
+    "second, but gets {a} {a.shape} and {b} {b.shape}."
+)
+MAKE_SECOND = "Use {a:.transpose(1, 2)}."
+ONE_OUTPUT = (
+    "{operation} takes scores of shape (examples, classes) and class numbers, but {a} "
+    "and {b} have the same shape, {a.shape}. For one output for each example, use "
+    "F.binary_cross_entropy_with_logits and targets of type float."
+)
+FEATURES_LAST = "Its features must be last: use {a:.permute(0, 2, 3, 1)}."
 STACK = (
     "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
     "different lengths, use cat."
@@ -72,7 +86,10 @@ KNOWN = {
     r"dimension <dim>\. Expected size <want> but got size <got>": (OTHER, CAT),
     r"stack expects .* got \[<want>\] at .* and \[<got>\]": (OTHER, STACK),
     "subscript <letter> has size <got> .* seen size <want>": (OTHER, EINSUM),
-    "to have <want> channels, but got <got>": (OTHER, CHANNELS),
+    "more than 1 value per channel": (OTHER, FEW_VALUES),
+    "(Kernel size can't be greater|Output size is too small)": (OTHER, TOO_SMALL),
+    "Expected target size": (OTHER, CLASSES_SECOND),
+    "with class probabilities": (OTHER, ONE_OUTPUT),
     "Dimension out of range .* but got <got>": (OTHER, NO_DIMENSION),
     r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
     "multi-target not supported": (OTHER, LABEL_SHAPE),
@@ -81,9 +98,14 @@ KNOWN = {
 PART = re.compile(r"<(\w+)>")
 # A sentence -> when a repair follows it, and that repair.
 REPAIRS = {
-    CHANNELS: (lambda f: f.want == "1" and len(f.a.shape) < len(f.b.shape), NOT_FOUR),
     LABEL_COUNT: (lambda f: f.a.shape[1:] == f.b.shape, SCORES_TRANSPOSED),
     LABEL_SHAPE: (lambda f: f.b.shape == (*f.a.shape[:1], 1), FLATTEN_IT),
+    CLASSES_SECOND: (lambda f: f.a.shape[:2] == f.b.shape, MAKE_SECOND),
+    FEATURES: (
+        lambda f: len(f.a.shape) == 4 and f.want == str(f.a.shape[1]),
+        FEATURES_LAST,
+    ),
+    CAT: (lambda f: "1" in (f.want, f.got), ONE_TOKEN),
     SAME_SHAPE: (lambda f: sorted(f.a.sizes) == sorted(f.b.sizes), RESHAPE_TARGETS),
 }
 

@@ -9,12 +9,13 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 import torch
 
-from helpers.instruments.trace_shapes import messages, products
+from helpers.instruments.trace_shapes import layers, messages, products
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
-from helpers.instruments.trace_shapes.steps import Operand, Shape, TraceStep
+from helpers.instruments.trace_shapes.steps import Block, Operand, Shape, TraceStep
 from helpers.tables import one_line
 
 STACKS = (
@@ -30,10 +31,10 @@ BIAS_LENGTH = (
     "{b} the shape ({columns},)."
 )
 BIAS_PER_ROW = (
-    "{b} has one number for each row. Only if each column is an example, as in W @ X, "
-    "use {b}.unsqueeze(1)."
+    "There is one number for each row. Only if each column is an example, as in "
+    "W @ X, use {b:.unsqueeze(1)}."
 )
-PER_ROW = "{b} has one number for each row of {a}: use {b}.unsqueeze(1)."
+PER_ROW = "For each row of {a}, {b} has one number: use {b:.unsqueeze(1)}."
 RESHAPE = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a.shape} holds "
     "{a.count}. A reshape keeps every number, so the sizes must multiply to {a.count}."
@@ -54,7 +55,7 @@ OWN_AFTER = "The code raised {kind} after operation {count}, {operation}: {messa
 ALL_PAIRS = (
     "{operation} expanded {a} {a.shape} and {b} {b.shape} to {out}: every element was "
     "paired with every other. To pair them one by one, give both the same shape, as in "
-    "{b}.reshape({a}.shape)."
+    "{b:.reshape({a.its_shape})}."
 )
 COLUMN_BIAS = (
     "{operation} used one number of {b} {b.shape} for each row of {a} {a.shape}. A "
@@ -73,20 +74,28 @@ PAIRWISE |= {"mul", "multiply", "div", "divide", "true_divide"}
 PRODUCTS = {"matmul", "mm", "bmm", "mv", "dot", "addmm", "linear"}
 ABOUT_SHAPES = re.compile(
     r"\b(\w*sizes?|shapes?|dims?|dimensions?|dimensional|elements?|broadcast|channels|"
-    r"matrix|matrices|vectors?|height|width|more than one value|multi-target|1D|2D|3D|"
-    r"4D|\d-D|scalar outputs|normalized_shape|\w+_size)\b",
+    r"matrix|matrices|vectors?|height|width|more than one value|multi-target|"
+    r"class probabilities|1D|2D|3D|4D|\d-D|scalar outputs|normalized_shape|\w+_size)\b",
     re.IGNORECASE,
 )
 ABOUT_NUMBERS = re.compile(r"^(Target -?\d+ is out of|index out of range in self)")
 LOOKUPS = {"gather", "scatter", "scatter_", "take_along_dim", "one_hot"}
 
 
-def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
+def explain(
+    step: TraceStep,
+    error: Exception,
+    block: Block,
+    module: Any = None,
+    before: Sequence[TraceStep] = (),
+) -> Explained:
     """The cause and a sentence for an operation, or a module of PyTorch's, that raised.
 
-    step: the operation. layer: the class name of the module around it, or what was
-    traced. The cause is None where the shapes are not the cause.
+    step: the operation. block, module: the call of the one around it, or of what was
+    traced. before: the operations before it. The cause is None where the shapes are
+    not the cause.
     """
+    layer, given = block.kind, (*block.inputs, ())[0]
     facts = {"operation": step.name, "shapes": listed(step.inputs), "layer": layer}
     facts |= _said(error) | dict(zip("ab", step.operands()))
     message = facts["message"]
@@ -94,7 +103,10 @@ def explain(step: TraceStep, error: Exception, layer: str) -> Explained:
         return None, TOO_LARGE.format(**facts)
     if "dtype" in message or "device" in message or not ABOUT_SHAPES.search(message):
         return None, NOT_SHAPES.format(**facts)
-    found = _clash(step, layer, message) or messages.read(facts)
+    found = layers.explain_layer(facts, module, given) or _clash(step, layer, message)
+    if step.name == "linear" and found and (said := layers.unbatched(before)):
+        return OTHER, said
+    found = found or messages.read(facts)
     return found or (OTHER, REFUSED.format(**facts))
 
 
@@ -180,7 +192,7 @@ def _clash(step, layer, message):
         return found
     if sizes := clash(a.shape[:-2], b.shape[:-2]):
         return OTHER, STACKS.format(a=a, b=b, first=sizes[0], second=sizes[1])
-    product = Operand("the product", (*a.shape[:-1], *b.shape[-1:]), "computed")
+    product = Operand("", (*a.shape[:-1], *b.shape[-1:]), "computed", "product")
     return _pair("add", product, bias[0]._replace(origin="kept")) if bias else None
 
 

@@ -24,8 +24,8 @@ PLAIN = (
     "rows; the two must match."
 )
 IN_LINEAR = (
-    "F.linear({a}, {b}) takes a weight of shape (outputs, inputs): the last sizes of "
-    "{a} {a.shape} and {b} {b.shape}, {k} and {rows}, must match."
+    "F.linear takes a weight of shape (outputs, inputs): the last sizes of {a} "
+    "{a.shape} and {b} {b.shape}, {k} and {rows}, must match."
 )
 IN_LAYER = (
     "nn.Linear({rows}, {columns}) takes {rows} numbers for each example, but the last "
@@ -33,38 +33,49 @@ IN_LAYER = (
 )
 
 # The causes and repairs.
-FLATTEN_EXAMPLES = "A flatten is missing: use {a}.flatten(1), since {example} = {rows}."
+FLATTEN_EXAMPLES = (
+    "A flatten is missing: use {a:.flatten(1)}, since {example} = {rows}."
+)
 FLATTEN_AND_WIDTH = (
-    "A flatten is missing: use {a}.flatten(1), or nn.Flatten() before the layer, and "
+    "A flatten is missing: use {a:.flatten(1)}, or nn.Flatten() before the layer, and "
     "then nn.Linear({numbers}, {columns}), since {example} = {numbers}."
 )
-FLATTEN_ONE = "A flatten is missing: use {a}.flatten(), since {sizes} = {rows}."
+FLATTEN_ONE = "A flatten is missing: use {a:.flatten()}, since {sizes} = {rows}."
+ONE_EXAMPLE = (
+    "This is one example without a batch dimension: use {a:.reshape(1, -1)}, since "
+    "{sizes} = {rows}."
+)
 KEEP_THE_BATCH = "The batch became one row: use flatten(1), which keeps the first size."
 SAME_TWICE = "Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}."
 INPUT_FIRST = (
     "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
     "{b}."
 )
+SWAP_THEM = (
+    "The two are in the wrong order: swap them, so that the examples come first, one "
+    "in each row."
+)
 AS_IN_BOOKS = (
     "This is the order in books, where each example is a column: use {b} @ {a}.T, with "
     "one example in each row of {b}."
 )
 WEIGHT_LIKELY = (
-    "The weight {b} is probably transposed: use {b}.T. If instead batch and features "
-    "of {a} are swapped, use {a}.T."
+    "The weight is probably transposed: use {b:.T}. If instead batch and features of "
+    "{a} are swapped, use {a:.T}."
 )
 BATCH_LIKELY = (
-    "Batch and features of {a} are probably swapped: use {a}.T. If instead the weight "
-    "{b} is transposed, use {b}.T."
+    "Batch and features of {a} are probably swapped: use {a:.T}. If instead the "
+    "weight is transposed, use {b:.T}."
 )
 LAYER_SIZES = (
     "Its two sizes are swapped: use nn.Linear({columns}, {rows}), inputs first; the "
     "layer itself stores its weight transposed."
 )
-WEIGHT_STACK = "Each matrix in {b} is transposed: use {b}.mT."
-WEIGHT = "The weight {b} is transposed: use {b}.T."
+WEIGHT_STACK = "Each matrix in {b} is transposed: use {b:.mT}."
+WEIGHT = "The weight is transposed: use {b:.T}."
 BATCH = (
-    "Batch and features of {a} are swapped: use {a}.T, with {rows} numbers in each row."
+    "Batch and features of {a} are swapped: use {a:.T}, with {rows} numbers in each "
+    "row."
 )
 LAYER_WIDTH = (
     "The widths of two layers don't match: use nn.Linear({k}, {columns}), or let the "
@@ -84,19 +95,20 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     if not a.shape or not b.shape or a.shape[-1] == b.shape[-2:][0]:
         return None
     k, rows, columns = a.shape[-1], b.shape[-2:][0], b.shape[-1]
-    matrix, matrices = len(a.shape) == 2, len(a.shape) == len(b.shape) == 2
+    matrices = len(a.shape) == len(b.shape) == 2
     hidden = a.origin == "computed"  # a hidden layer, whose rows are right
+    one_matrix = len(a.shape) == 2 and a.count == rows and not hidden
     transposed = columns == k
     swapped = matrices and a.shape[0] == rows and not hidden
     both, one_row = transposed and swapped, len(a.shape) == 1 and k > rows > 0
     plain, in_layer = written == PLAIN, written == IN_LAYER
     reversed_fits = plain and matrices and columns == a.shape[0]
     kept_first = plain and matrices and a.origin == "kept" and b.origin != "kept"
-    weight_first = kept_first and b.name[0] not in "Ww"
+    weight_first = kept_first and not b.name.startswith(("W", "w"))
     causes = (  # when, the cause, the repair; the first row that applies
         (a.shape[1:] and math.prod(a.shape[1:]) == rows, FLATTEN, FLATTEN_EXAMPLES),
         (one_row and k % rows == 0, ALL_FLAT, KEEP_THE_BATCH),
-        (plain and (a.name, a.shape) == (b.name, b.shape), OTHER, SAME_TWICE),
+        (plain and a.name and a[:2] == b[:2], OTHER, SAME_TWICE),
         (weight_first and transposed, ORDER, AS_IN_BOOKS),
         (weight_first and reversed_fits, ORDER, INPUT_FIRST),
         # Usually an example has more numbers than a batch has examples.
@@ -107,12 +119,15 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
         (transposed, TRANSPOSED, WEIGHT),
         (swapped, SWAPPED, BATCH),
         (reversed_fits and not hidden, ORDER, INPUT_FIRST),
-        (matrix and a.count == rows and not hidden, FLATTEN, FLATTEN_ONE),
+        (in_layer and one_matrix, FLATTEN, ONE_EXAMPLE),
+        (one_matrix, FLATTEN, FLATTEN_ONE),
         (in_layer and len(a.shape) == 4, FLATTEN, FLATTEN_AND_WIDTH),
         (in_layer, WIDTH, LAYER_WIDTH),
         (True, WIDTH, WEIGHT_WIDTH),
     )
     cause, repair = next(row for applies, *row in causes if applies)
+    if cause == ORDER and not (a.name and b.name):
+        repair = SWAP_THEM
     wanted = (*b.shape[:-2], k, columns) if len(b.shape) > 1 else (k,)
     if not plain:  # a weight of F.linear has its outputs first
         wanted, b = wanted[::-1], b._replace(shape=b.shape[::-1])

@@ -10,20 +10,40 @@ Shape = tuple[int, ...]
 Facts = dict[str, Any]  # what sentences are filled with
 FOLDED = "{kind}, operations: {count}"
 
-# By operation: what its tensors are called if they have no names.
-ROLES = dict.fromkeys(("linear", "conv"), ("input", "weight", "bias"))
-ROLES["addmm"] = ("bias", "left", "right")
+# What the tensors of an operation are called if they have no names.
+ROLES = {"addmm": ("bias", "left", "right"), "cross_entropy": ("scores", "labels")}
+LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm")
+ROLES |= dict.fromkeys(LAYERS, ("input", "weight", "bias"))
+THE_SIDE, THE = "the {role} tensor", "the {role}"
+LOSS = ("_loss", "cross_entropy", "cross_entropy_with_logits")
+ON = "{code} on {tensor}"  # a repair of what has no name, as in ".T on the input"
 
 
 class Operand(NamedTuple):
-    """A tensor that an operation was given; origin: as in `TraceStep`."""
+    """A tensor that an operation was given; origin: as in `TraceStep`.
+
+    In a sentence, {a} is its name or what it is there, and {a:.T} is a repair of it.
+    """
 
     name: str
     shape: Shape
     origin: str
+    role: str = "input"
 
     def __str__(self) -> str:
-        return self.name
+        the = THE_SIDE if self.role in ("left", "right") else THE
+        return self.name or the.format(role=self.role)
+
+    def __format__(self, code: str) -> str:
+        if self.name or not code:
+            return str(self) + code
+        return ON.format(code=code, tensor=self)
+
+    @property
+    def its_shape(self) -> str:
+        """Its shape, in code, for a batch of any size."""
+        sizes = map(str, (-1, *self.shape[1:]))
+        return f"{self.name}.shape" if self.name else ", ".join(sizes)
 
     @property
     def count(self) -> int:
@@ -64,14 +84,23 @@ class TraceStep:
         """Its names as drawn: by role where a sentence about it speaks of them."""
         if len(self.inputs) < 2 or not (self.failed or self.warning):
             return self.names
-        return tuple(operand.name for operand in self.operands())
+        return tuple(operand.name or operand.role for operand in self.operands())
+
+    def is_loss(self) -> bool:
+        """Whether it compares outputs with targets."""
+        return self.name.endswith(LOSS) and len(self.inputs) > 1
 
     def operands(self) -> list[Operand]:
-        """Its inputs, called by their roles where they have no names."""
+        """Its inputs, with their roles."""
         kind = "conv" if self.name.startswith("conv") else self.name
-        roles = ROLES.get(kind, ("left", "right"))
-        names = [a or b for a, b in zip_longest(self.names, roles, fillvalue="")]
-        return list(map(Operand, names, self.inputs, self.origins))
+        usual = ("output", "target") if kind.endswith(LOSS) else ("left", "right")
+        roles = ROLES.get(kind, usual) if len(self.inputs) > 1 else ("input",)
+        parts = zip_longest(self.names, self.inputs, self.origins, fillvalue="")
+        return [
+            Operand(*part, role)
+            for part, role in zip_longest(parts, roles, fillvalue="")
+            if part
+        ]
 
 
 @dataclass

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from helpers.instruments.state import Snapshot
-from helpers.instruments.trace_shapes import mismatch
+from helpers.instruments.trace_shapes import layers, mismatch
 from helpers.instruments.trace_shapes.steps import Block, TraceStep
 
 TORCH = str(Path(torch.__file__).parent)  # paths in torchvision begin with it too
@@ -63,6 +63,8 @@ class Tracer(TorchFunctionMode):
         self.root = Block("", name)
         self.said, self.returned_none = (None, ""), False
         self._fn, self._stack = fn, [self.root]
+        self._modules = [fn]  # those of the stack
+        self._sequences = []  # layers that read sequences: their blocks and modules
         self._paths, self._names = {}, {}  # module -> path, id of tensor -> name
         # All threads share the settings and the random numbers: the main one's stay.
         main = threading.current_thread() is threading.main_thread()
@@ -95,6 +97,7 @@ class Tracer(TorchFunctionMode):
                     result = fn(*tensors)
             self.root.outputs = _shapes(result)
             self.returned_none = result is None
+            self._look_at_sequences()
         except Exception as error:  # noqa: BLE001  the learner's own code
             known, said = self._explained
             own = mismatch.explain_own(self.root.steps(), error)
@@ -123,13 +126,26 @@ class Tracer(TorchFunctionMode):
             result = func(*args, **kwargs)
         except Exception as error:
             step.failed = True
-            self._explained = error, mismatch.explain(step, error, self._stack[-1].kind)
+            self._explained = error, self._explain(step, error)
             self._stack[-1].parts.append(step)
             raise
         made = given[:1] if name == "setitem" else tensors_in(result)
         if made and name != "requires_grad_" and step.names != COUNTER:
             self._succeeded(step, given, made)
         return result
+
+    def _explain(self, step, error):
+        where, before = (self._stack[-1], self._modules[-1]), self.root.steps()
+        return mismatch.explain(step, error, *where, before)
+
+    def _look_at_sequences(self):
+        """Warn where a layer's examples and steps look exchanged, by what came out."""
+        ends = [step.inputs[0] for step in self.root.steps() if step.is_loss()]
+        end = (ends or [*self.root.outputs, ()])[0]
+        for block, module in self._sequences:
+            step = block.steps()[-1]
+            said = layers.exchanged(module, block.inputs[0], end)
+            step.warning = step.warning or said
 
     def _succeeded(self, step, given, made):
         step.outputs = _shapes(made)
@@ -190,18 +206,24 @@ class Tracer(TorchFunctionMode):
             block = Block(self._paths[module] or kind, kind, _shapes(args))
             self._stack[-1].parts.append(block)
         self._stack.append(block)
+        self._modules.append(module)
 
     def _leave(self, module, args, result):
         if threading.get_ident() != self._thread:
             return
-        block, error = self._stack.pop(), sys.exc_info()[1]
+        block, error = self._stack[-1], sys.exc_info()[1]
         new = error is not None and error is not self._explained[0]
         frames = traceback.extract_tb(error.__traceback__) if new else []
         if frames and frames[-1].filename.startswith(TORCH):
             name = " ".join(dict.fromkeys([block.kind, block.path])).strip()
-            step = TraceStep(name, "", block.inputs[:1], ("input",), (), ("",))
-            self._explained = error, mismatch.explain(step, error, name)
+            step = TraceStep(name, "", block.inputs[:1], ("",), (), ("",))
+            with torch._C.DisableTorchFunction():
+                self._explained = error, self._explain(step, error)
+        self._stack.pop()
+        self._modules.pop()
         block.outputs = _shapes(result)
+        if isinstance(module, layers.SEQUENCES) and block.parts:
+            self._sequences.append((block, module))
         if len(block.parts) < 2 and block is not self.root:  # nothing to fold
             self._stack[-1].parts[-1:] = block.parts
 
