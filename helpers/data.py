@@ -24,6 +24,7 @@ import numpy as np
 import platformdirs
 import torch
 
+from helpers.given import brief, check_split
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
@@ -81,6 +82,8 @@ SET_ASIDE = "{problem} It was renamed to {aside}; the course looks for a good co
 DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; looking elsewhere."
 SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
 NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
+
+NOT_A_FOLDER = "root must be the path of a folder, 'sample' or None; you gave {found}."
 
 
 class DataError(ValueError):
@@ -174,9 +177,14 @@ class FashionMNIST:
 
 
 def check_data(data: Any, call: str) -> None:
-    """Raise TypeError unless `data` is a `FashionMNIST`; call: such as "lab(data)"."""
+    """Raise TypeError unless `data` is a `FashionMNIST`; call: such as "lab(data)".
+
+    ValueError where its tensors, which may be a learner's own, can't be trained on.
+    """
     if not isinstance(data, FashionMNIST):
         raise TypeError(NOT_DATA.format(call=call, found=type(data).__name__))
+    for split in (data.train, data.val, data.test):
+        check_split(split.images, split.labels, len(data.class_names), call)
 
 
 def load_fashion_mnist(
@@ -195,7 +203,9 @@ def load_fashion_mnist(
     `DataError` (a ValueError) if root has some of the files but not all, or one that is
     truncated, altered or swapped.
     """
-    root = os.fspath(root or os.environ.get("FASHION_MNIST_ROOT", ""))
+    if not isinstance(root, (str, bytes, os.PathLike, type(None))):
+        raise TypeError(NOT_A_FOLDER.format(found=brief(root)))
+    root = os.fsdecode(root or os.environ.get("FASHION_MNIST_ROOT", ""))
     if root == "sample":
         print(SAMPLE_WANTED)
         return _load_sample(sources.sample_folder)
@@ -213,18 +223,14 @@ def load_fashion_mnist(
         cache = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
     except RuntimeError:  # no home; older releases give a relative path like this one
         cache = "~/.cache/one-line-of-pytorch"
-    try:
-        if content := _read_cache(cache):
-            return _load_full(content, cache)
-    except Unread as error:
-        print(UNREAD.format(problem=error))
-    try:
-        if content := _read_folder(sources.debian_folder):
-            return _load_full(content, sources.debian_folder)
-    except Unread as error:
-        print(UNREAD.format(problem=error))
-    except DataError as error:
-        print(DEBIAN_DAMAGED.format(problem=error))
+    for folder, read in ((cache, _read_cache), (sources.debian_folder, _read_folder)):
+        try:
+            if content := read(folder):
+                return _load_full(content, folder)
+        except Unread as error:
+            print(UNREAD.format(problem=error))
+        except DataError as error:
+            print(DEBIAN_DAMAGED.format(problem=error))
     try:
         return _load_full(*_download(cache, sources))
     except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
@@ -293,19 +299,17 @@ def _read(path, count, sha256):
     size = header + int(np.prod(shape))
     try:
         content = packed = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(_unread(path, error)) from None
-    except (OSError, MemoryError) as error:
-        raise Unread(_unread(path, error)) from None
-    try:
         if path.endswith(".gz"):
             content = zlib.decompress(packed, wbits=31, bufsize=size)
         elif path.endswith(".bz2"):
             content = _unpacked_sample(packed)
-    except MemoryError as error:
-        raise Unread(_unread(path, error)) from None
-    except (OSError, ValueError, zlib.error) as error:
-        problem = _unread(path, error)
+    except (OSError, MemoryError, ValueError, zlib.error) as error:
+        number = errno.ENOMEM if isinstance(error, MemoryError) else None
+        number = getattr(error, "errno", number)  # None: of wrong content
+        reason = os.strerror(number) if number else error
+        problem = CANNOT_READ.format(path=path, reason=reason)
+        if number not in (None, errno.ENOENT):
+            raise Unread(problem) from None
         if isinstance(error, zlib.error) and "truncated" in str(error):
             problem = f"{path} is truncated: its gzip data end too early."
         elif isinstance(error, zlib.error) and packed[:2] != b"\x1f\x8b":
@@ -314,11 +318,6 @@ def _read(path, count, sha256):
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(_diagnose(path, content, shape, header, size))
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
-
-def _unread(path, error):
-    reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
-    return CANNOT_READ.format(path=path, reason=reason)
 
 
 @functools.lru_cache(maxsize=2)  # images and labels: half a second, each time

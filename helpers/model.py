@@ -7,7 +7,7 @@ Weights have the shape `(num_inputs, num_outputs)` of their layer, as in the
 line that the course explains. (`nn.Linear` stores the transpose.)
 """
 
-import math
+import sys
 import threading
 from collections.abc import Callable, Collection
 from numbers import Integral, Real
@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from helpers.given import brief, described
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
@@ -27,16 +29,16 @@ ONE_OF = "{{name}} must be one of {known}."
 global_generator = threading.RLock()
 
 
-def is_count(value: Any, most: int = 1_000_000) -> bool:
-    """True for a whole number from 1 to `most` (True and False are not numbers)."""
+def is_count(value: Any, most: int = 1_000_000, least: int = 1) -> bool:
+    """True for a whole number in this range (True and False are not numbers)."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    return whole and 1 <= value <= most
+    return whole and least <= value <= most
 
 
 def is_number(value: Any, low: float, high: float) -> bool:
     """True for a finite number with low <= value <= high."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and math.isfinite(value) and low <= value <= high
+    return number and low <= value <= min(high, sys.float_info.max)
 
 
 def _is_width(value):
@@ -79,8 +81,13 @@ RULES = {
         "sigma must be a number from 0 to 100, such as 0.01.",
     ),
     "dropout": SHARE,
+    "seed": (
+        lambda value: is_count(value, 2**63 - 1, least=0),
+        "seed must be a whole number from 0 up, such as 0.",
+    ),
 }
-BROKEN_RULE = "{rule} You gave {value!r}."
+BROKEN_RULE = "{rule} You gave {value}."
+NOT_PICTURES = "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
 
 OWN_INIT_TYPE = "Your init {name} must return a tensor of floats; it returned {found}."
 OWN_INIT_SHAPE = (
@@ -99,7 +106,7 @@ def check(rules: dict[str, Rule], **values: Any) -> None:
         is_fine, rule = rules[name]
         if not is_fine(value):
             raise ValueError(
-                BROKEN_RULE.format(rule=rule.format(name=name), value=value)
+                BROKEN_RULE.format(rule=rule.format(name=name), value=brief(value))
             )
 
 
@@ -159,6 +166,10 @@ class MLP(nn.Module):
         super().__init__()
         check(RULES, num_inputs=num_inputs, num_outputs=num_outputs)
         check(RULES, activation=activation, init=init, sigma=sigma, dropout=dropout)
+        if seed is not None:
+            check(RULES, seed=seed)
+            seed = int(seed)
+        sigma = float(sigma)
         self.activation = activation
         self.dropout = float(dropout)
         # What draws the units that are set to zero.
@@ -174,6 +185,17 @@ class MLP(nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """X: float32 [N, num_inputs] -> logits: float32 [N, num_outputs]."""
+        try:
+            return self._logits(X)
+        except Exception:
+            dtype, wide, found = self.W1.dtype, self.widths[0], described(X)
+            is_tensor = isinstance(X, torch.Tensor)
+            if is_tensor and X.dtype == dtype and X.shape[-1:] == (wide,):
+                raise
+            said = {"dtype": dtype, "wide": wide, "found": found}
+            raise ValueError(NOT_PICTURES.format(**said)) from None
+
+    def _logits(self, X):
         activation = ACTIVATIONS[self.activation]
         for i in range(1, self.num_layers + 1):
             X = activation(X @ getattr(self, f"W{i}") + getattr(self, f"b{i}"))

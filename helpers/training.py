@@ -7,6 +7,7 @@ consumer decides the pace, and stops by not asking for another step.
 import copy
 import difflib
 import math
+import sys
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from helpers import model
 from helpers.data import FashionMNIST, check_data
+from helpers.given import brief, check_classes, check_labelled, scores_of
 from helpers.model import MLP, SHARE, check, hidden_widths, is_count, is_number, one_of
 
 OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
@@ -27,13 +29,13 @@ SUBSET = 500  # pictures of train and of validation behind the curves
 def _is_device(value):
     try:
         kind = torch.empty(0, device=value).device.type
-    except (RuntimeError, TypeError, AssertionError, ImportError):
+        return isinstance(value, str) and kind != "meta"
+    except Exception:  # of many kinds, by what this PyTorch was built for
         return False
-    return isinstance(value, str) and kind != "meta"
 
 
 SHARED_RULES = ("activation", "init", "sigma", "dropout")
-RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
+RULES = {name: model.RULES[name] for name in (*SHARED_RULES, "seed")} | {
     "lr": (
         lambda value: is_number(value, 0, 100) and value > 0,
         "lr must be a number above 0 and at most 100, such as 0.1.",
@@ -53,10 +55,6 @@ RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
         "weight_decay must be a number from 0 to 10, such as 0.0001.",
     ),
     "lr_schedule": one_of(LR_SCHEDULES),
-    "seed": (
-        lambda value: is_count(value, 2**63 - 1) or (value == 0 and value is not False),
-        "seed must be a whole number from 0 up, such as 0.",
-    ),
     "device": (
         _is_device,
         "device must be one that this PyTorch can use: 'cpu', or 'cuda' (NVIDIA).",
@@ -67,15 +65,18 @@ MOMENTUM_WITHOUT_SGD = (
     "momentum={momentum} has no effect with optimizer={optimizer!r}, which has a "
     "momentum of its own; use optimizer='sgd' or leave momentum at 0."
 )
-NO_SUCH_FIELD = "There is no setting {name!r}; the settings are: {known}."
-NO_SUCH_FIELD_CLOSE = "There is no setting {name!r}; did you mean {close!r}?"
-NOT_A_PAIR = "{part!r} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'."
+NO_SUCH_FIELD = "There is no setting {name}; the settings are: {known}."
+NO_SUCH_FIELD_CLOSE = "There is no setting {name}; did you mean {close!r}?"
+NOT_A_LINE = "Config.from_string needs text, such as 'lr=0.1'; you gave {found}."
+NOT_A_PAIR = "{part} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'."
 NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
 OWN_INIT = (
     "init={value} is somebody's own function, and text can't hold a function; define "
     "it here and call Config.from_string(text, init={value})."
 )
 NOT_CONFIG = "train needs a Config first, such as Config(lr=0.1); you gave {found}."
+BAD_EVERY = "eval_every must be a whole number from 1 up, or None; you gave {found}."
+NOT_A_NET = "evaluate needs a net, which is an nn.Module; you gave {found}."
 DIVERGED = (
     "stopped at step {step:,}: the loss is {loss}, and training cannot recover; "
     "try a smaller lr or smaller initial weights"
@@ -205,11 +206,13 @@ class Config:
         What the text leaves out has its default. init: the function, if the text names
         a learner's own. Raises ValueError with one sentence.
         """
+        if not isinstance(text, str):
+            raise TypeError(NOT_A_LINE.format(found=type(text).__name__))
         values = {}
         for part in text.replace(",", " ").split():
             name, equals, value = part.partition("=")
             if not (equals and name and value):
-                raise ValueError(NOT_A_PAIR.format(part=part))
+                raise ValueError(NOT_A_PAIR.format(part=brief(part)))
             cls.check_fields([name])
             values[name] = cls._read(name, value, init)
         return cls(**values)
@@ -225,9 +228,11 @@ class Config:
         known = cls.names()
         for name in names:
             if name not in known:
-                said = {"name": name, "known": ", ".join(known)}
+                said = {"name": brief(name), "known": ", ".join(known)}
                 # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
-                for close in difflib.get_close_matches(name, known, n=1, cutoff=0.7):
+                for close in difflib.get_close_matches(
+                    str(name), known, n=1, cutoff=0.7
+                ):
                     raise ValueError(NO_SUCH_FIELD_CLOSE.format(close=close, **said))
                 raise ValueError(NO_SUCH_FIELD.format(**said))
 
@@ -244,6 +249,7 @@ class Config:
                 return tuple(int(width) for width in value.split("-"))
             return type(default)(value)
         except ValueError:
+            value = value if len(value) < 40 else brief(value)
             sentence = NOT_A_VALUE.format(name=name, value=value, example=default)
             raise ValueError(sentence) from None
 
@@ -297,16 +303,19 @@ def evaluate(
     """Mean cross-entropy (nats) and accuracy (0 to 1) of `net`, as two floats.
 
     images: float32 [N, num_inputs]; labels: int64 [N]; any N from 1 up. The net
-    is measured in eval mode; its parts then get their modes back.
+    is measured in eval mode; its parts then get their modes back. Raises TypeError or
+    ValueError, with one sentence, for anything else.
     """
+    if not isinstance(net, torch.nn.Module):
+        raise TypeError(NOT_A_NET.format(found=brief(net)))
+    check_labelled(images, labels, "evaluate")
     modes = {part: part.training for part in net.modules()}
     net.eval()
     loss = correct = 0
     try:
-        for X, y in zip(images.split(2000), labels.split(2000)):
-            logits = net(X)
-            if isinstance(logits, tuple):  # the scores, and what else it returns
-                logits = logits[0]
+        for X, y in zip(images.split(2000), labels.long().split(2000)):
+            logits = scores_of(net, X, "evaluate")
+            check_classes(y, logits.shape[1], "evaluate")
             loss += F.cross_entropy(logits, y, reduction="sum").item()
             correct += (logits.argmax(dim=1) == y).sum().item()
     finally:
@@ -331,6 +340,8 @@ class Run(Generator):
         if not isinstance(config, Config):
             raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
         check_data(data, "train(config, data)")
+        if eval_every is not None and not is_count(eval_every, sys.maxsize):
+            raise ValueError(BAD_EVERY.format(found=brief(eval_every)))
         self.config = config
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)

@@ -8,7 +8,7 @@ import math
 import string
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ import traitlets
 from helpers import controls as look
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
+from helpers.given import brief
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
 from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
@@ -139,7 +140,7 @@ ALT = (
     "columns of W1 as pictures."
 )
 ALT_NET = "Loss and accuracy over the first {step} steps of {config}, and its weights."
-NO_SUCH_CONTROL = "The lab has no control {name!r}; it has: {known}."
+NO_SUCH_CONTROL = "The lab has no control {name}; it has: {known}."
 
 
 class _Canvas(SeesTraits, anywidget.AnyWidget):
@@ -208,7 +209,8 @@ def lab(
     """
     check_data(data, "lab(data)")
     kind = own_config(net, step)
-    controls = (controls,) if isinstance(controls, str) else controls
+    if isinstance(controls, str) or not isinstance(controls, Iterable | None):
+        controls = (controls,)
     controls = kind.controls if controls is None else (*kind.arguments, *controls)
     for name in controls:
         offered = dict.fromkeys((*kind.arguments, *look.OPTIONS))
@@ -216,7 +218,7 @@ def lab(
         known = [one for one in offered if one in kind.names()]
         if name not in known:
             known = ", ".join(known)
-            raise ValueError(NO_SUCH_CONTROL.format(name=name, known=known))
+            raise ValueError(NO_SUCH_CONTROL.format(name=brief(name), known=known))
     kind.check_fields(defaults)
     controls = tuple(dict.fromkeys(controls))
     return open_in_cell(lambda: Lab(data, controls, kind(**defaults)))

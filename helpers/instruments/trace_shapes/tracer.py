@@ -101,7 +101,8 @@ class Tracer(TorchFunctionMode):
         except Exception as error:  # noqa: BLE001  the learner's own code
             known, said = self._explained
             own = mismatch.explain_own(self.root.steps(), error)
-            self.said = said if known is error else own
+            # The course's own MLP says it in a sentence of its own.
+            self.said = said if known and known in (error, error.__context__) else own
             return _without_tracebacks(error)
         finally:
             before.remove()

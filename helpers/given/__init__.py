@@ -1,0 +1,93 @@
+"""What a learner gives to a call: in a few words, and what is wrong with it."""
+
+from typing import Any
+
+import torch
+
+from helpers.tables import one_line
+
+LONGEST = 80  # characters of a value in a sentence
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+NOT_TENSORS = "{call} needs tensors of images and labels; you gave {images}, {labels}."
+NOT_ONE_EACH = (
+    "{call} needs one label for each image, and at least one image; you gave {images} "
+    "and {labels}."
+)
+NOT_SPLIT = (
+    "{call} needs images of float32 [N, 784] and labels of int64 [N]; you gave "
+    "{images} and {labels}."
+)
+NOT_CLASSES = (
+    "{call} needs labels that are whole numbers from 0 to {last}; you gave {found}."
+)
+NOT_SCORES = (
+    "{call} needs a net that returns scores of shape [N, number of classes]; for "
+    "images of {given} it returned {found}."
+)
+OTHER_DTYPE = "{call} needs images of the net's own {dtype}; you gave {given}."
+FROM_TO = "numbers from {low:,} to {high:,}"
+
+
+def brief(value: Any) -> str:
+    """A value as code, on one line and not too long, whatever it is."""
+    try:
+        text = one_line(repr(value))
+    except Exception:  # a learner's own __repr__, or an int of 5,000 digits
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]} ... {text[-10:]}"
+
+
+def described(value: Any) -> str:
+    """What kind of thing it is; of a tensor its dtype and shape."""
+    if isinstance(value, torch.Tensor):
+        return f"{value.dtype} {list(value.shape)}"
+    return type(value).__name__
+
+
+def check_labelled(images: Any, labels: Any, call: str) -> None:
+    """Raise TypeError or ValueError unless these are N images and N whole numbers."""
+    found = {"images": described(images), "labels": described(labels), "call": call}
+    if not (isinstance(images, torch.Tensor) and isinstance(labels, torch.Tensor)):
+        raise TypeError(NOT_TENSORS.format(**found))
+    if labels.dim() != 1 or labels.dtype not in WHOLE:
+        raise ValueError(NOT_SPLIT.format(**found))
+    if not images.dim() or len(images) != len(labels) or not len(labels):
+        raise ValueError(NOT_ONE_EACH.format(**found))
+
+
+def check_classes(labels: torch.Tensor, num_classes: int, call: str) -> None:
+    """Raise ValueError where a label is none of the classes."""
+    low, high = (end.item() for end in labels.aminmax())
+    if low < 0 or high >= num_classes:
+        seen = FROM_TO.format(low=low, high=high)
+        said = {"call": call, "last": num_classes - 1, "found": seen}
+        raise ValueError(NOT_CLASSES.format(**said))
+
+
+def check_split(images: Any, labels: Any, num_classes: int, call: str) -> None:
+    """Raise TypeError or ValueError unless the course can train on these."""
+    check_labelled(images, labels, call)
+    kinds = images.dtype, images.dim(), labels.dtype
+    if kinds != (torch.float32, 2, torch.int64):
+        said = {"images": described(images), "labels": described(labels)}
+        raise ValueError(NOT_SPLIT.format(call=call, **said))
+    check_classes(labels, num_classes, call)
+
+
+def scores_of(net: torch.nn.Module, X: torch.Tensor, call: str) -> torch.Tensor:
+    """What the net makes of X, [N, classes]; ValueError where it isn't that."""
+    try:
+        scores = net(X)
+    except RuntimeError:
+        for weight in net.parameters():
+            if weight.is_floating_point() and weight.dtype != X.dtype:
+                said = {"call": call, "dtype": weight.dtype, "given": described(X)}
+                raise ValueError(OTHER_DTYPE.format(**said)) from None
+        raise
+    if isinstance(scores, tuple) and scores:  # the scores, and what else it returns
+        scores = scores[0]
+    if not isinstance(scores, torch.Tensor) or scores.shape[:-1] != X.shape[:1]:
+        said = {"call": call, "given": described(X), "found": described(scores)}
+        raise ValueError(NOT_SCORES.format(**said))
+    return scores
