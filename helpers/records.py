@@ -23,6 +23,7 @@ REPLACE = "REPLACE INTO records VALUES (?, ?, ?, ?)"
 EARLIER = "records.json"  # written by earlier versions; still read
 
 SET_ASIDE = "{path} could not be read. It is now {aside}; a new file was started."
+HURRY = 0.1  # seconds to wait for a lock once it could not be had
 NOT_KEPT = (
     "The file {path} can't be used ({error}), so your answers last only until this "
     "kernel ends."
@@ -50,7 +51,7 @@ class Records:
     def __init__(self, path: Path | None = None, seconds: float = 5) -> None:
         self._given, self._seconds = path, seconds
         self._unsaved = {}  # (section, id, field) -> JSON, until it can be written
-        self._notices = []
+        self._notices, self._trouble = [], ""
         self._threads = threading.RLock()  # callbacks come on more than one thread
 
     def read(self, section: str) -> dict[str, dict[str, Any]]:
@@ -64,16 +65,17 @@ class Records:
                     found.setdefault(id, {})[field] = json.loads(text)
             return found
 
-    def change(self, section: str, id: str, /, **values: Any) -> None:
+    def change(self, section: str, id: str, /, **values: Any) -> str:
         """Set some fields of one record, and leave all others as they are.
 
         values: anything that JSON can hold. Where the file can't be written, the record
-        lasts as long as this kernel, and `notice` says so.
+        lasts as long as this kernel, and `notice` says so; returns why, or "".
         """
         with self._threads:
             for field, value in values.items():
                 self._unsaved[section, id, field] = json.dumps(value)
             self._use(self._save)
+            return self._trouble
 
     def notice(self) -> str:
         """What went wrong with the file since the last call, or ""."""
@@ -90,6 +92,8 @@ class Records:
 
         A file that is damaged, or another program's, is moved away first.
         """
+        self._wait = min(HURRY, self._seconds) if self._trouble else self._seconds
+        self._trouble = ""
         try:
             seen = _inode(self._path)
             try:
@@ -100,8 +104,9 @@ class Records:
                 self._set_aside(seen)
                 return work()
         except (OSError, sqlite3.Error) as error:
-            text = getattr(error, "strerror", None) or error
+            text = str(getattr(error, "strerror", None) or error)
             self._notices.append(NOT_KEPT.format(path=self._path, error=text))
+            self._trouble = text
 
     def _rows(self, section: str) -> list[tuple]:
         """(id, field, value) of all that is in the file."""
@@ -123,7 +128,7 @@ class Records:
         self._unsaved.clear()
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=self._seconds, isolation_level=None)
+        return sqlite3.connect(self._path, timeout=self._wait, isolation_level=None)
 
     def _set_aside(self, seen: int | None) -> None:
         """Move the file away, unless another kernel did and has started a good one."""

@@ -52,16 +52,20 @@ def own_runs(fingerprint: str) -> list[dict]:
     return [run for run in runs if run["version"] == RESULTS_VERSION]
 
 
-def remember(results: Iterable[Result], fingerprint: str) -> None:
-    """Keep results for later sweeps; no failed ones, nor those of an own init."""
+def remember(results: Iterable[Result], fingerprint: str) -> str:
+    """Keep results for later sweeps; no failed ones, nor those of an own init.
+
+    Returns why they could not be kept, or "".
+    """
     # A failure may be the machine's fault; a run that diverged would do so again.
     kept = [
         as_kept(result, fingerprint)
         for result in results
         if result.train_accuracy is not None and not callable(result.config.init)
     ]
-    if kept:
-        records.change("runs", fingerprint, **{run["config"]: run for run in kept})
+    if not kept:
+        return ""
+    return records.change("runs", fingerprint, **{run["config"]: run for run in kept})
 
 
 def as_kept(result: Result, fingerprint: str) -> dict:

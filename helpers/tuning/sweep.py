@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from contextlib import closing
 from pathlib import Path
 
+from helpers import records
 from helpers.data import FashionMNIST, check_data
 from helpers.training import Config
 from helpers.tuning.executors import check_executor
@@ -20,9 +21,11 @@ from helpers.tuning.under_way import forget, keep, resume
 
 KEEP_EVERY = 60  # seconds of training that a kernel loses when it is killed
 
-STOPPED = (
-    "Stopped: {missing:,} of {count:,} runs have not been trained. What is done is "
-    "kept, down to the last whole epoch; run it again to go on."
+STOPPED = "Stopped: {missing:,} of {count:,} runs have not been trained."
+KEPT = "What is done is kept, down to the last whole epoch; run it again to go on."
+NOT_KEPT = (
+    "What was trained can't be kept in {path} ({reason}), so it lasts only until this "
+    "kernel ends. Set COURSE_HOME to a folder that you can write to."
 )
 NOT_CONFIGS = (
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
@@ -55,7 +58,7 @@ def sweep(
     kept. Raises ValueError or TypeError for bad arguments.
     """
     configs = _checked(configs, data, executor)
-    note = ""
+    note, unkept = "", []
     with DeferredStop() as stop, closing(share(data)) as shared:
         known = known_results(configs, shared, recorded)
         missing = [config for config in dict.fromkeys(configs) if config not in known]
@@ -65,10 +68,14 @@ def sweep(
             bar = open_progress_bar([run.result for run in runs], before)
             try:
                 trained = _trained(runs, shared, executor, stop)
-                _train_all(trained, shared, keep_every, bar, known)
+                _train_all(trained, shared, keep_every, bar, known, unkept)
             except KeyboardInterrupt:
                 left = sum(config not in known for config in configs)
                 note = STOPPED.format(missing=left, count=len(configs))
+                note += "" if unkept else f" {KEPT}"
+            if unkept:
+                said = NOT_KEPT.format(path=records.home(), reason=unkept[0])
+                note = f"{note} {said}".strip()
             bar.end(note)
     return Results([known[config] for config in configs if config in known], note)
 
@@ -87,8 +94,11 @@ def _checked(configs, data, executor) -> list[Config]:
     return configs
 
 
-def _train_all(trained, shared, keep_every, bar, known) -> None:
-    """Go through what is trained, show how far it is, and keep what is done."""
+def _train_all(trained, shared, keep_every, bar, known, unkept) -> None:
+    """Go through what is trained, show how far it is, and keep what is done.
+
+    unkept: a list that gets the reasons why something could not be kept.
+    """
     under_way, due = {}, time.monotonic() + keep_every
     try:
         with closing(trained):
@@ -99,16 +109,16 @@ def _train_all(trained, shared, keep_every, bar, known) -> None:
                 under_way |= {run.config: run for run in group}
                 over = [run.result for run in group if run.ended]
                 known |= {result.config: result for result in over}
-                remember(over, shared.fingerprint)
+                unkept += filter(None, [remember(over, shared.fingerprint)])
                 for run in group:
                     if run.ended:
                         forget(run.config, shared)
                     bar.add(run.result, run.ended)
                 if time.monotonic() > due:
-                    keep(under_way.values(), shared)
+                    unkept += filter(None, [keep(under_way.values(), shared)])
                     due = time.monotonic() + keep_every
     finally:
-        keep(under_way.values(), shared)
+        unkept += filter(None, [keep(under_way.values(), shared)])
 
 
 def _trained(

@@ -9,6 +9,7 @@ from contextlib import suppress
 import torch
 
 from helpers import records
+from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.kept import RESULTS_VERSION
 from helpers.tuning.members import Member
@@ -18,9 +19,9 @@ from helpers.tuning.shared_data import Shared
 KEPT_SECONDS = 30 * 24 * 3600  # a run that nobody goes on with for so long begins anew
 
 
-def keep(runs: Iterable[Member], shared: Shared) -> None:
-    """Keep these runs as they were after their last epoch."""
-    with suppress(OSError, RuntimeError):  # a full disk; a folder that we only read
+def keep(runs: Iterable[Member], shared: Shared) -> str:
+    """Keep these runs as they were after their last epoch; returns why not, or ""."""
+    try:
         for run in runs:
             # The text of a Config can't hold a learner's own init.
             if not (run.weights and run.epoch) or callable(run.config.init):
@@ -36,6 +37,9 @@ def keep(runs: Iterable[Member], shared: Shared) -> None:
         for path in _folder().glob("*"):
             if path.stat().st_mtime < time.time() - KEPT_SECONDS:
                 path.unlink()
+    except (OSError, RuntimeError) as error:  # a full disk; a folder that we only read
+        return getattr(error, "strerror", None) or one_line(error)
+    return ""
 
 
 def resume(config: Config, shared: Shared) -> Member:

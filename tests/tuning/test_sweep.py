@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -30,6 +31,7 @@ from helpers import (
     sweep,
     train,
 )
+from helpers.records import HURRY
 from helpers.tuning.cost import cost
 from helpers.tuning.groups import train_epochs
 from helpers.tuning.kept import RECORDED, as_kept, known_results
@@ -214,11 +216,43 @@ def test_other_data_and_another_version_are_trained_anew(data, threads):
     }
 
 
-def test_where_nothing_can_be_kept_it_still_trains(data, home, threads):
+def test_where_nothing_can_be_kept_it_still_trains_and_says_so(data, home, threads):
     home.write_text("a file is where the folder should be")
-    assert sweep([small()], data, threads)[0].ok
+    results = sweep([small(), small(seed=1)], data, threads)
+    assert results[0].ok and results[1].ok
+    assert results.note.count(f"can't be kept in {home}") == 1
     assert sweep([small()], data, _NoExecutor())[0].ok  # this kernel knows it
     assert "so your answers last only until" in records.notice()
+    home.unlink()
+    assert sweep([small(seed=2)], data, threads).note == ""
+    assert len(kept_runs(data)) == 3  # also what could not be kept before
+
+
+def test_a_lock_that_is_held_is_waited_for_once_and_said(data, threads, monkeypatch):
+    sweep([small()], data, threads)
+    patience = Patience(records.location())
+    monkeypatch.setattr(records, "read", patience.read)
+    monkeypatch.setattr(records, "change", patience.change)
+    with closing(sqlite3.connect(records.location(), isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        results = sweep([small(seed=1), small(num_hiddens=4)], data)
+    assert "(database is locked)" in results.note and results[0].ok
+    first, *later = patience.waits
+    assert first == 0.2 and later == [HURRY] * len(later) and len(later) >= 2
+    assert sweep([small(seed=2)], data).note == ""
+    assert len(kept_runs(data)) == 4
+
+
+class Patience(records.Records):
+    """Notes how long it is ready to wait while the file is locked."""
+
+    def __init__(self, path):
+        super().__init__(path, seconds=0.2)
+        self.waits = []
+
+    def _connect(self):
+        self.waits.append(self._wait)
+        return super()._connect()
 
 
 def test_the_same_config_twice_is_trained_once(data, threads):
