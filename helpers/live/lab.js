@@ -17,6 +17,15 @@ const element = (tag, className, parent) => {
   return node;
 };
 
+// A sentence; what is between two backticks is code.
+function sentence(node, text) {
+  if (node.said === text) return;
+  node.said = text;
+  node.textContent = "";
+  for (const [i, part] of text.split(/`([^`]+)`/).entries())
+    (i % 2 ? element("code", "", node) : node).append(part);
+}
+
 const floats = (view) =>
   view ? new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Float32Array();
 
@@ -184,7 +193,7 @@ function render({ model, el }) {
       sees.placeUnits(drawColumns(sheets[2].ink, sheets[2].size, tiles, colours, menuWidth), tiles);
     }
     sees.paint(colours);
-    status.textContent = frame.status || "";
+    sentence(status, frame.status || "");
     root.dataset.run = frame.run;
     root.dataset.step = frame.step;
     if (root.dataset.state !== frame.state) root.dataset.state = frame.state;
@@ -256,13 +265,13 @@ function render({ model, el }) {
     onFrame();
   };
   const onText = () => {
-    note.textContent = model.get("note");
+    sentence(note, model.get("note"));
     below.classList.toggle("w1lab-refused", model.get("refused"));
     code.textContent = model.get("code");
-    finding.textContent = model.get("finding");
-    summary.textContent = model.get("summary");
+    sentence(finding, model.get("finding"));
+    sentence(summary, model.get("summary"));
     for (const [i, name] of ["Loss", "Accuracy", "Weights as pictures"].entries())
-      canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
+      canvases[i].setAttribute("aria-label", `${name}. ${summary.textContent}`);
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();

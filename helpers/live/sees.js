@@ -297,7 +297,7 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   const onAsked = () => { due = 0; onScores(); };
   const onTold = () => {
     const { say, pictures } = model.get("sees_told");
-    told.textContent = say || "";
+    sentence(told, say || "");
     sheetCanvas.setAttribute("aria-label", pictures || "");
   };
   const heard = {

@@ -118,7 +118,10 @@ def test_what_an_own_step_raises_and_what_the_doctor_says(open_notebook):
     assert state(notebook)[0] == "failed"
     status = shown(notebook).locator(".w1lab-status")
     line = 1 + BROKEN[: BROKEN.index("y[:-1]")].count("\n")
-    expect(status).to_contain_text(f"ValueError at line {line}, `loss = F.cross_")
+    expect(status).to_contain_text(f"ValueError at line {line}, loss = F.cross_")
+    expect(status.locator("code")).to_have_text(
+        "loss = F.cross_entropy(net(X), y[:-1])"
+    )
     notebook.fill([UPHILL, "lab(data, net=my_net, step=my_step)"])
     notebook.run(1)
     notebook.run(2)
