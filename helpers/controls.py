@@ -85,8 +85,10 @@ def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
     """The controls in as many columns as fit, with room for a menu's longest word."""
     controls = list(controls)
     menus = [one for one in controls if isinstance(one, widgets.Dropdown)]
-    letters = [len(label) for menu in menus for label, _ in menu.options]
-    wide = max([262, *(NAME + ARROW + LETTER * count for count in letters)])
+    names = [int(menu.style.description_width.removesuffix("px")) for menu in menus]
+    words = [max(len(label) for label, _ in menu.options) for menu in menus]
+    widths = (name + ARROW + LETTER * word for name, word in zip(names, words))
+    wide = max([262, *widths])
     columns = f"repeat(auto-fill, minmax({wide}px, 1fr))"
     layout = {"display": "grid", "grid_template_columns": columns, "grid_gap": "0 16px"}
     made = widgets.Box(controls, layout=layout)

@@ -83,6 +83,22 @@ def test_five_ways_to_break_it_are_explained_and_nothing_jumps(shown):
     until_shown(shown, "Every operation got the shapes it needs.")
 
 
+def test_beside_the_list_of_files_it_fits_a_projector(shown):
+    shown.set_viewport_size({"width": 780, "height": 700})  # what the list leaves
+    until_shown(shown, "Every operation got the shapes it needs.")
+    lab = shown.locator(".course-instrument").first
+    code = lab.locator("pre", has_text="def forward").first
+    press(shown, 0, "Home")  # one picture, which a wrong bias turns into many
+    for way, said in {
+        "missing flatten": "X = torch.rand(1, 28, 28)",
+        "bias shape": "only the warning shows it",
+    }.items():
+        choose(shown, way)
+        until_shown(shown, said)
+        assert box(lab)["height"] < 579
+        assert box(code)["height"] < 90  # its two halves side by side
+
+
 def test_running_the_cell_again_stops_the_old_one(notebook, shown):
     press(shown, 0, "ArrowRight")
     until_shown(shown, "X (256, 784)")
