@@ -2,6 +2,7 @@
 
 import pytest
 
+import output_styles
 from helpers.tables import plain_numbers
 
 
@@ -14,3 +15,8 @@ from helpers.tables import plain_numbers
 )
 def test_large_numbers_are_written_as_people_write_them(written, read):
     assert plain_numbers(written) == read
+
+
+def test_outputs_that_are_not_trusted_have_the_same_styles():
+    same = output_styles.FILE.read_text() == output_styles.styles()
+    assert same, "Run tools/output_styles.py, which writes custom/outputs.css."

@@ -39,6 +39,16 @@ IN_VIEW = """(index) => {
     return controls.length > 0 && controls.every(
         (box) => box.top >= room.top && box.bottom <= room.bottom);
 }"""
+LOOK_OF_REPLY = """async (index) => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    const cell = content.widgets[index];
+    const reply = () => cell.node.isConnected && cell.node.querySelector(".reply");
+    for (let i = 0; i < 100 && !reply(); i++) {
+        await content.scrollToItem(index, "center");
+        await new Promise((end) => setTimeout(end, 50));
+    }
+    return [cell.model.trusted, getComputedStyle(reply()).borderLeftStyle];
+}"""
 
 # The words of menus, in a cell's output, that their menu is too narrow for.
 CUT = """(index) => {
@@ -164,7 +174,8 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     )
     first, question = 1, next(i for i, one in enumerate(cells) if "predict(" in one[:9])
     labs = next(i for i, one in enumerate(cells) if one == "shapes_lab()")
-    for index in (first, question, labs):
+    checked = next(i for i, one in enumerate(cells) if "check(" in one[:6])
+    for index in (first, question, labs, checked - 1, checked):
         notebook.run(index)
     notebook.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     notebook.page.wait_for_function(f"!({DIRTY})")
@@ -184,6 +195,8 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
         assert "run this cell" in saved
     assert "model not found" not in notebook.all_text()
     assert not notebook.page.evaluate(DIRTY)
+    # JupyterLab doesn't trust a notebook that was run in part: no output has its style.
+    assert notebook.page.evaluate(LOOK_OF_REPLY, checked) == [False, "dotted"]
     notebook.close()
 
 

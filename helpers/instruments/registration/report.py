@@ -49,6 +49,7 @@ STYLE = """<style>
 }
 @container (max-width: 640px) {
   .registration th, .registration td {padding: 1px 2px !important}
+  .registration :is(th, td):nth-child(n+5) {padding: 1px 4px !important}
   .registration td:nth-child(2), .registration td:nth-child(3) {font-size: 11px;
     font-family: inherit; white-space: normal}
   .registration details {margin-left: 0}
