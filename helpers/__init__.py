@@ -38,6 +38,7 @@ _NAMES = {
     "instruments.doctor": ("doctor",),
     # Tuning: many trainings.
     "tuning.sweep": ("sweep",),
+    "tuning.grid_lab": ("grid_lab",),
     "tuning.sweep_plots": ("plot_grid", "plot_losses", "plot_sweep"),
     "tuning.search": ("search",),
     "tuning.study_plot": ("plot_study",),

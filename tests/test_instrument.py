@@ -8,6 +8,7 @@ import pytest
 from ipywidgets.widgets import widget
 
 from helpers import (
+    grid_lab,
     init_lab,
     instrument,
     lab,
@@ -22,6 +23,7 @@ from helpers.live.page_watch import UNANSWERED, PageWatch
 MAKERS = {
     "lab": lambda data: lab(data, num_hiddens=8),
     "init_lab": lambda data: init_lab(data, num_hiddens=8),
+    "grid_lab": grid_lab,
     "shapes_lab": lambda data: shapes_lab(),
     "registration_lab": registration_lab,
     "predict": lambda data: predict("a-question", "Does it rise?", ["yes", "no"]),

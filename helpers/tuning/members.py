@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch.nn import functional as F
 
-from helpers.data import FashionMNIST
+from helpers.data import FashionMNIST, Split
 from helpers.tables import one_line
 from helpers.training import DIVERGED, DONE, Config, train
 from helpers.tuning.captured import Captured
@@ -230,15 +230,18 @@ class Stack:
         network = self._network
         if which:
             network = replace(network, weights=[W[which] for W in network.weights])
-        K = len(network.weights[0])
-        losses, hits = torch.zeros(K, dtype=torch.float64), []
+        losses, hits = 0, []
         for X, y in zip(split.images.split(2000), split.labels.split(2000)):
-            logits, y = network.logits(X.mT[None]), y.expand(K, -1)
-            loss = F.cross_entropy(logits, y, reduction="none")
-            losses += loss.sum(dim=1).cpu()
-            hits.append((logits.argmax(dim=1) == y).cpu())
+            of_part, hit = _look(network, X, y)
+            losses = losses + of_part.sum(dim=1).double().cpu()
+            hits.append(hit.cpu())
             yield
         return (losses / len(split)).tolist(), torch.cat(hits, dim=1)
+
+    def measure(self, split: Split) -> tuple[list[float], list[float]]:
+        """(mean losses, accuracies) of all runs on these pictures, as they are now."""
+        losses, hits = _look(self._network, split.images, split.labels)
+        return losses.mean(dim=1).tolist(), hits.double().mean(dim=1).tolist()
 
     def _rates(self):
         """What an optimizer goes by at each step: float32 [steps, 1 or 3, K, 1, 1]."""
@@ -268,6 +271,13 @@ class Stack:
             drawn = torch.stack(drawn).mT.to(W.device)
             kept.append((drawn > self._dropout) / (1 - self._dropout))
         return kept
+
+
+def _look(network, X, y):
+    """(losses, which pictures it has right), each [K, N]."""
+    logits = network.logits(X.mT[None])
+    y = y.expand(len(logits), -1)
+    return F.cross_entropy(logits, y, reduction="none"), logits.argmax(dim=1) == y
 
 
 def _share(hits):
