@@ -32,6 +32,10 @@ TRAINING_CONTROLS = ("lr", "num_epochs")
 LAYER, ACTIVATIONS, GRADIENTS, SPREAD = "layer", "activations", "gradients", "spread"
 TRAIN = "train it"
 TRAIN_TOOLTIP = "Train exactly this network, in a lab that opens below."
+OPENING = (
+    "A lab opens here after the first training steps, which take a while in a large "
+    "network."
+)
 
 LEGEND = (
     "One forward and one backward pass on {count} training pictures, without training. "
@@ -169,8 +173,11 @@ class InitLab(Instrument):
         if TRAIN in commands:
             if self.training:
                 self.training.close()
+            opening = widgets.HTML(OPENING)
+            self._below.children = [opening]
             self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
             self._below.children = [self.training]
+            opening.close()
             self.training.start()
 
     def _show_error(self, error: BaseException) -> None:

@@ -112,8 +112,11 @@ def test_the_latest_value_wins(make_lab):
 def test_a_button_trains_the_shown_network(make_lab):
     shown = make_lab(num_hiddens=16, num_layers=5, num_epochs=1, lr=0.3)
     control(shown, "init").value = "xavier"
+    below, said = shown.children[3], []
+    below.observe(lambda _: said.append(getattr(below.children[0], "value", "")))
     press(shown)
     shown.wait(60)
+    assert said[0].startswith("A lab opens here")  # a large network takes a while
     shown.training.wait(60)
     text = "num_hiddens=16 num_layers=5 lr=0.3 num_epochs=1 init=xavier"
     assert str(shown.training.run.config) == text
