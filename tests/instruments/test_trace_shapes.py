@@ -381,6 +381,16 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
             (X,),
             "the letter d stands for the sizes 784 and 256",
         ),
+        (
+            lambda x, w: x * w,
+            (torch.rand(5, 16, 8, 8), torch.rand(5, 16)),
+            "use w[..., None, None]",
+        ),
+        (
+            F.cross_entropy,
+            (torch.rand(5, 64, 3, 10), torch.zeros(5).long()),
+            "Check for a missing flatten",
+        ),
         (torch.linalg.inv, (X,), "square matrices"),
         (lambda X: X.sum(dim=3), (X,), "no dimension 3"),
     ],
@@ -459,6 +469,7 @@ NOT_SHAPES = [
     (F.cross_entropy, (X, torch.full((64,), 800)), "is larger than allowed"),
     (F.embedding, (torch.tensor([9]), W2[:5]), "is larger than allowed"),
     (nn.Module(), (X,), "but the shapes are not the cause"),
+    (lambda X: nn.Linear(8, 2)(nn.LSTM(784, 8)(X)), (X,), "outputs, state = lstm(X)"),
     (nn.Bilinear(784, 784, 2), (X,), "missing 1 required positional argument"),
 ]
 
@@ -883,6 +894,7 @@ LAYERS = [
     (nn.Conv1d(28, 4, 3), (64, 1, 28, 28), ".squeeze(1)"),
     (nn.Conv3d(3, 4, 3), (5, 16, 3, 32, 32), ".transpose(1, 2)"),
     (nn.ConvTranspose2d(100, 8, 4), (5, 100), ".reshape(-1, 100, 1, 1)"),
+    (nn.ConvTranspose2d(128, 8, 4), (5, 6272), ".reshape(-1, 128, 7, 7)"),
     (nn.MaxPool2d(2), (64, 784), ".reshape(-1, 1, 28, 28)"),
     (nn.AvgPool2d(2), (784,), ".reshape(1, 1, 28, 28)"),
     (nn.AdaptiveAvgPool2d(1), (784,), ".reshape(1, 1, 28, 28)"),
@@ -892,6 +904,7 @@ LAYERS = [
     (nn.BatchNorm1d(16), (5, 7, 16), ".transpose(1, 2)"),
     (nn.LayerNorm(16), (5, 16, 8, 8), ".permute(0, 2, 3, 1)"),
     (nn.LSTM(28, 8, **ROWS), (64, 784), ".reshape(-1, 28, 28)"),
+    (nn.LSTM(28, 8), (28,), ".reshape(1, 1, -1)"),
     (nn.LSTM(28, 8), (64, 784), ".reshape(-1, 28, 28).transpose(0, 1)"),
     (nn.GRU(28, 8, **ROWS), (64, 1, 28, 28), ".squeeze(1)"),
     (nn.RNN(28, 8, **ROWS), (64, 28, 14), ".transpose(1, 2)"),
@@ -904,6 +917,13 @@ def test_each_repair_for_a_layer_is_named_and_runs(layer, shape, repair):
     said = re.search(r"[Uu]se (\.\S.*) on the", trace_shapes(layer, given).explanation)
     assert said and said[1].startswith(repair)
     assert trace_shapes(layer, eval(f"given{said[1]}")).ok
+
+
+def test_what_a_layer_is_given_by_keyword_is_explained_too():
+    layer = nn.MultiheadAttention(28, 4, batch_first=True)
+    given = torch.rand(64, 28, 30)
+    trace = trace_shapes(lambda x: layer(query=x, key=x, value=x), given)
+    assert "gets the input (64, 28, 30)" in trace.explanation
 
 
 def test_a_repair_uses_the_name_where_there_is_one():

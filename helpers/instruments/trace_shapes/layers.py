@@ -27,7 +27,7 @@ EXAMPLES_FIRST = "(examples, steps, features)"
 # What a layer takes, and what is wrong with what it gets.
 TAKES = "{operation} takes {layout} but gets {a} {a.shape}."
 TAKES_AND_GETS = (
-    "{operation} takes {layout}, and gets {a} {a.shape}. PyTorch says: {message}."
+    "{operation} takes {layout}, and gets {given}. PyTorch says: {message}."
 )
 TAKES_CHANNELS = (
     "{operation} takes {layout}, with channels = {want}, but gets {a} {a.shape}."
@@ -55,6 +55,7 @@ COLOUR = (
 FEATURES_FIRST = "Steps and features are swapped: use {repair}."
 ROWS_AS_STEPS = "To make each row of a picture a step, use {repair}."
 FOR_SO_MANY = "Create it for {got}, or let what comes before it output {want}."
+ONE_STEP = "It is one step of one example: use {repair}."
 OTHER_FORM = "For this shape, use {other}."
 FLATTENED = "It has been flattened already: move this layer before the flatten."
 TOOK_ONE = (
@@ -114,6 +115,7 @@ REPAIRS = {
         (".permute(0, 4, 1, 2, 3)", CHANNELS_LAST),
         (".transpose(0, 1)", EXAMPLES_SECOND),
     ),
+    (0, 1): ((".reshape(1, 1, -1)", ONE_STEP),),
     (0, 2): ((".reshape(-1, {rest}, {c})", ROWS_AS_STEPS),),
     (0, 3): ((".transpose(1, 2)", FEATURES_FIRST),),
     (0, 4): ((".squeeze(1)", ROWS_AS_STEPS),),
@@ -129,16 +131,18 @@ SEQUENCES = (nn.RNNBase, nn.MultiheadAttention)
 HIDDEN_SIZES = re.compile(r"hidden\S* size \(([\d, ]+)\), got \[([\d, ]+)\]")
 
 
-def explain_layer(facts: Facts, module: Any, given: Shape) -> Explained | None:
+def explain_layer(
+    facts: Facts, module: Any, given: Sequence[Shape]
+) -> Explained | None:
     """The cause and a sentence, if a layer got other dimensions than it takes.
 
     facts: operation, layer, message; a and b, if they exist. module: the one that
-    the operation ran in. given: the shape that the module was given.
+    the operation ran in. given: the shapes that the module was given.
     """
     if "a" not in facts:
         return None
     if isinstance(module, SEQUENCES):
-        return _about_sequences(facts, module, given)
+        return _about_sequences(facts, module, *given)
     found = IN_SPACE.search(f"{facts['operation']} {facts['layer']}")
     if not found or MANY_VALUES in facts["message"]:
         return None
@@ -166,9 +170,13 @@ def explain_layer(facts: Facts, module: Any, given: Shape) -> Explained | None:
     return OTHER, f"{takes} {said}".strip().format(**facts)
 
 
-def _about_sequences(facts, module, given):
+def _about_sequences(facts, module, given=(), *others):
     """Of a layer that reads sequences, or looks from one to another."""
-    a = facts["a"]._replace(shape=given, role="input")  # attention swaps dimensions
+    inside = facts["a"].shape  # where attention has swapped dimensions
+    if not given and module.batch_first and isinstance(module, nn.MultiheadAttention):
+        inside = (*inside[1::-1], *inside[2:]) if len(inside) == 3 else inside
+    given = given or inside
+    a = facts["a"]._replace(shape=given, role="input")
     layout = EXAMPLES_FIRST if module.batch_first else STEPS_FIRST
     facts = facts | {"a": a, "want": _wanted(facts, module), "layout": layout}
     if not facts["operation"].startswith(facts["layer"]):
@@ -180,11 +188,14 @@ def _about_sequences(facts, module, given):
     if (found := HIDDEN_SIZES.search(facts["message"])) and len(given) == 3:
         return OTHER, _about_hidden(facts, module, *found.groups())
     if fits(given):
-        return OTHER, TAKES_AND_GETS.format(**facts)
+        return OTHER, TAKES_AND_GETS.format(
+            **facts, given=", ".join(map(str, (given, *others)))
+        )
+    facts["got"] = given[-1] if given else None
     said = _repaired(facts, 0, fits)
-    cause = OTHER if said else WIDTH
-    said = f"{TAKES_FEATURES} {said or FOR_SO_MANY}"
-    return cause, said.format(**facts, got=given[-1])
+    width = not said and given and given[-1] != facts["want"]
+    said = f"{TAKES_FEATURES} {FOR_SO_MANY if width else said}".strip()
+    return WIDTH if width else OTHER, said.format(**facts)
 
 
 def _wanted(facts, module):
@@ -231,7 +242,7 @@ def _repaired(facts, space, fits):
         return FLATTENED
     rows = REPAIRS.get((space, len(a.shape)), ())
     if operation.startswith("conv_transpose") and len(a.shape) == 2:
-        rows = ((".reshape(-1, {c}, 1, 1)", FROM_ONE_PIXEL), *rows)
+        rows = ((".reshape(-1, {pixel}, 1, 1)", FROM_ONE_PIXEL), *rows)
     if operation == "conv2d" and {want, *a.shape[1:2]} == {1, 3}:
         rows = (*rows, *CONVOLUTION)
     for code, sentence in rows:
@@ -253,15 +264,16 @@ def _filled(code, shape, channels):
         h=_root(last / channels),
         g=_root(last),
         square=last if shape[0] == last else None,
+        pixel=channels if last == channels else None,
         rows=channels if shape[0] == channels else None,
         rest=None if last % channels or last == channels else last // channels,
     )
 
 
 def _root(number):
-    """The side of a square with so many pixels, or None."""
+    """The side of a square with so many pixels, more than one, or None."""
     side = math.isqrt(int(number))
-    return side if side * side == number else None
+    return side if side * side == number > 1 else None
 
 
 def unbatched(steps: Sequence[TraceStep]) -> str:

@@ -54,6 +54,11 @@ CLASSES_SECOND = (
     "{operation} takes scores of shape (examples, classes, ...), with the classes "
     "second, but gets {a} {a.shape} and {b} {b.shape}."
 )
+ONE_EACH = (
+    "{operation} takes scores of shape (examples, classes) with one label for each "
+    "example, but gets {a} {a.shape} and {b} {b.shape}. Check for a missing flatten "
+    "before the last layer, or for steps in time of which only one is needed."
+)
 MAKE_SECOND = "Use {a:.transpose(1, 2)}."
 ONE_OUTPUT = (
     "{operation} takes scores of shape (examples, classes) and class numbers, but {a} "
@@ -88,12 +93,16 @@ KNOWN = {
     "subscript <letter> has size <got> .* seen size <want>": (OTHER, EINSUM),
     "more than 1 value per channel": (OTHER, FEW_VALUES),
     "(Kernel size can't be greater|Output size is too small)": (OTHER, TOO_SMALL),
+    r"(targets of dimension: 1|Expected target size .* got \[\w+\]$)": (
+        OTHER,
+        ONE_EACH,
+    ),
     "Expected target size": (OTHER, CLASSES_SECOND),
     "with class probabilities": (OTHER, ONE_OUTPUT),
     "Dimension out of range .* but got <got>": (OTHER, NO_DIMENSION),
     r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
     "multi-target not supported": (OTHER, LABEL_SHAPE),
-    "(Using a t|T)arget size": (OTHER, SAME_SHAPE),
+    r"(Using a t|T)arget size \(": (OTHER, SAME_SHAPE),
 }
 PART = re.compile(r"<(\w+)>")
 # A sentence -> when a repair follows it, and that repair.

@@ -34,6 +34,7 @@ BIAS_PER_ROW = (
     "There is one number for each row. Only if each column is an example, as in "
     "W @ X, use {b:.unsqueeze(1)}."
 )
+PER_FIRST = "The sizes of {b} are the first ones of {a}: use {b:[..., {nones}]}."
 PER_ROW = "For each row of {a}, {b} has one number: use {b:.unsqueeze(1)}."
 RESHAPE = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a.shape} holds "
@@ -48,6 +49,10 @@ REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
 NOT_SHAPES = (
     "{operation} on {shapes} raised {kind}, but the shapes are not the cause. PyTorch "
     "says: {message}."
+)
+A_TUPLE = (
+    "{operation} needs a tensor but gets a tuple. A layer such as LSTM returns its "
+    "outputs and its state: take them apart, as in outputs, state = lstm(X)."
 )
 TOO_LARGE = "A number for {operation} is larger than allowed. PyTorch says: {message}."
 OWN_AT_ONCE = "The code raised {kind} before its first operation: {message}."
@@ -95,12 +100,14 @@ def explain(
     traced. before: the operations before it. The cause is None where the shapes are
     not the cause.
     """
-    layer, given = block.kind, (*block.inputs, ())[0]
+    layer, given = block.kind, block.inputs
     facts = {"operation": step.name, "shapes": listed(step.inputs), "layer": layer}
     facts |= _said(error) | dict(zip("ab", step.operands()))
     message = facts["message"]
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
         return None, TOO_LARGE.format(**facts)
+    if "must be Tensor, not tuple" in message:
+        return None, A_TUPLE.format(**facts)
     if "dtype" in message or "device" in message or not ABOUT_SHAPES.search(message):
         return None, NOT_SHAPES.format(**facts)
     found = layers.explain_layer(facts, module, given) or _clash(step, layer, message)
@@ -210,7 +217,11 @@ def _pair(operation, a, b):
         column = messages.FLATTEN_IT if b.shape == (a.shape[-1], 1) else ""
         cause, repair = BIAS, f"{BIAS_LENGTH} {BIAS_PER_ROW if per_row else column}"
     else:
-        cause, repair = OTHER, PER_ROW if per_row else ""
+        first = b.shape and b.shape == a.shape[: len(b.shape)]
+        nones = ["None"] * (len(a.shape) - len(b.shape))
+        facts["nones"] = ", ".join(nones)
+        repair = PER_ROW if per_row else PER_FIRST if first and nones else ""
+        cause = OTHER
     return cause, f"{PAIRED} {repair}".strip().format(**facts)
 
 

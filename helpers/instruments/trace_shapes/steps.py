@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
@@ -95,12 +95,9 @@ class TraceStep:
         kind = "conv" if self.name.startswith("conv") else self.name
         usual = ("output", "target") if kind.endswith(LOSS) else ("left", "right")
         roles = ROLES.get(kind, usual) if len(self.inputs) > 1 else ("input",)
-        parts = zip_longest(self.names, self.inputs, self.origins, fillvalue="")
-        return [
-            Operand(*part, role)
-            for part, role in zip_longest(parts, roles, fillvalue="")
-            if part
-        ]
+        roles = chain(roles, repeat(""))
+        parts = zip(self.names, self.inputs, self.origins, roles)
+        return [Operand(*part) for part in parts]
 
 
 @dataclass
