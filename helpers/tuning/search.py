@@ -20,7 +20,7 @@ from helpers.tuning.progress_bar import show_bar
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.study_file import check_same_space, open_study
+from helpers.tuning.study_file import Lost, check_same_space, location, open_study
 from helpers.tuning.trial_runner import Space, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
@@ -28,6 +28,10 @@ NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 STOPPED = "Stopped after {done:,} of {count:,} trials."
 TIME_IS_UP = "The {minutes:g} minutes were over after {done:,} of {count:,} trials."
 KEPT = "What is done is kept; run the search again to continue."
+LOST = (
+    "The search can't go on in {path} ({reason}). What was found is in what `search` "
+    "returned, until this kernel ends."
+)
 COMPLETE = (
     "This search is complete: {count:,} trials. To search anew, give it another name; "
     "to go on, raise num_trials."
@@ -90,14 +94,19 @@ def search(
             return found
         runner = TrialRunner(study, space, shared, num_trials, minutes, executor)
         show, early = _open_panel(found, num_trials, minutes), TIME_IS_UP
-        stop = stack.enter_context(DeferredStop())
+        stop, lost = stack.enter_context(DeferredStop()), ""
         try:
             with closing(runner.run(stop)) as trials:
                 for _ in trials:
                     show()
         except KeyboardInterrupt:
             early = STOPPED
-        if (done := len(found.trials())) < num_trials:
+        except Lost as error:
+            lost = LOST.format(path=location(name), reason=error)
+        done = len(found.trials())
+        if lost:
+            found.note = f"{STOPPED.format(done=done, count=num_trials)} {lost}"
+        elif done < num_trials:
             early = early.format(minutes=minutes, done=done, count=num_trials)
             found.note = f"{early} {KEPT if name else NOT_KEPT}"
         show()

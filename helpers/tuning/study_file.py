@@ -33,6 +33,7 @@ UNREADABLE = (
     "The file {path} can't be read as a search ({text}). Move it away, or give this "
     "search another name."
 )
+CHANGED = "another program has changed it"
 NOT_A_JOURNAL = "not every line is one of Optuna's"
 OTHER_STUDY = "{path} holds a search named {found!r}. Give this one another name."
 OTHER_DATA = (
@@ -50,6 +51,44 @@ IN_USE = (
     "The search named {name!r} is being run by another notebook; stop it there, or "
     "give this one another name."
 )
+
+
+class Lost(Exception):
+    """The file of a search can't be used any more; the message says why."""
+
+
+class _Journal(journal.JournalFileBackend):
+    """Optuna's file, which nobody else may write to while a search runs.
+
+    Once it is lost, nothing is written, and what was read before is still there.
+    """
+
+    _seen, _lost = None, ""  # (inode, size) after the last look; why it is lost
+
+    def read_logs(self, log_number_from: int) -> list[dict]:
+        return [] if self._lost else self._use(super().read_logs, log_number_from)
+
+    def append_logs(self, logs: list[dict]) -> None:
+        self._use(super().append_logs, logs)
+
+    def _use(self, call, argument):
+        try:
+            if self._lost or self._seen not in (None, self._look()):
+                raise Lost(self._lost or CHANGED)
+            done = call(argument)
+            done = done if done is None else list(done)
+            self._seen = self._look()
+            return done
+        except Lost as error:
+            self._lost = str(error)
+            raise
+        except OSError as error:
+            self._lost = error.strerror or one_line(error)
+            raise Lost(self._lost) from None
+
+    def _look(self):
+        stat = os.stat(self._file_path)
+        return stat.st_ino, stat.st_size
 
 
 def location(name: str) -> Path:
@@ -106,9 +145,13 @@ def open_study(
     except OSError as error:
         text = error.strerror or error
         raise ValueError(NOT_KEPT.format(path=path, text=text)) from None
-    study = _study(_storage(path), name, shared)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        put_back(study, trial)  # the kernel or the machine died
+    storage = _storage(path)
+    try:
+        study = _study(storage, name, shared)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            put_back(study, trial)  # the kernel or the machine died
+    except Lost as error:
+        raise ValueError(NOT_KEPT.format(path=path, text=error)) from None
     return study, False
 
 
@@ -146,7 +189,7 @@ def _storage(path):
         if last:  # it was cut short, and Optuna would read none of it
             os.truncate(path, path.stat().st_size - len(last))
         lock = journal.JournalFileOpenLock(str(path))  # works where links are forbidden
-        storage = JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
+        storage = JournalStorage(_Journal(str(path), lock_obj=lock))
         names = optuna.get_all_study_names(storage)
     except Exception as error:  # Optuna raises anything, depending on the content
         text = one_line(f"{type(error).__name__}: {error}")

@@ -47,7 +47,7 @@ def config_of(space: Space, trial: optuna.Trial) -> Config:
     """The Config that `space` makes of a trial; ValueError or TypeError for none."""
     try:
         config = space(trial)
-    except (ValueError, TypeError) as error:  # Optuna's, and Config's
+    except (ValueError, TypeError, ArithmeticError) as error:  # Optuna's, and Config's
         raise ValueError(BAD_SPACE.format(text=one_line(error))) from error
     if not isinstance(config, Config):
         raise TypeError(NOT_A_CONFIG.format(found=type(config).__name__))

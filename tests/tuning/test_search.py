@@ -1,6 +1,7 @@
 """Searches: real trainings, given up early or not, stopped, and gone on with."""
 
 import gzip
+import math
 import multiprocessing
 import os
 import re
@@ -283,6 +284,11 @@ def test_a_space_that_cannot_be_searched_is_named(data):
     assert "you gave dict" in complaint(TypeError, {"lr": [0.1]}, data)
 
 
+def test_a_range_without_an_end_is_named(data):
+    endless = lambda trial: Config(lr=trial.suggest_float("lr", 0, math.inf))  # noqa: E731
+    assert "Range exceeds" in complaint(ValueError, endless, data, 1)
+
+
 def test_bad_arguments_are_named(data):
     assert "returns; you gave list" in complaint(TypeError, space, [])
     assert "num_trials must be" in complaint(ValueError, space, data, 0)
@@ -375,6 +381,53 @@ def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     location("mine").mkdir(parents=True)
     assert "can't be read" in complaint(ValueError, space, data, 1, name="mine")
+
+
+def _cut_short(path):
+    os.truncate(path, path.stat().st_size - 20)
+
+
+def _replaced(path):
+    path.unlink()
+    path.touch()
+
+
+def _forbidden(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [os.unlink, _cut_short, _replaced, _forbidden])
+def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data):
+    path, asked = location("mine"), []
+
+    def harmful(trial):
+        asked.append(trial.number)
+        if len(asked) == 2 * AT_ONCE + 2:
+            harm(path)
+        return space(trial)
+
+    search(space, data, 2, name="mine")
+    found = search(harmful, data, 60, name="mine")
+    done = len(found.trials())
+    assert 2 < done < 60 and f"Stopped after {done} of 60 trials." in found.note
+    assert f"can't go on in {path} (" in found.note and "\n" not in found.note
+    assert 0 < found.accuracy < 1 and f"{found.accuracy:.3f}" in str(found)
+
+
+def test_what_is_in_a_file_that_was_cut_short_is_not_written_over(data):
+    path, asked = location("mine"), []
+
+    def harmful(trial):
+        asked.append(trial.number)
+        if len(asked) == 2 * AT_ONCE + 2:
+            _cut_short(path)
+        return space(trial)
+
+    search(harmful, data, 60, name="mine")
+    count = len(search(space, data, 1, name="mine").trials())
+    assert count > 1
+    assert len(search(space, data, count + 1, name="mine").trials()) == count + 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
