@@ -9,14 +9,11 @@ import errno
 import functools
 import hashlib
 import os
-import socket
-import threading
-import urllib.request
+import stat
 import zlib
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import filelock
@@ -25,6 +22,7 @@ import platformdirs
 import torch
 
 from helpers.given import brief, check_split
+from helpers.mirror import probe, transfer
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
@@ -276,8 +274,15 @@ def _find(folder):
     found = {}
     for name, place, end in product(FILES, ("", "FashionMNIST/raw"), (".gz", "")):
         path = os.path.join(folder, place, name + end)
-        if name not in found and os.path.isfile(path):
-            found[name] = path
+        try:
+            if name not in found and stat.S_ISREG(os.stat(path).st_mode):
+                found[name] = path
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            continue  # ValueError: no path can be so
+        except OSError as error:
+            reason = os.strerror(error.errno)
+            problem = CANNOT_READ.format(path=brief(folder), reason=reason)
+            raise Unread(problem) from None
     return found
 
 
@@ -292,13 +297,13 @@ def _read_folder(folder):
     return {name: _read(path, *FILES[name]) for name, path in found.items()}
 
 
-def _read(path, count, sha256):
+def _read(path, count, sha256, packed=None):
     """A verified idx file as uint8 [count, 784] or [count]; otherwise a `DataError`."""
     shape = (count, 784) if "images" in os.path.basename(path) else (count,)
     header = 8 * len(shape)
     size = header + int(np.prod(shape))
     try:
-        content = packed = Path(path).read_bytes()
+        content = packed = packed or Path(path).read_bytes()
         if path.endswith(".gz"):
             content = zlib.decompress(packed, wbits=31, bufsize=size)
         elif path.endswith(".bz2"):
@@ -387,6 +392,7 @@ def _lock(folder):
 
 def _download(cache, sources):
     """Fetch what the cache lacks; verified arrays by file name, and where they are."""
+    packed = {}  # in memory, so that a download that is killed leaves nothing
     try:
         if not os.path.isabs(cache):
             raise OSError("there is no home folder")
@@ -399,69 +405,46 @@ def _download(cache, sources):
                 # When a whole class starts at once, one failure is enough for all.
                 if before != (failure.exists() and failure.stat().st_mtime_ns):
                     raise Unreachable("another notebook has just tried and failed")
-                with TemporaryDirectory(dir=cache, ignore_cleanup_errors=True) as new:
-                    try:
-                        _fetch(missing, new, sources)
-                    except Unreachable:
-                        failure.touch()
-                        raise
-                    for file in os.listdir(new):
-                        os.replace(Path(new, file), Path(cache, file))
+                try:
+                    packed, mirror = _fetch(missing, sources)
+                except Unreachable:
+                    failure.touch()
+                    raise
+                for name, content in packed.items():
+                    _write(Path(cache, f"{name}.gz"), content)
         return _read_folder(cache), cache  # not under the lock: all may read at once
     except (OSError, DataError) as error:
         reason = error
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        content, mirror = _fetch(FILES, folder, sources)
+    if len(packed) < len(FILES):
+        packed, mirror = _fetch(FILES, sources)
     print(NOT_KEPT.format(folder=cache, reason=reason))
-    return content, mirror
+    return {n: _read(f"{n}.gz", *FILES[n], packed[n]) for n in FILES}, mirror
 
 
-def _fetch(names, folder, sources):
-    """Download `names` into `folder`; verified arrays by name, and the mirror."""
-    content, reasons = {}, []
+def _write(path, content):
+    new = path.with_suffix(".new")
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _fetch(names, sources):
+    """Download `names`; the verified bytes of their .gz, by name, and the mirror."""
+    packed, reasons = {}, []
     for mirror in sources.mirrors:
         try:
-            _probe(f"{mirror}{next(iter(names))}.gz", sources.answer_seconds)
+            probe(f"{mirror}{next(iter(names))}.gz", sources.answer_seconds)
             print(DOWNLOADING.format(mirror=mirror))
             for name in names:
-                if name not in content:
-                    path = os.path.join(folder, name + ".gz")
-                    _transfer(f"{mirror}{name}.gz", path, sources.stall_seconds)
-                    content[name] = _read(path, *FILES[name])
-            return content, mirror
+                if name not in packed:
+                    url = f"{mirror}{name}.gz"
+                    content = transfer(url, sources.stall_seconds)
+                    _read(f"{name}.gz", *FILES[name], content)
+                    packed[name] = content
+            return packed, mirror
         except Exception as error:  # whatever a network does, the course opens
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                raise  # not the mirror's fault: the disk is full
             host = mirror.split("/")[2]
             reasons.append(f"{host}: {getattr(error, 'reason', None) or error}")
     raise Unreachable("; ".join(reasons))
-
-
-def _probe(url, seconds):
-    """Raise unless `url` answers in time. A socket's own time-out would not do: a slow
-    name server, and a host with eight addresses, each multiply it."""
-    outcome = [TimeoutError(f"no answer within {seconds} seconds")]
-
-    def ask():
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            urllib.request.urlopen(request, timeout=seconds).close()
-            outcome[0] = None
-        except Exception as error:  # a time-out is the outcome already
-            if not isinstance(getattr(error, "reason", error), TimeoutError):
-                outcome[0] = error
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if outcome[0]:
-        raise outcome[0]
-
-
-def _transfer(url, path, seconds):
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)  # PyTorch sets none
-    try:
-        torch.hub.download_url_to_file(url, path)
-    finally:
-        socket.setdefaulttimeout(before)

@@ -33,7 +33,8 @@ NOT_KEPT = (
 def home() -> Path:
     """The folder for all that is kept of a learner, which need not exist yet."""
     folder = platformdirs.user_data_path("one-line-of-pytorch", appauthor=False)
-    return Path(os.environ.get("COURSE_HOME") or folder).absolute()
+    given = os.environ.get("COURSE_HOME", "")
+    return Path(os.path.expanduser(given) or folder).absolute()
 
 
 def location() -> Path:

@@ -139,6 +139,9 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             return
         self.server.sent[name] += 1
         with contextlib.suppress(ConnectionError):  # a client that gave up
+            while name in self.server.slow:
+                self.wfile.write(bytes(100))
+                time.sleep(0.05)
             self.wfile.write(spoiled)
 
     do_HEAD = do_GET
@@ -158,6 +161,7 @@ def mirrors(real):
                 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
                 server.url = f"http://127.0.0.1:{server.server_port}/"
                 server.spoil, server.sent, server.asked = {}, Counter(), Counter()
+                server.slow = set()  # names of files that it gives at 2 KB/s
                 serve = functools.partial(server.serve_forever, poll_interval=0.02)
                 threading.Thread(target=serve, daemon=True).start()
                 stack.callback(server.server_close)
@@ -356,6 +360,25 @@ def test_a_folder_without_the_files_is_named_and_the_search_goes_on(
     assert load(folder, debian_folder=str(real)).location == str(real)
     (line,) = said()
     assert all(part in line for part in (str(folder), *NAMES))
+
+
+def test_a_folder_that_cannot_be_read_is_not_called_absent(tmp_path, real, load, said):
+    folder = tmp_path / "mine"
+    folder.symlink_to(folder)  # which leads nowhere, also for an administrator
+    assert load(folder, debian_folder=str(real)).source == "full"
+    (line,) = said()
+    assert line.startswith(f"{str(folder)!r} cannot be read (")
+    assert "looking elsewhere" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="this user may read anything")
+def test_a_folder_that_may_not_be_read_is_not_called_absent(tmp_path, real, load, said):
+    folder = folder_with(tmp_path / "mine", real)
+    folder.chmod(0)
+    assert load(folder, debian_folder=str(real)).source == "full"
+    (line,) = said()
+    assert "cannot be read (Permission denied)" in line
+    folder.chmod(0o700)
 
 
 def test_a_folder_that_lacks_one_file_is_an_error_that_names_it(tmp_path, real, load):
@@ -639,6 +662,27 @@ def test_a_transfer_that_stands_still_is_given_up(mirrors, load, said):
     assert loaded.source == "full"
     assert good.sent == dict.fromkeys(NAMES[2:], 1)
     assert socket.getdefaulttimeout() is None
+
+
+def test_a_mirror_that_is_far_too_slow_is_left_for_the_other(mirrors, load, said):
+    slow, good = mirrors(2)
+    slow.slow.add(TEST_IMAGES)
+    assert load(mirrors=urls(slow, good), stall_seconds=2).source == "full"
+    assert good.sent == dict.fromkeys(NAMES[2:], 1)
+
+
+def test_a_download_that_is_killed_leaves_nothing(mirrors, cache):
+    (mirror,) = mirrors()
+    mirror.slow.add(TEST_IMAGES)
+    code = "import sys; from helpers import data; "
+    code += "data.load_fashion_mnist(sources=data.Sources((sys.argv[1],), '/nowhere'))"
+    kernel = subprocess.Popen([sys.executable, "-c", code, mirror.url], cwd=ROOT)
+    while not mirror.sent[TEST_IMAGES]:
+        assert kernel.poll() is None
+        time.sleep(0.02)
+    kernel.kill()
+    kernel.wait()
+    assert files_in(cache) == [] and not any(one.is_dir() for one in cache.iterdir())
 
 
 def test_a_file_in_place_of_the_cache_folder_is_said_and_survived(

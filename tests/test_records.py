@@ -47,6 +47,13 @@ def test_the_environment_names_the_folder(tmp_path, monkeypatch):
     assert records.location().exists() and records.notice() == ""
 
 
+def test_a_quoted_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("COURSE_HOME", "~/course")
+    assert records.location() == tmp_path / "course" / "course.sqlite"
+
+
 @pytest.mark.slow
 def test_two_kernels_lose_nothing(tmp_path):
     code = (
