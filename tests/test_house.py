@@ -1,6 +1,7 @@
 """The house: a small core, three wings, and arrows that never point upwards."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ def definitions(kind):
 
 def test_the_core_can_be_read_in_an_hour():
     assert sum(len(path.read_text().splitlines()) for path in CORE) <= 2800
+
+
+def test_every_folder_of_the_house_is_installed():
+    config = tomllib.loads((HELPERS.parent / "pyproject.toml").read_text())
+    folders = {path.parent.relative_to(HELPERS.parent) for path in MODULES}
+    names = sorted(".".join(folder.parts) for folder in folders)
+    assert config["tool"]["setuptools"]["packages"] == names
 
 
 def test_no_arrow_points_upwards_and_there_is_no_circle():
