@@ -65,10 +65,11 @@ function epochSpan(allCurves, numEpochs) {
   return Math.min(span, Math.max(numEpochs, Math.ceil(end))); // a pin may be longer
 }
 
-// Round numbers, and always the axis's end.
-function epochTicks(span) {
+// Round numbers, as many as there is room for, and always the axis's end.
+function epochTicks(span, width) {
+  const most = Math.min(6.01, width / 30);
   const tenth = 10 ** Math.floor(Math.log10(span));
-  const step = [0.1, 0.2, 0.5, 1].map((one) => one * tenth).find((one) => span / one <= 6.01);
+  const step = [0.1, 0.2, 0.5, 1].map((one) => one * tenth).find((one) => span / one <= most) ?? span;
   const ticks = [];
   for (let i = 0; i * step < span - 0.4 * step; i++) ticks.push(i * step);
   return [...ticks, span];
@@ -95,7 +96,8 @@ function drawAxes(ink, panel, range, span, box, px, py, colours) {
   }
   ink.textAlign = "center";
   ink.textBaseline = "top";
-  for (const tick of epochTicks(span)) ink.fillText(String(+tick.toPrecision(3)), px(tick), box.bottom + 4);
+  for (const tick of epochTicks(span, box.right - box.left))
+    ink.fillText(String(+tick.toPrecision(3)), px(tick), box.bottom + 4);
   ink.fillText("epoch", (box.left + box.right) / 2, box.bottom + 17);
   ink.textAlign = "left";
   ink.fillStyle = colours.text;
