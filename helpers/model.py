@@ -58,6 +58,10 @@ SHARE = (
     lambda value: is_number(value, 0, 1) and value < 1,
     "{name} must be a number from 0 to below 1, such as 0.5.",
 )
+SEED = (
+    lambda value: is_count(value, 2**63 - 1, least=0),
+    "seed must be a whole number from 0 up, such as 0.",
+)
 RULES = {
     "num_inputs": SIZE,
     "num_outputs": SIZE,
@@ -81,10 +85,6 @@ RULES = {
         "sigma must be a number from 0 to 100, such as 0.01.",
     ),
     "dropout": SHARE,
-    "seed": (
-        lambda value: is_count(value, 2**63 - 1, least=0),
-        "seed must be a whole number from 0 up, such as 0.",
-    ),
 }
 BROKEN_RULE = "{rule} You gave {value}."
 NOT_PICTURES = "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
@@ -167,7 +167,7 @@ class MLP(nn.Module):
         check(RULES, num_inputs=num_inputs, num_outputs=num_outputs)
         check(RULES, activation=activation, init=init, sigma=sigma, dropout=dropout)
         if seed is not None:
-            check(RULES, seed=seed)
+            check({"seed": SEED}, seed=seed)
             seed = int(seed)
         sigma = float(sigma)
         self.activation = activation

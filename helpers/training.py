@@ -19,7 +19,16 @@ from torch.nn import functional as F
 from helpers import model
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, check_classes, check_labelled, scores_of
-from helpers.model import MLP, SHARE, check, hidden_widths, is_count, is_number, one_of
+from helpers.model import (
+    MLP,
+    SEED,
+    SHARE,
+    check,
+    hidden_widths,
+    is_count,
+    is_number,
+    one_of,
+)
 
 OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
 LR_SCHEDULES = ("constant", "cosine")
@@ -35,7 +44,7 @@ def _is_device(value):
 
 
 SHARED_RULES = ("activation", "init", "sigma", "dropout")
-RULES = {name: model.RULES[name] for name in (*SHARED_RULES, "seed")} | {
+RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "lr": (
         lambda value: is_number(value, 0, 100) and value > 0,
         "lr must be a number above 0 and at most 100, such as 0.1.",
@@ -55,6 +64,7 @@ RULES = {name: model.RULES[name] for name in (*SHARED_RULES, "seed")} | {
         "weight_decay must be a number from 0 to 10, such as 0.0001.",
     ),
     "lr_schedule": one_of(LR_SCHEDULES),
+    "seed": SEED,
     "device": (
         _is_device,
         "device must be one that this PyTorch can use: 'cpu', or 'cuda' (NVIDIA).",
