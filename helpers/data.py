@@ -130,6 +130,15 @@ class Split:
     def __repr__(self) -> str:
         return f"Split(images={list(self.images.shape)}, labels=[{len(self)}])"
 
+    def some(self, most: int) -> "Split":
+        """At most so many pictures, drawn at random, always the same ones.
+
+        (Among the first 500 for validation there is one coat.)
+        """
+        drawn = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+        drawn = drawn[:most].to(self.labels.device)
+        return Split(self.images[drawn], self.labels[drawn])
+
     def to(self, device: str) -> "Split":
         """The same pictures on `device`; `self` if they are there already."""
         images, labels = self.images.to(device), self.labels.to(device)

@@ -282,10 +282,10 @@ class Progress:
 
     step: steps taken so far. epoch: from 1. loss: mean cross-entropy (nats) of this
     step's batch, before its update. lr: the step size used. net: the net itself, as it
-    is now. train_loss, train_accuracy, val_loss, val_accuracy: on the first 500
-    pictures of each, after the update; None in the steps between. full_val_loss,
-    full_val_accuracy: on the whole validation set, at the end of each epoch; else None.
-    reason: why this is the last step (done, or diverged); None before.
+    is now. train_loss, train_accuracy, val_loss, val_accuracy: on 500 pictures of
+    each, after the update; None in the steps between. full_val_loss, full_val_accuracy:
+    on the whole validation set, at the end of each epoch; else None. reason: why this
+    is the last step (done, or diverged); None before.
     """
 
     step: int
@@ -356,6 +356,10 @@ class Run(Generator):
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
         self.num_steps = self.steps_per_epoch * config.num_epochs
+        self._measured_on = {
+            "train": self.data.train.some(SUBSET),
+            "val": self.data.val.some(SUBSET),
+        }
         self.trainee = config.trainee(
             config, self.data.train.images, len(data.class_names)
         )
@@ -443,9 +447,8 @@ class Run(Generator):
     def measure(self, progress: Progress, epoch_end: bool = False) -> Progress:
         """The same step with what is measured now; epoch_end: on all of val too."""
         measured = {}
-        for name, split in (("train", self.data.train), ("val", self.data.val)):
-            images, labels = self._pictures(split)[:SUBSET], split.labels[:SUBSET]
-            loss, accuracy = evaluate(self.net, images, labels)
+        for name, split in self._measured_on.items():
+            loss, accuracy = evaluate(self.net, self._pictures(split), split.labels)
             measured |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
         if epoch_end:
             val = self.data.val

@@ -24,6 +24,7 @@ import time
 import types
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,12 @@ def test_the_validation_set_is_the_last_1_000_of_each_class_and_no_picture_is_tw
         seen = (split.images * 255).round().to(torch.uint8).numpy()
         assert np.array_equal(seen, images[positions])
     assert full.test.labels.tolist() == list(raw[TEST_LABELS][8:])
+
+
+def test_some_of_the_pictures_are_of_all_classes_alike(full):
+    for split, most in product((full.train, full.val), (500, 1000)):
+        counts = torch.bincount(split.some(most).labels)
+        assert counts.sum() == most and counts.min() > 0.7 * most / 10
 
 
 def test_a_picture_is_its_bytes_divided_by_255(full, raw):

@@ -61,6 +61,15 @@ def test_the_epochs_figure_is_of_all_validation_pictures(data):
     assert accuracy == pytest.approx(right.item())
 
 
+def test_the_curves_figure_is_near_that_of_all_validation_pictures(full_data):
+    val = full_data.val
+    for p in train(Config(num_hiddens=4, num_epochs=1), full_data, eval_every=50):
+        if p.val_accuracy is not None:
+            loss, accuracy = evaluate(p.net, val.images, val.labels)
+            assert p.val_accuracy == pytest.approx(accuracy, abs=0.05)
+            assert p.val_loss == pytest.approx(loss, abs=0.05)
+
+
 def test_a_falling_lr_ends_near_zero(data):
     config = Config(num_hiddens=16, num_epochs=2, lr=0.4, lr_schedule="cosine")
     lrs = [progress.lr for progress in train(config, data)]

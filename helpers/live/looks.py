@@ -12,7 +12,7 @@ from helpers.live.weights import SIDE, Shown
 from helpers.model import global_generator
 from helpers.training import Run
 
-POOL = 1000  # validation pictures that are counted and ranked: the first ones
+POOL = 1000  # validation pictures that are counted and ranked
 SLICE = 100  # of them at a time
 MOST_SECONDS = 0.25  # of processor time for all of them; then the rest is left out
 MOST_EXCITING = 9
@@ -21,12 +21,12 @@ MOST_EXCITING = 9
 class Looks:
     """Looks at validation pictures with the nets of one run.
 
-    images, labels: of the first pictures, as the data has them.
+    images, labels: of those pictures, as the data has them.
     """
 
     def __init__(self, run: Run) -> None:
-        val = run.data.val
-        self.images, self.labels = val.images[:POOL], val.labels[:POOL].cpu()
+        pool = run.data.val.some(POOL)
+        self.images, self.labels = pool.images, pool.labels.cpu()
         self._shape, self._count = run.trainee.shape, len(self.labels)
         self._draws: bool | None = None  # whether the net draws random numbers here
 

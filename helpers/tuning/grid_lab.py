@@ -19,7 +19,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from helpers import controls as look
-from helpers.data import FashionMNIST, Split, check_data
+from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
 from helpers.live.page_watch import PageWatch
 from helpers.palette import PRINT
@@ -149,7 +149,7 @@ class Line:
             member.begin(data)
         self._cell_of = dict(zip(map(id, self._members), self.cells))
         self._data = data
-        self._seen = seen(data.val)
+        self._seen = data.val.some(SUBSET)
         per_epoch = math.ceil(len(data.train) / configs[0].batch_size)
         self.num_steps = per_epoch * configs[0].num_epochs
         self.step, self._threads = 0, 1
@@ -196,13 +196,6 @@ class Line:
             if not cell.diverged:
                 cell.val_loss, cell.accuracy = val_loss, accuracy
                 cell.measured = self.step
-
-
-def seen(val: Split) -> Split:
-    """Pictures of all classes: among the first 500, hardly one is of class 4."""
-    apart = max(1, len(val) // SUBSET)
-    images, labels = val.images[::apart], val.labels[::apart]
-    return Split(images[:SUBSET].contiguous(), labels[:SUBSET])
 
 
 def grid_lab(data: FashionMNIST, **defaults: Any) -> "GridLab":
