@@ -134,7 +134,9 @@ class InitLab(Instrument):
         self._report = widgets.HTML(_page(_shown(self.layers, config)))
         self._button = button(TRAIN, "play", TRAIN_TOOLTIP, lambda: self._submit(TRAIN))
         self._button.layout.align_self = "flex-start"
-        self._below = widgets.VBox()
+        self._opening = widgets.HTML(OPENING)
+        self._opening.layout.display = "none"
+        self._below = widgets.VBox([self._opening])
         controls = grid(self._controls)
         super().__init__([controls, self._report, self._button, self._below])
         for one in self._controls:
@@ -173,11 +175,11 @@ class InitLab(Instrument):
         if TRAIN in commands:
             if self.training:
                 self.training.close()
-            opening = widgets.HTML(OPENING)
-            self._below.children = [opening]
+            self._below.children = [self._opening]
+            self._opening.layout.display = "block"
             self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
-            self._below.children = [self.training]
-            opening.close()
+            self._opening.layout.display = "none"
+            self._below.children = [self._opening, self.training]
             self.training.start()
 
     def _show_error(self, error: BaseException) -> None:

@@ -145,7 +145,7 @@ def test_an_endless_loop_is_stopped_from_the_page(open_notebook):
     step = state(notebook)[2]
     button(notebook, "pause").click()
     note = shown(notebook).locator(".w1lab-note")
-    expect(note).to_contain_text("`while drop_in: pass`")
+    expect(note).to_contain_text("while drop_in: pass")
     assert state(notebook)[2] == step
     button(notebook, "pause").click()
     until_state(notebook, "failed")

@@ -34,6 +34,14 @@ def until_shown(page, text):
     )
 
 
+def until_lower(part, height):
+    """Once the page is laid out for its new width."""
+    part.page.wait_for_function(
+        "([part, height]) => part.getBoundingClientRect().height < height",
+        arg=[part.element_handle(), height],
+    )
+
+
 def press(page, handle, key):
     """A key on one of the sliders: batch_size, num_inputs, num_hiddens."""
     page.locator(".noUi-handle").nth(handle).focus()
@@ -95,8 +103,8 @@ def test_beside_the_list_of_files_it_fits_a_projector(shown):
     }.items():
         choose(shown, way)
         until_shown(shown, said)
-        assert box(lab)["height"] < 579
-        assert box(code)["height"] < 90  # its two halves side by side
+        until_lower(lab, 579)
+        until_lower(code, 90)  # its two halves side by side
 
 
 def test_running_the_cell_again_stops_the_old_one(notebook, shown):
