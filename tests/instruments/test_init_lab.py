@@ -121,7 +121,8 @@ def test_a_button_trains_the_shown_network(make_lab):
     text = "num_hiddens=16 num_layers=5 lr=0.3 num_epochs=1 init=xavier"
     assert str(shown.training.run.config) == text
     assert shown.training.run.net.W1.shape == (784, 16)
-    assert shown.children[3].children == (shown.training,)
+    opening, *opened = shown.children[3].children
+    assert opening.layout.display == "none" and opened == [shown.training]
     first = shown.training
     control(shown, "num_layers").value = 2
     press(shown)
@@ -129,7 +130,8 @@ def test_a_button_trains_the_shown_network(make_lab):
     shown.training.wait(60)
     assert shown.training is not first
     assert shown.training.run.config.num_layers == 2
-    assert shown.children[3].children == (shown.training,)
+    opening, *opened = shown.children[3].children
+    assert opening.layout.display == "none" and opened == [shown.training]
 
 
 def test_ones_own_init_is_measured_and_its_mistake_is_said(make_lab):
