@@ -34,7 +34,7 @@ import torch
 
 from helpers import data
 
-ROOT = Path(data.__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 REAL = Path(os.environ.get("FASHION_MNIST_ROOT", data.Sources().debian_folder))
 NAMES = tuple(data.FILES)
 TEST_LABELS, TRAIN_LABELS, TEST_IMAGES, TRAIN_IMAGES = NAMES
@@ -544,7 +544,7 @@ def test_a_damaged_sample_says_how_to_restore_it(damage, tmp_path, load, said):
         file.write_bytes(damage(file.read_bytes()))
     else:
         file.unlink()
-    with pytest.raises(ValueError, match="git checkout helpers/sample"):
+    with pytest.raises(ValueError, match="git checkout helpers/data/sample"):
         load("sample", sample_folder=str(folder))
 
 

@@ -1,4 +1,4 @@
-"""Rebuild helpers/sample/, the part of Fashion-MNIST that comes with the course.
+"""Rebuild helpers/data/sample/, the part of Fashion-MNIST that comes with the course.
 
     python tools/make_sample.py [folder to write to]
 

@@ -21,8 +21,8 @@ import numpy as np
 import platformdirs
 import torch
 
+from helpers.data.mirror import probe, transfer
 from helpers.given import brief, check_split
-from helpers.mirror import probe, transfer
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
@@ -78,7 +78,7 @@ WAITING = "Another notebook is downloading Fashion-MNIST; waiting for it to fini
 NOT_KEPT = "{folder} cannot be used ({reason}): this download is for this session only."
 SET_ASIDE = "{problem} It was renamed to {aside}; the course looks for a good copy."
 DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; looking elsewhere."
-SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/sample"
+SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/data/sample"
 NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
 
 NOT_A_FOLDER = "root must be the path of a folder, 'sample' or None; you gave {found}."
