@@ -6,7 +6,7 @@ hides tests that did not run; elsewhere it is a skip that says so.
 
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,13 @@ def full_data():
     if data.source != "full":
         missing("the full Fashion-MNIST is not here, only the bundled sample")
     return data
+
+
+@pytest.fixture
+def closed():
+    """A function that hands an instrument on, and closes it after the test."""
+    with ExitStack() as stack:
+        yield lambda shown: stack.enter_context(closing(shown))
 
 
 @pytest.fixture(scope="session")

@@ -23,16 +23,8 @@ def data():
 
 
 @pytest.fixture
-def make_lab(data):
-    made = []
-
-    def make(*arguments, **options):
-        made.append(lab(data, *arguments, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def make_lab(data, closed):
+    return lambda *arguments, **options: closed(lab(data, *arguments, **options))
 
 
 def ask(shown, **asked):

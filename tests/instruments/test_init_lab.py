@@ -20,16 +20,8 @@ def data():
 
 
 @pytest.fixture
-def make_lab(data):
-    made = []
-
-    def make(**defaults):
-        made.append(init_lab(data, **defaults))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def make_lab(data, closed):
+    return lambda **defaults: closed(init_lab(data, **defaults))
 
 
 def control(shown, name):

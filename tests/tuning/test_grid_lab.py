@@ -26,16 +26,8 @@ def _others(full):
 
 
 @pytest.fixture
-def make(data):
-    made = []
-
-    def make(**defaults):
-        made.append(grid_lab(data, **defaults))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def make(data, closed):
+    return lambda **defaults: closed(grid_lab(data, **defaults))
 
 
 def cells(grid):
