@@ -16,7 +16,7 @@ function backSlider(root, model, moved) {
   Object.assign(slider, { type: "range", min: 0, max: 0, title: BACK_HINT });
   slider.setAttribute("aria-label", BACK_NAME);
   const text = element("span", "w1lab-back-at", row);
-  const button = element("button", "", row);
+  const button = element("button", "course-small", row);
   Object.assign(button, { type: "button", textContent: GO_ON, title: GO_ON_HINT });
   let asked = null; // of the kernel, which has not shown it yet
   let resting = 0;

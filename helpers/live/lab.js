@@ -163,7 +163,7 @@ function render({ model, el }) {
   const finding = element("div", "w1lab-finding", root);
   finding.setAttribute("role", "status");
   const code = element("pre", "w1lab-code", root);
-  const summary = element("div", "w1lab-summary", root);
+  const summary = element("div", "course-unseen", root);
   summary.setAttribute("aria-live", "polite");
 
   const state = { curves: {}, pins: [], span: 1, stepsPerEpoch: 1, branches: [] };

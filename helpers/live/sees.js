@@ -148,7 +148,7 @@ function seesToolbar(parent, send) {
   const bar = element("div", "w1lab-sees-head", parent);
   bar.setAttribute("role", "toolbar");
   const make = (asked) => {
-    const button = element("button", "w1lab-small", bar);
+    const button = element("button", "course-small", bar);
     button.type = "button";
     button.tabIndex = -1;
     button.onclick = () => send(asked);
@@ -182,7 +182,7 @@ function seesToolbar(parent, send) {
 // again: lays the lab out anew; draw: asks for a paint.
 function seesPanel({ root, bar, canvas, model, again, draw }) {
   const words = model.get("sees").words;
-  const toggle = element("button", "w1lab-small w1lab-toggle", bar);
+  const toggle = element("button", "course-small w1lab-toggle", bar);
   toggle.type = "button";
   toggle.textContent = words.open;
   const place = element("div", "", root); // empty while the panel is closed
@@ -190,7 +190,7 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   panel.setAttribute("aria-label", words.panel);
   panel.remove();
   const left = element("div", "w1lab-sees-left", panel);
-  const told = element("div", "w1lab-summary", panel);
+  const told = element("div", "course-unseen", panel);
   told.setAttribute("aria-live", "polite");
 
   let open = false;

@@ -53,11 +53,11 @@ function render({ model, el }) {
   const details = element("div", "gridlab-details", root);
   const line = element("div", "gridlab-line", details);
   const settings = element("code", "gridlab-settings", line);
-  const copy = element("button", "gridlab-copy", line, words.copy);
+  const copy = element("button", "course-small gridlab-copy", line, words.copy);
   copy.type = "button";
   const said = element("div", "gridlab-said", details);
   element("div", "gridlab-legend", root, `${words.legend} ${words.hint}`);
-  const summary = element("div", "gridlab-summary", root);
+  const summary = element("div", "course-unseen", root);
   summary.setAttribute("aria-live", "polite");
 
   let chosen = null;

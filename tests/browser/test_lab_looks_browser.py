@@ -31,7 +31,7 @@ OUT_OF_VIEW = """() => {
 # What is larger than its place, and so scrolls or is cut off.
 TOO_LARGE = """() => {
     const all = document.querySelectorAll(
-        ".course-instrument, .course-instrument :not(.w1lab-summary, svg *)");
+        ".course-instrument, .course-instrument :not(.course-unseen, svg *)");
     return [...all].filter((one) =>
         getComputedStyle(one).overflow !== "visible"
         && (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight)
