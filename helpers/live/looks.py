@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from helpers.given import scores_of
 from helpers.live.weights import SIDE, Shown
 from helpers.model import global_generator
 from helpers.training import Run
@@ -52,9 +53,7 @@ class Looks:
         with _as_before(net):
             net.eval()
             with self._random_numbers_as_before():
-                scores = net(images.view(-1, *self._shape))
-        if isinstance(scores, tuple):  # the scores, and what else it returns
-            scores = scores[0]
+                scores = scores_of(net, images.view(-1, *self._shape), "the panel")
         return scores.softmax(dim=1).cpu()
 
     @contextmanager
