@@ -6,7 +6,6 @@ They are those of matplotlib's petroff10, which colour-blind eyes can tell apart
 BLUE = "#3f90da"
 ORANGE = "#e76300"
 PURPLE = "#832db6"
-DARK_GREY = "#717581"
 RED = "#bd1f01"
 YELLOW = "#ffa90e"
 BROWN = "#a96b59"

@@ -397,18 +397,24 @@ def _forbidden(path):
     path.mkdir()
 
 
-@pytest.mark.parametrize("harm", [os.unlink, _cut_short, _replaced, _forbidden])
-def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data):
-    path, asked = location("mine"), []
+def harming(harm, path):
+    """A space that does something to the file of its search on the way."""
+    asked = []
 
-    def harmful(trial):
+    def space_of(trial):
         asked.append(trial.number)
         if len(asked) == 2 * AT_ONCE + 2:
             harm(path)
         return space(trial)
 
+    return space_of
+
+
+@pytest.mark.parametrize("harm", [os.unlink, _cut_short, _replaced, _forbidden])
+def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data):
+    path = location("mine")
     search(space, data, 2, name="mine")
-    found = search(harmful, data, 60, name="mine")
+    found = search(harming(harm, path), data, 60, name="mine")
     done = len(found.trials())
     assert 2 < done < 60 and f"Stopped after {done} of 60 trials." in found.note
     assert f"can't go on in {path} (" in found.note and "\n" not in found.note
@@ -416,15 +422,7 @@ def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data
 
 
 def test_what_is_in_a_file_that_was_cut_short_is_not_written_over(data):
-    path, asked = location("mine"), []
-
-    def harmful(trial):
-        asked.append(trial.number)
-        if len(asked) == 2 * AT_ONCE + 2:
-            _cut_short(path)
-        return space(trial)
-
-    search(harmful, data, 60, name="mine")
+    search(harming(_cut_short, location("mine")), data, 60, name="mine")
     count = len(search(space, data, 1, name="mine").trials())
     assert count > 1
     assert len(search(space, data, count + 1, name="mine").trials()) == count + 1
