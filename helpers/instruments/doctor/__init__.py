@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from helpers.given import brief
 from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, TRIALS
 from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
@@ -157,7 +158,7 @@ def _check_arguments(net, optimizer, loss, train_step, seconds):
     is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
     if not (is_number and seconds > 0):
         raise (ValueError if is_number else TypeError)(
-            NOT_SECONDS.format(found=repr(seconds)[:40])
+            NOT_SECONDS.format(found=brief(seconds))
         )
 
 
