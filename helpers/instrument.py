@@ -1,8 +1,10 @@
 """What all live widgets share: a thread, an end, and a stand-in without a front end."""
 
 import atexit
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +41,9 @@ class Instrument(widgets.VBox):
     Callbacks of widgets come on more than one thread. They only read values and
     `_submit` a command, which may be any object. The thread alone writes what is drawn:
     on it a subclass's `_work` gets all commands since its last call, and `_show_error`
-    what goes wrong there. Without a front end its `_text` and `_picture` are shown.
+    what goes wrong there. Once closed, it lets go of its memory (`_free`), since the
+    notebook may keep it for long. Without a front end its `_text` and `_picture` are
+    shown.
 
     error: what went wrong in the last call of `_work`, or None.
     """
@@ -73,13 +77,15 @@ class Instrument(widgets.VBox):
         for widget in [*_inside(self)]:
             widget.close()
         super().close()
+        if self._thread is None:
+            self._free()
 
     def _end(self):
         with self._condition:
-            self._ended = True
+            self._ended, thread = True, self._thread
             self._condition.notify_all()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+        if thread and thread is not threading.current_thread():
+            thread.join(timeout=5)
         atexit.unregister(self._end)
 
     def _submit(self, command: Any) -> None:
@@ -90,6 +96,7 @@ class Instrument(widgets.VBox):
             self._idle = False
             self._condition.notify_all()
             if self._thread is None:
+                self._context = contextvars.copy_context()
                 self._thread = threading.Thread(
                     target=self._run, name="lab worker", daemon=True
                 )
@@ -100,6 +107,16 @@ class Instrument(widgets.VBox):
     def _run(self):
         # One core stays free for the browser and the rest of the notebook.
         torch.set_num_threads(NUM_THREADS)
+        try:
+            self._rounds()
+        finally:
+            with self._condition:
+                self._idle, self._thread = True, None
+                self._condition.notify_all()
+            if self._ended:
+                self._free()
+
+    def _rounds(self):
         while not self._ended:
             with self._condition:
                 while not (self._commands or self._more() or self._ended):
@@ -118,13 +135,27 @@ class Instrument(widgets.VBox):
             self._work(commands)
         except BaseException as error:  # anything, from the learner's own code
             self.error = error
+            try:
+                self._show_error(error)
+            except Exception:
+                self._context.run(self._tell, error)
+
+    def _tell(self, error):
+        """Show it in the context of a callback: what can't be sent in the thread's own,
+        as with ipykernel 7.0, can be sent there."""
+        with suppress(Exception):
             self._show_error(error)
+        for widget in [*_inside(self)]:
+            widget.send_state()
 
     def _work(self, commands: list) -> None:
         """Do what was handed in since the last call."""
 
     def _show_error(self, error: BaseException) -> None:
         """Show what `_work` has raised."""
+
+    def _free(self) -> None:
+        """Let go of what takes memory; it is closed."""
 
     def _more(self) -> bool:
         """Whether `_work` should be called again without a command."""
@@ -167,11 +198,15 @@ def open_in_cell(make: Callable[[], T]) -> T:
 
 
 def _this_cell() -> tuple[str | None, str | None]:
-    """The id of the cell that runs, and of its execution; None outside JupyterLab."""
+    """What tells the cell that runs, and its execution; None where no cell runs.
+
+    Its id, or where the front end sends none, as nbclassic, its code.
+    """
     shell = get_ipython()
     parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
     cell = parent.get("metadata", {}).get("cellId")
-    return cell, parent.get("header", {}).get("msg_id")
+    code = parent.get("content", {}).get("code")
+    return cell or code, parent.get("header", {}).get("msg_id")
 
 
 def _inside(widget: widgets.Widget) -> Iterator[widgets.Widget]:

@@ -9,7 +9,7 @@ line that the course explains. (`nn.Linear` stores the transpose.)
 
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from helpers.given import brief, described
+from helpers.memory import check_room
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
@@ -87,6 +88,7 @@ RULES = {
     "dropout": SHARE,
 }
 BROKEN_RULE = "{rule} You gave {value}."
+SIZE_OF_NET = "num_hiddens={num_hiddens} num_layers={num_layers}"
 NOT_PICTURES = "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
 
 OWN_INIT_TYPE = "Your init {name} must return a tensor of floats; it returned {found}."
@@ -125,6 +127,11 @@ def hidden_widths(
         facts = {"widths": widths, "found": len(widths), "num_layers": num_layers}
         raise ValueError(WIDTHS_AGAINST_LAYERS.format(**facts))
     return widths
+
+
+def layer_sizes(widths: Sequence[int]) -> list[int]:
+    """The number of weights and biases in each layer between these widths."""
+    return [(n_in + 1) * n_out for n_in, n_out in zip(widths, widths[1:])]
 
 
 class MLP(nn.Module):
@@ -178,6 +185,10 @@ class MLP(nn.Module):
         self.widths = (int(num_inputs), *hiddens, int(num_outputs))
         self.num_layers = len(self.widths) - 2
         shapes = list(zip(self.widths, self.widths[1:]))
+        sizes = layer_sizes(self.widths)
+        said = {"num_hiddens": num_hiddens, "num_layers": self.num_layers}
+        # Each layer is drawn before it is scaled.
+        check_room(SIZE_OF_NET.format(**said), sum(sizes), max(sizes))
         draw = _draw_own if callable(init) else _draw_named
         for i, (W, b) in enumerate(draw(init, shapes, sigma, seed), start=1):
             setattr(self, f"W{i}", nn.Parameter(W))

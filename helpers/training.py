@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from helpers import model
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, check_classes, check_labelled, scores_of
+from helpers.memory import check_room
 from helpers.model import (
     MLP,
     SEED,
@@ -27,12 +28,14 @@ from helpers.model import (
     hidden_widths,
     is_count,
     is_number,
+    layer_sizes,
     one_of,
 )
 
 OPTIMIZERS = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
 LR_SCHEDULES = ("constant", "cosine")
 SUBSET = 500  # pictures of train and of validation behind the curves
+AT_ONCE = 2000  # pictures in a forward pass of `evaluate`
 
 
 def _is_device(value):
@@ -109,6 +112,15 @@ class Trainee:
         self.shape = images.shape[1:]
         self.net = self.make_net(config, images, num_outputs).to(config.device)
         self.optimizer = self.make_optimizer(config)
+
+    @staticmethod
+    def size(config: "Config", num_inputs: int, num_outputs: int) -> tuple[int, int]:
+        """How many weights there will be, and how many values while one is computed."""
+        hiddens = hidden_widths(config.num_hiddens, config.num_layers)
+        sizes = layer_sizes((num_inputs, *hiddens, num_outputs))
+        # Of a layer: its product, with the bias, and what the activation makes of it.
+        forward = 3 * max(config.batch_size * sum(hiddens), AT_ONCE * max(hiddens))
+        return sum(sizes), forward + 2 * max(sizes)
 
     def make_net(
         self, config: "Config", images: torch.Tensor, num_outputs: int
@@ -264,6 +276,26 @@ class Config:
             raise ValueError(sentence) from None
 
 
+def check_fits(
+    config: Config, data: FashionMNIST, instead_of: Config | None = None
+) -> None:
+    """Raise ValueError with a sentence if training takes more memory than is free here.
+
+    instead_of: of a run whose memory is given back first.
+    """
+    if config.device != "cpu":
+        return  # its PyTorch says so itself, and goes on
+    sizes = []
+    for one in filter(None, (config, instead_of)):
+        shape = data.train.images.shape[1], len(data.class_names)
+        num_weights, others = one.trainee.size(one, *shape)
+        # The gradients, and what the optimizer remembers.
+        buffers = 2 if one.optimizer != "sgd" else bool(one.momentum)
+        sizes.append((num_weights, others + (1 + buffers) * num_weights))
+    freed = sum(sizes[1]) if instead_of else 0
+    check_room(str(config), *sizes[0], freed)
+
+
 def check_fields(names: Iterable[str]) -> None:
     """Raise ValueError for the first name that is no field of Config."""
     Config.check_fields(names)
@@ -323,7 +355,7 @@ def evaluate(
     net.eval()
     loss = correct = 0
     try:
-        for X, y in zip(images.split(2000), labels.long().split(2000)):
+        for X, y in zip(images.split(AT_ONCE), labels.long().split(AT_ONCE)):
             logits = scores_of(net, X, "evaluate")
             check_classes(y, logits.shape[1], "evaluate")
             loss += F.cross_entropy(logits, y, reduction="sum").item()
@@ -352,6 +384,7 @@ class Run(Generator):
         check_data(data, "train(config, data)")
         if eval_every is not None and not is_count(eval_every, sys.maxsize):
             raise ValueError(BAD_EVERY.format(found=brief(eval_every)))
+        check_fits(config, data)
         self.config = config
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
@@ -480,6 +513,6 @@ def train(
     The same Config gives the same numbers, to the bit, on the same machine with the
     same number of threads. A loss that is no longer finite ends the run with a
     `reason`. Raises TypeError for a wrong config or data, ValueError for an unusable
-    own init.
+    own init, or a net that needs more memory than is free.
     """
     return Run(config, data, eval_every)

@@ -2,6 +2,8 @@
 
 import threading
 import time
+import weakref
+from contextvars import ContextVar
 from types import SimpleNamespace
 
 import pytest
@@ -44,11 +46,18 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_cell(monkeypatch):
-    """A function that makes something as a run of the cell with this id does."""
+    """A function that makes something as a run of the cell with this id does.
+
+    has_ids: whether the front end sends the ids of cells; else each has its code.
+    """
     runs = iter(range(100))
 
-    def run(cell, make, times=1):
-        parent = {"metadata": {"cellId": cell}, "header": {"msg_id": next(runs)}}
+    def run(cell, make, times=1, has_ids=True):
+        parent = {"header": {"msg_id": next(runs)}, "content": {"code": "make()"}}
+        if has_ids:
+            parent["metadata"] = {"cellId": cell}
+        else:
+            parent["content"]["code"] = cell
         shell = SimpleNamespace(get_parent=lambda: parent)
         with monkeypatch.context() as patch:
             patch.setattr(instrument, "get_ipython", lambda: shell)
@@ -76,11 +85,12 @@ def test_a_closed_instrument_leaves_no_widget(make, data):
 
 
 @every_instrument
-def test_a_cell_that_runs_again_leaves_one_instrument(make, data, run_cell):
+@pytest.mark.parametrize("has_ids", [True, False], ids=["ids", "no ids"])
+def test_a_cell_that_runs_again_leaves_one_instrument(make, data, run_cell, has_ids):
     before = registered()
-    run_cell("a", lambda: make(data))
+    run_cell("a", lambda: make(data), has_ids=has_ids)
     once = len(registered() - before)
-    [shown] = run_cell("a", lambda: make(data))
+    [shown] = run_cell("a", lambda: make(data), has_ids=has_ids)
     assert len(registered() - before) == once
     shown.close()
     assert registered() == before
@@ -96,6 +106,22 @@ def test_a_cell_keeps_all_that_one_run_of_it_made(data, run_cell):
     for one in (other, again):
         one.close()
     assert registered() == before
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["untouched", "begun"])
+def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, begun):
+    shown = lab(data, num_hiddens=8, num_epochs=1)
+    if begun:
+        shown.start()
+        shown.wait(60)
+        shown._submit(lambda: shown._go_back(5))  # a second run, beside it
+        shown.wait(60)
+    kept = shown._history.kept[0].state["trainee"]["net"]["W1"]
+    large = [shown.run.net.W1, shown._seen.net.W1, kept]
+    large = [weakref.ref(one) for one in large]
+    del kept
+    shown.close()
+    assert [one() for one in large] == [None] * 3
 
 
 def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
@@ -190,6 +216,30 @@ def test_waiting_raises_what_went_wrong_until_something_else_is_done(echo):
     assert echo.error is None and echo.shown[-1] == 3
 
 
+PARENT = ContextVar("the message that is answered")
+
+
+class Answering(Echo):
+    """Can show something only where a message is answered, as with ipykernel 7.0."""
+
+    def _show_error(self, error):
+        PARENT.get()
+        super()._show_error(error)
+
+
+def test_what_the_thread_itself_cannot_show_is_shown_nevertheless(closed):
+    shown = closed(Answering())
+    PARENT.set("a message")
+    for _ in range(2):
+        shown._submit(lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shown.wait(60)
+    assert shown.shown == ["failed: division by zero"] * 2
+    shown._submit(lambda: 3)
+    shown.wait(60)
+    assert shown.shown[-1] == 3
+
+
 # --- whether a page shows it
 
 
@@ -197,20 +247,27 @@ class Page:
     """A widget, and a kernel whose main thread is free when `turn` is called."""
 
     def __init__(self):
-        self.asked = self.came = 0
+        self.asked = self.came = self.gone = 0
         self.turns = []
-        self.io_loop = SimpleNamespace(add_callback=self.turns.append)
+        self.io_loop = SimpleNamespace(
+            add_callback=self.turns.append,
+            call_later=lambda seconds, callback: self.turns.append(callback),
+        )
         self.shell = SimpleNamespace(kernel=self, execution_count=1)
-        self.watch = PageWatch(self, self._on_message, 0, self.shell)
+        self.watch = PageWatch(self, self._on_message, 0, self.shell, self._on_gone)
 
     def on_msg(self, heard):
         self.answer = lambda: heard(self, "shown", [])
+        self.take_away = lambda: heard(self, "hidden", [])
 
     def send(self, question):
         self.asked += 1
 
     def _on_message(self):
         self.came += 1
+
+    def _on_gone(self):
+        self.gone += 1
 
     def turn(self):
         gone = self.watch.is_gone()
@@ -247,3 +304,17 @@ def test_while_the_main_thread_is_busy_nothing_counts(page):
     for _ in range(50):  # cells run one after the other, and answers wait behind them
         page.shell.execution_count += 1
         assert not page.turn()
+
+
+@pytest.mark.parametrize("other_view", [True, False])
+def test_a_view_that_is_taken_away_counts_where_no_other_answers(page, other_view):
+    page.answer()
+    page.take_away()
+    for _ in range(3 * UNANSWERED):
+        asked = page.asked
+        if page.turns:
+            page.turns.pop(0)()
+        if other_view and page.asked > asked:
+            page.answer()
+    assert (page.asked, page.gone) == ((1, 0) if other_view else (UNANSWERED + 1, 1))
+    assert not page.turns

@@ -1,6 +1,7 @@
 """The lab without a browser: commands, the worker, and what is drawn."""
 
 import base64
+import re
 import threading
 import time
 from dataclasses import replace
@@ -180,11 +181,12 @@ def test_pause_holds_a_run(make_lab):
 
 
 def test_a_lab_that_no_page_shows_pauses_until_one_does(make_lab):
-    shown = make_lab(num_hiddens=8, num_epochs=1000)
+    shown = make_lab(num_hiddens=512, num_epochs=1000)
     press(shown, "Start")
-    until(lambda: is_running(shown))
+    until(lambda: is_running(shown) and len(shown._history.kept) > 5)
     shown._watch.is_gone = lambda: True
     shown.wait(60)
+    assert shown._history.num_bytes <= 5e6  # and no longer 50 MB
     run, frame = shown.run, canvas(shown).frame
     assert frame["state"] == "away"
     assert frame["status"].startswith("Paused, because no page shows this lab. Step ")
@@ -197,6 +199,8 @@ def test_a_lab_that_no_page_shows_pauses_until_one_does(make_lab):
     canvas(shown)._handle_custom_msg("shown", [])
     shown.wait(60)
     assert canvas(shown).frame["state"] == "paused"  # a page does not start it
+    go_back(shown, 3, "look")  # as before, by more steps
+    assert canvas(shown).frame["status"].startswith("Step 3 of ")
 
 
 def test_reset_shows_the_first_weights(make_lab):
@@ -493,6 +497,25 @@ def test_a_single_step_says_what_it_measured(make_lab):
     assert len(batches.y) == len(shown._curves.by_name["val_loss"].y) == 12
 
 
+HUGE = "num_hiddens=65536 num_layers=20"
+TOO_LARGE = (
+    r"num_hiddens=65536 num_layers=20.* makes 81,\d\d\d million weights and needs "
+    r"about [\d,.]+ GB of memory, but [\d,.]+ GB are free here"
+)
+
+
+def test_a_line_that_needs_too_much_memory_changes_nothing(make_lab, data):
+    shown = make_lab(num_hiddens=8, num_epochs=1)
+    run = shown.run
+    send(shown, settings=HUGE)
+    until(lambda: canvas(shown).refused)
+    assert re.match(TOO_LARGE, canvas(shown).note)
+    assert shown.run is run and control(shown, "num_hiddens").value == 8
+    assert canvas(shown).frame["state"] == "done"
+    with pytest.raises(ValueError, match=TOO_LARGE):
+        lab(data, num_hiddens=65536, num_layers=20)
+
+
 # --- A learner's own net and step
 
 
@@ -513,6 +536,22 @@ def small_step(net, optimizer, X, y):
 def filters(size=3):
     convolution = nn.Conv2d(1, 20, size)
     return nn.Sequential(convolution, nn.Flatten(), nn.LazyLinear(10))
+
+
+def test_an_own_net_that_needs_too_much_memory_is_never_made(make_lab):
+    made = []
+
+    def wide(num_hiddens=8):
+        layers = [nn.Linear(784, num_hiddens)]
+        layers += [nn.Linear(num_hiddens, num_hiddens) for _ in range(20)]
+        made.append(layers[0].weight.device.type)
+        return nn.Sequential(*layers, nn.Linear(num_hiddens, 10))
+
+    shown = make_lab(net=wide)
+    send(shown, settings="num_hiddens=65536")
+    until(lambda: canvas(shown).refused)
+    assert "makes 85,953 million weights and needs about" in canvas(shown).note
+    assert made == ["cpu", "meta"]
 
 
 ENDLESS = threading.Event()
@@ -629,6 +668,20 @@ def test_what_an_own_step_raises_names_its_line(make_lab):
     line = broken.__code__.co_firstlineno + 1
     assert f"at line {line}, `return F.cross_entropy(net(X), y[:-1])`" in status
     assert status.startswith("Training failed. ValueError")
+
+
+def test_a_new_run_is_shown_before_its_first_step_is_done(make_lab, endless):
+    shown = make_lab(net=small_net, step=endless_step, num_hiddens=8)
+    before = canvas(shown).frame["run"]
+    endless.set()
+    control(shown, "num_hiddens").value = 16
+    until(lambda: canvas(shown).frame["run"] > before)
+    frame = canvas(shown).frame
+    assert (frame["state"], frame["step"]) == ("running", 0)
+    assert frame["status"].startswith("Step 0 of ")
+    assert canvas(shown).tiles["count"] == 16
+    endless.clear()
+    until(lambda: is_running(shown))
 
 
 def test_an_endless_loop_gives_way_to_a_new_run(make_lab, endless):

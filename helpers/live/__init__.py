@@ -33,12 +33,12 @@ from helpers.own.learner_line import describe_error, own_line
 from helpers.own.stopping import Stoppable, Stopped
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
-from helpers.training import Config, Progress, Run, as_word, train
+from helpers.training import Config, Progress, Run, as_word, check_fits, train
 
 HERE = Path(__file__).parent
 # Together one module.
 SCRIPTS = ("panels.js", "columns.js", "back.js", "sees_draw.js", "sees.js", "lab.js")
-FRAME_SECONDS = 0.030
+FRAME_SECONDS = 0.020
 TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
 LOOK_SECONDS = 3  # so long steps are repeated for nothing but to show one
@@ -46,6 +46,7 @@ PREVIEW_STEPS = 100
 PREVIEW_SECONDS = 1.5  # of a learner's own net
 ABANDON_SECONDS = 1  # then a step that does not end is stopped
 MAX_PINS = 4
+REST_BYTES = 5e6  # of the states kept to go back to, while no page shows the lab
 # (net, data, optimizer=..., train_step=...) -> a report; handed in from a wing.
 doctor: Callable | None = None
 
@@ -204,8 +205,8 @@ def lab(
     Returns a widget. Its `wait()` returns when the current run has ended or is
     paused, and raises what went wrong in it; `run` and `config` are the current
     ones; `close()` removes the lab. While no page shows it, it pauses. Raises
-    ValueError or TypeError with one sentence for an unknown control, a bad setting, or
-    a net or step that isn't a function.
+    ValueError or TypeError with one sentence for an unknown control, a bad setting, a
+    net that needs more memory than is free, or a net or step that isn't a function.
     """
     check_data(data, "lab(data)")
     kind = own_config(net, step)
@@ -220,8 +221,10 @@ def lab(
             known = ", ".join(known)
             raise ValueError(NO_SUCH_CONTROL.format(name=brief(name), known=known))
     kind.check_fields(defaults)
+    config = kind(**defaults)
+    check_fits(config, data)
     controls = tuple(dict.fromkeys(controls))
-    return open_in_cell(lambda: Lab(data, controls, kind(**defaults)))
+    return open_in_cell(lambda: Lab(data, controls, config))
 
 
 class Lab(Instrument):
@@ -242,7 +245,9 @@ class Lab(Instrument):
         self._weights: list[Shown] = []
         self._chosen = ""
         self._sees = Sees(self._canvas)
-        self._watch = PageWatch(self._canvas, self._on_page)
+        self._watch = PageWatch(
+            self._canvas, self._on_page, on_gone=lambda: self._submit(self._rest)
+        )
         self._curves = Curves(1)
         self._history: History | None = None
         self._branches: list[float] = []  # the epochs where this run went another way
@@ -314,7 +319,7 @@ class Lab(Instrument):
     def _picture(self) -> Picture | None:
         # The worker may replace them meanwhile.
         curves, run, newest = self._curves, self.run, self._state.newest
-        if not (run and newest and curves.last):
+        if not (run and newest and curves and curves.last):
             return None
         alt = ALT_NET if run.config.own else ALT
         alt = alt.format(step=newest.step, config=run.config)
@@ -357,6 +362,7 @@ class Lab(Instrument):
     def _on_settings(self, text):
         try:
             config = read_settings(text, type(self.config), self._own_init)
+            check_fits(config, self._data, instead_of=self.config)
         except ValueError as error:
             sentence = str(error)
             self._submit(lambda: self._refuse(sentence))
@@ -411,6 +417,11 @@ class Lab(Instrument):
         self._inside.stop_after(ABANDON_SECONDS)
         super()._end()
 
+    def _free(self) -> None:
+        self._leave_run()
+        self._sees = self._data = self._curves = None
+        self._state = replace(self._state, newest=None)
+
     # The worker: all below runs on its thread alone, once it has begun.
 
     def _more(self) -> bool:
@@ -427,6 +438,8 @@ class Lab(Instrument):
                 self._refuse(str(error))
         if self._state.name == "new":
             self._begin()
+            if self._state.wanted == math.inf:
+                self._show(now=True)  # at once; a first step may take long
         if self._state.wanted:
             self._advance()
         elif self._is_repeating():
@@ -443,10 +456,16 @@ class Lab(Instrument):
         if not (isinstance(error, Stopped) and self._commands):  # else they show theirs
             self._show(now=True)
 
-    def _begin(self):
-        if self.run:
-            self.run.close()  # frees its memory now, not when Python next looks
+    def _leave_run(self):
+        """Free its memory now, not when Python next looks."""
+        history = self._history
+        for run in filter(None, (self.run, history and history.past)):
+            run.close()
         self.run = self._seen = self._history = None
+        self._weights = []
+
+    def _begin(self):
+        self._leave_run()
         self._runs += 1
         self._curves = Curves(1)
         self._state = replace(self._state, name="fresh", newest=None)
@@ -470,6 +489,7 @@ class Lab(Instrument):
     def _advance(self):
         if self._watch.is_gone():
             self._state = replace(self._state, name="away", wanted=0)
+            self._rest()
             return
         with self._inside:
             progress = next(self.run)
@@ -484,7 +504,9 @@ class Lab(Instrument):
         self._state = _State(name, wanted, progress)
 
     def _change(self, values):
-        self.config = replace(self.config, **values)
+        config = replace(self.config, **values)
+        check_fits(config, self._data, instead_of=self.config)
+        self.config = config
         self._state = _State("new", math.inf)
 
     def _change_lr(self, lr):
@@ -524,6 +546,11 @@ class Lab(Instrument):
 
     def _reset(self):
         self._state = _State("new")
+
+    def _rest(self):
+        """Take less memory: no page shows this lab, and maybe none will."""
+        if self._history and not self._state.wanted:
+            self._history.thin(REST_BYTES)
 
     def _go_on(self):
         if self._state.name == "away":
@@ -665,15 +692,15 @@ class Lab(Instrument):
     def _show(self, now=False):
         """Send a frame, if one is due."""
         state, newest, time_now = self._state, self._state.newest, time.monotonic()
-        running = state.name == "running"
+        running = state.name == "running" or state.wanted == math.inf
         moves = running or (self._is_back() and not self._history.settled)
         now = now or not moves or newest.step == 1
         if not now and time_now < self._frame_due:
             return
-        self._frame_due = time_now + FRAME_SECONDS
+        self._frame_due = max(time_now, self._frame_due + FRAME_SECONDS)
         status = self._status()
         with self._canvas.hold_sync():
-            self._canvas.frame = self._frame(status)
+            self._canvas.frame = self._frame(status, running)
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
                 if self._seen and not state.failure:
@@ -692,7 +719,7 @@ class Lab(Instrument):
         self._start_button.description = "pause" if running else "start"
         self._start_button.icon = "pause" if running else "play"
 
-    def _frame(self, status):
+    def _frame(self, status, running):
         newest = self._state.newest.step if self._state.newest else 0
         back = self._history.step if self._is_back() else None
         return {
@@ -701,7 +728,8 @@ class Lab(Instrument):
             "newest": newest,
             "back": back,
             "kept": bool(self._history and self._history.kept),
-            "state": self._state.name,
+            "moves": running or self._is_repeating(),  # by itself
+            "state": "running" if running else self._state.name,
             "status": status,
             "num_epochs": self.config.num_epochs,
             "steps_per_epoch": self._curves.steps_per_epoch,

@@ -23,9 +23,10 @@ function backSlider(root, model, moved) {
 
   const at = () => (slider.disabled || +slider.value >= +slider.max ? null : +slider.value);
   const say = () => {
-    text.textContent = at() === null ? AT_NEWEST(+slider.max) : BACK_AT(at(), +slider.max);
-    slider.setAttribute("aria-valuetext", text.textContent);
-    button.setAttribute("aria-disabled", at() === null); // it keeps the focus
+    const said = at() === null ? AT_NEWEST(+slider.max) : BACK_AT(at(), +slider.max);
+    if (said !== text.textContent) text.textContent = said;
+    setOnce(slider, "aria-valuetext", said);
+    setOnce(button, "aria-disabled", at() === null); // it keeps the focus
   };
   slider.addEventListener("input", () => {
     asked = +slider.value;
@@ -41,13 +42,14 @@ function backSlider(root, model, moved) {
   });
   const show = (frame) => {
     const now = frame.back ?? frame.newest;
-    slider.disabled = frame.state === "running";
+    const running = frame.state === "running";
+    if (slider.disabled !== running) slider.disabled = running;
     if (now === asked || slider.disabled) asked = null;
     if (asked === null) {
       slider.max = frame.newest;
       slider.value = now;
     }
-    row.classList.toggle("w1lab-nothing", !(frame.kept && frame.newest));
+    row.classList.toggle("w1lab-nothing", !(frame.kept && (frame.newest || running)));
     say();
   };
   return { at, show };

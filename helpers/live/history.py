@@ -59,19 +59,25 @@ class History:
             self._keep()
 
     def _keep(self):
+        trainee = self.run.trainee
+        if _num_bytes([trainee.net, trainee.optimizer], set()) > MOST_BYTES:
+            self.kept, self.refused = [], TOO_LARGE
+            return
         try:
             state = self.run.state()
         except Exception as error:  # anything, from a learner's own net
             self.kept, self.refused = [], CANT_KEEP.format(error=error)
             return
         self.kept.append(_Kept(self.run.step, _num_bytes(state, set()), state))
-        while self.num_bytes > MOST_BYTES and len(self.kept) > 1:
+        self.thin(MOST_BYTES)
+
+    def thin(self, most: float) -> None:
+        """Keep no more than so many bytes, but always the first state."""
+        while self.num_bytes > most and len(self.kept) > 1:
             roots = [math.isqrt(one.step) for one in self.kept]
             gaps = [after - before for before, after in zip(roots, roots[2:])]
             # The one that leaves the smallest gap; not the first, nor else the last.
             del self.kept[1 + gaps.index(min(gaps)) if gaps else 1]
-        if self.num_bytes > MOST_BYTES:
-            self.kept, self.refused = [], TOO_LARGE
 
     @property
     def num_bytes(self) -> int:

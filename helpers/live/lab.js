@@ -49,8 +49,8 @@ function theme(el) {
   };
 }
 
-// A canvas as large as its box, in the screen's own pixels. Sizes are read when they
-// change, not at every paint, where reading them would make the browser lay out anew.
+// A canvas as large as its box, in the screen's own pixels. Sizes and places are read when
+// they change, not at every paint, where reading them would make the browser lay out anew.
 function prepare(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const size = { width: canvas.clientWidth, height: canvas.clientHeight };
@@ -58,7 +58,7 @@ function prepare(canvas) {
   canvas.height = Math.round(size.height * ratio);
   const ink = canvas.getContext("2d");
   ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { ink, size };
+  return { ink, size, left: canvas.offsetLeft, top: canvas.offsetTop };
 }
 
 function addKey(legend, text, colour, dash, thick) {
@@ -95,7 +95,9 @@ function settingsLine(root, model) {
   field.rows = 1;
   field.spellcheck = false;
   field.title = model.get("hint");
+  const fits = CSS.supports("field-sizing", "content"); // by itself
   const fit = () => {
+    if (fits) return;
     field.style.height = "0";
     field.style.height = `${field.scrollHeight + 2}px`;
   };
@@ -154,8 +156,14 @@ function render({ model, el }) {
   const legend = element("div", "w1lab-legend", keys);
   const status = element("div", "w1lab-status", root);
   const draw = () => { waiting ||= requestAnimationFrame(paint); };
+  // What moves by itself is painted once a second for those who want less motion.
+  const drawCalmly = () => {
+    const { moves, run } = model.get("frame");
+    if (!calm.matches || !moves || run !== +root.dataset.run) draw();
+    else resting ||= setTimeout(() => { resting = 0; draw(); }, CALM + paintedAt - performance.now());
+  };
   const again = () => { arranged = ""; onResize(); };
-  const sees = seesPanel({ root, bar: keys, canvas: canvases[2], model, again, draw });
+  const sees = seesPanel({ root, bar: keys, model, again, draw, drawCalmly });
   const below = element("div", "w1lab-below", root);
   const settings = settingsLine(below, model);
   const note = element("div", "w1lab-note", below);
@@ -167,19 +175,32 @@ function render({ model, el }) {
   summary.setAttribute("aria-live", "polite");
 
   const state = { curves: {}, pins: [], span: 1, stepsPerEpoch: 1, branches: [] };
+  let taken = null; // the frame that is read
   let sheets = null; // the canvases as they are now; null while hidden
   let colours = null;
   let newColumns = true;
   let pointer = null;
   let menuWidth = 0;
   let waiting = 0;
+  let resting = 0;
   let painted = 0;
+  let paintedAt = 0;
 
   const clear = ({ ink, size }) => ink.clearRect(0, 0, size.width, size.height);
+  const take = (frame) => {
+    if (taken === frame) return;
+    taken = frame;
+    state.curves = readCurves(frame.curves);
+    state.stepsPerEpoch = frame.steps_per_epoch;
+    state.branches = frame.branches;
+    back.show(frame);
+    state.span = epochSpan([state.curves, ...state.pins.map((pin) => pin.curves)], frame.num_epochs);
+  };
   const paint = () => {
     waiting = 0;
-    if (!sheets) return; // drawn when shown
     const frame = model.get("frame");
+    take(frame);
+    if (!sheets) return; // drawn when shown
     const step = back.at();
     const cursor = step === null ? null : step / state.stepsPerEpoch;
     for (const [i, panel] of [PANELS.loss, PANELS.accuracy].entries()) {
@@ -190,7 +211,8 @@ function render({ model, el }) {
       newColumns = false;
       clear(sheets[2]);
       const tiles = model.get("tiles");
-      sees.placeUnits(drawColumns(sheets[2].ink, sheets[2].size, tiles, colours, menuWidth), tiles);
+      const places = drawColumns(sheets[2].ink, sheets[2].size, tiles, colours, menuWidth);
+      sees.placeUnits(places, tiles, sheets[2]);
     }
     sees.paint(colours);
     sentence(status, frame.status || "");
@@ -198,6 +220,7 @@ function render({ model, el }) {
     root.dataset.step = frame.step;
     if (root.dataset.state !== frame.state) root.dataset.state = frame.state;
     root.dataset.painted = ++painted;
+    paintedAt = performance.now();
   };
   const drawAll = () => {
     colours = theme(root);
@@ -246,14 +269,9 @@ function render({ model, el }) {
   const onFrame = () => {
     const frame = model.get("frame");
     if (frame.state === "away") sayShown();
-    state.curves = readCurves(frame.curves);
-    state.stepsPerEpoch = frame.steps_per_epoch;
-    state.branches = frame.branches;
-    back.show(frame);
-    state.span = epochSpan([state.curves, ...state.pins.map((pin) => pin.curves)], frame.num_epochs);
-    draw();
+    drawCalmly();
   };
-  const onColumns = () => { newColumns = true; draw(); };
+  const onColumns = () => { newColumns = true; drawCalmly(); };
   const onWeights = () => {
     menu.fill();
     if (sheets) menuWidth = menu.place(canvases[2]);
@@ -262,7 +280,8 @@ function render({ model, el }) {
   const onPins = () => {
     state.pins = model.get("pins").map((pin) => ({ ...pin, curves: readCurves(pin.curves) }));
     drawLegend(legend, state.pins, (name) => model.send({ unpin: name }));
-    onFrame();
+    taken = null; // the axis may be longer or shorter now
+    draw();
   };
   const onText = () => {
     sentence(note, model.get("note"));
@@ -313,7 +332,9 @@ function render({ model, el }) {
     themed.disconnect();
     sees.off();
     cancelAnimationFrame(waiting);
+    clearTimeout(resting);
     for (const [what, hear] of Object.entries(heard)) model.off(what, hear);
+    try { model.send("hidden"); } catch { /* its kernel is gone */ }
   };
 }
 

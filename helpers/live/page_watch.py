@@ -8,6 +8,7 @@ import ipywidgets as widgets
 from IPython import get_ipython
 
 QUESTION = "shown?"
+TAKEN_AWAY = "hidden"  # what a page says when it takes a view away, as with its cell
 UNANSWERED = 4  # questions in a row: then no page shows the widget
 
 
@@ -20,7 +21,8 @@ class PageWatch:
     page has shown the widget, nothing is asked.
 
     on_message: called after each message, on any thread. seconds: between questions.
-    shell: IPython's.
+    shell: IPython's. on_gone: called on the main thread once a view was taken away and
+    no other one answers.
     """
 
     def __init__(
@@ -29,12 +31,13 @@ class PageWatch:
         on_message: Callable[[], Any],
         seconds: float = 1.0,
         shell: Any = None,
+        on_gone: Callable[[], Any] = lambda: None,
     ) -> None:
         self.seconds = seconds
-        self._widget, self._on_message = widget, on_message
+        self._widget, self._on_message, self._on_gone = widget, on_message, on_gone
         self._shell = shell or get_ipython()
         self._loop = getattr(getattr(self._shell, "kernel", None), "io_loop", None)
-        self._seen = self._waiting = False
+        self._seen = self._waiting = self._taken_away = False
         self._cells = None  # how many had run at the last question
         self._unanswered, self._due = 0, 0.0
         widget.on_msg(self._heard)
@@ -60,7 +63,18 @@ class PageWatch:
         self._widget.send(QUESTION)
         self._waiting = False
 
-    def _heard(self, *_: Any) -> None:
-        self._seen = True
+    def _heard(self, _: Any, content: Any, *__: Any) -> None:
+        self._seen, self._taken_away = True, content == TAKEN_AWAY
         self.reset()
-        self._on_message()
+        if self._taken_away and self._loop:
+            self._loop.add_callback(self._ask_the_others)
+        elif not self._taken_away:
+            self._on_message()
+
+    def _ask_the_others(self) -> None:
+        """On the main thread: until one answers, or none does."""
+        if self._unanswered > UNANSWERED:
+            self._on_gone()
+        elif self._taken_away:
+            self._ask()
+            self._loop.call_later(self.seconds, self._ask_the_others)

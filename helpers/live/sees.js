@@ -33,7 +33,7 @@ function rove(group, controls, steps) {
 }
 
 // A button over each picture of the weights, where that is a unit's.
-function unitButtons(before, canvas, choose) {
+function unitButtons(before, choose) {
   const group = element("div", "w1lab-units", before.parentNode);
   before.before(group);
   group.setAttribute("role", "toolbar");
@@ -43,10 +43,10 @@ function unitButtons(before, canvas, choose) {
   rove(group, buttons, () => ({
     ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across, Home: -99, End: 99,
   }));
-  const place = (places, tiles, words) => {
+  const place = (places, tiles, { left, top }, words) => {
     const names = tiles?.units || [];
-    group.setAttribute("aria-label", tiles?.name || "");
-    const now = JSON.stringify([names, places, canvas.offsetLeft, canvas.offsetTop]);
+    setOnce(group, "aria-label", tiles?.name || "");
+    const now = JSON.stringify([names, places, left, top]);
     if (now === placed) return;
     placed = now;
     across = places.filter(({ y }) => y === places[0].y).length;
@@ -60,7 +60,7 @@ function unitButtons(before, canvas, choose) {
       button.setAttribute("aria-label", button.title);
       button.onclick = () => choose(i);
       Object.assign(button.style, {
-        left: `${canvas.offsetLeft + x}px`, top: `${canvas.offsetTop + y}px`, width: `${wide}px`, height: `${high}px`,
+        left: `${left + x}px`, top: `${top + y}px`, width: `${wide}px`, height: `${high}px`,
       });
     }
   };
@@ -178,9 +178,9 @@ function seesToolbar(parent, send) {
   return { show };
 }
 
-// bar: where the button that opens the panel stands. canvas: that of the weights.
-// again: lays the lab out anew; draw: asks for a paint.
-function seesPanel({ root, bar, canvas, model, again, draw }) {
+// bar: where the button that opens the panel stands. again: lays the lab out anew. draw:
+// asks for a paint, and drawCalmly for one that may come later.
+function seesPanel({ root, bar, model, again, draw, drawCalmly }) {
   const words = model.get("sees").words;
   const toggle = element("button", "course-small w1lab-toggle", bar);
   toggle.type = "button";
@@ -210,7 +210,7 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   const sheetCanvas = element("canvas", "w1lab-sees-canvas", left);
   sheetCanvas.setAttribute("role", "img");
   const matrix = confusionMatrix(element("div", "w1lab-sees-right", panel), (show) => send({ show, unit: null }));
-  const units = unitButtons(bar, canvas, choose);
+  const units = unitButtons(bar, choose);
 
   const reveal = () => {
     setOpen(true);
@@ -257,14 +257,10 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
     return (narrow ? 2 : 1) * part + SEES_GAP;
   };
   let stale = true;
-  let due = 0;
   const paint = (colours) => {
-    const now = performance.now();
-    if (!open || !stale || now < due) return;
+    if (!open || !stale) return;
     sheet ||= prepare(sheetCanvas);
     stale = false;
-    const running = model.get("frame").state === "running";
-    due = running && calm.matches ? now + CALM : 0;
     const { ink, size } = sheet;
     ink.clearRect(0, 0, size.width, size.height);
     const unit = model.get("sees_unit");
@@ -293,8 +289,8 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
     showUnit();
     onAsked();
   };
-  const onScores = () => { stale = true; draw(); };
-  const onAsked = () => { due = 0; onScores(); };
+  const onScores = () => { stale = true; drawCalmly(); };
+  const onAsked = () => { stale = true; draw(); };
   const onTold = () => {
     const { say, pictures } = model.get("sees_told");
     sentence(told, say || "");
@@ -312,6 +308,6 @@ function seesPanel({ root, bar, canvas, model, again, draw }) {
   };
   return {
     arrange, paint, off, stale: () => { stale = true; }, show: () => { onSees(); onTold(); },
-    placeUnits: (places, tiles) => { units.place(places, tiles, words); units.press(unitShown()); },
+    placeUnits: (places, tiles, at) => { units.place(places, tiles, at, words); units.press(unitShown()); },
   };
 }

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from helpers.model import global_generator
+from helpers.model import MLP, global_generator, is_count
 from helpers.own.picture_shape import picture_shape
 from helpers.training import Config, Trainee, as_word
 
@@ -17,6 +17,8 @@ NOT_A_NET = "{net} must return a model, an nn.Module; it returned {found}."
 NO_PARAMETERS = "{net} has no parameters, so there is nothing to train in it."
 NO_LOSS = "{step} must return the loss of its batch; it returned {found}."
 TAKES = "{net} takes pictures of shape (N, {shape})."
+
+LARGE = 2000  # of a net's argument: more than the controls of Config offer
 
 
 class OwnTrainee(Trainee):
@@ -42,6 +44,20 @@ class OwnTrainee(Trainee):
         shape = ", ".join(map(str, self.shape))
         self._name = as_word(config.make)
         self.says = TAKES.format(net=self._name, shape=shape)
+
+    @staticmethod
+    def size(config: Config, num_inputs: int, num_outputs: int) -> tuple[int, int]:
+        if config.make is MLP:
+            return Trainee.size(config, num_inputs, num_outputs)
+        call = config.call(num_inputs, num_outputs)
+        if not any(is_count(number, least=LARGE) for number in _flat(call.values())):
+            return 0, 0  # a net is made twice only if it may be too large
+        try:
+            with torch.device("meta"):  # it takes no memory there
+                net = config.make(**call)
+            return sum(map(torch.numel, net.parameters())), 0
+        except Exception:  # noqa: BLE001  not every net can be made there
+            return 0, 0
 
     def make_net(
         self, config: Config, images: torch.Tensor, num_outputs: int
@@ -111,6 +127,10 @@ class OwnTrainee(Trainee):
                 if torch.initial_seed() == self._seed:
                     for generator, state in zip(self._generators, notebook):
                         generator.set_state(state)
+
+
+def _flat(values):
+    return [one for v in values for one in (v if isinstance(v, tuple) else (v,))]
 
 
 def _is_result(value):
