@@ -4,6 +4,10 @@
 PYTHON = .venv/bin/python
 FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
 
+# Where not even tools/set_up.py starts, which finds a newer Python or says what to do.
+NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3 here:" \
+	"install it (https://www.python.org/downloads/) and run the same command again."
+
 # JupyterLab starts for root, the usual user of a container, only when told to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
@@ -38,6 +42,8 @@ lint: setup ## Check style and the directions of imports alone.
 	$(dir $(PYTHON))lint-imports --no-cache --no-logo
 
 setup: ## Make .venv and install the course into it, if that is not done yet.
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || \
+		{ echo $(NO_PYTHON) >&2; exit 1; }
 	@python3 tools/set_up.py
 
 bench: setup ## Measure how fast training and the live lab are on this machine.

@@ -4,9 +4,11 @@ A notebook opens as unchanged, and opens on the next day as it was left: with pi
 and text where instruments were, and how to get them back. On disk its metadata stay as
 the course stores them, so that opening a lesson changes no file. Before a notebook is
 first saved, a copy is kept of how it came, and tools/update.py compares with that.
-Printed text wraps at spaces.
+Printed text wraps at spaces. A file helpers.py of the learner's beside a notebook does
+not hide the course's own.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-LOOKS = [str(Path(__file__).parent / "custom")]  # where custom.css is
+HERE = Path(__file__).resolve().parent
+LOOKS = [str(HERE / "custom")]  # where custom.css is
 EXTENSIONS = [f"{LOOKS[0]}/labextensions"]  # what was just run is in view
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
@@ -88,6 +91,11 @@ def _of_this_python():
         },
     }
 
+
+if (HERE / "helpers").is_dir():  # not where postBuild copies this file to
+    # Kernels inherit this, and look there before they look beside the notebook.
+    paths = [str(HERE), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 c.ContentsManager.pre_save_hook = store  # noqa: F821
 c.ServerApp.contents_manager_class = Notebooks  # noqa: F821

@@ -13,7 +13,6 @@ from typing import Any
 
 from helpers.tables import Row, as_html, page
 
-WIDGETS = ("jupyterlab", "ipywidgets", "anywidget", "jupyterlab_widgets")
 WARM_UP, MEASURED = 20, 100  # steps
 
 PYTHON_OK = "Python {version} on {system}"
@@ -22,10 +21,14 @@ PACKAGE_OK = "{name} {version}"
 PACKAGE_BROKEN = (
     "{name} can't be imported ({error}); run make setup, then restart the kernel"
 )
-WIDGETS_OK = (
+WIDGETS_OK = "widgets: ipywidgets {ipywidgets}, anywidget {anywidget}"
+WIDGETS_OK_LAB = (
     "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
 )
-WIDGETS_MISSING = "{name} is missing, so no slider works; run make setup, then make lab"
+WIDGETS_MISSING = (
+    "{name} is missing, so no slider works; run %pip install {name}, then restart the "
+    "kernel"
+)
 DATA_OK = "Fashion-MNIST: all 70,000 pictures, from {location}"
 DATA_SAMPLE = (
     "Fashion-MNIST: only the bundled sample of 8,000 pictures, so figures differ; "
@@ -115,13 +118,23 @@ def _packages():
 
 
 def _widgets():
-    versions = {}
-    for name in WIDGETS:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
+    # The page may come from elsewhere, as in VS Code. Only JupyterLab, if it is here,
+    # needs a part of its own beside it.
+    lab = _version("jupyterlab")
+    names = ["ipywidgets", "anywidget"] + ["jupyterlab_widgets"] * bool(lab)
+    versions = {name: _version(name) for name in names}
+    for name in names:
+        if not versions[name]:
             return MachineRow(False, WIDGETS_MISSING.format(name=name))
-    return MachineRow(True, WIDGETS_OK.format(**versions))
+    sentence = WIDGETS_OK_LAB if lab else WIDGETS_OK
+    return MachineRow(True, sentence.format(jupyterlab=lab, **versions))
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _data_and_speed():

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 import helpers
-from helpers import check_machine
+from helpers import check_machine, machine
 
 
 def run_python(code, **variables):
@@ -67,6 +68,29 @@ def test_a_torch_that_does_not_work_is_a_row(tmp_path):
         "from helpers import check_machine\nprint(check_machine())"
     )
     assert "FIX  torch can't be imported (libtorch is damaged)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "missing, row",
+    [
+        ([], "ok   widgets: JupyterLab "),
+        # As in VS Code or on Colab, where the page comes from elsewhere.
+        (["jupyterlab", "jupyterlab_widgets"], "ok   widgets: ipywidgets "),
+        (["jupyterlab_widgets"], "FIX  jupyterlab_widgets is missing"),
+        (["jupyterlab", "anywidget"], "FIX  anywidget is missing"),
+    ],
+)
+def test_widgets_are_judged_by_what_is_there(missing, row, monkeypatch):
+    def version(name):
+        if name in missing:
+            raise PackageNotFoundError
+        return "1.0"
+
+    monkeypatch.setattr(machine, "version", version)
+    monkeypatch.setattr(machine, "_data_and_speed", lambda: [])
+    lines = str(check_machine()).splitlines()
+    assert any(line.startswith(row) for line in lines), lines
+    assert "jupyterlab is missing" not in str(lines)
 
 
 def test_the_report_has_text_where_no_widgets_are():

@@ -8,14 +8,18 @@ One test does it all with a real .venv, the real pip and tiny wheels.
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="Windows uses environment.yml")
@@ -31,7 +35,8 @@ PYPROJECT = """\
 name = "tiny-course"
 version = "1"
 requires-python = ">=3.11"
-dependencies = ["torch>=2.6,<3", "torchvision>=0.21", "jupyterlab>=4.4"]
+dependencies = ["torch>=2.6,<3", "torchvision>=0.21"]
+optional-dependencies.lab = ["jupyterlab>=4.4"]
 optional-dependencies.test = ["pytest>=8.0"]
 
 [build-system]
@@ -159,25 +164,77 @@ def project(tmp_path):
 CONDA_NAMES = {
     "torch": "pytorch-cpu",
     "matplotlib": "matplotlib-base",  # without Qt
-    "playwright": "playwright-python",
 }
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
-def test_environment_yml_has_the_same_packages_and_lower_bounds_as_pyproject():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = set()
-    for line in project["dependencies"] + project["optional-dependencies"]["test"]:
-        name, bound = re.fullmatch(r"([\w-]+)(>=[\d.]+)", line).groups()
-        wanted.add(CONDA_NAMES.get(name, name) + bound)
+def test_environment_yml_has_bounds_of_pyproject_and_pip_brings_the_rest():
+    extras = METADATA["optional-dependencies"]
+    wanted = {}
+    for line in METADATA["dependencies"] + extras["lab"] + extras["test"]:
+        name, bound = re.fullmatch(r"([\w-]+)(>=.*)", line).groups()
+        wanted[CONDA_NAMES.get(name, name)] = bound
     text = (ROOT / "environment.yml").read_text("utf-8")
-    listed = re.findall(r"^  - ([\w-]+[>=].*)$", text, flags=re.MULTILINE)
-    assert set(listed) - {"python=3.12"} == wanted
-    assert len(listed) == len(wanted) + 1
+    listed = dict(re.findall(r"^  - ([\w-]+)([>=].*)$", text, flags=re.MULTILINE))
+    assert listed.pop("python") == "=3.12"
+    assert listed.items() <= wanted.items()
+    # pip's own would be the large ones with CUDA.
+    assert {"pytorch-cpu", "torchvision"} < set(listed)
+    assert text.endswith("\n  - pip:\n      - -e .[lab,test]\n")
 
 
-def test_environment_yml_ends_with_the_course_itself_and_leaves_pip_nothing_else():
-    text = (ROOT / "environment.yml").read_text("utf-8")
-    assert text.endswith("\n  - pip:\n      - -e .\n")
+def test_all_badges_lead_to_the_repository_that_pyproject_names():
+    place = METADATA["urls"]["Repository"].removeprefix("https://github.com/")
+    top = (ROOT / "README.md").read_text("utf-8").partition("\n\n```")[0]
+    links = re.findall(r"\]\((https://[^)]*)\)", top)
+    assert len(links) == 8  # four pictures, and where they lead
+    named = r"(?:github\.com|colab\.research\.google\.com/github|/gh)/([\w-]+/[\w-]+)"
+    found = [one for link in links for one in re.findall(named, link)]
+    assert found == [place] * 5
+    for path in re.findall(r"(?:main|tree)/(notebooks/[\w.]*)", " ".join(links)):
+        assert (ROOT / path).is_file()
+
+
+@needs_posix
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("python3", [None, "exit 1", "kill -9 $$"])
+def test_make_without_a_python_that_can_start_says_what_to_do(python3, tmp_path):
+    """None at all, one as old as 2.7, and one that is broken."""
+    if python3:
+        executable(tmp_path / "python3", python3)
+    done = subprocess.run(
+        [shutil.which("make"), "--no-print-directory", "lab"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("The course needs Python 3.11 or newer")
+    assert first.endswith("and run the same command again.")
+    assert len(rest) <= 1  # make's own line
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
+def test_an_sdist_is_the_whole_course(tmp_path):
+    pytest.importorskip("setuptools", "77.0.3")
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split()
+    for name in listed:
+        (tmp_path / "course" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "course" / name)
+    code = "from setuptools.build_meta import build_sdist; build_sdist('..')"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path / "course",
+        check=True,
+        capture_output=True,
+    )
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as sdist:
+        inside = {name.partition("/")[2] for name in sdist.getnames()}
+    assert set(listed) - inside == set()
 
 
 @needs_posix
@@ -254,7 +311,7 @@ def test_an_install_that_was_cut_off_is_repeated(project, step, outcome):
     (project.root / "pyproject.toml").write_text(original)
     project.pip_calls()
     assert project.set_up().returncode == 0
-    assert ["install", "--editable", ".[test]"] in project.pip_calls()
+    assert ["install", "--editable", ".[lab,test]"] in project.pip_calls()
 
 
 # --- torch and torchvision ------------------------------------------------------------
@@ -354,7 +411,9 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
     metadata = "Metadata-Version: 2.1\\nName: tiny-course\\nVersion: 1\\n"
     for line in {dependencies!r}:
         metadata += f"Requires-Dist: {{line}}\\n"
-    metadata += "Provides-Extra: test\\nRequires-Dist: pytest>=8.0; extra == 'test'\\n"
+    for extra, line in (("lab", "jupyterlab>=4.4"), ("test", "pytest>=8.0")):
+        metadata += f"Provides-Extra: {{extra}}\\n"
+        metadata += f"Requires-Dist: {{line}}; extra == '{{extra}}'\\n"
     with zipfile.ZipFile(Path(folder, name), "w") as wheel:
         wheel.writestr("tiny_course.pth", str(Path.cwd()))
         wheel.writestr("tiny_course-1.dist-info/METADATA", metadata)
@@ -431,3 +490,74 @@ def test_from_a_broken_venv_and_a_mixed_pair_to_a_working_course(tmp_path):
         }
     }
     assert (project.set_up().returncode, project.set_up().stdout) == (0, "")
+
+
+# --- a notebook alone, as on Colab or Kaggle ------------------------------------------
+
+
+@sets_up
+def test_a_notebook_alone_brings_the_course_with_it(tmp_path):
+    """Where there is all but the course, and a folder in place of GitHub."""
+    pytest.importorskip("setuptools", "77.0.3")
+    course, alone, venv = (tmp_path / name for name in ("course", "alone", "venv"))
+    shutil.copytree(ROOT / "helpers", course / "helpers")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, course)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "All"]):
+        subprocess.run([*git, *command], cwd=course, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (site,) = venv.glob("lib/*/site-packages")
+    # A folder that is named in a .pth file has its own .pth files left out: no course.
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "packages.pth").write_text("\n".join(packages))
+    alone.mkdir()
+    notebook = shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", alone)
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{course.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": METADATA["urls"]["Repository"],
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # it means: build with what is here
+    }
+    code = (
+        "import json; from IPython.core.interactiveshell import InteractiveShell\n"
+        f"cells = json.load(open({str(notebook)!r}))['cells']\n"
+        "first = [cell for cell in cells if cell['cell_type'] == 'code'][0]\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.run_cell(''.join(first['source'])).raise_error()\n"
+        "shell.run_cell('import helpers; print(helpers.__file__)').raise_error()\n"
+    )
+    done = subprocess.run(
+        [venv / "bin" / "python", "-c", code],
+        cwd=alone,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(f"{site / 'helpers' / '__init__.py'}\n")
+    files = [path.relative_to(course) for path in (course / "helpers").rglob("*.*")]
+    files = [path for path in files if "__pycache__" not in path.parts]
+    assert [path for path in files if not (site / path).exists()] == []
+
+
+@pytest.mark.slow
+def test_a_helpers_py_beside_the_notebook_does_not_hide_the_course(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "helpers.py").write_text("mine = 1\n")
+    (tmp_path / "notes.py").write_text("mine = 2\n")
+    monkeypatch.setenv("PYTHONPATH", "")  # what the server sets goes with the test
+    runpy.run_path(str(ROOT / "jupyter_server_config.py"), {"c": Config()})
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        code = "import helpers, notes; print(helpers.__file__, notes.mine)"
+        printed = []
+        client.execute_interactive(code, timeout=60, output_hook=printed.append)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    text = "".join(one["content"].get("text", "") for one in printed)
+    assert text == f"{ROOT / 'helpers' / '__init__.py'} 2\n"

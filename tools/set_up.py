@@ -141,7 +141,7 @@ def install() -> None:
     pair = [line for line in project["dependencies"] if line.startswith("torch")]
     install_torch(pair)
     say("Installing JupyterLab and all else the course needs (a minute or two).")
-    require(pip("install", "--editable", ".[test]", brief=True))
+    require(pip("install", "--editable", ".[lab,test]", brief=True))
     failed, answer = import_pair()
     if failed:
         say("torch and torchvision do not match: reinstalling both.")

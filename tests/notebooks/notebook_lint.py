@@ -8,6 +8,7 @@ import ast
 import html
 import json
 import re
+import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,21 @@ MAX_COLUMNS = 72  # of code and of printed tables: what fits into a window of 10
 THE_LINE = (  # that all of the course is about stays one
     "W1 = nn.Parameter(torch.randn(num_inputs, num_hiddens, requires_grad=True) * 0.01)"
 )
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+PROJECT = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+ELSEWHERE = {  # what opens a notebook there
+    "Colab": REPOSITORY.replace(
+        "https://github.com", "https://colab.research.google.com/github"
+    ),
+    "Kaggle": f"https://kaggle.com/kernels/welcome?src={REPOSITORY}",
+}
+SET_UP = f"""\
+# On Colab or Kaggle, this installs the course. At home it does nothing.
+from importlib.util import find_spec
+if not find_spec("helpers"):
+    %pip install -q git+{REPOSITORY}"""
+MAGIC = re.compile(r"^(\s*)%.*", re.MULTILINE)
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
@@ -135,6 +151,18 @@ def no_cell_is_empty(notebook):
     for number, cell in enumerate(notebook.cells, start=1):
         if not cell.source.strip():
             yield number, "it is empty: delete it."
+
+
+@rule
+def it_can_be_opened_elsewhere(notebook):
+    """With a link in its first lines, and a first code cell that sets it up there."""
+    for number, cell in list(notebook.numbered("code"))[:1]:
+        if cell.source != SET_UP:
+            yield number, f"the first code must be this:\n{SET_UP}"
+    for name, place in ELSEWHERE.items():
+        link = f"[Open in {name}]({place}/blob/main/notebooks/{notebook.name})"
+        if link not in notebook.cells[0].source:
+            yield 1, f"below the title, it must have {link}."
 
 
 # --- code cells and their outputs
@@ -407,7 +435,7 @@ def a_question_is_written_out(notebook):
 
 def predictions(source):
     """The calls of predict in a cell."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(MAGIC.sub(r"\1pass", source))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "predict":
             yield node
 
@@ -537,9 +565,12 @@ def sections(notebook):
 
 def minutes_of(cell):
     """How long a learner takes for a cell."""
+    if cell.source == SET_UP:  # nothing to read
+        return 0
     if cell.cell_type == "code":
         return MINUTES_A_QUESTION if asks_for_a_guess(cell) else MINUTES_A_CODE_CELL
-    text = re.sub(r"^#.*|^\|[ |:-]+$", "", cell.source, flags=re.MULTILINE)
+    left_out = r"^#.*|^\|[ |:-]+$|^\[Open in .*"
+    text = re.sub(left_out, "", cell.source, flags=re.MULTILINE)
     tasks = sum(map(int, re.findall(r"\((\d+) min\b", text)))
     waits = sum(map(int, WAIT.findall(text))) / 60
     text = re.sub(r"\$+[^$]+\$+", "formula", without_tags(without_code(text)))

@@ -158,6 +158,8 @@ BAD = [
     (lint.the_title_comes_first, [text("## Not the first level")], "title"),
     (lint.the_title_comes_first, [code("1")], "title"),
     (lint.the_last_text_links_forward, [text("# Title")], r"\(09_next.ipynb\)"),
+    (lint.it_can_be_opened_elsewhere, [text("# Title")], r"\[Open in Colab\]\(http"),
+    (lint.it_can_be_opened_elsewhere, [code("import helpers")], "%pip install"),
     (lint.pictures_in_the_prose_have_alt_text, [text("![](a.png)")], "alt text"),
     (lint.pictures_in_the_prose_have_alt_text, [text("<img src='a'>")], "alt text"),
     (lint.paragraphs_are_short, [text("word " * 91)], "91 words"),
@@ -381,8 +383,13 @@ def test_the_last_notebook_has_nothing_to_link_to(tmp_path):
 
 
 def test_a_good_notebook_keeps_all_rules(tmp_path):
+    ways = [
+        f"[Open in {name}]({place}/blob/main/notebooks/00_width.ipynb)"
+        for name, place in lint.ELSEWHERE.items()
+    ]
     cells = [
-        text("# Does width help?\n\nAbout 6 minutes."),
+        text(f"# Does width help?\n\n{' '.join(ways)}\n\nAbout 6 minutes."),
+        code(lint.SET_UP),
         code("lr = 0.1\nprint(train(lr))", "validation accuracy 0.852 in 3.4 s\n"),
         text("With lr 0.1 it reaches 85 %, in about 3 s."),
         code("net.W9", raised("KeyError"), tags=["raises-exception"]),
