@@ -12,7 +12,7 @@ NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab update check test lint setup bench notebooks recorded
+.PHONY: help lab update check test lint setup bench soak notebooks recorded
 
 help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ setup: ## Make .venv and install the course into it, if that is not done yet.
 
 bench: setup ## Measure how fast training and the live lab are on this machine.
 	$(PYTHON) tools/bench.py
+
+soak: setup ## Use the labs, sweeps and searches hard for ten minutes; what is left?
+	$(PYTHON) tools/soak.py
 
 notebooks: setup ## Run all notebooks and store their outputs in them.
 	$(PYTHON) tools/run_notebooks.py

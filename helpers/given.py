@@ -6,7 +6,7 @@ import torch
 
 from helpers.tables import one_line
 
-LONGEST = 80  # characters of a value in a sentence
+LONGEST = 30  # characters of a value in a sentence
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 NOT_TENSORS = "{call} needs tensors of images and labels; you gave {images}, {labels}."
@@ -35,7 +35,11 @@ def brief(value: Any) -> str:
         text = one_line(repr(value))
     except Exception:  # a learner's own __repr__, or an int of 5,000 digits
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]} ... {text[-10:]}"
+    if len(text) <= LONGEST:
+        return text
+    if isinstance(value, torch.Tensor):
+        return described(value)
+    return f"{text[: LONGEST - 11]} ... {text[-6:]}"
 
 
 def described(value: Any) -> str:
@@ -43,6 +47,39 @@ def described(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{value.dtype} {list(value.shape)}"
     return type(value).__name__
+
+
+def expect(fine: bool, sentence: str, value: Any) -> None:
+    """Raise TypeError with the sentence and what was given, unless that is fine."""
+    if not fine:
+        raise TypeError(sentence.format(found=described(value)))
+
+
+def items(values: Any) -> list | None:
+    """What is in a list, or in anything else that can be gone through; else None."""
+    if isinstance(values, (str, bytes)):
+        return None
+    try:
+        return list(values)
+    except TypeError:  # a single number, also as a tensor
+        return None
+
+
+def are_texts(values: Any, count: int | None = None) -> bool:
+    """Whether it is a list of texts, of so many where a count is given."""
+    if not isinstance(values, (list, tuple)) or count not in (None, len(values)):
+        return False
+    return all(isinstance(value, str) for value in values)
+
+
+def is_matrix(value: Any, rows: int | None = None, columns: int | None = None) -> bool:
+    """Whether it is a tensor [rows, columns] of real numbers that can be drawn."""
+    if not isinstance(value, torch.Tensor) or value.is_meta or value.is_complex():
+        return False
+    wanted = (rows, columns)
+    return value.dim() == 2 and all(
+        size in (None, found) and found for size, found in zip(wanted, value.shape)
+    )
 
 
 def check_labelled(images: Any, labels: Any, call: str) -> None:

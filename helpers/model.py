@@ -7,6 +7,7 @@ Weights have the shape `(num_inputs, num_outputs)` of their layer, as in the
 line that the course explains. (`nn.Linear` stores the transpose.)
 """
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -48,6 +49,12 @@ def _is_width(value):
     return is_count(value, 65_536)
 
 
+def _is_init(value):
+    if isinstance(value, str):
+        return value in INITS
+    return callable(value) and not isinstance(value, nn.Module)
+
+
 def one_of(names: Collection[str]) -> Rule:
     """The rule for a field that takes one of these names."""
     sentence = ONE_OF.format(known=", ".join(map(repr, names)))
@@ -77,7 +84,7 @@ RULES = {
     ),
     "activation": one_of(ACTIVATIONS),
     "init": (
-        lambda value: callable(value) or (isinstance(value, str) and value in INITS),
+        _is_init,
         "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', 'zeros' or "
         "your own function (num_inputs, num_outputs) -> tensor of that shape.",
     ),
@@ -91,6 +98,7 @@ BROKEN_RULE = "{rule} You gave {value}."
 SIZE_OF_NET = "num_hiddens={num_hiddens} num_layers={num_layers}"
 NOT_PICTURES = "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
 
+OWN_INIT_CALL = "Your init {name} must take (num_inputs, num_outputs); {text}."
 OWN_INIT_TYPE = "Your init {name} must return a tensor of floats; it returned {found}."
 OWN_INIT_SHAPE = (
     "Your init {name}({n_in}, {n_out}) returned the shape {found}; it must be "
@@ -246,11 +254,17 @@ def _draw_named(init, shapes, sigma, seed):
 
 
 def _draw_own(function, shapes, sigma, seed):
+    name = getattr(function, "__name__", "function")
+    try:
+        inspect.signature(function).bind(*shapes[0])
+    except TypeError as error:
+        raise ValueError(OWN_INIT_CALL.format(name=name, text=error)) from None
+    except ValueError:  # a builtin, which has none
+        pass
     with global_generator, torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         drawn = [function(n_in, n_out) for n_in, n_out in shapes]
-    name = getattr(function, "__name__", "function")
     for W, (n_in, n_out) in zip(drawn, shapes):
         call = {"name": name, "n_in": n_in, "n_out": n_out}
         if not (isinstance(W, torch.Tensor) and W.is_floating_point()):

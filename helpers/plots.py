@@ -23,6 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from PIL import Image
 
 from helpers.curves import Curves
+from helpers.given import are_texts, expect, is_matrix
 from helpers.palette import (
     BATCH,
     FEW,
@@ -51,14 +52,28 @@ WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 7
 TITLE, SMALL = 10, 9  # points
 LINE = 72  # characters: what fits there beside the list of files
 
+NO_TEXT = "text must be what the picture shows, in words; you gave {found}."
 NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
-NO_COLUMNS = "plot_columns needs weights of shape (784, num_hiddens), not {shape}."
+NO_COLUMNS = (
+    "plot_columns needs weights of shape (784, num_hiddens), as floats; you gave "
+    "{found}."
+)
+NO_PICTURES = (
+    "plot_pictures needs images of shape (N, 784), at least one; you gave {found}."
+)
+NO_TITLES = "plot_pictures needs a text for each of the {count} images as its titles."
+NO_CONFUSION = (
+    "plot_confusion needs a square tensor of counts, a row for each class; you gave "
+    "{found}."
+)
+NO_NAMES = "plot_confusion needs a text for each of the {count} classes as class_names."
 
 
 class Picture:
     """A matplotlib figure that shows itself, with `text` for those who can't see it."""
 
     def __init__(self, figure: Figure, text: str) -> None:
+        expect(isinstance(text, str), NO_TEXT, text)
         self.figure, self.text = figure, text
         _suit_light_and_dark(figure)
 
@@ -125,10 +140,10 @@ def plot_lab(
 def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     """The first columns of W1, each as a 28x28 picture, all on one scale.
 
-    W1: [784, num_hiddens]; ValueError for another shape.
+    W1: float [784, num_hiddens]; TypeError for anything else.
     """
-    if W1.dim() != 2 or len(W1) != SIDE * SIDE:
-        raise ValueError(NO_COLUMNS.format(shape=tuple(W1.shape)))
+    fine = is_matrix(W1, rows=SIDE * SIDE) and W1.is_floating_point()
+    expect(fine, NO_COLUMNS, W1)
     W1 = W1[:, :MOST_COLUMNS]
     rows = math.ceil(W1.shape[1] / ACROSS)
     figure = Figure(figsize=(WIDE, 0.86 * rows + 0.3), layout="constrained")
@@ -141,8 +156,12 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
 def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Picture:
     """Clothes in rows, each with its title: ten in a row, or five with long titles.
 
-    images: float [N, 784] in [0, 1]. titles: N short texts.
+    images: float [N, 784] in [0, 1]. titles: N short texts. Raises TypeError for
+    anything else.
     """
+    expect(is_matrix(images, columns=SIDE * SIDE), NO_PICTURES, images)
+    if not are_texts(titles, len(images)):
+        raise TypeError(NO_TITLES.format(count=len(images)))
     lines = [line for title in titles for line in title.split("\n")]
     across = ACROSS if max(map(len, lines), default=0) < 12 else ACROSS // 2
     rows = math.ceil(len(images) / across)
@@ -163,8 +182,13 @@ def plot_confusion(
 ) -> Picture:
     """A confusion matrix with its counts.
 
-    confusion: int [num_classes, num_classes], rows are the true classes.
+    confusion: int [num_classes, num_classes], rows are the true classes. Raises
+    TypeError for anything else.
     """
+    square = is_matrix(confusion) and len(confusion) == confusion.shape[1]
+    expect(square, NO_CONFUSION, confusion)
+    if not are_texts(class_names, len(confusion)):
+        raise TypeError(NO_NAMES.format(count=len(confusion)))
     figure = Figure(figsize=(6.4, 4.9), layout="constrained")
     axes = figure.subplots()
     confusion = confusion.cpu()

@@ -249,12 +249,11 @@ class Config:
         """Raise ValueError for the first name that is no field of this class."""
         known = cls.names()
         for name in names:
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 said = {"name": brief(name), "known": ", ".join(known)}
                 # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
-                for close in difflib.get_close_matches(
-                    str(name), known, n=1, cutoff=0.7
-                ):
+                word = name if isinstance(name, str) else ""
+                for close in difflib.get_close_matches(word, known, n=1, cutoff=0.7):
                     raise ValueError(NO_SUCH_FIELD_CLOSE.format(close=close, **said))
                 raise ValueError(NO_SUCH_FIELD.format(**said))
 
@@ -305,7 +304,10 @@ def as_word(value: Any) -> str:
     """A setting's value as in `str(config)`: a function by its name, widths as 8-4."""
     if isinstance(value, tuple):
         return "-".join(map(str, value))
-    return getattr(value, "__name__", "own") if callable(value) else str(value)
+    if not callable(value):
+        return str(value)
+    name = getattr(value, "__name__", "own")
+    return f"own_{name}" if name in model.INITS else name  # not read as the built-in
 
 
 @dataclass(frozen=True, slots=True)

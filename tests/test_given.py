@@ -1,20 +1,36 @@
-"""Whatever the core's calls are given: a sentence of the course, or a sound result."""
+"""Whatever a public call is given: a sentence of the course, or a sound result.
 
+"Sound" includes that it can be shown. What a learner's own function raises is theirs.
+"""
+
+import inspect
 import traceback
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from torch import nn
 
 import helpers
-from helpers import MLP, as_code, evaluate, lab, load_fashion_mnist, plot_curves, train
+from helpers import (
+    MLP,
+    Config,
+    evaluate,
+    lab,
+    measure_layers,
+    race,
+    train,
+)
 from helpers.data import FashionMNIST, Sources, Split
-from helpers.training import Config
+from helpers.instrument import Instrument
+from helpers.plots import Picture
+from helpers.tuning.results import Result, Results
 
 HELPERS = str(Path(helpers.__file__).parent)
+MOST = 220  # characters of a sentence: two lines of a screen
 
 
 class Rude:
@@ -22,9 +38,18 @@ class Rude:
         raise RuntimeError("no repr")
 
 
+class OwnError(Exception):
+    pass
+
+
+def raises(*_):
+    raise OwnError
+
+
+NAN = float("nan")
 VALUES = {
     **{repr(v): v for v in (None, True, -1, 1.5, 3, "abc", "", b"x", [], [1], (), {})},
-    **{"nan": float("nan"), "inf": float("inf"), "fraction": Fraction(1, 3)},
+    **{"nan": NAN, "inf": float("inf"), "fraction": Fraction(1, 3)},
     **{"beyond a float": 10**400, "beyond print": 10**5000, "2**63": 2**63},
     **{"long": "x" * 100_000, "lines": "a\nb", "rude": Rude(), "numpy": np.ones(3)},
     **{"int64": np.int64(3), "floats": torch.zeros(3), "ints": torch.arange(2)},
@@ -32,6 +57,12 @@ VALUES = {
     **{"double": torch.ones(4, 4).double(), "narrow": torch.ones(4, 3)},
     **{"deep": torch.ones(4, 2, 2), "bytes": torch.ones(4, 4, dtype=torch.uint8)},
     **{"a net": nn.Linear(4, 2), "a class": MLP, "a word": "num_hiddens=" + "9" * 5000},
+    **{"raises": raises, "named": {"a": 1}, "two": ["a", "a"], "rude ones": [Rude()]},
+    **{"no rows": torch.zeros(0, 784), "no columns": torch.zeros(784, 0)},
+    **{"nans": torch.full((784, 2), NAN), "meta": torch.zeros(784, 2, device="meta")},
+    **{"complex": torch.zeros(4, 4, dtype=torch.complex64), "no runs": Results()},
+    **{"of tensors": {"a": torch.full((3,), NAN)}, "of none": {"a": torch.zeros(0)}},
+    **{"of runs": {"a": Results()}, "rude key": {Rude(): torch.ones(2)}},
 }
 NET = MLP(4, 3, 2, seed=0)
 X, y = torch.rand(4, 4), torch.tensor([0, 1, 1, 0])
@@ -39,58 +70,159 @@ SMALL = Split(torch.rand(8, 784), torch.arange(8))
 DATA = FashionMNIST(SMALL, SMALL, SMALL, "sample", "here")
 SHORT = Config(num_hiddens=2, num_epochs=1)
 ALONE = Sources(mirrors=(), debian_folder="/nowhere")
+RUNS = Results(
+    Result(
+        Config(lr=lr, num_layers=layers, num_epochs=1),
+        **{"data": "sample", "train_loss": (1.0,), "val_loss": (1.0,)},
+        val_accuracy=(lr,),
+    )
+    for lr in (0.1, 0.2)
+    for layers in (1, 2)
+)
+TEXT = {"text": "What it shows."}
 
 
-def one_with(call, name):
-    return lambda value: call(**{name: value})
+def silent(net, optimizer, X, y):
+    """A step that learns nothing."""
+
+
+# For each public call arguments that are fine, and quick: each in turn becomes each of
+# the values.
+GOOD = {
+    "load_fashion_mnist": {"root": None, "sources": ALONE},
+    "MLP": {"num_inputs": 4, "num_hiddens": 3, "num_outputs": 2},
+    "Config": {},
+    "evaluate": {"net": NET, "images": X, "labels": y},
+    "train": {"config": SHORT, "data": DATA},
+    "as_code": {},
+    "plot_columns": {"W1": torch.rand(784, 2), **TEXT},
+    "plot_confusion": {"confusion": torch.eye(2), "class_names": ("a", "b"), **TEXT},
+    "plot_curves": {"history": list(train(SHORT, DATA))},
+    "plot_pictures": {"images": SMALL.images[:2], "titles": ("a", "b"), **TEXT},
+    "lab": {"data": DATA, "num_hiddens": 2, "num_epochs": 1},
+    "check_machine": {},
+    "measure_layers": {"net": NET, "X": X, "y": y},
+    "plot_histograms": {"named": {"a": X}, **TEXT},
+    "plot_layers": {"measured": {"a": measure_layers(NET, X, y)}, **TEXT},
+    "init_lab": {"data": DATA, "num_hiddens": 2},
+    "trace_shapes": {"fn": NET},
+    "shapes_lab": {},
+    "registration": {"module": NET},
+    "registration_lab": {"data": DATA},
+    "doctor": {"net": NET, "data": (X, y), "train_step": silent},
+    "sweep": {"configs": [SHORT], "data": DATA},
+    "grid_lab": {"data": DATA, "num_epochs": 1},
+    "plot_grid": {
+        **{"results": RUNS, "x": "lr", "y": "num_layers", "panels": "num_hiddens"},
+        **TEXT,
+    },
+    "plot_losses": {"groups": {"a": RUNS}, **TEXT},
+    "plot_sweep": {"results": RUNS, "x": "lr"},
+    "search": {
+        "space": lambda trial: Config(
+            lr=trial.suggest_float("lr", 0.1, 1), num_hiddens=2, num_epochs=1
+        ),
+        **{"data": DATA, "num_trials": 1},
+    },
+    "plot_study": {"study": optuna.create_study(direction="maximize")},
+    "race": {"strategies": "random", "table": RUNS, "num_epochs": 2, "repeats": 1},
+    "plot_races": {"races": race("random", RUNS, 2, 1, recorded=False)},
+    "predict": {"id": "a", "question": "Which?", "options": ["b", "c"]},
+    "reveal": {"id": "a", "measured": "b"},
+    "check": {"id": "1.1", "answer": raises},
+    "hint": {"id": "1.1"},
+    "solution": {"id": "1.1"},
+    "progress": {},
+}
+# What tests alone set, and what becomes of the fields of a Config.
+LEFT_OUT = {
+    *("load_fashion_mnist(sources)", "doctor(limits)", "sweep(recorded)"),
+    *("sweep(keep_every)", "search(recorded)"),
+}
+DEFAULTS = {"lab": "batch_size", "init_lab": "init", "grid_lab": "momentum"}
+
+
+def parameters(name):
+    """Those of a public call, by name."""
+    public = getattr(helpers, name)
+    found = inspect.signature(public.__init__ if inspect.isclass(public) else public)
+    return {
+        one: parameter
+        for one, parameter in found.parameters.items()
+        if one != "self" and f"{name}({one})" not in LEFT_OUT
+    }
+
+
+def with_one(name, parameter):
+    """The call with good arguments and a value for one of them."""
+    public, kind = getattr(helpers, name), parameter.kind
+
+    def call(value):
+        if kind is parameter.VAR_POSITIONAL and name != "reveal":
+            return public(*GOOD[name].values(), value)
+        replaced = DEFAULTS[name] if kind is parameter.VAR_KEYWORD else parameter.name
+        given = GOOD[name] | {replaced: value}
+        # What was measured can't be given by name.
+        return public(*given.values()) if name == "reveal" else public(**given)
+
+    return call
 
 
 CALLS = {
-    "evaluate(net)": lambda value: evaluate(value, X, y),
-    "evaluate(images)": lambda value: evaluate(NET, value, y),
-    "evaluate(labels)": lambda value: evaluate(NET, X, value),
-    "net(X)": NET,
-    "train(config)": lambda value: train(value, DATA),
-    "train(data)": lambda value: train(SHORT, value),
-    "train(eval_every)": lambda value: list(train(SHORT, DATA, eval_every=value)),
-    "from_string": Config.from_string,
-    "as_code": as_code,
-    "plot_curves": plot_curves,
-    "lab(data)": lab,
-    "load_fashion_mnist": lambda value: load_fashion_mnist(value, sources=ALONE),
+    f"{name}({one})": with_one(name, parameter)
+    for name in GOOD
+    for one, parameter in parameters(name).items()
 }
-for name in Config.__dataclass_fields__:
-    CALLS[f"Config({name})"] = one_with(Config, name)
-for name in ("num_inputs", "num_hiddens", "num_outputs", "num_layers", "activation"):
-    CALLS[f"MLP({name})"] = one_with(
-        lambda **one: MLP(
-            **{"num_inputs": 4, "num_hiddens": 3, "num_outputs": 2} | one
-        ),
-        name,
-    )
-for name in ("sigma", "seed", "dropout"):
-    CALLS[f"MLP({name})"] = one_with(lambda **one: MLP(4, 3, 2, **one), name)
+CALLS |= {
+    **{"net(X)": NET, "from_string": Config.from_string},
+    **{"Config(a field)": lambda value: Config(**{"x" * 3000: value})},
+}
+
+
+def test_every_public_call_is_tried():
+    assert set(GOOD) == set(helpers.__all__)
 
 
 def said_badly(call, value):
     """What is wrong with how the call takes the value, or None."""
     try:
-        call(value)
+        show(call(value))
+    except OwnError:
+        pass
     except (ValueError, TypeError) as error:
         sentence = str(error)
         (*_, last) = traceback.extract_tb(error.__traceback__)
         whole = sentence.endswith((".", "?")) and "\n" not in sentence
-        if not (whole and len(sentence) < 300 and last.filename.startswith(HELPERS)):
+        if not (whole and len(sentence) < MOST and last.filename.startswith(HELPERS)):
             return f"{type(error).__name__}: {sentence[:300]}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:300]}"
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_any_value_gets_a_sentence_or_a_sound_result(call, tmp_path, monkeypatch):
+def show(result):
+    """Do with what a call returns what a notebook does."""
+    if isinstance(result, helpers.training.Run):
+        list(result)
+    if isinstance(result, (Picture, Instrument)):
+        result._repr_mimebundle_()
+    if isinstance(result, Instrument):
+        result.close()
+    assert isinstance(repr(result), str)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     monkeypatch.delenv("FASHION_MNIST_ROOT", raising=False)
-    found = {name: said_badly(CALLS[call], value) for name, value in VALUES.items()}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_any_value_gets_a_sentence_or_a_sound_result(call):
+    values = VALUES
+    if "(text)" in call:  # any text will do, and pictures take long
+        values = {n: v for n, v in VALUES.items() if n == "'abc'" or type(v) is not str}
+    found = {name: said_badly(CALLS[call], value) for name, value in values.items()}
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

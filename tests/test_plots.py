@@ -47,7 +47,7 @@ def test_columns_of_a_narrow_and_of_a_wide_matrix_are_drawn():
 
 @pytest.mark.parametrize("shape", [(256, 784), (784,), (256, 10)])
 def test_weights_that_are_no_pictures_are_named(shape):
-    with pytest.raises(ValueError, match="needs weights of shape"):
+    with pytest.raises(TypeError, match="needs weights of shape"):
         plot_columns(torch.randn(shape), "Columns.")
 
 

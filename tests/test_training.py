@@ -255,6 +255,17 @@ def test_an_own_line_travels_by_name_only():
         Config.from_string(str(config))
 
 
+def test_an_own_line_does_not_travel_as_the_built_in_of_its_name():
+    def xavier(num_inputs, num_hiddens):
+        return torch.zeros(num_inputs, num_hiddens)
+
+    config = Config(init=xavier)
+    assert str(config) != str(Config(init="xavier"))
+    assert Config.from_string(str(config), init=xavier) == config
+    with pytest.raises(ValueError, match="define it here"):
+        Config.from_string(str(config))
+
+
 @pytest.mark.parametrize(
     "text, complaint",
     [

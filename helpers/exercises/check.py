@@ -8,6 +8,7 @@ may raise, loop, return anything or change its input, and gets one calm line.
 import dis
 import functools
 import inspect
+import math
 import traceback
 import types
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from helpers import records
 from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
+from helpers.given import brief
+from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
 MAX_TEXT = 200  # characters of an error's message that are shown
@@ -24,7 +27,8 @@ MAX_TEXT = 200  # characters of an error's message that are shown
 NOT_ATTEMPTED = "{id} not attempted yet: replace the ... and run the cell again."
 NOT_YET = "{id} not yet: {why}"
 RIGHT = "{id} right. {notice}"
-NO_EXERCISE = "There is no exercise {id!r}. The course has: {known}."
+NO_EXERCISE = "There is no exercise {id}. The course has: {known}."
+NOT_SECONDS = "seconds must be a number above 0, such as 10; you gave {found}."
 RAISED = "your code raised {kind} at `{line}`: {text}"
 RAISED_INSIDE = "your code raised {kind}: {text}"
 NO_MESSAGE = "no message"
@@ -85,8 +89,10 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
     """Check an answer to exercise `id`: not attempted, not yet because ..., or right.
 
     answer: the learner's function or class. seconds: how long it may compute, or wait.
-    Never raises, whatever the answer does.
+    Never raises, whatever the answer does; ValueError for bad seconds.
     """
+    if not (is_number(seconds, 0, math.inf) and seconds > 0):
+        raise ValueError(NOT_SECONDS.format(found=brief(seconds)))
     asked = _find(id)
     if isinstance(asked, Said):
         return asked
@@ -166,7 +172,7 @@ def _find(id: str) -> Exercise | Said:
     meant = str(id) if isinstance(id, float) else id  # 1.2 is meant as "1.2"
     if isinstance(meant, str) and meant in known:
         return known[meant]
-    return Sentence(NO_EXERCISE.format(id=id, known=", ".join(known)))
+    return Sentence(NO_EXERCISE.format(id=brief(id), known=", ".join(known)))
 
 
 # --- around an answer

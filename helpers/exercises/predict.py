@@ -1,14 +1,14 @@
 """Predict, then run, then see both side by side: `predict` and `reveal`."""
 
-import reprlib
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
 
 from helpers import records
+from helpers.given import brief
 from helpers.instrument import Instrument, open_in_cell
-from helpers.tables import Look, Row, as_html, one_line, page, prose, reply
+from helpers.tables import Look, Row, as_html, page, prose, reply
 
 MAX_VOTES = 100_000
 # Earlier ids gave the answer away. What was kept under them is still read.
@@ -35,6 +35,7 @@ BAD_OPTIONS = (
     "'falls'], or a range of numbers for each, such as {{'below 1': (0, 1), ...}}; you "
     "gave {found}."
 )
+NOT_MEASURED = "reveal(id, measured) needs what was measured; you gave {found}."
 NO_OPTION = (
     "The question {id!r} can be answered by {options}; {found} is none of these. Run "
     "the cells since its predict cell again."
@@ -74,8 +75,9 @@ def reveal(id: str, *measured: object) -> "Revealed":
     _check(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
         return _asked[id].reveal(*measured)
+    _check(bool(measured), NOT_MEASURED, measured)
     question, choice, votes = _kept(id)
-    answer = _answer(id, list(votes), measured) if question else str(measured[0])
+    answer = _answer(id, list(votes), measured) if question else _in_words(measured[0])
     question = question or NOT_ASKED.format(id=id)
     return Revealed(question, choice, votes, answer, records.notice())
 
@@ -84,20 +86,34 @@ def _answer(id: str, options: list[str] | Ranges, measured: tuple) -> str:
     """The option that was measured."""
     found = measured[0] if len(measured) == 1 else measured
     if len(measured) == len(options):
-        fits = [option for option, is_it in zip(options, measured) if is_it]
+        fits = [option for option, is_it in zip(options, measured) if _holds(is_it)]
     elif isinstance(options, dict) and isinstance(found, (int, float)):
         fits = [one for one, (low, high) in options.items() if low <= found < high]
     else:
-        fits = [option for option in options if option == str(found)]
+        fits = [option for option in options if option == _in_words(found)]
     listed = ", ".join(map(repr, options))
     _check(len(fits) == 1, NO_OPTION, found, id=id, options=listed)
     return fits[0]
 
 
+def _holds(value: Any) -> bool:
+    try:
+        return bool(value)
+    except Exception:  # several numbers are neither true nor false
+        return False
+
+
+def _in_words(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # an int of 5,000 digits, or a learner's own class
+        return brief(value)
+
+
 def _check(fine: bool, sentence: str, found: object, **named: str) -> None:
     """Raise ValueError with the sentence and what was found, on one short line."""
     if not fine:
-        raise ValueError(sentence.format(found=one_line(reprlib.repr(found)), **named))
+        raise ValueError(sentence.format(found=brief(found), **named))
 
 
 def _is_text(value: object) -> bool:
@@ -108,7 +124,10 @@ def _are_options(value: object) -> bool:
     fine = isinstance(value, (list, tuple, dict)) and all(map(_is_text, value))
     if fine and isinstance(value, dict):
         fine = all(
-            isinstance(range, tuple) and len(range) == 2 for range in value.values()
+            isinstance(ends, tuple)
+            and len(ends) == 2
+            and all(isinstance(end, (int, float)) for end in ends)
+            for ends in value.values()
         )
     return fine and len(set(value)) == len(value) >= 2
 

@@ -5,6 +5,7 @@ from itertools import cycle
 import torch
 from matplotlib.figure import Figure
 
+from helpers.given import are_texts, brief, expect
 from helpers.instruments.layer_values import COLOURS
 from helpers.instruments.measure_layers import Layers
 from helpers.palette import LINES
@@ -19,6 +20,7 @@ LAYER_AXIS = "layer (the last: scores)"
 NOT_LAYERS = (
     "plot_layers needs a dict of at least one name and its Layers; you gave {found}."
 )
+NOT_NUMBERS = "plot_histograms needs tensors of finite numbers; {title} isn't one."
 NOT_TENSORS = (
     "plot_histograms needs a dict of at least one title and tensor; you gave {found}."
 )
@@ -49,13 +51,15 @@ def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
     """Histograms side by side, each on its own scale.
 
     named: a dict from a title to a tensor of any shape. text: what the picture
-    shows, in one line. Raises TypeError for anything else.
+    shows, in one line. Raises TypeError or ValueError for anything else.
     """
     _check_dict(named, torch.Tensor, NOT_TENSORS)
     figure = Figure((WIDE, 2.2), layout="constrained")
     for i, (title, values) in enumerate(named.items(), start=1):
+        if values.is_meta or values.is_complex() or not values.isfinite().all():
+            raise ValueError(NOT_NUMBERS.format(title=brief(title)))
         axes = figure.add_subplot(1, len(named), i)
-        numbers = values.detach().flatten().float().numpy()
+        numbers = values.detach().cpu().flatten().float().numpy()
         axes.hist(numbers, bins=60, color=LINES[4])
         tidy(axes, title)
         axes.set_yticks([])
@@ -63,8 +67,7 @@ def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
 
 
 def _check_dict(named: object, kind: type, sentence: str) -> None:
-    """Raise TypeError where `named` is no dict, is empty, or holds anything else."""
-    values = list(named.values()) if isinstance(named, dict) else []
-    for value in values or [named]:
-        if not isinstance(value, kind):
-            raise TypeError(sentence.format(found=type(value).__name__))
+    """Raise TypeError where it is no dict from texts, is empty, or holds others."""
+    expect(isinstance(named, dict) and are_texts([*named]) and named, sentence, named)
+    for value in named.values():
+        expect(isinstance(value, kind), sentence, value)

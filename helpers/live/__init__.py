@@ -8,7 +8,7 @@ import math
 import string
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ import traitlets
 from helpers import controls as look
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
-from helpers.given import brief
+from helpers.given import brief, items
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
 from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
@@ -210,14 +210,16 @@ def lab(
     """
     check_data(data, "lab(data)")
     kind = own_config(net, step)
-    if isinstance(controls, str) or not isinstance(controls, Iterable | None):
-        controls = (controls,)
-    controls = kind.controls if controls is None else (*kind.arguments, *controls)
+    if controls is None:
+        controls = kind.controls
+    else:
+        asked = items(controls)
+        controls = (*kind.arguments, *([controls] if asked is None else asked))
     for name in controls:
         offered = dict.fromkeys((*kind.arguments, *look.OPTIONS))
         offered.pop("device", None)
         known = [one for one in offered if one in kind.names()]
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             known = ", ".join(known)
             raise ValueError(NO_SUCH_CONTROL.format(name=brief(name), known=known))
     kind.check_fields(defaults)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from helpers.tuning.cost import cost, num_weights
-from helpers.tuning.executors import num_workers, submit
+from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
 from helpers.tuning.members import Member, Stack, pictures_of, shape_of
 from helpers.tuning.shared_data import Shared
 from helpers.tuning.stop import DeferredStop
@@ -63,10 +63,12 @@ def train_with(
             for future in stop.wait(futures) if futures else ():
                 group = futures.pop(future)
                 try:
-                    group = future.result()
+                    group = result_of(future)
                 except BrokenExecutor:
                     lost.append(group)
                     continue
+                except MachineFailed:
+                    raise
                 except Exception as error:  # one of them may be why
                     if len(group) > 1:
                         waiting[:0] = _halves(group)

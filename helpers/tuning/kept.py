@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from helpers import records
+from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.results import Result
 from helpers.tuning.shared_data import Shared
@@ -21,6 +22,11 @@ EARLIER = "sweeps.jsonl"  # written by earlier versions; still read
 STAND_INS = {"sample": "full", "sample, test": "full, test"}  # names of data
 CURVES = {"train_loss", "val_loss", "val_accuracy", "val_halves"}
 
+DAMAGED = (
+    "{path}, a record that came with the course, can't be read ({text}). Get it again, "
+    "for example with `git checkout {path}`, or delete it to train its runs here."
+)
+
 
 def known_results(
     configs: Iterable[Config], shared: Shared, recorded: Path = RECORDED
@@ -28,7 +34,8 @@ def known_results(
     """Those that have been trained on this data, by the learner or for the course.
 
     recorded: the folder of the runs that came with the course. On the sample, runs
-    that were recorded on the full data stand in.
+    that were recorded on the full data stand in. Raises ValueError where one of the
+    records is damaged.
     """
     # Text can't hold a learner's own init.
     wanted = {str(config): config for config in configs if not callable(config.init)}
@@ -42,8 +49,22 @@ def known_results(
 
 @cache
 def _recorded(path: Path, changed: int) -> list:
-    """The JSON in each line; read once, since a notebook sweeps many times."""
-    return list(_lines(path))
+    """As `read_record`; once, since a notebook sweeps many times."""
+    return read_record(path)
+
+
+def read_record(path: Path) -> list:
+    """The JSON in each line of a record that came with the course.
+
+    Raises ValueError, with one sentence, where it is damaged: else what took hours
+    would be trained again without a word.
+    """
+    try:
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+        return [json.loads(line) for line in lines]
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        text = getattr(error, "strerror", None) or one_line(error)
+        raise ValueError(DAMAGED.format(path=path, text=text)) from None
 
 
 def own_runs(fingerprint: str) -> list[dict]:
@@ -99,11 +120,7 @@ def _results(
 
 def _lines(path: Path) -> Iterator:
     """The JSON in each line of a file; a line cut short is left out."""
-    read = gzip.open if path.suffix == ".gz" else open
-    with (
-        suppress(OSError, EOFError, zlib.error),
-        read(path, "rt", encoding="utf-8", errors="replace") as file,
-    ):
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             with suppress(ValueError):
                 yield json.loads(line)

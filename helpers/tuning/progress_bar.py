@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets as widgets
 from IPython import get_ipython
@@ -49,6 +50,10 @@ class ProgressBar(Instrument):
         self._said = widgets.HTML(sentence)
         super().__init__([self._bar, self._said, *below])
 
+    def _say(self, *sentences: str) -> None:
+        """Show them below the bar; they may name a learner's files."""
+        self._said.value = "<br>".join(escape(one, quote=False) for one in sentences)
+
     def _spent(self) -> float:
         """Seconds since it was opened."""
         return time.monotonic() - self._began
@@ -92,7 +97,7 @@ class SweepBar(ProgressBar):
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""
-        self._said.value = note or self._counts(ENDED, spent=duration(self._spent()))
+        self._say(note or self._counts(ENDED, spent=duration(self._spent())))
 
     def _show(self):
         runs = Results(self._runs.values())
@@ -102,7 +107,7 @@ class SweepBar(ProgressBar):
             said.append(LEFT.format(left=duration(self._left())))
         if runs.accuracies:
             said.append(BEST.format(best=max(runs.accuracies)))
-        self._said.value = " ".join(said)
+        self._say(" ".join(said))
 
     def _counts(self, sentence, **values):
         done, failed = len(self._over), sum(not run.ok for run in self._over)

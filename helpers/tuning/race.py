@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from helpers.given import brief, expect, items
 from helpers.model import is_count
 from helpers.tables import as_text
-from helpers.tuning.kept import RECORDED
+from helpers.tuning.kept import RECORDED, read_record
 from helpers.tuning.race_table import RaceTable
 from helpers.tuning.results import Results
 from helpers.tuning.strategies import STRATEGIES, Improvement, Race, run_race
@@ -37,17 +38,18 @@ BELOW = "{first} ends {gap} below {second}: worse on this table."
 ALIKE = "{first} and {second} end {gap} apart: too close to tell."
 UNKNOWN = "{first} and {second} can't be compared: that takes at least two races each."
 
-NO_STRATEGY = "There is no strategy {name!r}; there are: {known}."
-NO_STRATEGY_CLOSE = "There is no strategy {name!r}; did you mean {close[0]!r}?"
+NO_STRATEGY = "There is no strategy {name}; there are: {known}."
+NO_STRATEGY_CLOSE = "There is no strategy {name}; did you mean {close[0]!r}?"
 NOT_STRATEGIES = (
     "race needs one or more names of strategies, such as ['TPE']; you gave {found}."
 )
-NOT_RACED = "{name!r} did not take part in these races; these did: {known}."
+NOT_RACED = "{name} did not take part in these races; these did: {known}."
 BAD_EPOCHS = (
     "num_epochs, what a race may spend, must be a whole number from 1 to 1,000,000; "
-    "you gave {found!r}."
+    "you gave {found}."
 )
-BAD_REPEATS = "repeats must be a whole number from 1 to 10,000; you gave {found!r}."
+BAD_RECORDED = "recorded must be True, False or the path of a file; you gave {found}."
+BAD_REPEATS = "repeats must be a whole number from 1 to 10,000; you gave {found}."
 
 
 class Difference(NamedTuple):
@@ -95,7 +97,7 @@ class Races(list[Race]):
         rows = [row for row in self if row.strategy == strategy]
         if not rows:
             known = ", ".join(self.strategies)
-            raise ValueError(NOT_RACED.format(name=strategy, known=known))
+            raise ValueError(NOT_RACED.format(name=brief(strategy), known=known))
         return rows
 
     def curves(self, strategy: str) -> np.ndarray:
@@ -176,6 +178,8 @@ def race(
     Raises ValueError or TypeError for bad arguments.
     """
     names, table = _checked(strategies, num_epochs, repeats), RaceTable(table)
+    if not isinstance(recorded, (bool, Path)):
+        raise TypeError(BAD_RECORDED.format(found=brief(recorded)))
     path = RECORD if recorded is True else recorded
     known = _read(path, table, num_epochs) if path else {}
     keys = product(names, range(repeats))
@@ -205,15 +209,10 @@ def record_races(
 
 def _read(path, table, num_epochs):
     """The races in a file on this table: {(strategy, seed): Race}; {} without one."""
-    try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-    except (OSError, EOFError, ValueError):
-        return {}
     known, stamp = {}, _stamp(table, num_epochs)
-    for line in lines:
-        # A line may be damaged, or of another version of the course.
+    for kept in read_record(path) if path.exists() else ():
+        # It may be of another version of the course.
         with suppress(ValueError, TypeError, LookupError, AttributeError):
-            kept = json.loads(line)
             if stamp.items() <= kept.items():
                 steps = tuple(
                     Improvement(spent, seen, table.score(*setting), *setting)
@@ -231,21 +230,21 @@ def _stamp(table, num_epochs):
 def _checked(strategies, num_epochs, repeats):
     """The names of strategies, each once."""
     if not is_count(num_epochs):
-        raise ValueError(BAD_EPOCHS.format(found=num_epochs))
+        raise ValueError(BAD_EPOCHS.format(found=brief(num_epochs)))
     if not is_count(repeats, 10_000):
-        raise ValueError(BAD_REPEATS.format(found=repeats))
-    if not isinstance(strategies, Iterable):
-        raise TypeError(NOT_STRATEGIES.format(found=type(strategies).__name__))
-    names = [strategies] if isinstance(strategies, str) else list(strategies)
+        raise ValueError(BAD_REPEATS.format(found=brief(repeats)))
+    names = [strategies] if isinstance(strategies, str) else items(strategies)
+    expect(names is not None, NOT_STRATEGIES, strategies)
     if not names:
         raise ValueError(NOT_STRATEGIES.format(found="none"))
     lower = {known.lower(): known for known in STRATEGIES}
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(NOT_STRATEGIES.format(found=type(name).__name__))
+        expect(isinstance(name, str), NOT_STRATEGIES, name)
         if name not in STRATEGIES:
             found = difflib.get_close_matches(name.lower(), lower, n=1)
             close, known = [lower[one] for one in found], ", ".join(STRATEGIES)
             sentence = NO_STRATEGY_CLOSE if close else NO_STRATEGY
-            raise ValueError(sentence.format(name=name, close=close, known=known))
+            raise ValueError(
+                sentence.format(name=brief(name), close=close, known=known)
+            )
     return list(dict.fromkeys(names))

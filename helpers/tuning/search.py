@@ -13,8 +13,9 @@ from pathlib import Path
 from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
+from helpers.given import brief
 from helpers.model import is_count, is_number
-from helpers.tuning.executors import check_executor
+from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.kept import RECORDED
 from helpers.tuning.progress_bar import show_bar
 from helpers.tuning.search_result import Search, SearchPanel
@@ -44,9 +45,9 @@ RECORDED_HERE = (
 NOT_A_SPACE = (
     "search needs a function space(trial) that returns a Config; you gave {found}."
 )
-BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found!r}."
-BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found!r}."
-BAD_NAME = "name must be 1 to 60 letters, digits, - or _, or None; you gave {found!r}."
+BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found}."
+BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found}."
+BAD_NAME = "name must be 1 to 60 letters, digits, - or _, or None; you gave {found}."
 TEST_PICTURES = (
     "search chooses by the validation pictures, and in data.for_the_test() the test "
     "pictures take their place. Give it the data as they were loaded."
@@ -82,6 +83,7 @@ def search(
     _check(space, data, num_trials, name, minutes, executor)
     shared = share(data)
     with ExitStack() as stack:
+        stop, lost = stack.enter_context(DeferredStop()), ""
         stack.callback(shared.close)
         study, is_recorded = open_study(name, shared, num_trials, recorded, stack)
         found = Search(study)
@@ -94,13 +96,14 @@ def search(
             return found
         runner = TrialRunner(study, space, shared, num_trials, minutes, executor)
         show, early = _open_panel(found, num_trials, minutes), TIME_IS_UP
-        stop, lost = stack.enter_context(DeferredStop()), ""
         try:
             with closing(runner.run(stop)) as trials:
                 for _ in trials:
                     show()
         except KeyboardInterrupt:
             early = STOPPED
+        except MachineFailed as error:
+            lost = f"{error} {KEPT if name else NOT_KEPT}"
         except Lost as error:
             lost = LOST.format(path=location(name), reason=error)
         done = len(found.trials())
@@ -127,9 +130,9 @@ def _check(space, data, num_trials, name, minutes, executor):
     if data.tests:
         raise ValueError(TEST_PICTURES)
     if not is_count(num_trials, 100_000):
-        raise ValueError(BAD_COUNT.format(found=num_trials))
+        raise ValueError(BAD_COUNT.format(found=brief(num_trials)))
     if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise ValueError(BAD_NAME.format(found=name))
+        raise ValueError(BAD_NAME.format(found=brief(name)))
     if minutes is not None and not (is_number(minutes, 0, math.inf) and minutes > 0):
-        raise ValueError(BAD_MINUTES.format(found=minutes))
+        raise ValueError(BAD_MINUTES.format(found=brief(minutes)))
     check_executor(executor)

@@ -123,7 +123,7 @@ class SearchPanel(ProgressBar):
         if found.best:
             config = _short(str(found.best))
             lines.append(BEST.format(accuracy=found.accuracy, config=config))
-        self._said.value = "<br>".join(filter(None, lines))
+        self._say(*filter(None, lines))
         if done != self._shown:
             self._drawn.value = plot_study(found.study).png()
             self._shown = done

@@ -13,10 +13,15 @@ import filelock
 import torch
 
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
+from helpers.tuning.executors import MachineFailed
 
 PREFIX = "one-line-of-pytorch-"  # of the folder for the file
 GRACE_SECONDS = 5  # until a folder without a lock counts as left behind
 
+NO_ROOM = (
+    "The temporary folder {folder} has no room for the data that other processes need. "
+    "Make room there, or set TMPDIR to another folder."
+)
 OTHER_DATA = (
     "the machine that would train it has different data: {found}, not {wanted}; put "
     "the same Fashion-MNIST there"
@@ -48,14 +53,23 @@ class Shared:
         return self._there[device]
 
     def __reduce__(self):
-        if self._folder is None:
+        with _one_at_a_time:
+            if self._folder is None:
+                self._write()
+        path = str(self._folder / "data.pt")
+        origin = self.data.source, self.data.tests
+        return _arrived, (path, self.fingerprint, origin, self.pid)
+
+    def _write(self):
+        try:
             self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
             self._lock = filelock.FileLock(self._folder / "lock")
             self._lock.acquire()
             torch.save(self.data, self._folder / "data.pt")
-        path = str(self._folder / "data.pt")
-        origin = self.data.source, self.data.tests
-        return _arrived, (path, self.fingerprint, origin, self.pid)
+        except (OSError, RuntimeError):  # PyTorch's, which names no cause
+            self.close()
+            folder = tempfile.tempdir or os.environ.get("TMPDIR", "")
+            raise MachineFailed(NO_ROOM.format(folder=folder)) from None
 
     def close(self) -> None:
         """Remove the file; a process that has mapped it keeps what it has."""
@@ -73,7 +87,10 @@ def share(data: FashionMNIST) -> Shared:
 
 def remove_left_behind() -> None:
     """Remove the files of processes that were killed: nobody holds their locks."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    folders = []
+    with suppress(OSError):  # where all are full, Python finds no temporary folder
+        folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
+    for folder in folders:
         with suppress(OSError):  # a Timeout too; another user's; one that has just gone
             if folder.stat().st_mtime < time.time() - GRACE_SECONDS:
                 with filelock.FileLock(folder / "lock", timeout=0):

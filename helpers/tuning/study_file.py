@@ -3,10 +3,8 @@
 It is continued with the same data and the same space only.
 """
 
-import gzip
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from helpers import records
 from helpers.tables import one_line
+from helpers.tuning.kept import read_record
 from helpers.tuning.shared_data import Shared
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -55,6 +54,19 @@ IN_USE = (
 
 class Lost(Exception):
     """The file of a search can't be used any more; the message says why."""
+
+
+class _Record(journal.BaseJournalBackend):
+    """A journal that came with the course; what is added stays in memory."""
+
+    def __init__(self, logs: list[dict]) -> None:
+        self._logs = [*logs]
+
+    def read_logs(self, log_number_from: int) -> list[dict]:
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict]) -> None:
+        self._logs += logs
 
 
 class _Journal(journal.JournalFileBackend):
@@ -121,25 +133,22 @@ def open_study(
     if name is None:
         return _study(InMemoryStorage(), "search", shared), False
     path, record = location(name), recorded / f"{name}.journal.gz"
-    content = b""
+    logs = []
+    if record.exists() and not path.exists():
+        logs = read_record(record)
+        storage = JournalStorage(_Record(logs))
+        # On the sample, a record of the full data will do, but not to continue.
+        study = _study(storage, name, shared, any_data=shared.source != "full")
+        if len(ended(study)) >= num_trials:
+            return study, True
+        _study(storage, name, shared)
     try:
-        if record.exists() and not path.exists():
-            content = gzip.decompress(record.read_bytes())
-            memory = InMemoryStorage()
-            with tempfile.TemporaryDirectory() as folder:
-                copy = Path(folder, path.name)
-                copy.write_bytes(content)
-                here = {"from_storage": _storage(copy), "to_storage": memory}
-                optuna.copy_study(from_study_name=name, **here)
-            # On the sample, a record of the full data will do, but not to continue.
-            study = _study(memory, name, shared, any_data=shared.source != "full")
-            if len(ended(study)) >= num_trials:
-                return study, True
-            _study(memory, name, shared)
         path.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(filelock.FileLock(f"{path}.running").acquire(timeout=0))
-        if content:
-            path.write_bytes(content)
+        if logs:  # all of them, or none
+            new = path.with_suffix(".new")
+            new.write_text("".join(f"{json.dumps(log)}\n" for log in logs))
+            new.replace(path)
     except filelock.Timeout:
         raise ValueError(IN_USE.format(name=name)) from None
     except OSError as error:

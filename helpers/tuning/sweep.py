@@ -8,8 +8,9 @@ from pathlib import Path
 
 from helpers import records
 from helpers.data import FashionMNIST, check_data
+from helpers.given import expect, items
 from helpers.training import Config
-from helpers.tuning.executors import check_executor
+from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.groups import Trained, train_here, train_with
 from helpers.tuning.kept import RECORDED, known_results, remember
 from helpers.tuning.members import Member
@@ -69,10 +70,12 @@ def sweep(
             try:
                 trained = _trained(runs, shared, executor, stop)
                 _train_all(trained, shared, keep_every, bar, known, unkept)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, MachineFailed) as error:
                 left = sum(config not in known for config in configs)
+                why = str(error) if isinstance(error, MachineFailed) else ""
+                kept = "" if unkept else KEPT
                 note = STOPPED.format(missing=left, count=len(configs))
-                note += "" if unkept else f" {KEPT}"
+                note = " ".join(filter(None, [note, why, kept]))
             if unkept:
                 said = NOT_KEPT.format(path=records.home(), reason=unkept[0])
                 note = f"{note} {said}".strip()
@@ -81,14 +84,12 @@ def sweep(
 
 
 def _checked(configs, data, executor) -> list[Config]:
-    if not isinstance(configs, Iterable):
-        raise TypeError(NOT_CONFIGS.format(found=type(configs).__name__))
-    configs = list(configs)
+    given, configs = configs, items(configs)
+    expect(configs is not None, NOT_CONFIGS, given)
     if not configs:
         raise ValueError(NOT_CONFIGS.format(found=EMPTY))
     for config in configs:
-        if not isinstance(config, Config):
-            raise TypeError(NOT_CONFIGS.format(found=type(config).__name__))
+        expect(isinstance(config, Config), NOT_CONFIGS, config)
     check_data(data, "sweep(configs, data)")
     check_executor(executor)
     return configs

@@ -1,15 +1,25 @@
 """Pictures of a sweep's results."""
 
 import math
+from numbers import Real
 
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from helpers.given import are_texts, expect
 from helpers.palette import LINES, PRINT, TRAIN, VAL
 from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
 from helpers.tuning.results import Results
 
+NO_RESULTS = "A picture of a sweep needs what sweep(configs, data) returned."
+NOTHING_TRAINED = "There is nothing to draw: no run of this sweep has been trained."
+NO_NUMBERS = "A picture needs a field of numbers here, such as 'lr'; not {name}."
+NO_GROUPS = (
+    "plot_losses needs a dict of at least one name and what sweep returned; you gave "
+    "{found}."
+)
+NOT_ALIKE = "plot_losses needs runs of the same num_epochs in each group."
 # As in the lab.
 LOSSES = (("train_loss", "train", TRAIN, "-"), ("val_loss", "validation", VAL, "--"))
 
@@ -25,17 +35,18 @@ def plot_sweep(
 
     results: what `sweep` returned. x: the field on the axis, such as "lr". by: a field
     that gets a line for each of its values, or None. text: what the picture shows, in
-    one line.
+    one line. Raises TypeError or ValueError for anything else.
     """
+    _check(results, x)
     figure = Figure(figsize=(WIDE, 3.2), layout="constrained")
     axes = figure.subplots()
     tidy(axes, "validation accuracy", x)
-    lines = results.group(by) if by else {"": results}
+    lines = results.group(by) if by is not None else {"": results}
     for i, (name, of_line) in enumerate(lines.items()):
         places, runs = zip(*sorted(of_line.group(x).items()))
         low, high = zip(*(of_place.spread for of_place in runs))
         look = {"color": LINES[i % len(LINES)], "marker": "Ds^ovPX"[i % 7]}
-        if not by:
+        if by is None:
             look = {"color": VAL, "marker": "o"}
         means = [of_place.mean for of_place in runs]
         axes.plot(places, means, **look, lw=1.8, ms=5, label=name)
@@ -45,7 +56,7 @@ def plot_sweep(
         axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
-    if by:
+    if by is not None:
         # Beside the lines, since it would cover some of them elsewhere.
         look = {"fontsize": SMALL, "title_fontsize": SMALL, "frameon": False}
         figure.legend(loc="outside right upper", title=by, alignment="left", **look)
@@ -56,7 +67,15 @@ def plot_losses(groups: dict[str, Results], text: str) -> Picture:
     """Mean loss over the epochs, of training and of validation: a panel a group.
 
     groups: {name: what `sweep` returned}. text: what the picture shows, in one line.
+    Raises TypeError or ValueError for anything else.
     """
+    expect(
+        isinstance(groups, dict) and are_texts([*groups]) and groups, NO_GROUPS, groups
+    )
+    for runs in groups.values():
+        _check(runs)
+        if len({len(run.train_loss) for run in runs}) > 1:
+            raise ValueError(NOT_ALIKE)
     figure = Figure(figsize=(WIDE, 3), layout="constrained")
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (name, runs) in zip(panels, groups.items()):
@@ -75,8 +94,10 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
     """Validation accuracy over two fields of Config, a panel for each value of a third.
 
     results: what `sweep` returned. x, y, panels: fields of Config. text: what the
-    picture shows, in one line. The best of each panel has a frame.
+    picture shows, in one line. The best of each panel has a frame. Raises TypeError or
+    ValueError for anything else.
     """
+    _check(results, x, y)
     groups = results.group(panels)
     across, down = (sorted(results.group(field)) for field in (x, y))
     size = (0.65 * len(across) * len(groups) + 1.2, 0.45 * len(down) + 1)
@@ -105,6 +126,18 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
     return Picture(figure, _with_note(text, results))
 
 
+def _check(results, *axes):
+    """axes: the fields that have to be numbers."""
+    if not isinstance(results, Results):
+        raise TypeError(NO_RESULTS)
+    if not any(run.val_accuracy for run in results):
+        raise ValueError(NOTHING_TRAINED)
+    for name in axes:
+        if not all(isinstance(value, Real) for value in results.group(name)):
+            raise ValueError(NO_NUMBERS.format(name=name))
+
+
 def _with_note(text, *results):
     """On the sample, a picture of what was recorded on the full data says so."""
-    return " ".join([text, *(one.note for one in results if one.stand_in)][:2])
+    notes = [one.note for one in results if one.stand_in]
+    return f"{text} {notes[0]}" if notes else text

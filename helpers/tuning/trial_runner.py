@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from helpers.tables import one_line
 from helpers.training import Config
-from helpers.tuning.executors import num_workers, submit
+from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
 from helpers.tuning.groups import grouped, train_epochs, train_task
 from helpers.tuning.members import Member
 from helpers.tuning.results import Result
@@ -31,7 +31,7 @@ NOTHING_TO_SEARCH = (
     "space(trial) asks the trial for nothing, so every trial would be the same; use "
     'for example lr=trial.suggest_float("lr", 0.001, 1, log=True).'
 )
-BAD_SPACE = "space(trial) can't be searched: {text}"
+BAD_SPACE = "space(trial) can't be searched ({text})."
 OWN_INIT = (
     "space(trial) returned a Config with your own init function, which the file of a "
     "search can't hold; use the name of a built-in one, such as init='kaiming'."
@@ -48,7 +48,7 @@ def config_of(space: Space, trial: optuna.Trial) -> Config:
     try:
         config = space(trial)
     except (ValueError, TypeError, ArithmeticError) as error:  # Optuna's, and Config's
-        raise ValueError(BAD_SPACE.format(text=one_line(error))) from error
+        raise ValueError(BAD_SPACE.format(text=one_line(error).rstrip("."))) from error
     if not isinstance(config, Config):
         raise TypeError(NOT_A_CONFIG.format(found=type(config).__name__))
     if not trial.distributions:
@@ -146,7 +146,7 @@ class TrialRunner:
         trial = self.study.ask()
         try:
             config = config_of(self.space, trial)
-        except (ValueError, TypeError):
+        except Exception:  # also the learner's own
             self.study.tell(trial, state=TrialState.FAIL)
             raise
         trial.set_user_attr("config", str(config))
@@ -156,9 +156,11 @@ class TrialRunner:
 
     def _arrived(self, running: _Running, future: Future) -> None:
         try:
-            (running.run,) = future.result()
+            (running.run,) = result_of(future)
         except (BrokenExecutor, CancelledError) as error:  # its process died
             raise BrokenExecutor(str(error)) from None
+        except MachineFailed:
+            raise
         except Exception as error:  # the executor's own
             running.run.fail(error)
         self._report([running])

@@ -207,7 +207,7 @@ def test_an_odd_id_is_named(id, found):
 
 
 def test_a_large_object_is_named_in_short():
-    with pytest.raises(ValueError, match="you gave tensor") as error:
+    with pytest.raises(ValueError, match="you gave torch.float32") as error:
         reveal(torch.zeros(100, 784), "about 1 point")
     with pytest.raises(ValueError, match="different answers") as of_options:
         predict("a", "Q?", list(range(10_000)))

@@ -272,16 +272,19 @@ def test_another_table_budget_or_version_is_not_the_recorded_one(table, record):
     assert not race("random", table, EPOCHS, repeats=1, recorded=record)[0].recorded
 
 
-def test_a_record_that_is_damaged_costs_only_what_it_lost(table, record):
+def test_a_damaged_record_is_named(table, record):
     record_two(table, record, repeats=2)
     lines = gzip.decompress(record.read_bytes()).decode().splitlines()
-    broken = json.loads(lines[1]) | {"steps": [[1, 0.9]]}
-    odd = ["[3]", "{", "", json.dumps(broken), lines[0]]
+    of_another_version = json.loads(lines[1]) | {"steps": [[1, 0.9]]}
+    odd = ["[3]", json.dumps(of_another_version), lines[0]]
     record.write_bytes(gzip.compress("\n".join(odd).encode()))
     rows = race("random", table, EPOCHS, repeats=2, recorded=record)
     assert [row.recorded for row in rows] == [True, False]
-    record.write_bytes(b"no gzip at all")
-    assert not race("random", table, EPOCHS, repeats=1, recorded=record)[0].recorded
+    packed = record.read_bytes()
+    for damaged in (b"no gzip at all", packed[:-9], gzip.compress(b"{")):
+        record.write_bytes(damaged)
+        with pytest.raises(ValueError, match="came with the course, can't be read"):
+            race("random", table, EPOCHS, repeats=1, recorded=record)
 
 
 # --- bad input

@@ -126,6 +126,19 @@ def test_a_stop_that_a_library_swallows_is_not_lost(data, threads):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_stop_before_the_first_epoch_stops_it_too(data, threads):
+    """While a search is opened, its space is run on what is known."""
+
+    def stopped(trial):
+        signal.raise_signal(signal.SIGINT)
+        return space(trial)
+
+    search(space, data, 2, name="mine", executor=threads)
+    found = search(stopped, data, 4, name="mine", executor=threads)
+    assert found.note.startswith("Stopped after 2 of 4 trials.")
+    assert len(search(space, data, 4, name="mine", executor=threads).trials()) == 4
+
+
 def test_a_second_stop_ends_a_space_that_hangs(data, threads):
     def hanging(trial):
         while trial.number == 1:

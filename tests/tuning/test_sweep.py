@@ -1,5 +1,6 @@
 """Sweeps: many trainings, in real processes, and what is kept of them."""
 
+import errno
 import gzip
 import json
 import multiprocessing
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -20,7 +22,7 @@ from threading import Thread
 import filelock
 import pytest
 import torch
-from processes import METHOD, processes
+from processes import METHOD, Pickling, little_room, processes
 
 from helpers import (
     Config,
@@ -39,6 +41,7 @@ from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result
 from helpers.tuning.shared_data import GRACE_SECONDS, PREFIX, data_fingerprint, share
 from helpers.tuning.under_way import keep, resume
+from listening import HERE, listening
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,7 @@ def test_nothing_is_left_in_the_temporary_folder(data, tmp_path, monkeypatch):
         assert list(tmp_path.glob(f"{PREFIX}*")) == [busy]
         search(space, data, 1, executor=pool)
         assert list(tmp_path.glob(f"{PREFIX}*")) == [busy]
+        assert listening() <= HERE  # nobody else's machine is let in
 
 
 @pytest.mark.slow
@@ -255,6 +259,72 @@ class Patience(records.Records):
         return super()._connect()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on files")
+@pytest.mark.parametrize("call", ["sweep", "search", "a named search"])
+def test_a_full_temporary_folder_is_no_result(call, data):
+    """It is said in a sentence, and what could not be trained is trained next time."""
+
+    def train_it():
+        with Pickling(2) as pool:
+            if call == "sweep":
+                return sweep([small(), small(seed=1)], data, pool)
+            name = "mine" if call == "a named search" else None
+            return search(space, data, 2, name=name, executor=pool)
+
+    with little_room():
+        note = train_it().note
+    assert "2 of 2 runs have not" in note or "Stopped after 0 of 2 trials" in note
+    assert f"folder {tempfile.gettempdir()} has no room" in note and "\n" not in note
+    again = train_it()
+    assert again.note == "" and "failed" not in str(again).replace("0 failed", "")
+    assert len(again if call == "sweep" else again.trials()) == 2
+
+
+def test_a_fault_of_the_machine_is_no_result(data):
+    class NoFileLeft(ThreadPoolExecutor):
+        def submit(self, *_):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with NoFileLeft(1) as pool:
+        note = sweep([small()], data, pool).note
+        assert "could not do it (Too many open files)." in note
+        assert "(Too many open files)" in search(space, data, 1, executor=pool).note
+    assert sweep([small()], data)[0].ok
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "runs"),
+    [
+        ("sweep(configs, data, pool)", "spawn", False),
+        ('if __name__ == "__main__":\n    sweep(configs, data, pool)', "spawn", True),
+        ("sweep(configs, data, pool)", None, True),
+    ],
+)
+def test_a_script_that_its_processes_would_run_again_is_named(
+    source, method, runs, data, tmp_path, monkeypatch
+):
+    path, main = tmp_path / "script.py", types.ModuleType("__main__")
+    path.write_text(source)
+    main.__file__ = str(path)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    pool = ThreadPoolExecutor(1)
+    if method:
+        pool._mp_context = multiprocessing.get_context(method)
+    with pool:
+        if runs:
+            assert sweep([small()], data, pool)[0].ok
+            return
+        for call in (
+            lambda: sweep([small()], data, pool),
+            lambda: search(space, data, 1, executor=pool),
+        ):
+            with pytest.raises(
+                ValueError, match='script.py.*`if __name__ == "__main'
+            ) as e:
+                call()
+            assert "\n" not in str(e.value)
+
+
 def test_the_same_config_twice_is_trained_once(data, threads):
     results = sweep([small(), small()], data, threads)
     assert len(results) == 2
@@ -363,6 +433,27 @@ def test_what_is_shipped_is_small_and_still_true(full_data, tmp_path):
     for row, trained in zip(quick, again):
         expected = pytest.approx(row.val_accuracy, abs=0.005)
         assert trained.val_accuracy == expected, row.config
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b"no gzip", bytes.upper]
+)
+def test_a_damaged_record_is_named_and_nothing_trained_in_its_place(
+    damage, data, tmp_path, threads
+):
+    line = as_kept(sweep([small()], data, threads)[0], data_fingerprint(data))
+    path = tmp_path / "05.jsonl.gz"
+    path.write_bytes(damage(gzip.compress(json.dumps(line).encode() * 50)))
+    for call in (
+        lambda: sweep([small(seed=1)], data, _NoExecutor(), recorded=tmp_path),
+        lambda: search(space, data, 1, "05", None, _NoExecutor(), recorded=tmp_path),
+    ):
+        with pytest.raises(ValueError, match="record that came with the course") as e:
+            call()
+        assert str(path) in str(e.value) and "\n" not in str(e.value)
+        path = path.rename(tmp_path / "05.journal.gz")
+    path.unlink()
+    assert sweep([small(seed=1)], data, threads, recorded=tmp_path)[0].ok
 
 
 def test_groups_have_mean_and_spread(data, threads):

@@ -7,7 +7,7 @@ steps, to see whether it learns.
 
 import contextlib
 import io
-import numbers
+import math
 import sys
 import threading
 import time
@@ -28,6 +28,7 @@ from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
+from helpers.model import is_number
 from helpers.tables import one_line
 
 NOT_MODULE = (
@@ -117,7 +118,7 @@ def doctor(
     """
     started = time.thread_time()
     _check_arguments(net, optimizer, loss, train_step, seconds)
-    limits = limits or Limits(seconds)
+    limits = limits or Limits(float(seconds))
     loaders = [data] if isinstance(data, DataLoader) else []
     is_main = threading.current_thread() is threading.main_thread()
     out = sys.stdout if is_main else io.StringIO()  # a lab says it in its own way
@@ -155,11 +156,8 @@ def _check_arguments(net, optimizer, loss, train_step, seconds):
     for name, value in (("loss", loss), ("train_step", train_step)):
         if not (value is None or callable(value)):
             raise TypeError(NOT_CALLABLE.format(name=name, found=type(value).__name__))
-    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
-    if not (is_number and seconds > 0):
-        raise (ValueError if is_number else TypeError)(
-            NOT_SECONDS.format(found=brief(seconds))
-        )
+    if not (is_number(seconds, 0, math.inf) and seconds > 0):
+        raise ValueError(NOT_SECONDS.format(found=brief(seconds)))
 
 
 def _examine(exam: Examination) -> Report:
