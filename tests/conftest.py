@@ -20,6 +20,7 @@ from lab_in_browser import (
     write_notebook,
 )
 
+BROWSER = Path(__file__).parent / "browser"
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 
@@ -73,9 +74,21 @@ def lesson(request, course, chromium):
     notebook.close()
 
 
-@pytest.fixture(
-    scope="session", params=[True, False], ids=["subshells", "no_subshells"]
-)
+def pytest_generate_tests(metafunc):
+    """What needs the page gets one with subshells.
+
+    The lab's own tests get one without, too. All other instruments take what a page
+    sends in the same way as the lab.
+    """
+    if "page" in metafunc.fixturenames and metafunc.definition.path.parent == BROWSER:
+        kinds = {"subshells": True, "no_subshells": False}
+        if metafunc.module.__name__ != "test_lab_browser":
+            del kinds["no_subshells"]
+        how = {"indirect": True, "ids": kinds, "scope": "session"}
+        metafunc.parametrize("page", kinds.values(), **how)
+
+
+@pytest.fixture(scope="session")
 def page(request, tmp_path_factory, chromium, full_data):
     """One notebook with a kernel that has the data, for all tests in the browser."""
     if request.param:

@@ -9,8 +9,6 @@ from test_lab_looks_browser import KEEP_DRAWN, OUT_OF_VIEW, THEME, TOO_LARGE, te
 
 from lab_in_browser import box
 
-pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
-
 W1 = "document.querySelector('.w1lab-columns').toDataURL()"
 
 

@@ -5,7 +5,6 @@ from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 
 # One kind of kernel is enough for looks.
-pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
 
 SIZES = {
     "laptop": (1440, 900),

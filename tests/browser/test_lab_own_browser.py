@@ -10,7 +10,6 @@ from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
 from test_lab_sees_browser import labelled, numbers, picture, toggle
 
 # One kind of kernel is enough: the other tests of the lab use both.
-pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
 
 NET = """import torch, torchvision
 from torch import nn

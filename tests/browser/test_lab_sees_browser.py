@@ -6,7 +6,6 @@ from test_lab_browser import button, shown, until_state
 from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
 
 # One kind of kernel is enough: the other tests of the lab use both.
-pytestmark = pytest.mark.parametrize("page", [True], indirect=True, ids=["subshells"])
 
 SIZES = {"laptop, light": (1440, 900, "Light"), "projector, dark": (1024, 700, "Dark")}
 PICTURE = "canvas => canvas.toDataURL()"
