@@ -344,6 +344,12 @@ def check_from_linear(answer: Callable) -> None:
     expect(not b1.any(), f"{case} b1 should be 0, but begins with {b1[0]:.2f}.")
     _expect_types(f"{case} ", W1, b1, layer)
     _expect_copies(f"{case} ", W1, b1, layer, changed)
+    for bias in (True, False):
+        case = f"right in float32, but for nn.Linear(6, 4, bias={bias}).double()"
+        layer = nn.Linear(6, 4, bias=bias).double()
+        W1, b1 = _pair(_called(case, answer, layer), case)
+        _expect_types(f"{case} ", W1, b1, layer)
+        expect(near(W1, layer.weight.T, 1e-12, 0), f"{case} W1 is rounded.")
 
 
 def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None:

@@ -374,11 +374,13 @@ LIST_IS_HELD = "I gave the optimizer the Parameters in the list net.hidden too;"
 TWO_GROUPS = "two groups of the optimizer together hold all Parameters;"
 FROZEN = "I froze W1 and made an optimizer that holds all four Parameters;"
 FROZEN_NOT_HELD = "W1 is frozen, and I gave the optimizer only the other three;"
+BATCH_NORM = "the optimizer holds all Parameters of an nn.BatchNorm1d;"
 PARTS = "I gave the optimizer the last of two nn.Linear in an nn.Sequential;"
 OTHER_NAMES = (
     "{case} you named {name}, and no Parameter has that name. (Those in the list "
     "net.hidden are called hidden[0] and hidden[1].)"
 )
+A_BUFFER = "{case} you named {name}, which is a buffer and no Parameter."
 CHANGES = (
     "{case} you named {named}. The optimizer holds {name}, and {name} requires a "
     "gradient, so a step changes it."
@@ -431,6 +433,8 @@ def check_never_changed(answer: Callable) -> None:
     _expect_named(answer, net, [net.b1, net.W2, net.b2], "W1", FROZEN_NOT_HELD)
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
     _expect_named(answer, net, net[2].parameters(), "0.weight 0.bias", PARTS)
+    net = nn.BatchNorm1d(5)
+    _expect_named(answer, net, net.parameters(), "", BATCH_NORM)
     net = _InList()
     net.hidden[1].requires_grad_(False)
     held = [*net.parameters(), *net.hidden]
@@ -465,6 +469,9 @@ def _expect_named(
     parameters = dict(net.named_parameters()) | hidden
     said = {"case": case, "named": named}
     for name in sorted(found - set(wanted.split())):
+        expect(
+            name not in dict(net.named_buffers()), A_BUFFER.format(**said, name=name)
+        )
         expect(name in parameters, OTHER_NAMES.format(**said, name=name))
         raise NotYet(CHANGES.format(**said, name=name))
     for name in sorted(set(wanted.split()) - found):

@@ -363,28 +363,31 @@ def half_of_it_is_detached(scores, answers):
 
 @right("2.4")
 def as_parameters(layer):
-    b1 = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    zeros = layer.weight.new_zeros(layer.out_features)
+    b1 = zeros if layer.bias is None else layer.bias
     return nn.Parameter(layer.weight.t().clone()), nn.Parameter(b1.clone())
 
 
 @right("2.4")
 def asks_the_layer(layer):
     with torch.no_grad():
-        b1 = layer(torch.zeros(layer.in_features))
-        return [layer(torch.eye(layer.in_features)) - b1, b1]
+        eye = torch.eye(layer.in_features, dtype=layer.weight.dtype)
+        b1 = layer(0 * eye[0])
+        return [layer(eye) - b1, b1]
 
 
 @right("2.4")
 def takes_a_copy_apart(layer):
     layer = copy.deepcopy(layer)
-    b1 = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    b1 = 0 * layer.weight[:, 0].detach() if layer.bias is None else layer.bias
     return layer.weight.T, b1
 
 
 @right("2.4")
 def number_by_number(layer):
-    W1 = torch.empty(layer.in_features, layer.out_features)
-    b1 = torch.zeros(layer.out_features)
+    dtype = layer.weight.dtype
+    W1 = torch.empty(layer.in_features, layer.out_features, dtype=dtype)
+    b1 = torch.zeros(layer.out_features, dtype=dtype)
     for j in range(layer.out_features):
         b1[j] = 0 if layer.bias is None else layer.bias[j].item()
         for i in range(layer.in_features):
@@ -393,7 +396,8 @@ def number_by_number(layer):
 
 
 def _bias(layer):
-    return torch.zeros(4) if layer.bias is None else layer.bias.detach().clone()
+    zeros = torch.zeros(4, dtype=layer.weight.dtype)
+    return zeros if layer.bias is None else layer.bias.detach().clone()
 
 
 @wrong("2.4", "as the layer stores it")
@@ -514,6 +518,21 @@ def copies_only_what_is_not_square(layer):
     W1, bias = layer.weight.detach().T, layer.bias
     bias = torch.zeros(layer.out_features) if bias is None else bias.detach().clone()
     return (W1 if len(W1) == len(W1.T) else W1.clone()), bias
+
+
+@wrong("2.4", "bias=True).double() your W1 is of type torch.float32, the layer of type")
+def by_way_of_lists(layer):
+    W1 = torch.tensor(layer.weight.tolist()).T
+    zeros = [0.0] * layer.out_features
+    return W1, torch.tensor(zeros if layer.bias is None else layer.bias.tolist())
+
+
+@wrong("2.4", "bias=False).double() your b1 is of type torch.float32")
+def zeros_of_the_usual_type(layer):
+    usual = torch.zeros(layer.out_features)
+    return layer.weight.detach().T.clone(), usual if layer.bias is None else _bias(
+        layer
+    )
 
 
 @right("2.5")

@@ -590,7 +590,7 @@ def with_is(net, optimizer):
 
 @right("3.4")
 def by_the_xray(net, optimizer):
-    rows = registration(net, optimizer).rows
+    rows = [r for r in registration(net, optimizer).rows if "Parameter" in r.kind]
     return tuple(r.name for r in rows if not (r.in_optimizer and r.requires_grad))
 
 
@@ -704,6 +704,12 @@ def frozen_in_a_list(net, optimizer):
         if isinstance(value, list):
             named |= {f"{name}[{i}]": p for i, p in enumerate(value)}
     return frozen + [n for n, p in named.items() if id(p) not in held]
+
+
+@wrong("3.4", "you named num_batches_tracked, which is a buffer and no Parameter")
+def buffers_too(net, optimizer):
+    buffers = [name for name, _ in net.named_buffers()]
+    return [*with_is(net, optimizer), *buffers]
 
 
 # --- 3.5

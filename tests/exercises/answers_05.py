@@ -202,9 +202,9 @@ def a_fraction(budget, num_layers):
     return budget / 795
 
 
-@wrong("5.2", "for 1,000,000 parameters and num_layers=1 you said 999")
-def up_to_a_thousand(budget, num_layers):
-    return max(w for w in range(1, 1000) if count(w, num_layers) <= budget)
+@wrong("5.2", "for 2,000,000 parameters and num_layers=1 you said 1999")
+def up_to_two_thousand(budget, num_layers):
+    return max(w for w in range(1, 2000) if count(w, num_layers) <= budget)
 
 
 def one_more(width, budget, num_layers):

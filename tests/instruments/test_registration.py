@@ -966,6 +966,20 @@ def test_two_parameters_over_one_memory_are_marked_and_counted_once():
     assert not registration(tied).surprises
 
 
+def test_parameters_that_overlap_in_one_memory_are_marked():
+    memory = torch.zeros(60)
+    parts = {"a": memory[:40].reshape(4, 10), "b": memory[30:50], "c": memory[50:]}
+    parts |= {"even": memory[1:11:2], "odd": memory[12:22:2]}
+    net = Empty(**{name: nn.Parameter(part) for name, part in parts.items()})
+    report = registration(net)
+    assert [row.name for row in report.surprises] == ["b", "even", "odd"]
+    assert "shares memory with a: 10 of its 20 numbers" in report.surprises[0].verdict
+    assert "Parameters: 5 (60 numbers, 60 of them" in report.totals
+    apart = {"even": memory[::2], "odd": memory[1::2]}
+    net = Empty(**{name: nn.Parameter(part) for name, part in apart.items()})
+    assert not registration(net).surprises
+
+
 def test_an_rnns_own_list_of_weights_is_no_surprise():
     net = nn.LSTM(4, 5, 2, bidirectional=True)
     net.flatten_parameters()

@@ -22,7 +22,8 @@ from helpers.instruments.trace_shapes import messages
 X = torch.rand(64, 784, generator=torch.Generator().manual_seed(0))
 W1, b1 = torch.ones(784, 256) * 0.01, torch.zeros(256)
 W2, b2 = torch.ones(256, 10) * 0.01, torch.zeros(10)
-COLUMN = torch.zeros(256, 1)
+COLUMN, LABELS = torch.zeros(256, 1), torch.arange(64)
+SDPA = F.scaled_dot_product_attention
 
 
 def two_layers(X, W1=W1, b1=b1, W2=W2, b2=b2):
@@ -251,6 +252,16 @@ def test_a_lazy_layer_gets_its_shape():
 
 # --- what it says about errors
 
+ATTENTION, STEPS = nn.MultiheadAttention(16, 2, batch_first=True), torch.rand(4, 5, 16)
+
+
+SECOND = nn.MultiheadAttention(16, 2)
+
+
+def masked(x, mask=None, padding=None):
+    return ATTENTION(x, x, x, attn_mask=mask, key_padding_mask=padding)
+
+
 WRONG_WIDTH = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(256, 10))
 BOOK = W1.T.contiguous()  # (outputs, inputs)
 BROKEN = {  # cause -> a function, its tensors, a part of what is said
@@ -295,6 +306,13 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         ),
         (nn.LayerNorm(64), (X,), "made for 64 features but gets 784"),
         (nn.RNNCell(28, 16), (torch.rand(4, 27),), "make it with input_size=27"),
+        (nn.GRUCell(28, 16), (X[:, :28], X[:, :8]), "the layer has 16 units"),
+        (nn.GroupNorm(2, 8), (torch.rand(2, 6, 4, 4),), "made for 8 channels, but"),
+        (nn.InstanceNorm2d(3, affine=True), (torch.rand(2, 4, 5, 5),), "but gets 4"),
+        (nn.PReLU(5), (X[:, :8],), "has 8 channels: make it with 8"),
+        (nn.Bilinear(5, 6, 3), (X[:, :5], X[:, :7]), "6 numbers in input 2, but gets"),
+        (ATTENTION, (STEPS, STEPS[..., :12], STEPS), "make it with kdim=12"),
+        (nn.Transformer(8, 2, 1, 1, 8), (STEPS[..., :8], STEPS), "is its d_model"),
     ],
     messages.BIAS: [
         (two_layers, (X, W1, b1[:, None]), "Use b1.flatten()"),
@@ -322,6 +340,17 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (lambda X: X.T.view(-1), (X,), "Use .reshape(...)"),
         (lambda X: torch.cat([X, X[:, :5]]), (X,), "784 and 5 are not"),
         (F.cross_entropy, (X, torch.arange(63)), "64 rows of scores but 63 labels"),
+        (
+            lambda X, y: F.cross_entropy(X.view(-1, 392), y),
+            (X, LABELS),
+            "view made 128 rows of X (64, 784): use X.flatten(1)",
+        ),
+        (
+            lambda x, w: x.masked_fill(w, 0),
+            (torch.rand(5, 2, 8, 8), torch.rand(5, 8) > 1),
+            "use w[:, None, None, :]",
+        ),
+        (SECOND, (STEPS, STEPS, STEPS, None, False, X[:5, :5]), "batch_first=True"),
         (
             nn.Conv2d(1, 4, 3),
             (torch.rand(2, 3, 8, 8),),
@@ -391,6 +420,46 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
             (torch.rand(5, 64, 3, 10), torch.zeros(5).long()),
             "Check for a missing flatten",
         ),
+        (nn.GroupNorm(4, 8), (torch.rand(2, 6, 4, 4),), "and 4 does not divide 6"),
+        (nn.LSTMCell(28, 16), (X.reshape(64, 28, 28),), "Call it once for each step"),
+        (nn.RNNCell(28, 16), (X[:4, :28], X[:3, :16]), "4 examples, but a state for 3"),
+        (nn.RNNCell(28, 16), (X[:1, :28], X[None, :1, :16]), "has 3 dimensions"),
+        (nn.LSTM(16, 8), (STEPS, STEPS), "as a tuple of two tensors"),
+        (masked, (STEPS, STEPS[0, :4, :4]), "(4, 4), but must have (5, 5)"),
+        (masked, (STEPS, STEPS[:, :, :5]), "must have (8, 5, 5), which is (examples *"),
+        (masked, (STEPS, None, X[:5, :4] > 1), "in dimension 0 must be 4, but it is 5"),
+        (ATTENTION, (STEPS, STEPS[:3], STEPS[:3]), "as many examples in the key"),
+        (SDPA, (STEPS, STEPS[..., :4], STEPS), "their last sizes, 16 and 4,"),
+        (SDPA, (STEPS, STEPS[:, :4], STEPS[:, :4], X[:4, :5]), "must fit (5, 4)"),
+        (nn.Upsample(mode="linear", size=9), (X[None, None],), 'use mode="bilinear"'),
+        (nn.PixelShuffle(2), (torch.rand(4, 6, 8, 8),), "so 4 must divide"),
+        (nn.GLU(), (X[:, :7],), "is odd there, 7"),
+        (
+            lambda X: X.split([300, 400], 1),
+            (X,),
+            "add up to 784, but they are 300, 400",
+        ),
+        (lambda X: X.permute(0, 2, 1), (X,), "X (64, 784) has 2, but 3 are given"),
+        (lambda X: X.expand(64, 800), (X,), "has 784 where 800 is asked for"),
+        (lambda X: X[64], (X,), "only 64 positions in dimension 0"),
+        (lambda X: X[0, 0, 0], (X,), "X (64, 784) has 2 dimensions"),
+        (
+            lambda X, m: X[m],
+            (X, X[:5, 0] > 1),
+            "has the shape (5), but what it chooses",
+        ),
+        (
+            lambda X: X.__setitem__(0, b1),
+            (X,),
+            "the shape (256), and its place has (784)",
+        ),
+        (lambda X: torch.cat([X, b1]), (X,), "unsqueeze adds one"),
+        (
+            lambda s, y: F.cross_entropy(s, y, b1),
+            (X, LABELS),
+            "each of the 784 classes",
+        ),
+        (F.multi_margin_loss, (X, LABELS[:5]), "64 rows of scores but 5 labels"),
         (torch.linalg.inv, (X,), "square matrices"),
         (lambda X: X.sum(dim=3), (X,), "no dimension 3"),
     ],
@@ -411,7 +480,8 @@ def test_a_shape_error_names_the_sizes_the_cause_and_the_repair(
 ):
     trace = trace_shapes(fn, *tensors)
     assert not trace.ok
-    assert isinstance(trace.error, (RuntimeError, IndexError, ValueError))
+    kinds = RuntimeError, IndexError, ValueError, AssertionError
+    assert isinstance(trace.error, kinds)
     assert trace.cause == cause
     assert said in trace.explanation
     assert trace.explanation in str(trace)
@@ -519,7 +589,7 @@ def test_bad_input_gets_one_sentence(call, said):
 
 # --- what it warns of
 
-SQUARE, LABELS = torch.rand(256, 784), torch.arange(64)
+SQUARE = torch.rand(256, 784)
 SILENT_BUGS = [
     (lambda X: X @ W1 + torch.zeros(256, 1), (SQUARE,), "the shape (256,)"),
     (
@@ -902,7 +972,12 @@ LAYERS = [
     (nn.BatchNorm2d(1), (64, 28, 28), ".unsqueeze(1)"),
     (nn.BatchNorm2d(3), (5, 8, 8, 3), ".permute(0, 3, 1, 2)"),
     (nn.BatchNorm1d(16), (5, 7, 16), ".transpose(1, 2)"),
-    (nn.LayerNorm(16), (5, 16, 8, 8), ".permute(0, 2, 3, 1)"),
+    (nn.LayerNorm(16), (5, 16, 8, 8), ".movedim(1, -1)"),
+    (nn.LayerNorm(16), (5, 16, 8), ".movedim(1, -1)"),
+    (nn.GroupNorm(2, 8), (5, 4, 4, 8), ".permute(0, 3, 1, 2)"),
+    (nn.Upsample(scale_factor=2, mode="bilinear"), (64, 28, 28), ".unsqueeze(1)"),
+    (nn.Upsample((56, 56)), (64, 784), ".reshape(-1, 1, 28, 28)"),
+    (nn.Upsample((56, 56)), (3, 28, 28), ".unsqueeze(0)"),
     (nn.LSTM(28, 8, **ROWS), (64, 784), ".reshape(-1, 28, 28)"),
     (nn.LSTM(28, 8), (28,), ".reshape(1, 1, -1)"),
     (nn.LSTM(28, 8), (64, 784), ".reshape(-1, 28, 28).transpose(0, 1)"),

@@ -58,8 +58,8 @@ def registration(
     first = ((found.tensor, found.places[0]) for found in tensors)
     own = [one for one, place in first if (place.what, place.holder) == OWN]
     after_backward = any(map(has_gradient, own))
-    firsts = {}  # memory -> the name of the first Parameter over it
-    rows = [_row(found, ids, after_backward, then, firsts) for found in tensors]
+    before = {}  # storage -> the (name, Parameter) that have been counted
+    rows = [_row(found, ids, after_backward, then, before) for found in tensors]
     return Registration(rows, module)
 
 
@@ -79,16 +79,15 @@ def _check(module, optimizer, before):
         raise ValueError(NO_SUPER.format(found=found))
 
 
-def _row(found, held, after_backward, then, firsts):
-    """held: ids of what the optimizer holds, or None. then: name -> checksum."""
+def _row(found, held, after_backward, then, before):
+    """held: ids of what the optimizer holds, or None. then: name -> checksum. before:
+    storage -> (name, Parameter) pairs; this one is added."""
     tensor, place = found.tensor, found.places[0]
     registered = place.holder is None
     checksums = (_checksum(tensor), then.get(place.name))
     in_optimizer = None if held is None else id(tensor) in held
     own = registered and place.what == walk.PARAMETER and not is_lazy(tensor)
-    memory = _memory(tensor) if own else None
-    first = firsts.setdefault(memory, place.name) if memory else place.name
-    same = None if first == place.name else first
+    same, counted = _in_common(place.name, tensor, before) if own else (None, 0)
     return TensorRow(
         name=place.name,
         shape=None if is_lazy(tensor) else tuple(tensor.shape),
@@ -101,18 +100,37 @@ def _row(found, held, after_backward, then, firsts):
         in_state_dict=registered and place.what != walk.UNSAVED,
         moves=registered,
         changed=None if None in checksums else checksums[0] != checksums[1],
-        verdict=verdicts.verdict(found, in_optimizer, after_backward, same),
-        numbers=0 if is_lazy(tensor) or same else tensor.numel(),
+        verdict=verdicts.verdict(found, in_optimizer, after_backward, same, counted),
+        numbers=0 if is_lazy(tensor) else tensor.numel() - counted,
         checksum=checksums[0],
     )
 
 
-def _memory(tensor):
-    """Where the numbers of a tensor are, or None where there are none."""
+def _in_common(name, tensor, before):
+    """(The first Parameter that shares numbers with this one, or None; how many of its
+    numbers are also in those before.)"""
     try:
-        return (tensor.device, tensor.data_ptr()) if tensor.data_ptr() else None
-    except (RuntimeError, NotImplementedError):  # sparse, meta, ...
-        return None
+        place = tensor.device, tensor.untyped_storage().data_ptr()
+        others = before.setdefault(place, []) if place[1] else []
+        first = next((one for one, t in others if _shared(tensor, [t])), None)
+        counted = _shared(tensor, [t for _, t in others]) if first else 0
+        others.append((name, tensor))
+        return first, counted
+    except (RuntimeError, NotImplementedError):  # sparse, of another type, ...
+        return None, 0
+
+
+def _shared(tensor, others):
+    """How many of its numbers the others, over the same storage, have too."""
+    held = tensor.untyped_storage().nbytes() // tensor.itemsize
+    marks = torch.zeros(held, dtype=torch.bool)
+
+    def over(t):
+        return marks.as_strided(t.shape, t.stride(), t.storage_offset())
+
+    for other in others:  # each number once, also where `expand` repeats it
+        over(other)[tuple(slice(None if n else 1) for n in other.stride())] = True
+    return over(tensor).sum().item()
 
 
 def _checksum(tensor):

@@ -57,6 +57,11 @@ SAME_MEMORY = (
     "step on either changes both, and each has its own .grad. To tie them, store the "
     "same Parameter under both names."
 )
+PART_OF_MEMORY = (
+    "It shares memory with {name}: {counted:,} of its {numbers:,} numbers are also in "
+    "another Parameter, so a step on either changes both. To separate them, store a "
+    "clone(); to tie them, store one Parameter and use parts of it in forward."
+)
 LAZY = "Lazy: it gets its shape from the first batch."
 META = "On the meta device: it has a shape, but no numbers."
 STALE = (
@@ -100,13 +105,17 @@ def has_gradient(tensor: torch.Tensor) -> bool:
 
 
 def verdict(
-    found: Found, in_optimizer: bool | None, after_backward: bool, same: str | None
+    found: Found,
+    in_optimizer: bool | None,
+    after_backward: bool,
+    same: str | None,
+    counted: int,
 ) -> str:
     """Whole sentences on what would surprise a learner, or "".
 
     in_optimizer: None if no optimizer was given. after_backward: whether any
-    registered Parameter has a gradient. same: the name of an earlier Parameter over
-    the same memory, or None.
+    registered Parameter has a gradient. same: the name of an earlier Parameter with
+    some of the same memory, or None. counted: how many numbers are in earlier ones.
     """
     tensor, place = found.tensor, found.places[0]
     said = [LAZY] if is_lazy(tensor) else [META] if tensor.is_meta else []
@@ -117,7 +126,9 @@ def verdict(
     else:
         said += _on_hidden(tensor, place)
     if same:
-        said.append(SAME_MEMORY.format(name=same))
+        sentence = SAME_MEMORY if counted == tensor.numel() else PART_OF_MEMORY
+        facts = {"name": same, "counted": counted, "numbers": tensor.numel()}
+        said.append(sentence.format(**facts))
     return " ".join(said)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from helpers.instruments.trace_shapes import messages
 from helpers.instruments.trace_shapes.messages import OTHER, WIDTH, Explained
 from helpers.instruments.trace_shapes.steps import Facts, Shape, TraceStep
 
@@ -71,6 +72,22 @@ HIDDEN_SWAPPED = (
     "Its first two sizes are swapped, since batch_first does not apply to hidden "
     "states: use .transpose(0, 1) on it."
 )
+MASK_OF_EXAMPLES = (
+    "The mask would fit if the examples were first: create the layer with "
+    "batch_first=True."
+)
+TWO_STATES = (
+    "{operation} takes its state as a tuple of two tensors, (hidden, cell), each of "
+    "shape (layers, examples, units)."
+)
+OTHER_WIDTH = (
+    "{operation} was made for a {name} with {want} features, but gets one with {got}: "
+    "make it with {what}={got}."
+)
+AS_MANY_EXAMPLES = (
+    "{operation} takes {layout}, with as many examples in the key and the value as in "
+    "the query, but gets {given}."
+)
 EXCHANGED = (
     "{layer} took {shape} for {steps} steps of {examples} examples, but {steps} rows "
     "come out at the end, as if those were the examples. Then examples and steps are "
@@ -125,8 +142,11 @@ CONVOLUTION = (
     (".mean(1, keepdim=True)", COLOUR),
 )
 WANTS = ("in_channels", "num_features", "embed_dim", "input_size")
+MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+INTERPOLATES = re.compile("interpolate|upsampl", re.IGNORECASE)
 IN_SPACE = re.compile(r"(?:conv\w*|pool|norm)([123])d", re.IGNORECASE)
 MANY_VALUES = "more than 1 value per channel"  # of batch normalisation
+STATES = re.compile("index 1 is out of|hx and cx should")
 SEQUENCES = (nn.RNNBase, nn.MultiheadAttention)
 HIDDEN_SIZES = re.compile(r"hidden\S* size \(([\d, ]+)\), got \[([\d, ]+)\]")
 
@@ -143,22 +163,27 @@ def explain_layer(
         return None
     if isinstance(module, SEQUENCES):
         return _about_sequences(facts, module, *given)
-    found = IN_SPACE.search(f"{facts['operation']} {facts['layer']}")
-    if not found or MANY_VALUES in facts["message"]:
+    space = _in_space(facts)
+    if not space or MANY_VALUES in facts["message"]:
         return None
-    a, space, want = (
-        facts["a"]._replace(role="input"),
-        int(found[1]),
-        _wanted(facts, module),
-    )
+    a, want = facts["a"]._replace(role="input"), _wanted(facts, module)
     full, norm = space + 2, "Norm" in facts["layer"]
     facts = facts | {"a": a, "want": want, "layout": LAYOUTS[space]}
     facts["got"] = a.shape[1] if len(a.shape) > 1 else None
 
-    def fits(shape):
-        return len(shape) == full and want in (None, shape[1])
+    interpolates = INTERPOLATES.search(facts["operation"])
+    some = want
+    if interpolates and len(a.shape) == full - 1:  # grey, unless it looks coloured
+        some = next((n for n in (a.shape[-1], a.shape[0]) if n in (1, 3)), 1)
 
-    alone = not norm and len(a.shape) == full - 1 and want in (None, a.shape[0])
+    def fits(shape):
+        return len(shape) == full and some in (None, shape[1])
+
+    alone = (
+        not (norm or interpolates)
+        and len(a.shape) == full - 1
+        and want in (None, a.shape[0])
+    )
     if fits(a.shape) or alone or norm and space == 1 and len(a.shape) == 2:
         return None
     said = _other_form(facts, space) or _repaired(facts, space, fits)
@@ -168,6 +193,18 @@ def explain_layer(
         said = FOR_SO_MANY
     takes = TAKES_CHANNELS if want else TAKES
     return OTHER, f"{takes} {said}".strip().format(**facts)
+
+
+def _in_space(facts):
+    """How many dimensions in space the operation works on, or None."""
+    if found := IN_SPACE.search(f"{facts['operation']} {facts['layer']}"):
+        return int(found[1])
+    if not INTERPOLATES.search(facts["operation"]):
+        return None
+    if found := re.search(r"needs (\d)D input", facts["message"]):
+        return int(found[1]) - 2
+    found = re.search(r"(?:size of|shape) \(([\d., ]+)\)", facts["message"])
+    return len(found[1].split(",")) if found else 2
 
 
 def _about_sequences(facts, module, given=(), *others):
@@ -187,15 +224,40 @@ def _about_sequences(facts, module, given=(), *others):
 
     if (found := HIDDEN_SIZES.search(facts["message"])) and len(given) == 3:
         return OTHER, _about_hidden(facts, module, *found.groups())
+    if isinstance(module, nn.LSTM) and STATES.search(facts["message"]):
+        return OTHER, TWO_STATES.format(**facts)
+    if isinstance(module, nn.MultiheadAttention) and len(others) > 1 and fits(given):
+        if said := _about_keys(facts, module, given, *others[:2]):
+            return said
     if fits(given):
-        return OTHER, TAKES_AND_GETS.format(
-            **facts, given=", ".join(map(str, (given, *others)))
-        )
+        facts["given"] = ", ".join(map(str, (given, *others)))
+        said = OTHER, TAKES_AND_GETS.format(**facts)
+        if not module.batch_first and _fits_examples(facts, given):
+            return OTHER, f"{said[1]} {MASK_OF_EXAMPLES}"
+        return messages.read(facts) or said
     facts["got"] = given[-1] if given else None
     said = _repaired(facts, 0, fits)
     width = not said and given and given[-1] != facts["want"]
     said = f"{TAKES_FEATURES} {FOR_SO_MANY if width else said}".strip()
     return WIDTH if width else OTHER, said.format(**facts)
+
+
+def _fits_examples(facts, given):
+    """Whether the mask would fit if the second dimension were the steps."""
+    return f"mask is torch.Size([{given[1]}, {given[1]}])" in facts["message"]
+
+
+def _about_keys(facts, module, query, key, value):
+    """Of attention whose keys or values don't belong to the queries, or None."""
+    for name, shape, what in (("key", key, "kdim"), ("value", value, "vdim")):
+        want = getattr(module, what)
+        facts = facts | {"name": name, "what": what, "got": shape[-1], "want": want}
+        if shape[-1] != want:
+            return WIDTH, OTHER_WIDTH.format(**facts)
+    examples = 0 if module.batch_first else 1
+    counts = {shape[examples] for shape in (query, key, value) if len(shape) == 3}
+    facts["given"] = ", ".join(map(str, (query, key, value)))
+    return (OTHER, AS_MANY_EXAMPLES.format(**facts)) if len(counts) > 1 else None
 
 
 def _wanted(facts, module):
@@ -232,6 +294,8 @@ def _other_form(facts, space):
         return ""
     if len(shape) < 2 or facts["want"] not in (None, shape[1]):
         return ""
+    if INTERPOLATES.search(name):
+        return OTHER_FORM.format(other=f'mode="{MODES[other]}"')
     return OTHER_FORM.format(other=name.replace(f"{space}d", f"{other}d"))
 
 

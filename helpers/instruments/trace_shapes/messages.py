@@ -26,6 +26,9 @@ FEATURES = (
 LABEL_COUNT = (
     "{operation} got {got} rows of scores but {want} labels. Each row needs one label."
 )
+ONE_LABEL_EACH = (
+    "{operation} got {want} rows of scores but {got} labels. Each row needs one label."
+)
 SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a:.T}."
 LABEL_SHAPE = (
     "{operation} takes labels of one dimension, with one class number for each row of "
@@ -65,7 +68,7 @@ ONE_OUTPUT = (
     "and {b} have the same shape, {a.shape}. For one output for each example, use "
     "F.binary_cross_entropy_with_logits and targets of type float."
 )
-FEATURES_LAST = "Its features must be last: use {a:.permute(0, 2, 3, 1)}."
+FEATURES_LAST = "Its features must be last: use {a:.movedim(1, -1)}."
 STACK = (
     "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
     "different lengths, use cat."
@@ -78,11 +81,174 @@ NO_DIMENSION = (
     "{operation}: {a} {a.shape} has no dimension {got}. Its dimensions are numbered 0 "
     "to {last}, or -1 to -{count} from the right."
 )
+GROUPS = (
+    "{operation} divides the channels into {want} groups of equal size, but {a} "
+    "{a.shape} has {a.shape[1]} channels, and {want} does not divide {a.shape[1]}."
+)
+CHANNELS = (
+    "{operation} was made for {want} channels, but {a} {a.shape} has {a.shape[1]}: "
+    "make it for {a.shape[1]}, or let the layer before it output {want}."
+)
+CHANNELS_LAST = "If the channels are last, use {a:.permute(0, 3, 1, 2)}."
+ONE_AT_A_TIME = (
+    "{layer} takes a single step, of shape (examples, features), but gets {a} "
+    "{a.shape}. Call it once for each step, as in: for step in X.unbind(1)."
+)
+STATE_WIDTH = (
+    "The state that {layer} gets has {got} numbers for each example, but the layer has "
+    "{want} units: make the state with shape (examples, {want})."
+)
+STATE_COUNT = (
+    "{layer} gets {got} examples, but a state for {want}: make the state with a row "
+    "for each example."
+)
+STATE_FORM = (
+    "The state that {layer} gets has {got} dimensions; it takes one of shape "
+    "(examples, units)."
+)
+MASK = (
+    "The attention mask has the shape ({got}), but must have ({want}): a row for each "
+    "step that asks, and a column for each step that is looked at."
+)
+MASK_PER_HEAD = (
+    "The attention mask has the shape ({got}), but must have ({want}), which is "
+    "(examples * heads, steps that ask, steps that are looked at)."
+)
+MASK_FORM = (
+    "An attention mask has 2 dimensions, (steps that ask, steps that are looked at), "
+    "or 3 with one for each example and head, but this one has {got}."
+)
+PADDING = (
+    "key_padding_mask has the shape (examples, steps), and True where a step is only "
+    "padding. Its size in dimension {dim} must be {want}, but it is {got}."
+)
+SWAP_PADDING = "It looks transposed: use .T on it."
+PADDING_FORM = (
+    "key_padding_mask has 2 dimensions, (examples, steps), but this one has {got}."
+)
+PER_CHANNEL = (
+    "{layer} has {want} slopes, one for each channel, but {a} {a.shape} has {got} "
+    "channels: make it with {got}, or with 1 for all."
+)
+INTO_PIXELS = (
+    "{layer} makes one channel of {want}, so {want} must divide the number of "
+    "channels, but {a} {a.shape} has {got}."
+)
+HALVES = (
+    "{operation} cuts dimension {dim} into halves, but the size of {a} {a.shape} is "
+    "odd there, {got}."
+)
+TWO_WIDTHS = (
+    "{layer} was made for {want} numbers in input {which}, but gets {got}: make it for "
+    "{got}, or let what comes before it output {want}."
+)
+PARTS = (
+    "{operation} cuts dimension {dim} of {a} {a.shape} into parts, so their sizes must "
+    "add up to {want}, but they are {got}."
+)
+UNFLATTENED = (
+    "{operation} to ({wanted}) needs sizes that multiply to {got}, the size of "
+    "dimension {dim} of {a} {a.shape}."
+)
+ALL_DIMENSIONS = (
+    "{operation} needs the place of each dimension: {a} {a.shape} has {got}, but "
+    "{want} are given."
+)
+ONLY_ONES_GROW = (
+    "{operation}: only a size of 1 can be expanded, but {a} {a.shape} has {got} where "
+    "{want} is asked for."
+)
+POSITIONS = (
+    "{a} {a.shape} has only {want} positions in dimension {dim}, counted from 0, so "
+    "there is no position {got}."
+)
+TOO_MANY = (
+    "Too many indices: {a} {a.shape} has {got} dimensions, and each index takes one."
+)
+CHOICE = (
+    "The mask in the brackets has the shape ({got}), but what it chooses from has "
+    "({want}); each size of the mask must be equal to the one it meets."
+)
+NOT_A_PLACE = (
+    "What is assigned has the shape ({got}), and its place has ({want}); the two must "
+    "be equal, or the first one must expand to the second."
+)
+STACKS_OF = (
+    "{operation} multiplies two stacks of matrices, each of shape (examples, rows, "
+    "columns), but gets {shapes}. For other shapes, use @."
+)
+MODEL_WIDTH = (
+    "{layer} takes src and tgt whose last size is its d_model, but gets {given}."
+)
+AS_MANY = (
+    "{layer} takes as many examples in src as in tgt, but gets {given}. They come "
+    "second, unless it has batch_first=True."
+)
+CLASS_WEIGHTS = "{operation}: weight needs one number for each of the {want} classes."
+CAT_DIMENSIONS = (
+    "{operation} joins tensors with the same number of dimensions, but gets {shapes}. "
+    "unsqueeze adds one."
+)
 CHECKED = "A check in the code of {layer} failed: {message}."
 
 # What PyTorch says -> the cause, and the sentence that its parts fill in. <got> and
 # the like stand for a word, a number, or several numbers.
 KNOWN = {
+    r"hidden\d? has inconsistent hidden_size: got <got>,? expected <want>": (
+        WIDTH,
+        STATE_WIDTH,
+    ),
+    r"batch size <got> doesn't match hidden\d? batch size <want>": (OTHER, STATE_COUNT),
+    r"Expected input to be 1D or 2D": (OTHER, ONE_AT_A_TIME),
+    r"Expected h\S+ to be 1D or 2D, got <got>D": (OTHER, STATE_FORM),
+    r"groups, but .* and num_groups\s?=\s?<want>": (OTHER, GROUPS),
+    r"equal to the number of channels in input, but .* shape \[<want>\] and": (
+        WIDTH,
+        CHANNELS,
+    ),
+    r"2D attn_mask is torch\.Size\(\[<got>\]\), .* \(<want>\)": (OTHER, MASK),
+    r"3D attn_mask is torch\.Size\(\[<got>\]\), .* \(<want>\)": (
+        OTHER,
+        MASK_PER_HEAD,
+    ),
+    "expected `attn_mask` to be .* but found <got>-D": (OTHER, MASK_FORM),
+    r"Expected key_padded_mask\.shape\[<dim>\] to be <want>, but got <got>": (
+        OTHER,
+        PADDING,
+    ),
+    "expected `key_padding_mask` to be .* but found <got>-D": (OTHER, PADDING_FORM),
+    "parameter numbers = <want> and channel size = <got>": (WIDTH, PER_CHANNEL),
+    r"input.size\(-3\)=<got> is not divisible by <want>": (OTHER, INTO_PIXELS),
+    "must be even, but dimension <dim> is size <got>": (OTHER, HALVES),
+    "input<which> size does not match .* got <got> but expected <want>": (
+        WIDTH,
+        TWO_WIDTHS,
+    ),
+    r"exactly to <want> .* dimension <dim>\), .*split_sizes=\[<got>\]": (OTHER, PARTS),
+    r"sizes \[<wanted>\] don't multiply .* dim <dim> \(<got>\)": (OTHER, UNFLATTENED),
+    r"input\.dim\(\) = <got> is not equal to len\(dims\) = <want>": (
+        OTHER,
+        ALL_DIMENSIONS,
+    ),
+    r"^setitem: .*Target sizes: \[<want>\]\.\s+Tensor sizes: \[<got>\]": (
+        OTHER,
+        NOT_A_PLACE,
+    ),
+    r"^expand.*\(<want>\) must match the existing size \(<got>\)": (
+        OTHER,
+        ONLY_ONES_GROW,
+    ),
+    "^[gs]etitem: index <got> is out of bounds for dimension <dim> with size <want>": (
+        OTHER,
+        POSITIONS,
+    ),
+    "too many indices for tensor of dimension <got>": (OTHER, TOO_MANY),
+    r"shape of the mask \[<got>\] .* indexed tensor \[<want>\]": (OTHER, CHOICE),
+    r"value tensor of shape \[<got>\] .* result of shape \[<want>\]": (
+        OTHER,
+        NOT_A_PLACE,
+    ),
+    "batch[12] must be a 3D tensor": (OTHER, STACKS_OF),
     "inconsistent <what>: got <got>,? expected <want>": (WIDTH, IN_STEPS),
     r"equal to <what>\. Expected <want>, got <got>": (WIDTH, IN_STEPS),
     "embedding dimension of <want>, but got <got>": (WIDTH, FEATURES),
@@ -97,8 +263,17 @@ KNOWN = {
         OTHER,
         ONE_EACH,
     ),
+    r"number of input samples .* size \[<want>\], but got \[<got>\]": (
+        OTHER,
+        ONE_LABEL_EACH,
+    ),
     "Expected target size": (OTHER, CLASSES_SECOND),
     "with class probabilities": (OTHER, ONE_OUTPUT),
+    "feature number of src and tgt": (WIDTH, MODEL_WIDTH),
+    "batch number of src and tgt": (OTHER, AS_MANY),
+    r"match num_features \(<want>\), but got: <got>": (WIDTH, FEATURES),
+    "defined either for all <want> classes": (OTHER, CLASS_WEIGHTS),
+    "same number of dimensions: got <want> and <got>": (OTHER, CAT_DIMENSIONS),
     "Dimension out of range .* but got <got>": (OTHER, NO_DIMENSION),
     r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
     "multi-target not supported": (OTHER, LABEL_SHAPE),
@@ -111,8 +286,13 @@ REPAIRS = {
     LABEL_SHAPE: (lambda f: f.b.shape == (*f.a.shape[:1], 1), FLATTEN_IT),
     CLASSES_SECOND: (lambda f: f.a.shape[:2] == f.b.shape, MAKE_SECOND),
     FEATURES: (
-        lambda f: len(f.a.shape) == 4 and f.want == str(f.a.shape[1]),
+        lambda f: len(f.a.shape) > 2 and f.want == str(f.a.shape[1]),
         FEATURES_LAST,
+    ),
+    PADDING: (lambda f: int(f.got) in f.a.shape[:2], SWAP_PADDING),
+    CHANNELS: (
+        lambda f: len(f.a.shape) == 4 and f.want == str(f.a.shape[3]),
+        CHANNELS_LAST,
     ),
     CAT: (lambda f: "1" in (f.want, f.got), ONE_TOKEN),
     SAME_SHAPE: (lambda f: sorted(f.a.sizes) == sorted(f.b.sizes), RESHAPE_TARGETS),
@@ -131,7 +311,7 @@ def read(facts: Facts) -> Explained | None:
         facts = facts | {"last": count - 1, "count": count}
     for pattern, (cause, sentence) in KNOWN.items():
         pattern = PART.sub(r"(?P<\1>-?\\w+(?:, \\d+)*)", pattern)
-        if found := re.search(pattern, facts["message"]):
+        if found := re.search(pattern, "{operation}: {message}".format(**facts)):
             with suppress(KeyError, AttributeError):  # of a tensor that isn't there
                 return cause, say(sentence, facts | found.groupdict())
     return None if "a" in facts else (OTHER, CHECKED.format(**facts))

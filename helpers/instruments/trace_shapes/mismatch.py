@@ -35,6 +35,9 @@ BIAS_PER_ROW = (
     "W @ X, use {b:.unsqueeze(1)}."
 )
 PER_FIRST = "The sizes of {b} are the first ones of {a}: use {b:[..., {nones}]}."
+FIRST_AND_LAST = (
+    "The sizes of {b} are the first and the last one of {a}: use {b:[:, {nones}, :]}."
+)
 PER_ROW = "For each row of {a}, {b} has one number: use {b:.unsqueeze(1)}."
 RESHAPE = (
     "{operation} to {wanted} needs {needed} numbers, but {a} {a.shape} holds "
@@ -45,6 +48,14 @@ RESHAPE_REST = (
     "{operation} to {wanted}: {a} {a.shape} holds {a.count} numbers, which {needed} "
     "does not divide, so no size fits in place of -1."
 )
+NOT_COMPARED = (
+    "{operation} compares each row of {a} {a.shape} with each row of {b} {b.shape}, so "
+    "their last sizes, {first} and {second}, must be equal."
+)
+WRONG_MASK = (
+    "The mask {c.shape} must fit ({rows}, {columns}), with a row for each step that "
+    "asks and a column for each step that is looked at."
+)
 REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
 NOT_SHAPES = (
     "{operation} on {shapes} raised {kind}, but the shapes are not the cause. PyTorch "
@@ -53,6 +64,10 @@ NOT_SHAPES = (
 A_TUPLE = (
     "{operation} needs a tensor but gets a tuple. A layer such as LSTM returns its "
     "outputs and its state: take them apart, as in outputs, state = lstm(X)."
+)
+ROWS_MADE = (
+    "{operation} made {rows} rows of {a} {a.shape}: use {a:.flatten(1)}, which keeps "
+    "the first size and gives {numbers} numbers for each."
 )
 TOO_LARGE = "A number for {operation} is larger than allowed. PyTorch says: {message}."
 OWN_AT_ONCE = "The code raised {kind} before its first operation: {message}."
@@ -71,6 +86,7 @@ EXPANDED = "PyTorch expanded them to {out} instead."
 
 MAX_TEXT = 66  # characters of a list of shapes
 MAX_MESSAGE = 240  # characters of PyTorch's own message
+ATTENTION = "scaled_dot_product_attention"
 SUMS = {"add", "sub", "subtract"}
 COMPARISONS = {"eq", "ne", "lt", "le", "gt", "ge"}
 LOSSES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
@@ -80,10 +96,13 @@ PRODUCTS = {"matmul", "mm", "bmm", "mv", "dot", "addmm", "linear"}
 ABOUT_SHAPES = re.compile(
     r"\b(\w*sizes?|shapes?|dims?|dimensions?|dimensional|elements?|broadcast|channels|"
     r"matrix|matrices|vectors?|height|width|more than one value|multi-target|"
-    r"class probabilities|1D|2D|3D|4D|\d-D|scalar outputs|normalized_shape|\w+_size)\b",
+    r"class probabilities|number|out of range|length|1D|2D|3D|4D|\d-D|"
+    r"scalar outputs|normalized_shape|\w+_size)\b",
     re.IGNORECASE,
 )
-ABOUT_NUMBERS = re.compile(r"^(Target -?\d+ is out of|index out of range in self)")
+ABOUT_NUMBERS = re.compile(
+    r"^(Target -?\d+ is out of|index out of range in self|Class values must)"
+)
 LOOKUPS = {"gather", "scatter", "scatter_", "take_along_dim", "one_hot"}
 
 
@@ -102,7 +121,7 @@ def explain(
     """
     layer, given = block.kind, block.inputs
     facts = {"operation": step.name, "shapes": listed(step.inputs), "layer": layer}
-    facts |= _said(error) | dict(zip("ab", step.operands()))
+    facts |= _said(error) | dict(zip("ab", step.operands())) | {"given": listed(given)}
     message = facts["message"]
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
         return None, TOO_LARGE.format(**facts)
@@ -113,8 +132,24 @@ def explain(
     found = layers.explain_layer(facts, module, given) or _clash(step, layer, message)
     if step.name == "linear" and found and (said := layers.unbatched(before)):
         return OTHER, said
-    found = found or messages.read(facts)
-    return found or (OTHER, REFUSED.format(**facts))
+    found = found or messages.read(facts) or (OTHER, REFUSED.format(**facts))
+    if step.is_loss() and step.inputs[0][:1] != step.inputs[1][:1]:
+        cause, sentence = found
+        return cause, f"{sentence} {_rows_made(before, step.inputs[0][0])}".strip()
+    return found
+
+
+def _rows_made(before, rows):
+    """A sentence if a view or a reshape made as many rows out of others, or ""."""
+    for one in before:
+        given, made = one.operands()[:1], one.outputs[:1]
+        if one.name in ("view", "reshape") and given and made[0][:1] == (rows,):
+            (a,) = given
+            if a.shape[0] != rows:
+                numbers = math.prod(a.shape[1:])
+                facts = {"operation": one.name, "rows": rows, "numbers": numbers}
+                return ROWS_MADE.format(**facts, a=a)
+    return ""
 
 
 def explain_own(steps: Sequence[TraceStep], error: Exception) -> Explained:
@@ -187,6 +222,8 @@ def _clash(step, layer, message):
     if len(operands) < 2:
         return None
     a, b, *bias = operands
+    if step.name == ATTENTION and bias:
+        return _attention(step.name, *operands)
     if step.name not in PRODUCTS:
         pair = "must match the size of tensor" in message
         return _pair(step.name, a, b) if pair else None
@@ -201,6 +238,19 @@ def _clash(step, layer, message):
         return OTHER, STACKS.format(a=a, b=b, first=sizes[0], second=sizes[1])
     product = Operand("", (*a.shape[:-1], *b.shape[-1:]), "computed", "product")
     return _pair("add", product, bias[0]._replace(origin="kept")) if bias else None
+
+
+def _attention(operation, a, b, _, *masks):
+    """Of queries, keys, values and perhaps a mask."""
+    facts = {"a": a, "b": b, "operation": operation}
+    if a.shape[-1:] != b.shape[-1:]:
+        facts |= {"first": a.shape[-1], "second": b.shape[-1]}
+        return OTHER, NOT_COMPARED.format(**facts)
+    asked = (*a.shape[-2:-1], *b.shape[-2:-1])
+    if len(asked) < 2 or not masks or not clash(masks[0].shape, asked):
+        return None
+    facts |= {"c": masks[0], "rows": asked[0], "columns": asked[1]}
+    return OTHER, WRONG_MASK.format(**facts)
 
 
 def _pair(operation, a, b):
@@ -221,6 +271,8 @@ def _pair(operation, a, b):
         nones = ["None"] * (len(a.shape) - len(b.shape))
         facts["nones"] = ", ".join(nones)
         repair = PER_ROW if per_row else PER_FIRST if first and nones else ""
+        if nones and b.shape == (a.shape[0], a.shape[-1]):
+            repair = FIRST_AND_LAST
         cause = OTHER
     return cause, f"{PAIRED} {repair}".strip().format(**facts)
 

@@ -12,6 +12,7 @@ FOLDED = "{kind}, operations: {count}"
 
 # What the tensors of an operation are called if they have no names.
 ROLES = {"addmm": ("bias", "left", "right"), "cross_entropy": ("scores", "labels")}
+ROLES["scaled_dot_product_attention"] = "query", "key", "value", "mask"
 LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm")
 ROLES |= dict.fromkeys(LAYERS, ("input", "weight", "bias"))
 THE_SIDE, THE = "the {role} tensor", "the {role}"
