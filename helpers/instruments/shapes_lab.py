@@ -39,7 +39,7 @@ STYLE = """<style>
   font-size: 12px; line-height: 17px}
 @container (max-width: 700px) {
   .steady .shapes {min-height: 422px}
-  .steady .shapes .tensor i {zoom: 0.6}
+  .steady .shapes .tensor img {zoom: 0.6}
   .steady pre {gap: 0 12px; font-size: 11px; line-height: 15px}
   .steady .shapes .title {padding: 0 4px; font-size: 12px; line-height: 16px}
 }

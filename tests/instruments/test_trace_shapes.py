@@ -7,6 +7,7 @@ import random
 import re
 import warnings
 import weakref
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -63,17 +64,33 @@ def test_the_text_is_a_table():
     assert re.search(r"1  matmul  X \(64, 784\), W1 \(784, 256\) +-> \(64, 256\)", text)
 
 
-def test_the_drawing_reads_well_without_its_styles():
-    html = trace_shapes(two_layers, X)._repr_mimebundle_()["text/html"]
+def boxes(html):
+    """Each box, as what is drawn without any style: (width, height, its SVG)."""
+    found = re.findall(
+        r'<img alt="" width="(\d+)" height="(\d+)" src="data:image/svg\+xml;base64,'
+        r'([^"]+)">',
+        html,
+    )
+    return [(int(w), int(h), base64.b64decode(svg).decode()) for w, h, svg in found]
+
+
+def test_the_drawing_reads_well_and_has_its_boxes_without_styles():
+    trace = trace_shapes(two_layers, X)
+    html = trace._repr_mimebundle_()["text/html"]
     bare = re.sub(r"<style>.*?</style>|<[^>]+>", "", html, flags=re.DOTALL)
     assert "X (64, 784) @ W1 (784, 256)→(64, 256)" in bare
+    drawn = boxes(html)
+    tensors = [len(step.inputs) + len(step.outputs) for step in trace.steps]
+    assert len(drawn) == sum(tensors) == 14
+    for _, _, svg in drawn:
+        path = ElementTree.fromstring(svg)[-1]
+        assert path.get("fill") and path.get("stroke") and "style" not in svg
 
 
 def test_a_larger_matrix_has_a_larger_box():
     def side(rows):
         html = trace_shapes(torch.relu, torch.zeros(rows, 10))
-        html = html._repr_mimebundle_()["text/html"]
-        return int(re.search(r"width:\d+px;height:(\d+)px", html)[1])
+        return boxes(html._repr_mimebundle_()["text/html"])[0][1]
 
     assert side(2) < side(20) < side(200) < side(2000) < 100
 

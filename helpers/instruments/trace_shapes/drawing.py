@@ -1,9 +1,10 @@
 """Draws a trace: each tensor a box whose sides grow with its sizes.
 
-As HTML: GitHub strips its styles, which leaves a table that reads like the text. And
-as a static picture, for places where the live tracer can't run.
+As HTML: the boxes are small pictures, since GitHub and a notebook that is not trusted
+take all styles away. And as one static picture, where the live tracer can't run.
 """
 
+import base64
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -32,17 +33,20 @@ STYLE = Template("""<style>
 .shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
   vertical-align: bottom; gap: 3px; margin-top: 1px;
   white-space: nowrap}
-.shapes .tensor i {display: block; box-sizing: border-box;
-  border: 1.5px solid $computed; background: ${computed}40}
-.shapes .kept i {border: 1.5px dashed $given; background: ${given}30}
-.shapes .deep i {box-shadow: 3px -3px 0 -1px ${computed}80}
-.shapes .failed i {border: 2.5px solid $failed}
+.shapes .tensor img {display: block; margin: 0; max-width: none}
 .shapes .stop {color: var(--jp-error-color1, $failed)}
 .shapes summary {cursor: pointer}
 @container (max-width: 700px) {
   .course .shapes th, .course .shapes td {padding: 3px 4px !important}
 }
-</style>""").substitute(computed=COMPUTED, given=GIVEN, failed=FAILED)
+</style>""").substitute(failed=FAILED)
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+    '<path fill="{colour}40" stroke="{line}" {more}d="M1 {top}h{across}v{down}H1z'
+    '{behind}"/></svg>'
+)
+BEHIND = "M4 4V1h{across}v{down}h-3"  # the edge of what is more than two sizes
+DASHED, THICK = 'stroke-dasharray="4 2" ', 'stroke-width="2" '
 
 
 def draw(
@@ -75,7 +79,7 @@ def _row(row, places):
         f"{Look.WARNED.value} {row.number}" if row.warning else str(row.number),
         *([row.path] if places else []),
         Html(f"<code>{escape(row.name)}</code>"),
-        Html(_boxes(row.inputs, row.shown_names(), row.kept, sign)),
+        Html(_boxes(row.inputs, row.shown_names(), row.kept, sign, row.failed)),
         "→",
         Html(stops if row.failed else _boxes(row.outputs)),
     ]
@@ -91,20 +95,35 @@ def _folded(block):
     return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
-def _boxes(shapes, names=(), kept=(), sign=","):
+def _boxes(shapes, names=(), kept=(), sign=",", failed=False):
     tensors = [*zip_longest(shapes, names, kept, fillvalue="")]
-    boxes = [_box(*tensor) for tensor in tensors[:MAX_BOXES]]
+    boxes = [_box(*tensor, failed) for tensor in tensors[:MAX_BOXES]]
     if len(tensors) > MAX_BOXES:
         boxes.append("...")
     return (", " if sign == "," else f" {sign} ").join(boxes)
 
 
-def _box(shape, name, kept):
+def _box(shape, name, kept, failed):
     """A rectangle for the last two sizes, with the whole shape beneath."""
-    size = "width:{}px;height:{}px".format(*_sides(shape))
-    kinds = "tensor" + " kept" * bool(kept) + " deep" * (len(shape) > 2)
+    width, height = _sides(shape)
+    deep = 3 * (len(shape) > 2)
+    sides = {"across": width - 2, "down": height - 2}
+    colour = GIVEN if kept else COMPUTED
+    svg = SVG.format(
+        width=width + deep,
+        height=height + deep,
+        colour=colour,
+        line=FAILED if failed else colour,
+        more=DASHED * bool(kept) + THICK * failed,
+        top=1 + deep,
+        behind=BEHIND.format(**sides) if deep else "",
+        **sides,
+    )
+    source = base64.b64encode(svg.encode()).decode()
+    size = f'width="{width + deep}" height="{height + deep}"'
     text = escape(f"{name} {shape}".strip())
-    return f'<span class="{kinds}"><i style="{size}"></i>{text}</span>'
+    drawn = f'<img alt="" {size} src="data:image/svg+xml;base64,{source}">'
+    return f'<span class="tensor">{drawn}{text}</span>'
 
 
 def _sides(shape):
