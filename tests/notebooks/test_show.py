@@ -1,0 +1,104 @@
+"""The notebooks as HTML, as slides, in print and as pages."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter, SlidesExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from traitlets.config import PyFileConfigLoader
+
+import show
+
+ROOT = Path(__file__).parents[2]
+LESSONS = sorted(path.name for path in show.NOTEBOOKS.glob("*.ipynb"))
+ON_THIS_SLIDE = ("-", "notes", "skip")
+
+
+@pytest.fixture(scope="module")
+def config():
+    """What nbconvert reads when it starts in the project's folder."""
+    return PyFileConfigLoader("jupyter_nbconvert_config.py", str(ROOT)).load_config()
+
+
+def read(name):
+    text = (show.NOTEBOOKS / name).read_text(encoding="utf-8")
+    return nbformat.v4.reads(text)
+
+
+def kind(part):
+    return part.metadata.slideshow.slide_type
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_cell_has_its_slide_and_none_is_too_tall(name):
+    nb = read(name)
+    unmarked = [cell.id for cell in nb.cells if "slideshow" not in cell.metadata]
+    assert unmarked == [], "run tools/show.py"
+    assert show.too_tall(nb) == [], "run tools/show.py"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_no_slide_shows_an_answer_before_it_is_asked_for(name):
+    nb = read(name)
+    hidden = {cell.id for cell in nb.cells if show.is_hidden(cell) and cell.outputs}
+    shown = {
+        part.id.removesuffix("-1"): kind(part)
+        for part, _ in show.slides(nb)
+        if show.is_hidden(part) and part.outputs
+    }
+    assert shown.keys() == hidden
+    assert set(shown.values()) <= {"fragment", "subslide"}
+
+
+def test_what_is_too_tall_for_a_slide_is_cut_or_named():
+    long = "\n\n".join(["A line of text that is a paragraph of its own."] * 30)
+    printed = new_output("stream", name="stdout", text="line\n" * 20)
+    wide = new_output("stream", name="stdout", text="line\n" * 60)
+    cells = [
+        new_markdown_cell("# Title"),
+        new_markdown_cell(long),
+        new_code_cell("x = 1\n" * 12, outputs=[printed]),
+    ]
+    nb = new_notebook(cells=cells)
+    show.mark(nb)
+    assert show.too_tall(nb) == []
+    kinds = [kind(part) for part, _ in show.slides(nb)]
+    assert kinds[0] == "slide" and kinds.count("subslide") >= 3
+    nb.cells.append(new_code_cell("f()", outputs=[wide]))
+    show.mark(nb)
+    assert len(show.too_tall(nb)) == 1 and nb.cells[-1].id in show.too_tall(nb)[0]
+
+
+def test_slides_and_html_keep_what_a_picture_says(config):
+    nb = read("00_start_here.ipynb")
+    alts = [
+        output.metadata["image/png"].alt
+        for cell in nb.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    for exporter in (HTMLExporter, SlidesExporter):
+        made, _ = exporter(config=config).from_notebook_node(nb)
+        assert re.findall(r'<img alt="([^"]+)"', made) == alts
+        assert "<img src" not in made
+    assert made.count("<section") > 20  # the last one is slides
+
+
+def test_paper_needs_no_click():
+    text = "<details>\n<summary>What we saw</summary>\n\nNothing.\n\n</details>"
+    printed, _ = show.for_print(new_notebook(cells=[new_markdown_cell(text)]), {})
+    assert "<details open>" in printed.cells[0].source
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_page_has_no_exercises_and_hides_its_answers(name):
+    page, _ = show.for_page(read(name), {})
+    code = [cell.source for cell in page.cells if cell.cell_type == "code"]
+    assert code and not re.search(r"^check\(", "\n".join(code), re.MULTILINE)
+    before = dict(zip((cell.id for cell in page.cells[1:]), page.cells))
+    for cell in page.cells:
+        if show.is_hidden(cell):
+            assert '<details class="asked">' in before[cell.id].source
+    assert "**Recap.**" in "\n".join(cell.source for cell in page.cells)
