@@ -366,6 +366,11 @@ def test_an_own_line_that_exits_does_not_end_the_worker(make_lab):
     assert canvas(shown).frame["state"] == "done"
 
 
+def test_a_large_net_has_a_short_preview(make_lab):
+    status = canvas(make_lab(num_hiddens=1024, num_layers=8)).frame["status"]
+    assert status.startswith("Preview, the first 12 steps.")
+
+
 def test_a_preview_that_is_the_whole_run_is_done(make_lab):
     shown = make_lab(num_hiddens=8, num_epochs=2)  # 48 steps on the sample
     assert canvas(shown).frame["state"] == "done"

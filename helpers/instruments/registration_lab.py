@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.controls import button, choice, grid
+from helpers.controls import button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.registration import Registration, registration
@@ -47,7 +47,7 @@ B1_CHOICES = {
 }
 REPLACED = "\nnet.W2 = nn.Parameter(torch.randn(256, 10) * 0.01)"
 OPTIMIZER_CHOICES = {"made last": "", "made before W2 is replaced": REPLACED}
-CODE = """\
+MODEL = """\
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -59,7 +59,8 @@ class Net(nn.Module):
     def forward(self, X):
         hidden = torch.relu(X @ {read} + self.b1)
         return hidden @ self.W2 + self.b2
-
+"""
+BUILD = """\
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1){replaced}
 """
@@ -78,7 +79,12 @@ MENUS = {
 }
 STEP_TOOLTIP = "One training step on the next 256 pictures, with the code below."
 BUILD_TOOLTIP = "A new module and a new optimizer, from the code below."
-CODE_HTML = '<pre style="font-size: 12px; line-height: 1.35">{code}</pre>'
+# The model, and beside it, where there is room, how it is built and trained.
+CODE_HTML = """\
+<pre style="display: flex; flex-wrap: wrap; column-gap: 24px; font-size: 11.5px; \
+line-height: 1.4">\
+<code style="flex: 6 1 430px; min-width: 0; font-size: inherit">{model}</code>
+<code style="flex: 5 1 368px; min-width: 0; font-size: inherit">{rest}</code></pre>"""
 STATUS_HTML = '<div style="line-height: 18px">{said}</div>'
 BUILT = "Built, not trained yet. Press train one step."
 STEPPED = (
@@ -125,8 +131,8 @@ class RegistrationLab(Instrument):
         self._table = widgets.HTML(layout=widgets.Layout(min_height="266px"))
         self._code = widgets.HTML()
         self._build(self._chosen())
-        parts = [grid(self._menus), widgets.HBox(buttons)]
-        super().__init__([*parts, self._status, self._table, self._code])
+        controls = grid([*self._menus, row(buttons)])
+        super().__init__([controls, self._status, self._table, self._code])
         for menu in self._menus:
             menu.observe(self._on_choice, "value")
 
@@ -149,19 +155,17 @@ class RegistrationLab(Instrument):
 
     def _build(self, chosen):
         w1, b1, optimizer = chosen
-        code = CODE.format(
-            W1=W1_CHOICES[w1],
-            b1=B1_CHOICES[b1],
-            read=READ.get(w1, "self.W1"),
-            replaced=OPTIMIZER_CHOICES[optimizer],
+        model = MODEL.format(
+            W1=W1_CHOICES[w1], b1=B1_CHOICES[b1], read=READ.get(w1, "self.W1")
         )
+        build = BUILD.format(replaced=OPTIMIZER_CHOICES[optimizer])
         self._names = dict(NAMES)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            exec(code, self._names)  # what is shown is what runs
+            exec(model + build, self._names)  # what is shown is what runs
         self._steps = 0
-        shown = escape(f"{code}\n# train one step\n{TRAIN}")
-        self._code.value = CODE_HTML.format(code=shown)
+        rest = f"{build}\n# train one step\n{TRAIN}"
+        self._code.value = CODE_HTML.format(model=escape(model), rest=escape(rest))
         self._show(None)
         self._say(BUILT)
 

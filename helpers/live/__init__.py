@@ -43,6 +43,7 @@ TILE_SECONDS = 0.1
 SUMMARY_SECONDS = 5
 LOOK_SECONDS = 3  # so long steps are repeated for nothing but to show one
 PREVIEW_STEPS = 100
+PREVIEW_WORK = 100_000_000  # parameters times steps: that of a large net is shorter
 PREVIEW_SECONDS = 1.5  # of a learner's own net
 ABANDON_SECONDS = 1  # then a step that does not end is stopped
 MAX_PINS = 4
@@ -294,14 +295,17 @@ class Lab(Instrument):
         torch.set_num_threads(NUM_THREADS)  # the worker may repeat them, to the bit
         try:
             self._begin()
-            end = time.monotonic() + (PREVIEW_SECONDS if self.config.own else math.inf)
+            steps, end = PREVIEW_STEPS, time.monotonic() + PREVIEW_SECONDS
+            if not self.config.own:  # as many on every machine
+                size = sum(weights.numel() for weights in self.run.net.parameters())
+                steps, end = min(steps, PREVIEW_WORK // size or 1), math.inf
             for progress in self.run:
-                late = time.monotonic() > end
-                if late and progress.val_accuracy is None:
+                last = progress.step == steps or time.monotonic() > end
+                if last and progress.val_accuracy is None:
                     progress = self.run.measure(progress)
                 self._curves.add(progress)
                 self._history.add(progress)
-                if late or progress.step == PREVIEW_STEPS:
+                if last:
                     break
             self._state = _State(_ended(progress) or "preview", newest=progress)
             self._see(self.run)

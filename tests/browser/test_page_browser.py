@@ -16,7 +16,8 @@ LABS = [
     "registration_lab(data)",
     "predict('rise', 'Does it rise?', ['yes', 'no', 'maybe'])",
 ]
-SIZES = [(1440, 900), (1024, 700)]
+# The last: what the list of files leaves of a projector of 1024x700.
+SIZES = [(1440, 900), (780, 691)]
 ACTIVE = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
 DIRTY = "window.jupyterapp.shell.currentWidget.context.model.dirty"
 SELECT = """(index) => {
@@ -26,15 +27,14 @@ SELECT = """(index) => {
     content.widgets[index].node.focus();
 }"""
 RADIOS = "[...document.querySelectorAll('input[type=radio]')].map((r) => r.checked)"
-# The controls of a cell's output that lie within the notebook's visible part.
+# Whether the controls and pictures of a cell are in the notebook's visible part.
 IN_VIEW = """(index) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
     const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
-    const controls = [...cell.querySelectorAll(
-        ".course-instrument :is(.noUi-handle, button, select, input)")]
-        .filter((one) => one.offsetParent)
-        .map((one) => one.getBoundingClientRect());
-    return controls.length > 0 && controls.every(
+    const parts = [...cell.querySelectorAll(".course-instrument "
+        + ":is(.noUi-handle, button, select, input, canvas, svg, table, .reply)")]
+        .map((one) => one.getBoundingClientRect()).filter((box) => box.height);
+    return parts.length > 0 && parts.every(
         (box) => box.top >= room.top && box.bottom <= room.bottom);
 }"""
 LOOK_OF_REPLY = """async (index) => {
@@ -142,9 +142,15 @@ def test_keys_belong_to_the_control_in_focus(open_notebook):
     notebook.page.wait_for_function(f"{ACTIVE} === 2")
 
 
-def test_without_its_kernel_an_instrument_says_so(open_notebook):
+def test_without_its_kernel_an_instrument_says_so_and_no_cell_runs(open_notebook):
     notebook = open_notebook("shapes_lab()")
+    notebook.fill(["shapes_lab()", "import time\ntime.sleep(600)"])
+    notebook.run(1)
+    run_and_go_on(notebook, 2)
+    running = notebook.page.get_by_text("Running for")
+    running.wait_for()
     notebook.restart()
+    expect(running).to_have_count(0)
     notebook.page.wait_for_function(
         "getComputedStyle(document.querySelector('.course-instrument'), '::before')"
         ".content.includes('Its kernel is gone')"
@@ -225,6 +231,7 @@ def test_an_answer_is_hidden_until_its_cell_is_run(lesson):
     notebook.page.set_viewport_size({"width": 780, "height": 700})
     hidden = notebook.page.evaluate(HIDDEN)
     assert hidden
+    assert not notebook.page.evaluate(DIRTY)
     for index in hidden:
         assert notebook.page.evaluate(SHOWN, index) == 0
         assert not notebook.page.evaluate(WIDER)
@@ -235,14 +242,14 @@ def test_an_answer_is_hidden_until_its_cell_is_run(lesson):
 
 SOURCES = """window.jupyterapp.shell.currentWidget.content.widgets
     .map((cell) => cell.model.sharedModel.getSource())"""
-# Whether a code cell scrolls sideways with a line of so many columns.
-SIDEWAYS = """async ([index, columns]) => {
+# The height of a line of code, in lines, of so many columns.
+LINES = """async ([index, columns]) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];
     await window.jupyterapp.shell.currentWidget.content.scrollToItem(index);
-    cell.model.sharedModel.setSource("#".repeat(columns));
+    cell.model.sharedModel.setSource("#".repeat(columns) + "\\n#");
     await new Promise((end) => setTimeout(end, 500));
-    const scroller = cell.node.querySelector(".cm-scroller");
-    return scroller.scrollWidth > scroller.clientWidth;
+    const [line, short] = cell.node.querySelectorAll(".cm-line");
+    return line.offsetHeight / short.offsetHeight;
 }"""
 
 
@@ -285,5 +292,6 @@ def test_the_list_stays_where_it_began_and_its_cure_learns(course, chromium):
     expect(finding).to_contain_text("layers[0].weight")
     assert notebook.errors == []
     # The columns that the lint allows fit beside the list of files.
-    assert not notebook.page.evaluate(SIDEWAYS, [index, 72])
+    assert notebook.page.evaluate(LINES, [index, 72]) == 1
+    assert notebook.page.evaluate(LINES, [index, 90]) == 2
     notebook.close()

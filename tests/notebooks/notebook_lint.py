@@ -39,6 +39,7 @@ from importlib.util import find_spec
 if not find_spec("helpers"):
     %pip install -q git+{REPOSITORY}"""
 MAGIC = re.compile(r"^(\s*)%.*", re.MULTILINE)
+MANY_PARTS = 5  # that are optional
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
@@ -405,6 +406,19 @@ def no_answer_is_read_before_its_cell_is_run(notebook):
 
 
 @rule
+def nothing_answers_what_a_try_this_asks(notebook):
+    """Before the learner has tried: what was measured is hidden, up to a heading."""
+    asked = False
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "markdown":
+            asked = asked and not cell.source.startswith("#")
+            tries = re.search(r"Try (this|it)\b|things to try", cell.source)
+            asked = asked or bool(tries and "?" in in_view(cell))
+        elif asked and printed_text(cell).strip() and not is_hidden(cell):
+            yield number, "it answers a 'try this': hide its outputs (outputs_hidden)."
+
+
+@rule
 def details_are_rendered(notebook):
     """Markdown under <details> is markdown only between blank lines."""
     for number, cell in notebook.numbered("markdown"):
@@ -542,6 +556,9 @@ def the_plan_for_a_class_adds_up(notebook):
     top = notebook.cells[0].source
     stated = re.search(r"About (\d+) minutes", top)
     way = re.findall(r"^\d+\. .*: (\d+) minutes$", top, re.MULTILINE)
+    left_out = [one for _, one, _ in sections(notebook) if "(optional" in one]
+    if len(left_out) >= MANY_PARTS and not way:
+        yield 1, f"it leaves {len(left_out)} parts out: list the way through."
     if way and sum(map(int, way)) != int(stated[1]):
         yield 1, f"the way through takes {sum(map(int, way))} minutes, not {stated[1]}."
     for number, cell in notebook.numbered("markdown"):

@@ -131,6 +131,11 @@ BAD = [
     (lint.code_fits_a_projector, [code("x = 1" + " " * 62 + "# why.")], "72 fit"),
     (lint.code_cells_are_short, [code(SPACED)], "13 with comments"),
     (lint.slow_cells_say_how_long, [code("fit()", tags=["slow"])], "takes about 10 s"),
+    (
+        lint.the_plan_for_a_class_adds_up,
+        [text("About 40 minutes.")] + [text("### More (optional, 2 min)")] * 5,
+        "list the way through",
+    ),
     (lint.details_are_rendered, [text("</summary>\nIt *is*.\n\n</details>")], "blank"),
     (lint.details_are_rendered, [text("</summary>\n\nIt *is*.\n</details>")], "blank"),
     (lint.the_minutes_hold, [text("# Title")], "how long"),
@@ -265,6 +270,24 @@ def test_what_gives_an_answer_away_is_named(source, printed, hidden, phrase):
 @pytest.mark.parametrize("printed", ["the loss at lr 3\n  0.5\n", "seed 0 of 2\n0.5\n"])
 def test_what_gives_nothing_away_passes(printed):
     assert after_a_question("f(seeds=(0, 2))", printed) == []
+
+
+@pytest.mark.parametrize(
+    ("above", "hidden", "findings"),
+    [
+        ("**Try this** (3 min). Does it learn?", False, 1),
+        ("**Try this** (3 min). Does it learn?", True, 0),
+        ("**Try this**: stop it, and run it again.", False, 0),
+        ("Two things to try. Does it learn?", False, 1),
+    ],
+)
+def test_what_answers_a_try_this_is_hidden(above, hidden, findings):
+    measured = code("f()", "it does\n")
+    measured.metadata.jupyter = {"outputs_hidden": hidden}
+    cells = [text(above), text("Here it is."), measured, text("## Next"), measured]
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    rule = lint.nothing_answers_what_a_try_this_asks
+    assert len(notebook.findings(rule)) == findings
 
 
 def below_an_answer(*texts, printed="the loss\n  0.5\n"):

@@ -1,6 +1,7 @@
-// An extension of JupyterLab, written by hand, since it is this short: after Shift + Enter
-// the output of what was run is in view. JupyterLab itself looks after the next cell only,
-// and scrolls a picture out of the page where a long text follows.
+// An extension of JupyterLab, written by hand, since it is this short. After Shift + Enter
+// the output of what was run is in view: JupyterLab itself looks after the next cell only,
+// and scrolls a picture out of the page where a long text follows. And a kernel that goes
+// in the middle of a cell leaves no line behind that says how long it has been running.
 (() => {
   // One frame for the output to be drawn, and one for JupyterLab's own scrolling.
   const WAIT = [50, 300];
@@ -19,7 +20,17 @@
     room.scrollTop -= whole ? code : above;
   }
 
+  // Of an execution that has no number in the end: its kernel was restarted, or died.
+  function forgetRunning(model, { name, newValue }) {
+    if (name !== "executionState" || newValue === "running" || model.executionCount) return;
+    const outputs = model.outputs.toJSON();
+    const stay = outputs.filter(({ metadata }) => metadata?.course !== "running");
+    if (stay.length < outputs.length) model.outputs.fromJSON(stay);
+  }
+
   function activate({ NotebookActions }) {
+    NotebookActions.executionScheduled.connect((_, { cell }) =>
+      cell.model.stateChanged.connect(forgetRunning));
     NotebookActions.executed.connect((_, { notebook, cell }) => {
       const next = notebook.widgets.indexOf(cell) + 1;
       const went = () => notebook.activeCellIndex === next && cell.node.isConnected;
