@@ -12,7 +12,7 @@ NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab update check test lint setup bench soak notebooks recorded
+.PHONY: help lab page update check test lint setup bench soak notebooks recorded
 
 help: ## List what make can do here.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,10 @@ help: ## List what make can do here.
 lab: setup ## Open the course in JupyterLab: start here.
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --config=jupyter_server_config.py \
 		--LabApp.default_url=$(FIRST_PAGE)
+
+page: setup ## Show the lessons as pages in the browser, without an editor.
+	@$(PYTHON) -m pip install --quiet voila
+	$(PYTHON) -m voila notebooks --Voila.config_file_paths=custom
 
 update: setup ## Get the newest version; your answers, notes and progress stay.
 	$(PYTHON) tools/update.py $(if $(FROM),"$(FROM)")
@@ -49,7 +53,7 @@ setup: ## Make .venv and install the course into it, if that is not done yet.
 bench: setup ## Measure how fast training and the live lab are on this machine.
 	$(PYTHON) tools/bench.py
 
-soak: setup ## Use the labs, sweeps and searches hard for ten minutes; what is left?
+soak: setup ## Use the labs, sweeps and searches hard for ten minutes, and say what is left.
 	$(PYTHON) tools/soak.py
 
 notebooks: setup ## Run all notebooks and store their outputs in them.

@@ -1,6 +1,6 @@
-"""How the notebooks look as HTML, as slides and in print, for nbconvert started here.
+"""How the notebooks look as HTML, as slides and in print.
 
-    jupyter nbconvert --to slides notebooks/02_shapes.ipynb
+    jupyter nbconvert --config=jupyter_nbconvert_config.py --to slides notebooks/*.ipynb
 
 Pictures have alt text, no slide is taller than a projector's picture, and on paper no
 line is cut off. Formulas and reveal.js, which moves the slides, come from the network.

@@ -61,10 +61,10 @@ PRINT = """
   :is(h1, h2, h3) {break-after: avoid}
 }
 """
-PAGE = """
-.jp-MarkdownCell:has(details.asked:not([open])) + * .jp-Cell-outputWrapper,
-div:has(> .jp-Cell details.asked:not([open])) + div .jp-Cell-outputWrapper
-  {display: none}
+# Voila puts scripts between cells, so each answer is named and not just the next one.
+SHUT = """
+body:has(details[title="{id}"]:not([open])) [id="cell-id={id}"] .jp-Cell-outputWrapper
+  {{display: none}}
 """
 
 
@@ -116,16 +116,17 @@ def for_page(nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
 
     A page runs all cells when it opens, before its reader has predicted anything.
     """
-    cells = []
+    cells, style = [], ""
     for cell, exercise in _with_part(nb):
         if exercise or "%pip" in cell.source:  # what installs the course elsewhere
             continue
         if is_hidden(cell):
-            asked = f'<details class="asked"><summary>{SHOW}</summary></details>'
+            style += SHUT.format(id=cell.id)
+            asked = f'<details title="{cell.id}"><summary>{SHOW}</summary></details>'
             cells.append(nbformat.v4.new_markdown_cell(asked))
         cells.append(cell)
     nb.cells = cells
-    _styled(nb, PAGE)
+    _styled(nb, style)
     return nb, resources
 
 

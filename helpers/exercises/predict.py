@@ -1,5 +1,6 @@
 """Predict, then run, then see both side by side: `predict` and `reveal`."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ NO_OPTION = (
 )
 NOT_ASKED = "The question {id!r} has not been asked yet: run its predict cell first."
 
+# A page of Voila runs all cells when it opens, before its reader has predicted.
+ON_A_PAGE = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
 _asked: dict[str, "Prediction"] = {}
 
 
@@ -63,7 +67,7 @@ def predict(id: str, question: str, options: list[str] | Ranges) -> "Prediction"
     return _asked[id]
 
 
-def reveal(id: str, *measured: object) -> "Revealed":
+def reveal(id: str, *measured: object) -> "Revealed | widgets.HTML":
     """The prediction, or the class's votes, beside what was measured.
 
     id: that of an earlier `predict`. measured: one of its options, a number in the
@@ -74,7 +78,8 @@ def reveal(id: str, *measured: object) -> "Revealed":
     """
     _check(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
-        return _asked[id].reveal(*measured)
+        asked = _asked[id]
+        return asked.follow(*measured) if ON_A_PAGE else asked.reveal(*measured)
     _check(bool(measured), NOT_MEASURED, measured)
     question, choice, votes = _kept(id)
     answer = _answer(id, list(votes), measured) if question else _in_words(measured[0])
@@ -224,6 +229,20 @@ class Prediction(Instrument):
             control.disabled = True  # a prediction comes before the answer
         self._say(REVEALED)
         return Revealed(self.question, self._radio.value, votes, answer)
+
+    def follow(self, *measured: object) -> widgets.HTML:
+        """The same, where the answer is measured first: it follows what is chosen."""
+        answer, shown = _answer(self.id, self._measurable, measured), widgets.HTML()
+
+        def show(_: object = None) -> None:
+            choice, votes = self._radio.value, self._votes()
+            revealed = Revealed(self.question, choice, votes, answer)
+            shown.value = revealed._repr_html_()
+
+        for control in (self._radio, *self._boxes.values()):
+            control.observe(show, "value")
+        show()
+        return shown
 
     def _text(self) -> str:
         options = " / ".join(self.options)

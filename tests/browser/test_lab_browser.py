@@ -1,9 +1,11 @@
 """The course in a real JupyterLab in a real browser."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from lab_in_browser import Notebook
@@ -329,18 +331,42 @@ def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
     notebook = Notebook(chromium, course, "00_start_here.ipynb")
     notebook.run_all()
     assert notebook.unexpected_errors() == []
+    drawn = notebook.page.locator(".lm-Widget.jp-OutputArea-output")
+    film = Film(drawn.filter(has=notebook.page.locator(RUN)).first)
     button(notebook, "start").click()
-    until_state(notebook, "running", beyond=900)
+    for step in range(60, 901, 120):
+        until_state(notebook, "running", beyond=step)
+        film.shoot()
     button(notebook, "pin").click()
+    film.shoot()
     slider(notebook).focus()
     for _ in range(5):  # from 256 to 8 hidden units
         notebook.page.keyboard.press("ArrowLeft")
-    until_state(notebook, "running", beyond=1400)
-    picture = ROOT / "build" / "lab.png"
-    picture.parent.mkdir(exist_ok=True)
-    notebook.page.locator(".lm-Widget.jp-OutputArea-output").filter(
-        has=notebook.page.locator(RUN)
-    ).first.screenshot(path=picture)
-    assert picture.stat().st_size > 10_000
+        film.shoot()
+    for step in range(60, 1401, 120):
+        until_state(notebook, "running", beyond=step)
+        film.shoot()
+    assert film.save(ROOT / "build" / "lab.webp") < 2_000_000
     assert notebook.errors == []
     notebook.close()
+
+
+class Film:
+    """Pictures of an element, for the moving one in README.md."""
+
+    def __init__(self, element):
+        self.element, self.frames = element, []
+
+    def shoot(self):
+        shot = Image.open(io.BytesIO(self.element.screenshot())).convert("RGB")
+        self.frames.append(shot)
+
+    def save(self, path):
+        """Write them as one WebP, whose last picture stays, and return its bytes."""
+        size = (900, round(900 / self.frames[0].width * self.frames[0].height))
+        frames = [frame.resize(size) for frame in self.frames]
+        path.parent.mkdir(exist_ok=True)
+        often = [200] * (len(frames) - 1) + [3000]  # milliseconds
+        more = {"append_images": frames[1:], "save_all": True, "loop": 0}
+        frames[0].save(path, duration=often, quality=60, **more)
+        return path.stat().st_size

@@ -149,6 +149,16 @@ def test_a_prediction_cant_be_changed_after_the_answer():
     assert not radio(ask()).disabled
 
 
+def test_on_a_page_where_all_has_run_the_answer_follows_the_choice(monkeypatch):
+    monkeypatch.setattr("helpers.exercises.predict.ON_A_PAGE", True)
+    asked = ask()
+    shown = reveal("dropout", "about 1 point")
+    assert "No prediction was made here." in shown.value
+    assert not radio(asked).disabled
+    radio(asked).value = "about 1 point"
+    assert "You predicted: about 1 point. Correct." in shown.value
+
+
 def test_an_answer_without_its_question_says_what_to_run():
     shown = str(reveal("nobody-asked", 3))
     assert "'nobody-asked' has not been asked yet: run its predict cell" in shown

@@ -13,12 +13,11 @@ import show
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.name for path in show.NOTEBOOKS.glob("*.ipynb"))
-ON_THIS_SLIDE = ("-", "notes", "skip")
 
 
 @pytest.fixture(scope="module")
 def config():
-    """What nbconvert reads when it starts in the project's folder."""
+    """What nbconvert is given with --config."""
     return PyFileConfigLoader("jupyter_nbconvert_config.py", str(ROOT)).load_config()
 
 
@@ -100,5 +99,6 @@ def test_a_page_has_no_exercises_and_hides_its_answers(name):
     before = dict(zip((cell.id for cell in page.cells[1:]), page.cells))
     for cell in page.cells:
         if show.is_hidden(cell):
-            assert '<details class="asked">' in before[cell.id].source
+            assert f'<details title="{cell.id}">' in before[cell.id].source
+            assert f'[id="cell-id={cell.id}"]' in page.cells[0].source
     assert "**Recap.**" in "\n".join(cell.source for cell in page.cells)
