@@ -2,6 +2,7 @@
 
 import atexit
 import contextvars
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ GONE = "Its kernel is gone. To use it, run this cell again."
 STILL_WORKING = "Not finished after {seconds:g} s; wait longer, or pause it."
 # Asked here and once: a new thread starts with what the last one has set.
 NUM_THREADS = max(1, torch.get_num_threads() - 1)
+SWITCH_SECONDS = 0.001  # at most, until one thread of Python lets another one go on
 
 T = TypeVar("T", bound="Instrument")
 _kept: dict = {}  # cell -> (its execution, the instruments that it made)
@@ -107,6 +109,8 @@ class Instrument(widgets.VBox):
     def _run(self):
         # One core stays free for the browser and the rest of the notebook.
         torch.set_num_threads(NUM_THREADS)
+        # So that those who answer the page need not wait 5 ms each for their turn.
+        sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
         try:
             self._rounds()
         finally:

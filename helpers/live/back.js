@@ -20,16 +20,17 @@ function backSlider(root, model, moved) {
   Object.assign(button, { type: "button", textContent: GO_ON, title: GO_ON_HINT });
   let asked = null; // of the kernel, which has not shown it yet
   let resting = 0;
+  let [value, newest, running, kept] = [0, 0, true, false];
 
-  const at = () => (slider.disabled || +slider.value >= +slider.max ? null : +slider.value);
+  const at = () => (running || value >= newest ? null : value);
   const say = () => {
-    const said = at() === null ? AT_NEWEST(+slider.max) : BACK_AT(at(), +slider.max);
+    const said = at() === null ? AT_NEWEST(newest) : BACK_AT(value, newest);
     if (said !== text.textContent) text.textContent = said;
     setOnce(slider, "aria-valuetext", said);
     setOnce(button, "aria-disabled", at() === null); // it keeps the focus
   };
   slider.addEventListener("input", () => {
-    asked = +slider.value;
+    asked = value = +slider.value;
     say();
     moved();
     model.send({ back: asked });
@@ -40,17 +41,22 @@ function backSlider(root, model, moved) {
     clearTimeout(resting);
     if (at() !== null) model.send({ repeat: "go on" });
   });
-  const show = (frame) => {
+  const take = (frame) => {
     const now = frame.back ?? frame.newest;
-    const running = frame.state === "running";
+    running = frame.state === "running";
+    if (now === asked || running) asked = null;
+    if (asked === null) [value, newest] = [now, frame.newest];
+    kept = frame.kept && (newest || running);
+  };
+  // After all that is drawn: a canvas would make the browser lay out anew at once.
+  const write = () => {
     if (slider.disabled !== running) slider.disabled = running;
-    if (now === asked || slider.disabled) asked = null;
-    if (asked === null) {
-      slider.max = frame.newest;
-      slider.value = now;
+    if (!running || slider.value !== slider.max || slider.max === "0") {
+      slider.max = newest;
+      slider.value = value;
     }
-    row.classList.toggle("w1lab-nothing", !(frame.kept && (frame.newest || running)));
+    row.classList.toggle("w1lab-nothing", !kept);
     say();
   };
-  return { at, show };
+  return { at, take, write };
 }

@@ -29,10 +29,13 @@ function sentence(node, text) {
 const floats = (view) =>
   view ? new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Float32Array();
 
-const readCurves = (packed) =>
-  Object.fromEntries(
-    Object.entries(packed || {}).map(([name, [x, y]]) => [name, { x: floats(x), y: floats(y) }]),
-  );
+function readCurves(packed) {
+  const values = floats(packed?.values);
+  let at = 0;
+  const next = (length) => values.subarray(at, (at += length));
+  const curves = Object.entries(packed?.lengths || {}).map(([name, length]) => [name, { x: next(length), y: next(length) }]);
+  return Object.fromEntries(curves);
+}
 
 // The colours are CSS variables; --course-train and the like come from palette.py.
 function theme(el) {
@@ -193,7 +196,7 @@ function render({ model, el }) {
     state.curves = readCurves(frame.curves);
     state.stepsPerEpoch = frame.steps_per_epoch;
     state.branches = frame.branches;
-    back.show(frame);
+    back.take(frame);
     state.span = epochSpan([state.curves, ...state.pins.map((pin) => pin.curves)], frame.num_epochs);
   };
   const paint = () => {
@@ -215,6 +218,7 @@ function render({ model, el }) {
       sees.placeUnits(places, tiles, sheets[2]);
     }
     sees.paint(colours);
+    back.write();
     sentence(status, frame.status || "");
     root.dataset.run = frame.run;
     root.dataset.step = frame.step;

@@ -219,21 +219,24 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
   ink.moveTo(x, box.top);
   ink.lineTo(x, box.bottom);
   ink.stroke();
-  let pinned = "";
+  const pinned = [];
   for (const pin of state.pins) {
     const same = (wanted * state.stepsPerEpoch) / pin.steps_per_epoch;
     const [pinX, pinY] = nearestPoint(pin.curves[panel.pinned], same);
     if (pinX === undefined || same > pinX + 1 / pin.steps_per_epoch) continue; // it ended before
     drawDot(ink, px(pinX), py(pinY), colours[`pin${pin.place}`], colours.paper);
-    pinned += `, ${pin.name} ${short(pinY)}`;
+    pinned.push([pin.name, pinY]);
   }
   ink.font = `600 12px ${colours.font}`;
   const titleWidth = ink.measureText(panel.title).width;
   const at = `epoch ${+wanted.toPrecision(3)}: `;
-  const numbers = [`train ${short(train)}, val ${short(val)}${pinned}`, `val ${short(val)}${pinned}`];
+  const all = [["train", train], ["val", val], ...pinned];
+  const say = (some, number) => some.map(([name, value]) => `${name} ${number(value)}`).join(", ");
+  const numbers = [say(all, short), say(all.slice(1), short)];
   ink.font = `11px ${colours.font}`;
-  const texts = [at + numbers[0], numbers[0], at + numbers[1], numbers[1]];
-  const text = texts.find((one) => ink.measureText(one).width <= box.right - 4) || texts[3];
+  const least = say(all.slice(1), (value) => (value < 10 ? value.toFixed(2) : short(value)));
+  const texts = [at + numbers[0], numbers[0], at + numbers[1], numbers[1], least];
+  const text = texts.find((one) => ink.measureText(one).width <= box.right - 4) || least;
   ink.textAlign = "right";
   ink.textBaseline = "top";
   const from = box.right - ink.measureText(text).width - 6;

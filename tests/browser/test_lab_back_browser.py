@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 from test_lab_looks_browser import KEEP_DRAWN, OUT_OF_VIEW, THEME, TOO_LARGE, texts
+from test_lab_sees_browser import labelled, toggle
 
 from lab_in_browser import box
 
@@ -112,4 +113,55 @@ def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
     button(notebook, "reset").click()
     until_state(notebook, "fresh")
     expect(back(notebook)).to_be_hidden()  # there is nothing to go back to
+    assert notebook.errors == []
+
+
+PAINTS = """() => {
+    const { painted } = document.querySelector(".w1lab").dataset;
+    return [Number(painted), performance.now() / 1000];
+}"""
+
+
+def test_with_less_motion_it_is_painted_once_a_second_and_follows_at_once(
+    open_notebook,
+):
+    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1000)")
+    page = notebook.page
+    page.emulate_media(reduced_motion="reduce")
+    toggle(notebook).click()
+    button(notebook, "start").click()
+    until_state(notebook, "running", beyond=200)
+    painted, began = page.evaluate(PAINTS)
+    until_state(notebook, "running", beyond=1000)
+    later, ended = page.evaluate(PAINTS)
+    assert later - painted <= ended - began + 3
+    button(notebook, "pause").click()
+    until_state(notebook, "paused")
+    newest = state(notebook)[2]
+    back(notebook).focus()
+    press(notebook, "PageDown", "ArrowLeft")
+    assert until_painted(notebook) < newest  # also while its steps are repeated
+    page.emulate_media(reduced_motion="no-preference")
+    assert notebook.errors == []
+
+
+def test_a_page_that_is_loaded_again_has_nothing_broken(open_notebook):
+    notebook = open_notebook("shown = lab(data, num_hiddens=16, num_epochs=1)\nshown")
+    toggle(notebook).click()
+    button(notebook, "start").click()
+    until_state(notebook, "done")
+    back(notebook).focus()
+    press(notebook, "PageDown")
+    step = until_painted(notebook)
+    labelled(notebook, ": ")
+    notebook.page.reload()
+    notebook.wait_idle()
+    assert notebook.unexpected_errors() == []
+    notebook.fill(["", "shown"])  # what the kernel still has
+    notebook.run(2)
+    assert until_painted(notebook) == step
+    text = f"step {step:,} of "
+    expect(back(notebook)).to_have_attribute("aria-valuetext", re.compile(text))
+    labelled(notebook, ": ")
+    press(notebook, "Home")
     assert notebook.errors == []

@@ -228,6 +228,19 @@ def test_a_deleted_cell_pauses_its_lab_until_it_is_back(open_notebook):
     assert notebook.errors == []
 
 
+def test_a_deleted_lab_that_rests_gives_memory_back(open_notebook):
+    code = "print(round(shown._history.num_bytes / 1e6))"
+    notebook = open_notebook(WATCHED.replace("data", "data, num_hiddens=1024"), code)
+    assert int(notebook.output(2)) > 20
+    command(notebook, "notebook:delete-cell", 1)
+    left = "while shown._history.num_bytes > 5e6: await asyncio.sleep(0.1)"
+    notebook.fill([f"import asyncio\n{left}\n{code}"])
+    notebook.run(1)
+    assert int(notebook.output(1)) <= 5
+    command(notebook, "notebook:insert-cell-below", 1)  # in its place
+    assert notebook.errors == []
+
+
 def test_a_closed_page_pauses_its_lab(open_notebook):
     notebook = open_notebook(WATCHED, STATE)
     button(notebook, "start").click()
