@@ -194,6 +194,7 @@ def open_in_cell(make: Callable[[], T]) -> T:
         for earlier in instruments:
             earlier.close()
         instruments = []
+    instruments = [one for one in instruments if not one._ended]
     _kept[cell] = execution, instruments
     instrument = make()
     if cell is not None:

@@ -152,7 +152,7 @@ def test_an_instrument_that_cannot_begin_leaves_no_widget(make, data):
 def test_what_goes_wrong_in_an_instrument_is_shown_and_raised(data):
     shown = registration_lab(data)
     shown._names["optimizer"] = None
-    train, rebuild = shown.children[1].children
+    train, rebuild = shown.children[0].children[-1].children
     train.click()
     with pytest.raises(AttributeError, match="zero_grad"):
         shown.wait(60)

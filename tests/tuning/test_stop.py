@@ -1,11 +1,14 @@
 """Stop: heard at any time, obeyed between two steps."""
 
+import multiprocessing
 import signal
+import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from helpers.tuning.executors import submit
 from helpers.tuning.stop import DeferredStop
 
 
@@ -41,6 +44,27 @@ def test_what_is_done_is_handed_on():
     done.set_result(1)
     with DeferredStop() as stop:
         assert stop.wait({done, Future()}) == {done}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it sends processes no Stop")
+def test_a_stop_while_processes_begin_is_not_for_them():
+    """They are deaf to it, and it is heard once they have begun."""
+    begun = []
+
+    class Beginning(ThreadPoolExecutor):
+        _mp_context = multiprocessing.get_context("spawn")
+
+        def submit(self, *task):
+            press()
+            begun.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+            return super().submit(*task)
+
+    with Beginning(1) as pool, DeferredStop() as stop:
+        submit(pool, len, ())
+        assert signal.SIGINT in begun[0]
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with pytest.raises(KeyboardInterrupt):
+            stop.obey()
 
 
 def test_afterwards_all_is_as_before():
