@@ -1,9 +1,9 @@
 // What every instrument needs of the page that shows it: to be in view when it was just
-// run, to keep its own keys, to let Shift + Enter go on. instrument.css says when its kernel is gone.
+// run, to keep its own keys, to let Shift + Enter go on, names for what ipywidgets gives
+// none, and one voice for screen readers. instrument.css says when its kernel is gone.
 
-const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta"]);
-const KEYS = ["focusin", "keydown", "keyup"];
 const OURS = "data-lm-suppress-shortcuts";
+const SETTLED = 500; // milliseconds without a change; then it is announced
 
 function nextCell(node) {
   let cell = node.closest(".jp-Cell")?.nextElementSibling;
@@ -23,19 +23,59 @@ function bringIntoView(instrument) {
   if (above || (below && box.top > room.top)) scroller.scrollTop += box.top - room.top - 8;
 }
 
+const setOnce = (node, name, text) => {
+  if (node && node.getAttribute(name) !== text) node.setAttribute(name, text);
+};
+
+// A slider of ipywidgets has no name, and as its value the place among its options.
+// names: CSS selector -> the name of what it finds.
+function nameControls(instrument, names) {
+  for (const slider of instrument.querySelectorAll(".widget-slider")) {
+    const [handle, label, value] = [".noUi-handle", ".widget-label", ".widget-readout"].map((part) => slider.querySelector(part));
+    setOnce(handle, "aria-label", label?.textContent);
+    setOnce(handle, "aria-valuetext", value?.textContent);
+  }
+  setOnce(instrument.querySelector(".widget-radio-box"), "role", "radiogroup");
+  for (const [selector, name] of Object.entries(names))
+    setOnce(instrument.querySelector(selector), "aria-label", name);
+}
+
+// Says what it is told once that has settled: what comes together is said together, and
+// of the same kind only the newest. Said again, it is heard again.
+function makeVoice(el) {
+  const region = document.createElement("div");
+  region.className = "course-unseen";
+  region.setAttribute("aria-live", "polite");
+  el.append(region);
+  const said = new Map();
+  let settling = 0;
+  const speak = () => {
+    region.textContent = [...said.values()].join(" ");
+    said.clear();
+  };
+  const say = ({ kind, text }) => {
+    clearTimeout(settling);
+    said.delete(kind);
+    if (text) said.set(kind, text.replaceAll("`", ""));
+    region.textContent = "";
+    if (said.size) settling = setTimeout(speak, SETTLED);
+  };
+  return { say, off: () => clearTimeout(settling) };
+}
+
 function render({ model, el }) {
   let output = null;
+  let instrument = null;
   const timers = [];
   const later = (milliseconds, what) => timers.push(setTimeout(what, milliseconds));
 
   // JupyterLab takes arrow keys and letters for commands, such as x for "cut this cell".
-  // Here they belong to the control in focus; what is pressed with Shift, Ctrl, Alt or
-  // Cmd, such as Shift + Enter, stays JupyterLab's.
-  const keepKeys = ({ type, key }) => {
-    const control = document.activeElement;
-    if (!output?.contains(control)) return;
-    if (type === "focusin") control.setAttribute(OURS, "true");
-    else if (MODIFIERS.has(key)) control.toggleAttribute(OURS, type === "keyup");
+  // Here they belong to the control in focus; Shift + Enter, and what is pressed with
+  // Ctrl, Alt or Cmd, stays JupyterLab's.
+  const keepKeys = ({ target, key, shiftKey, ctrlKey, altKey, metaKey }) => {
+    if (!output?.contains(target)) return;
+    const theirs = ctrlKey || altKey || metaKey || (shiftKey && key === "Enter");
+    target.toggleAttribute(OURS, !theirs);
   };
 
   // After a choice the next cell is the active one. Arrow keys only walk through the
@@ -47,20 +87,39 @@ function render({ model, el }) {
     if (chosen && meant) later(0, () => nextCell(el)?.focus({ preventScroll: true }));
   };
 
+  const voice = makeVoice(el);
+  const onSaid = (event) => {
+    event.stopPropagation(); // an instrument in another one speaks for itself
+    voice.say(event.detail);
+  };
+  const name = () => nameControls(instrument, model.get("names"));
+  const named = new MutationObserver(name);
+
   later(0, () => {
+    instrument = el.parentElement.closest(".widget-vbox");
+    instrument.addEventListener("course-say", onSaid);
+    // ipywidgets makes a slider when it can, and sets its value text at each move.
+    named.observe(instrument, { childList: true, subtree: true, attributeFilter: ["aria-valuetext"] });
+    name();
     output = el.closest(".jp-OutputArea-output");
     if (!output) return;
     output.classList.add("course-instrument");
     output.dataset.gone = model.get("gone");
     output.addEventListener("click", goOn);
     output.addEventListener("keydown", goOn);
-    const instrument = el.parentElement.closest(".widget-vbox");
     for (const milliseconds of [50, 300, 800]) later(milliseconds, () => bringIntoView(instrument));
   });
-  for (const type of KEYS) window.addEventListener(type, keepKeys, true);
+  model.on("change:names", name);
+  model.on("msg:custom", voice.say);
+  window.addEventListener("keydown", keepKeys, true);
   return () => {
     timers.forEach(clearTimeout);
-    for (const type of KEYS) window.removeEventListener(type, keepKeys, true);
+    voice.off();
+    named.disconnect();
+    model.off("change:names", name);
+    model.off("msg:custom", voice.say);
+    window.removeEventListener("keydown", keepKeys, true);
+    instrument?.removeEventListener("course-say", onSaid);
     output?.removeEventListener("click", goOn);
     output?.removeEventListener("keydown", goOn);
   };

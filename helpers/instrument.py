@@ -30,11 +30,15 @@ _kept: dict = {}  # cell -> (its execution, the instruments that it made)
 
 
 class _Page(anywidget.AnyWidget):
-    """What an instrument needs of the page that shows it; see instrument.js."""
+    """What an instrument needs of the page that shows it; see instrument.js.
+
+    names: CSS selector -> the name that screen readers give to what it finds.
+    """
 
     _esm = HERE / "instrument.js"
     _css = css_variables() + (HERE / "instrument.css").read_text()
     gone = traitlets.Unicode(GONE).tag(sync=True)
+    names = traitlets.Dict().tag(sync=True)
 
 
 class Instrument(widgets.VBox):
@@ -52,13 +56,15 @@ class Instrument(widgets.VBox):
 
     error: BaseException | None = None
     _condition: threading.Condition | None = None
+    _page: _Page | None = None
 
     def __init__(self, children: list[widgets.Widget]) -> None:
         self._condition = threading.Condition()
         self._commands: list = []
         self._thread: threading.Thread | None = None
         self._idle, self._ended = True, False
-        super().__init__([*children, _Page()])
+        self._page = _Page()
+        super().__init__([*children, self._page])
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the thread has nothing left to do; raise what went wrong in it.
@@ -160,6 +166,11 @@ class Instrument(widgets.VBox):
 
     def _free(self) -> None:
         """Let go of what takes memory; it is closed."""
+
+    def _announce(self, sentence: str) -> None:
+        """Let screen readers say it, once nothing has changed for a moment."""
+        if self._page:
+            self._page.send({"text": sentence})
 
     def _more(self) -> bool:
         """Whether `_work` should be called again without a command."""

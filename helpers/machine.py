@@ -51,7 +51,8 @@ PAGE_DEAF = (
 STYLE = """<style>
 .machine td {white-space: normal}
 .machine td:first-child {font-weight: bold}
-.machine.ok td:first-child {color: var(--jp-success-color1)}
+.machine.ok td:first-child {color: color-mix(in srgb,
+  var(--jp-success-color1) 80%, var(--jp-ui-font-color1))}
 .machine.FIX td:first-child {color: var(--jp-error-color1)}
 </style>"""
 

@@ -11,7 +11,7 @@ YELLOW = "#ffa90e"
 BROWN = "#a96b59"
 GREY = "#94a4a2"
 
-TRAIN, VAL, BATCH = BLUE, ORANGE, GREY
+TRAIN, VAL, BATCH = BLUE, ORANGE, "#7d8987"
 # Pinned runs: unlike training and validation, and unlike each other.
 PINS = (PURPLE, "#0b7a75", BROWN, "#333333")
 PINS_ON_DARK = ("#c792ea", "#3fc7bd", "#d9a08c", "#e0e0e0")

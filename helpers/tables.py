@@ -84,11 +84,18 @@ def _row(row: Row, tag: str, columns: int) -> str:
     *first, last = row.cells
     spans = columns - len(first)
     span = f' colspan="{spans}"' if spans > 1 else ""
-    cells = [f"<{tag}>{_inside(cell)}</{tag}>" for cell in first]
+    cells = [_cell(cell, tag) for cell in first] + [_cell(last, tag, span)]
     if row.named:
         cells[0] = f'<th scope="row">{_inside(first[0])}</th>'
     classes = f' class="{row.classes}"' if row.classes else ""
-    return f"<tr{classes}>{''.join(cells)}<{tag}{span}>{_inside(last)}</{tag}></tr>"
+    return f"<tr{classes}>{''.join(cells)}</tr>"
+
+
+def _cell(text: str, tag: str, span: str = "") -> str:
+    inside = _inside(text)
+    if not re.sub("<svg.*?</svg>|<.*?>", "", inside):
+        tag = "td"  # a header without words would be announced as one
+    return f"<{tag}{span}>{inside}</{tag}>"
 
 
 def _inside(text: str) -> str:

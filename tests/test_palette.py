@@ -4,8 +4,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import palette
+from pictures import CONTRAST, PAGES, luminance
 
 WEIGHTS = {
     "light": (palette.NEGATIVE, palette.POSITIVE),
@@ -22,6 +24,24 @@ OTHERS = {
     ),
     "stored": (*CURVES, palette.ACTIVATIONS, palette.GRADIENTS, palette.FAILED),
 }
+# What is drawn as a line, a bar, a box or a marker, and the pages that it is seen on.
+LINES = {
+    "light": (palette._LIGHT, ["light"]),
+    "dark": (palette._LIGHT | palette._DARK, ["dark"]),
+    "stored": (
+        {
+            **{"train": palette.TRAIN, "val": palette.VAL, "batch": palette.BATCH},
+            **{"minus": palette.MINUS, "plus": palette.PLUS, "ink": palette.INK},
+            **{"computed": palette.COMPUTED, "given": palette.GIVEN},
+            **{"activations": palette.ACTIVATIONS, "gradients": palette.GRADIENTS},
+            **{"failed": palette.FAILED, "right": palette.RIGHT},
+            **dict(zip("0123456", palette.LINES)),
+        },
+        ["light", "dark"],
+    ),
+}
+# No line: the middle of a scale, and the bar beside a mark that says the same.
+NO_LINE = {"zero", "look"}
 # How eyes without one kind of cones see linear RGB (Machado and others, 2009).
 EYES = {
     "all cones": np.eye(3),
@@ -70,3 +90,13 @@ def test_no_two_pins_look_alike():
     for pins in (palette.PINS, palette.PINS_ON_DARK):
         for one, other in combinations(pins, 2):
             assert difference(one, other) > DIFFERENT
+
+
+@pytest.mark.parametrize("page", LINES)
+def test_each_line_is_seen_on_its_page(page):
+    colours, pages = LINES[page]
+    for name in colours.keys() - NO_LINE:
+        for ground in map(PAGES.get, pages):
+            both = [Image.new("RGB", (1, 1), one) for one in (colours[name], ground)]
+            low, high = sorted(luminance(one).item() for one in both)
+            assert (high + 0.05) / (low + 0.05) >= CONTRAST, (name, ground)

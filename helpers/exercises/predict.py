@@ -183,9 +183,14 @@ class Prediction(Instrument):
             for option, box in self._boxes.items()
         ]
         self._counts = widgets.VBox(counts)
+        self._counts.add_class("course-counts")
         asked = widgets.HTML(f"<b>{prose(question)}</b>")
         bottom = widgets.HBox([self._by_class, self._said])
         super().__init__([asked, self._radio, self._counts, bottom])
+        self._page.names = {".widget-radio-box": question} | {
+            f".course-counts > :nth-child({i}) input": option
+            for i, option in enumerate(options, start=1)
+        }
         self._show_votes()
         if self._radio.value:
             self._say(KEPT.format(choice=choice), saved=True)
@@ -219,6 +224,7 @@ class Prediction(Instrument):
         (self._said.add_class if saved else self._said.remove_class)("course-saved")
         said = " ".join(filter(None, [sentence, records.notice()]))
         self._said.value = prose(said)
+        self._announce(said)
 
     def reveal(self, *measured: object) -> "Revealed":
         """What was predicted beside what was measured."""

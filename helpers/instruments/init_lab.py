@@ -88,7 +88,7 @@ STYLE = f"""<style>
   .course .layers td:nth-child(6) {{padding-left: 6px !important; min-width: 2em}}
 }}
 </style>"""
-STATUS = '<p class="status" role="status">{text}</p>'
+STATUS = '<p class="status">{text}</p>'
 SVG = '<svg aria-hidden="true" class="{kind}" {more}>{inside}</svg>'
 GRID = LABELS = ""
 for power in range(LOW, HIGH + 1, TICK):
@@ -153,6 +153,7 @@ class InitLab(Instrument):
         self.config = config
         self.error = None
         self._report.value = _page(_shown(self.layers, config))
+        self._announce(self._summary())
 
     def _summary(self) -> str:
         status, loss = self.layers.status, self.layers.loss
@@ -177,6 +178,7 @@ class InitLab(Instrument):
                 self.training.close()
             self._below.children = [self._opening]
             self._opening.layout.display = "block"
+            self._announce(OPENING)
             self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
             self._opening.layout.display = "none"
             self._below.children = [self._opening, self.training]
@@ -187,6 +189,7 @@ class InitLab(Instrument):
         if not isinstance(error, ValueError):
             text = FAILED.format(kind=type(error).__name__, text=text)
         self._report.value = page(reply(Look.NOT_YET, text))
+        self._announce(text)
 
 
 def _measure(data, config):

@@ -152,6 +152,7 @@ class RegistrationLab(Instrument):
         text = one_line(error).split(". ")[0].rstrip(".")
         failed = FAILED.format(kind=type(error).__name__, text=text)
         self._status.value = page(reply(Look.NOT_YET, failed))
+        self._announce(failed)
 
     def _build(self, chosen):
         w1, b1, optimizer = chosen
@@ -192,6 +193,7 @@ class RegistrationLab(Instrument):
 
     def _say(self, sentence):
         self._status.value = STATUS_HTML.format(said=escape(sentence))
+        self._announce(sentence)
 
     def _text(self):
         w1, b1, optimizer = self._chosen()

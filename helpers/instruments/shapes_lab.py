@@ -112,6 +112,8 @@ class ShapesLab(Instrument):
         self._said = said if self.trace.ok else ""
         look = Look.WARNED if wrong else Look.RIGHT
         self._drawing.value = self.trace.html(*[(look, said)] * self.trace.ok)
+        notes = (sentence for _, sentence in self.trace.notes())
+        self._announce(" ".join([self.trace.title(), *notes, self._said]).strip())
         made, called = self.code.split("\n\n", 1)
         blocks = "".join(f"<div>{escape(block)}</div>" for block in (made, called))
         self._code.value = f'{STYLE}<div class="course"><pre>{blocks}</pre></div>'

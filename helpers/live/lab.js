@@ -158,6 +158,9 @@ function render({ model, el }) {
   const keys = element("div", "w1lab-keys", root);
   const legend = element("div", "w1lab-legend", keys);
   const status = element("div", "w1lab-status", root);
+  // instrument.js hands it to screen readers.
+  const say = (kind, text) =>
+    root.dispatchEvent(new CustomEvent("course-say", { bubbles: true, detail: { kind, text } }));
   const draw = () => { waiting ||= requestAnimationFrame(paint); };
   // What moves by itself is painted once a second for those who want less motion.
   const drawCalmly = () => {
@@ -166,16 +169,12 @@ function render({ model, el }) {
     else resting ||= setTimeout(() => { resting = 0; draw(); }, CALM + paintedAt - performance.now());
   };
   const again = () => { arranged = ""; onResize(); };
-  const sees = seesPanel({ root, bar: keys, model, again, draw, drawCalmly });
+  const sees = seesPanel({ root, bar: keys, model, again, draw, drawCalmly, say });
   const below = element("div", "w1lab-below", root);
   const settings = settingsLine(below, model);
   const note = element("div", "w1lab-note", below);
-  note.setAttribute("role", "alert");
   const finding = element("div", "w1lab-finding", root);
-  finding.setAttribute("role", "status");
   const code = element("pre", "w1lab-code", root);
-  const summary = element("div", "course-unseen", root);
-  summary.setAttribute("aria-live", "polite");
 
   const state = { curves: {}, pins: [], span: 1, stepsPerEpoch: 1, branches: [] };
   let taken = null; // the frame that is read
@@ -292,9 +291,8 @@ function render({ model, el }) {
     below.classList.toggle("w1lab-refused", model.get("refused"));
     code.textContent = model.get("code");
     sentence(finding, model.get("finding"));
-    sentence(summary, model.get("summary"));
     for (const [i, name] of ["Loss", "Accuracy", "Weights as pictures"].entries())
-      canvases[i].setAttribute("aria-label", `${name}. ${summary.textContent}`);
+      canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();
@@ -311,7 +309,12 @@ function render({ model, el }) {
     "change:weights": onWeights,
     "change:settings": settings.show,
     "change:note change:refused change:finding change:code change:summary": onText,
-    "change:finding": () => finding.scrollIntoView({ block: "nearest" }),
+    "change:note": () => say("note", model.get("note")),
+    "change:summary": () => say("summary", model.get("summary")),
+    "change:finding": () => {
+      finding.scrollIntoView({ block: "nearest" });
+      say("finding", model.get("finding"));
+    },
     "msg:custom": onMessage,
   };
   for (const [what, hear] of Object.entries(heard)) model.on(what, hear);

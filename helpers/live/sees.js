@@ -133,7 +133,7 @@ function confusionMatrix(parent, choose) {
       const text = share ? String(Math.max(1, Math.round(100 * share))) : "";
       if (cell.textContent !== text) {
         cell.textContent = text;
-        cell.style.setProperty("--share", `${Math.round(75 * Math.sqrt(share))}%`);
+        cell.style.setProperty("--share", `${Math.round(50 * Math.sqrt(share))}%`);
       }
       const label = fillIn(words.cell, { true: classes[i], said: classes[j], share: text || 0 });
       setOnce(cell, "aria-label", label);
@@ -179,8 +179,8 @@ function seesToolbar(parent, send) {
 }
 
 // bar: where the button that opens the panel stands. again: lays the lab out anew. draw:
-// asks for a paint, and drawCalmly for one that may come later.
-function seesPanel({ root, bar, model, again, draw, drawCalmly }) {
+// asks for a paint, and drawCalmly for one that may come later. say: to screen readers.
+function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
   const words = model.get("sees").words;
   const toggle = element("button", "course-small w1lab-toggle", bar);
   toggle.type = "button";
@@ -190,8 +190,6 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly }) {
   panel.setAttribute("aria-label", words.panel);
   panel.remove();
   const left = element("div", "w1lab-sees-left", panel);
-  const told = element("div", "course-unseen", panel);
-  told.setAttribute("aria-live", "polite");
 
   let open = false;
   let sheet = null;
@@ -292,9 +290,9 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly }) {
   const onScores = () => { stale = true; drawCalmly(); };
   const onAsked = () => { stale = true; draw(); };
   const onTold = () => {
-    const { say, pictures } = model.get("sees_told");
-    sentence(told, say || "");
-    sheetCanvas.setAttribute("aria-label", pictures || "");
+    const told = model.get("sees_told");
+    sheetCanvas.setAttribute("aria-label", told.pictures || words.panel);
+    say("told", told.say);
   };
   const heard = {
     "change:sees": onSees,

@@ -1,6 +1,9 @@
 // The grid of networks below its controls, with what is known of one cell.
 // The kernel sends whole frames; this file only shows the newest one.
 
+const CALM = 1000; // milliseconds between two frames, for those who want less motion
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
 const element = (tag, className, parent, text = "") => {
   const node = document.createElement(tag);
   node.className = className;
@@ -47,7 +50,6 @@ function render({ model, el }) {
   const root = element("div", "gridlab", el);
   const status = element("div", "gridlab-status", root);
   const note = element("div", "gridlab-note", root);
-  note.setAttribute("role", "alert");
   const cells = makeGrid(root, words);
   const grid = cells[0].parentElement.parentElement;
   const details = element("div", "gridlab-details", root);
@@ -57,8 +59,9 @@ function render({ model, el }) {
   copy.type = "button";
   const said = element("div", "gridlab-said", details);
   element("div", "gridlab-legend", root, `${words.legend} ${words.hint}`);
-  const summary = element("div", "course-unseen", root);
-  summary.setAttribute("aria-live", "polite");
+  // instrument.js hands it to screen readers.
+  const say = (kind, text) =>
+    el.dispatchEvent(new CustomEvent("course-say", { bubbles: true, detail: { kind, text } }));
 
   let chosen = null;
   let pointed = null;
@@ -71,9 +74,15 @@ function render({ model, el }) {
     copy.hidden = !known;
     cells.forEach((cell, i) => cell.classList.toggle("gridlab-chosen", i === chosen));
   };
+  let due = 0;
   const onFrame = () => {
     const frame = model.get("frame");
     if (frame.state === "away") model.send("shown");
+    const { run, state } = root.dataset;
+    const goesOn = frame.state === "running" && state === "running" && +run === frame.run;
+    const now = performance.now();
+    if (calm.matches && goesOn && now < due) return;
+    due = now + CALM;
     write(status, frame.status);
     cells.forEach((cell, i) => {
       const known = frame.cells[i];
@@ -89,10 +98,11 @@ function render({ model, el }) {
     Object.assign(root.dataset, { run: frame.run, step: frame.step, state: frame.state });
     showDetails();
   };
-  const onText = () => {
+  const onNote = () => {
     note.textContent = model.get("note");
-    summary.textContent = model.get("summary");
+    say("note", note.textContent);
   };
+  const onSummary = () => say("summary", model.get("summary"));
   const onMessage = (message) => { if (message === "shown?") model.send("shown"); };
 
   // One cell is in the order of Tab; arrow keys move on from it.
@@ -122,7 +132,10 @@ function render({ model, el }) {
   };
   const toClipboard = () => {
     const written = navigator.clipboard?.writeText(settings.textContent);
-    written?.then(() => { copy.textContent = words.copied; }, () => {});
+    written?.then(() => {
+      copy.textContent = words.copied;
+      say("copied", words.copied);
+    }, () => {});
     // Where the browser refuses, it is marked, and Ctrl + C copies it.
     const range = document.createRange();
     range.selectNodeContents(settings);
@@ -142,11 +155,12 @@ function render({ model, el }) {
 
   const heard = {
     "change:frame": onFrame,
-    "change:note change:summary": onText,
+    "change:note": onNote,
+    "change:summary": onSummary,
     "msg:custom": onMessage,
   };
   for (const [what, hear] of Object.entries(heard)) model.on(what, hear);
-  onText();
+  note.textContent = model.get("note");
   onFrame();
   model.send("shown");
   return () => {

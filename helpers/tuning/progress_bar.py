@@ -20,6 +20,7 @@ BEGIN = "Runs to train: {count:,}; already known: {known:,}. The first epoch has
 GOING_ON = "Runs done: {done:,} of {count:,}; failed: {failed:,}; epochs: {epochs:,}."
 LEFT = "About {left} left."
 BEST = "Best validation accuracy so far: {best:.3f}."
+SPOKEN_SECONDS = 15  # screen readers say how far it is, and not more often
 ENDED = "Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}."
 
 
@@ -48,11 +49,18 @@ class ProgressBar(Instrument):
         wide = widgets.Layout(width="auto")  # 100% and its margins would be too wide
         self._bar = widgets.FloatProgress(max=total, value=done, layout=wide)
         self._said = widgets.HTML(sentence)
+        self._spoken_due = 0.0
         super().__init__([self._bar, self._said, *below])
 
-    def _say(self, *sentences: str) -> None:
-        """Show them below the bar; they may name a learner's files."""
+    def _say(self, *sentences: str, now: bool = False) -> None:
+        """Show them below the bar; they may name a learner's files.
+
+        now: whether a screen reader says them in any case.
+        """
         self._said.value = "<br>".join(escape(one, quote=False) for one in sentences)
+        if now or self._spent() >= self._spoken_due:
+            self._spoken_due = self._spent() + SPOKEN_SECONDS
+            self._announce(" ".join(sentences))
 
     def _spent(self) -> float:
         """Seconds since it was opened."""
@@ -97,7 +105,8 @@ class SweepBar(ProgressBar):
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""
-        self._say(note or self._counts(ENDED, spent=duration(self._spent())))
+        said = note or self._counts(ENDED, spent=duration(self._spent()))
+        self._say(said, now=True)
 
     def _show(self):
         runs = Results(self._runs.values())

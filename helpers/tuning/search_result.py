@@ -102,10 +102,11 @@ class SearchPanel(ProgressBar):
         self._limit = 60 * minutes if minutes else math.inf
         self._known = self._shown = done = len(found.trials())
         # From the start, so that it has its room and is in view when trials come.
-        picture = plot_study(found.study).png()
-        self._drawn = widgets.Image(value=picture, layout={"max_width": "100%"})
+        picture = plot_study(found.study)
+        self._drawn = widgets.Image(value=picture.png(), layout={"max_width": "100%"})
         begin = BEGIN.format(wanted=max(0, count - done), done=done)
         super().__init__(max(count, done), done, begin, self._drawn)
+        self._page.names = {"img": picture.text}
 
     def show(self) -> None:
         """Show how far the search is by now."""
@@ -113,7 +114,8 @@ class SearchPanel(ProgressBar):
         running = found.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._bar.value = done + sum(map(_share, running))
         lines = [found.note, found.counts()]
-        if done < self._count and not found.note:
+        over = done >= self._count or bool(found.note)
+        if not over:
             epochs = found.num_epochs + sum(len(t.intermediate_values) for t in running)
             counts = {"done": done, "count": self._count, "epochs": epochs}
             lines = [GOING_ON.format(**counts, spent=duration(self._spent()))]
@@ -123,9 +125,11 @@ class SearchPanel(ProgressBar):
         if found.best:
             config = _short(str(found.best))
             lines.append(BEST.format(accuracy=found.accuracy, config=config))
-        self._say(*filter(None, lines))
+        self._say(*filter(None, lines), now=over)
         if done != self._shown:
-            self._drawn.value = plot_study(found.study).png()
+            picture = plot_study(found.study)
+            self._drawn.value = picture.png()
+            self._page.names = {"img": picture.text}
             self._shown = done
 
     def _text(self) -> str:

@@ -1,7 +1,8 @@
 // An extension of JupyterLab, written by hand, since it is this short. After Shift + Enter
 // the output of what was run is in view: JupyterLab itself looks after the next cell only,
 // and scrolls a picture out of the page where a long text follows. And a kernel that goes
-// in the middle of a cell leaves no line behind that says how long it has been running.
+// in the middle of a cell leaves no line behind that says how long it has been running. It
+// gives pictures their text, and what is folded its keys.
 (() => {
   // One frame for the output to be drawn, and one for JupyterLab's own scrolling.
   const WAIT = [50, 300];
@@ -28,6 +29,28 @@
     if (stay.length < outputs.length) model.outputs.fromJSON(stay);
   }
 
+  // JupyterLab leaves out the text that a picture brings for those who can't see it.
+  function describePictures({ RenderedImage }, rendermime) {
+    class Described extends RenderedImage {
+      async render(model) {
+        await super.render(model);
+        const { alt } = model.metadata[this.mimeType] ?? {};
+        if (alt) this.node.querySelector("img").alt = alt;
+      }
+    }
+    const mimeTypes = ["image/png"];
+    const createRenderer = (options) => new Described(options);
+    rendermime.addFactory({ safe: true, mimeTypes, createRenderer }, rendermime.getRank("image/png"));
+  }
+
+  // Enter opens what is folded, and letters do nothing; JupyterLab would take both as
+  // commands, such as x for "cut this cell". instrument.js does so for instruments.
+  function keepKeys({ target, key, shiftKey, ctrlKey, altKey, metaKey }) {
+    if (!target.closest?.(".jp-Cell summary")) return;
+    const theirs = ctrlKey || altKey || metaKey || (shiftKey && key === "Enter");
+    target.toggleAttribute("data-lm-suppress-shortcuts", !theirs);
+  }
+
   function activate({ NotebookActions }) {
     NotebookActions.executionScheduled.connect((_, { cell }) =>
       cell.model.stateChanged.connect(forgetRunning));
@@ -45,10 +68,16 @@
     init: (scope) => (shared = scope),
     get: async () => {
       const notebooks = await load("@jupyterlab/notebook");
+      const renderers = await load("@jupyterlab/rendermime");
       const plugin = {
         id: "course-page:plugin",
         autoStart: true,
-        activate: () => activate(notebooks),
+        requires: [renderers.IRenderMimeRegistry],
+        activate: (app, rendermime) => {
+          activate(notebooks);
+          describePictures(renderers, rendermime);
+          window.addEventListener("keydown", keepKeys, true);
+        },
       };
       return () => ({ __esModule: true, default: plugin });
     },
