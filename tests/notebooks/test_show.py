@@ -91,6 +91,26 @@ def test_paper_needs_no_click():
     assert "<details open>" in printed.cells[0].source
 
 
+BEYOND = """() => [...document.querySelectorAll("pre, table, img")].filter((one) => {
+    const style = getComputedStyle(one.closest(".jp-InputArea-editor") ?? one);
+    return one.getBoundingClientRect().right > innerWidth + 1
+        || style.overflowX !== "visible" && one.scrollWidth > one.clientWidth + 3;
+}).map((one) => one.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["02_shapes.ipynb", "03_parameters.ipynb"])
+def test_nothing_runs_off_the_paper(name, config, chromium):
+    made, _ = HTMLExporter(config=config).from_notebook_node(read(name))
+    page = chromium.new_page(viewport={"width": 698, "height": 900})  # Letter
+    page.route("https://**", lambda route: route.abort())
+    page.emulate_media(media="print")
+    page.set_content(made)
+    assert page.locator(".shapes, .registration").count() > 2
+    assert page.evaluate(BEYOND) == []
+    page.close()
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_page_has_no_exercises_and_hides_its_answers(name):
     page, _ = show.for_page(read(name), {})
