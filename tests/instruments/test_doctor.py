@@ -44,6 +44,7 @@ def data():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow  # each is a whole examination
 @pytest.mark.parametrize("name", RIGHT)
 def test_nothing_is_found_in_a_right_model(name, data):
     report = examine(RIGHT[name](data), data)

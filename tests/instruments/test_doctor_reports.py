@@ -27,21 +27,7 @@ LONG = {  # they take more than a second
     "97 in training, 20 in evaluation",
     "batch norm's momentum as in TensorFlow",
     "only a corner of the picture, by mistake",
-    "LeNet with tanh and momentum",
-    "a bidirectional LSTM over rows",
-    "a small vision transformer",
-    "a hidden state that goes on from batch to batch",
-    "mixup of Beta(0.2, 0.2) from numpy",
-    "mixup of a uniform share",
-    "a box of another picture",
-    "rows of one picture",
-    "a step for each picture",
-    "AdamW and a cosine",
-    "small batches and a small lr",
-    "a big net with a step",
-    "slow and steady: SGD at 0.01",
     "lr 100",
-    "a hidden state that the step makes",
     "I average the picture away",
     "binary features by rounding",
 }
@@ -55,12 +41,10 @@ def data():
     torch.set_num_threads(threads)
 
 
-def each(names):
-    slow = pytest.mark.slow
-    return [pytest.param(name, marks=slow) if name in LONG else name for name in names]
-
-
-@pytest.mark.parametrize("name", each(REPORTS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in REPORTS],
+)
 def test_the_first_thing_said_is_the_cause(name, data):
     cause, _, make = REPORTS[name]
     report = doctor(**make(data))
@@ -68,7 +52,8 @@ def test_the_first_thing_said_is_the_cause(name, data):
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
-@pytest.mark.parametrize("name", each(HEALTHY))
+@pytest.mark.slow  # each is a whole examination
+@pytest.mark.parametrize("name", HEALTHY)
 def test_a_healthy_model_raises_no_alarm(name, data):
     report = doctor(**HEALTHY[name](data))
     assert report.findings == [], str(report)
