@@ -44,16 +44,18 @@ SHOW_ALL = """async () => {
     while (!content.widgets.every((cell) => cell.node.isConnected))
         await new Promise((end) => setTimeout(end, 50));
 }"""
-# What an output cuts off or scrolls, and what is wider than the output.
+# What an output, a text or code cuts off or scrolls, and what is wider than it.
 CUT_OFF = """() => {
     const found = [];
     const cells = window.jupyterapp.shell.currentWidget.content.widgets;
     cells.forEach((cell, index) => {
-        const outputs = cell.node.querySelectorAll(".jp-OutputArea-output");
-        for (const output of outputs) {
-            const end = output.getBoundingClientRect().right + 0.5;
-            for (const one of [output, ...output.querySelectorAll("*")]) {
-                if (one.clientWidth <= 1 || one.closest(".noUi-base")) continue;
+        const parts = cell.node.querySelectorAll(
+            ".jp-OutputArea-output, .jp-RenderedMarkdown, .cm-scroller");
+        for (const part of parts) {
+            const end = part.getBoundingClientRect().right + 0.5;
+            for (const one of [part, ...part.querySelectorAll("*")]) {
+                const foreign = one.closest(".noUi-base, mjx-container");
+                if (foreign || one.clientWidth <= 1) continue;
                 const {overflowX, overflowY} = getComputedStyle(one);
                 const name = `cell ${index}: ${one.tagName}.${one.className} `;
                 if (overflowX !== "visible" && one.scrollWidth > one.clientWidth)
@@ -61,21 +63,41 @@ CUT_OFF = """() => {
                 if (overflowY !== "visible" && one.scrollHeight > one.clientHeight)
                     found.push(`${name} ${one.scrollHeight} > ${one.clientHeight}`);
                 if (one.getBoundingClientRect().right > end)
-                    found.push(`${name} is wider than its output`);
+                    found.push(`${name} is wider than its place`);
             }
         }
     });
     return found;
 }"""
 
+# Words and numbers of outputs and texts that a line breaks within.
+BROKEN = """() => {
+    const found = [], range = document.createRange();
+    const parts = ".jp-OutputArea-output, .jp-RenderedMarkdown";
+    for (const part of document.querySelectorAll(parts)) {
+        const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            const {data} = texts.currentNode;
+            for (const {0: word, index} of data.matchAll(/[\\p{L}\\p{N}_.]+/gu)) {
+                if (word.length > 30) continue;
+                range.setStart(texts.currentNode, index);
+                range.setEnd(texts.currentNode, index + word.length);
+                if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1)
+                    found.push(`${word} is broken`);
+            }
+        }
+    }
+    return found;
+}"""
+
 
 def cut_off(page, *more):
-    """{size: what is cut off} for sizes at which something is."""
+    """{size: what is cut off or broken} for sizes at which something is."""
     found = {}
     for width, height in (*SIZES, *more):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(200)
-        if here := page.evaluate(CUT_OFF):
+        if here := page.evaluate(CUT_OFF) + page.evaluate(BROKEN):
             found[width, height] = here
     return found
 
@@ -136,4 +158,4 @@ def test_no_output_of_a_lesson_is_cut_off(lesson):
     lesson.page.evaluate(SHOW_ALL)
     shown = "document.querySelectorAll('.jp-OutputArea-output').length"
     lesson.page.wait_for_function(f"{shown} > 10")
-    assert cut_off(lesson.page) == {}
+    assert cut_off(lesson.page, WITH_FILES) == {}
