@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab_in_browser import box
+from lab_in_browser import Notebook, box
 
 NET = (
     "import torch\n"
@@ -125,3 +125,25 @@ def test_a_folded_part_opens_by_a_click(notebook, shown):
     part.locator("summary").click()
     assert part.locator("table").is_visible()
     assert "linear" in part.locator("table").inner_text()
+
+
+BOXES = """async () => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    const index = content.widgets.findIndex((cell) =>
+        cell.model.sharedModel.getSource() === "trace_shapes(net, X)");
+    await content.scrollToItem(index);
+    const cell = content.widgets[index];
+    for (let i = 0; i < 600 && !cell.node.querySelector(".tensor img"); i++)
+        await new Promise((end) => setTimeout(end, 100));
+    const boxes = [...cell.node.querySelectorAll(".tensor img")];
+    await Promise.all(boxes.map((box) => box.decode()));
+    return [cell.model.trusted, boxes.length,
+        boxes.every((box) => box.naturalWidth > 4 && box.offsetWidth > 4)];
+}"""
+
+
+def test_a_fresh_notebook_has_the_boxes_of_its_traces(course, chromium):
+    notebook = Notebook(chromium, course, "02_shapes.ipynb")
+    assert notebook.page.evaluate(BOXES) == [False, 14, True]
+    assert notebook.errors == []
+    notebook.close()
