@@ -54,7 +54,7 @@ def choose(page, way):
 
 def test_sliders_redraw_the_boxes(shown):
     def drawn():
-        return box(shown.locator(f"{DRAWN} i").first)
+        return box(shown.locator(f"{DRAWN} img").first)
 
     until_shown(shown, "X (64, 784)")
     before = drawn()
