@@ -103,7 +103,7 @@ def work(folder):
         first, second, third = shapes.exercises()[:3]
         for position in (first, second, third):
             shapes.cells[position].source += f"  # solved {position}"
-        shapes.cells[2].source += "\n\nMy note."
+        shapes.cells[3].source += "\n\nMy note."
         shapes.cells.insert(third + 1, new_code_cell("my_own = 1"))
         shapes.cells.append(new_markdown_cell("What I have learned."))
     with Edit(folder, PARAMETERS) as parameters:
@@ -119,7 +119,7 @@ def publish(folder):
         first, second, third = shapes.exercises()[:3]
         shapes.cells[first - 1].source += "\n\nNew prose beside an answer."
         shapes.cells[second].source = "def renamed_by_the_course():\n    ..."
-        shapes.cells[2:2] = [new_markdown_cell("A new cell.")]
+        shapes.cells[3:3] = [new_markdown_cell("A new cell.")]
         del shapes.cells[third + 1]  # solved by the learner
         del shapes.cells[7]
     with Edit(folder, PARAMETERS) as parameters:
