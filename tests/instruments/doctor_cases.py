@@ -985,6 +985,24 @@ def new_weights_by_hand(net, optimizer, X, y):
     return loss
 
 
+def drawn_anew(net, optimizer, X, y):
+    for layer in (net[0], net[2]):
+        layer.reset_parameters()
+    return plain(net, optimizer, X, y)
+
+
+def back_to(state):
+    def step(net, optimizer, X, y):
+        net.load_state_dict(state)
+        return plain(net, optimizer, X, y)
+
+    return step
+
+
+def with_noise(net, optimizer, X, y):
+    return plain(net, optimizer, X + 8 * torch.randn(X.shape), y)
+
+
 def lr_by_hand(lr, store=False):
     """store: makes new tensors and puts them into .data."""
 
@@ -1192,6 +1210,12 @@ WRONG_BY_CODE = {
             "net": mlp(),
             "train_step": new_weights_by_hand,
         },
+        "weights drawn anew in each step": lambda d: with_sgd(
+            classic(nn.ReLU()), train_step=drawn_anew
+        ),
+        "the first weights loaded in each step": lambda d: with_adam(
+            net := quick(), train_step=back_to(copy.deepcopy(net.state_dict()))
+        ),
     },
     "uphill": {
         "uphill by hand": lambda d: {"net": mlp(), "train_step": lr_by_hand(-0.1)},
@@ -1424,6 +1448,10 @@ WRONG_BY_CODE = {
                 shuffle=True,
             ),
         ),
+        "the first batch in each step": lambda d: with_sgd(
+            mlp(),
+            train_step=lambda net, o, X, y: plain(net, o, *(t[:32] for t in pair(d))),
+        ),
         "pictures shuffled in the step": lambda d: with_sgd(
             mlp(), train_step=shuffled_step
         ),
@@ -1550,6 +1578,7 @@ WRONG_BY_CODE = {
         "the same in the step": lambda d: with_sgd(
             mlp(), train_step=lambda net, o, X, y: plain(net, o, X // 1, y)
         ),
+        "noise in the step": lambda d: with_sgd(mlp(), train_step=with_noise),
     },
     "below_linear": {
         "only the brightness of four quarters": lambda d: with_adam(
@@ -1572,13 +1601,15 @@ WRONG_BY_CODE = {
             classic(nn.ReLU(), StuckDropout(0.5))
         ),
     },
-    "unexplained": {
+    "weight_decay": {
         "too much weight decay": lambda d: with_sgd(
             classic(nn.ReLU()), weight_decay=1.0
         ),
         "a penalty that is too large": lambda d: with_sgd(
             mlp(), 0.05, train_step=with_a_penalty
         ),
+    },
+    "unexplained": {
         "labels smoothed away": lambda d: with_sgd(
             mlp(), loss=nn.CrossEntropyLoss(label_smoothing=1.0)
         ),

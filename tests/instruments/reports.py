@@ -425,6 +425,67 @@ def first_picture_only(d):
     return X[:1].repeat(len(X), 1), y
 
 
+def divergence(out, y):
+    goal = F.one_hot(y, 10).float()
+    return F.kl_div(out.softmax(1), goal, reduction="batchmean")
+
+
+def one_by_one(out, y):
+    return F.binary_cross_entropy_with_logits(out, F.one_hot(y, 10).float())
+
+
+def running_total():
+    losses = []
+
+    def step(net, optimizer, X, y):
+        losses.append(F.cross_entropy(net(X), y))
+        optimizer.zero_grad()
+        sum(losses).backward()
+        optimizer.step()
+        return losses[-1]
+
+    return step
+
+
+def validated(net, optimizer, X, y):
+    loss = usual(net, optimizer, X, y)
+    net.eval()
+    return loss
+
+
+def of_a_number(net, optimizer, X, y):
+    loss = torch.tensor(F.cross_entropy(net(X), y).item(), requires_grad=True)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+class Altered(nn.Module):
+    """With `between` its two layers."""
+
+    def __init__(self, between):
+        super().__init__()
+        torch.manual_seed(11)
+        self.hidden, self.out = nn.Linear(784, 64), nn.Linear(64, 10)
+        self.between = between
+
+    def forward(self, X):
+        return self.out(self.between(self.hidden(X)))
+
+
+class Remembers(Altered):
+    """It adds what it has seen in the batches before."""
+
+    def __init__(self):
+        super().__init__(self.with_state)
+        self.state = 0
+
+    def with_state(self, H):
+        self.state = H.mean(dim=0) + 0.5 * self.state
+        return torch.relu(H + 0.1 * self.state)
+
+
 REPORTS = {
     # It does not run.
     "mat1 and mat2 shapes cannot be multiplied": (
@@ -744,8 +805,8 @@ REPORTS = {
         lambda d: sgd(WideBlocks(), loader(square(d), 32), 50.0),
     ),
     "weight decay of 5, misread from a paper": (
-        "unexplained",
-        "lr_too_high",
+        "weight_decay",
+        "",
         lambda d: sgd(dense(784, 64, 10), flat(d), 0.05, weight_decay=5.0),
     ),
     # Data.
@@ -851,9 +912,79 @@ REPORTS = {
         "",
         lambda d: sgd(dense(784, 128, 64, 10, act=nn.Identity), flat(d)),
     ),
+    # Kinds that a collection by somebody else showed.
+    "KLDivLoss, but the accuracy is odd": (
+        "softmax_missing",
+        "",
+        lambda d: adam(dense(784, 64, 10), flat(d), loss=divergence),
+    ),
+    "sigmoid in the net, BCEWithLogitsLoss outside": (
+        "activated_scores",
+        "",
+        lambda d: adam(
+            dense(784, 64, 10, end=[nn.Sigmoid()]), flat(d), loss=one_by_one
+        ),
+    ),
+    "trying to backward a second time, a running loss": (
+        "raises",
+        "",
+        lambda d: sgd(dense(784, 64, 10), flat(d), step=running_total()),
+    ),
+    "trying to backward a second time, a state": (
+        "raises",
+        "",
+        lambda d: sgd(Remembers(), flat(d)),
+    ),
+    "validation in the loop, and it gets worse": (
+        "wrong_mode",
+        "",
+        lambda d: sgd(
+            dense(784, 64, 10, end=[nn.BatchNorm1d(10)]), flat(d), step=validated
+        ),
+    ),
+    "half precision and Adam": (
+        "not_finite",
+        "",
+        lambda d: adam(dense(784, 64, 10).half(), (flat(d)[0].half(), flat(d)[1])),
+    ),
+    "modified by an inplace operation": (
+        "raises",
+        "",
+        lambda d: sgd(Altered(lambda H: torch.tanh(H).mul_(torch.sigmoid(H))), flat(d)),
+    ),
+    "the error comes at the end of the epoch": (
+        "raises",
+        "",
+        lambda d: sgd(dense(784, 10, end=[nn.BatchNorm1d(10)]), loader(flat(d, 2049))),
+    ),
+    "my masks and nan": (
+        "not_finite",
+        "",
+        lambda d: sgd(Altered(lambda H: (H - torch.inf).softmax(1)), flat(d)),
+    ),
+    "a square root, and nan in the second step": (
+        "not_finite",
+        "",
+        lambda d: sgd(Altered(lambda H: (H * (H > 0)).square().sqrt()), flat(d)),
+    ),
+    "the loss as a new tensor": (
+        "no_gradient",
+        "",
+        lambda d: sgd(dense(784, 64, 10), flat(d), step=of_a_number),
+    ),
+    "mat1 and mat2 must have the same dtype": (
+        "raises",
+        "",
+        lambda d: sgd(dense(784, 64, 10), (flat(d)[0].double(), flat(d)[1])),
+    ),
+    "expected target dtype to be Long": (
+        "raises",
+        "",
+        lambda d: sgd(dense(784, 64, 10), (flat(d)[0], flat(d)[1].float())),
+    ),
     "I average the picture away": (
-        "below_linear",
-        "unexplained vanishing lr_too_low",
+        "lost_information",
+        "below_linear unexplained",
         lambda d: adam(
             sequential(
                 nn.AdaptiveAvgPool2d(1),
@@ -867,8 +998,8 @@ REPORTS = {
         ),
     ),
     "only a corner of the picture, by mistake": (
+        "lost_information",
         "below_linear",
-        "",
         lambda d: adam(
             sequential(
                 nn.ZeroPad2d((-21, 0, -21, 0)),

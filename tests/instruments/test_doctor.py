@@ -152,7 +152,8 @@ def test_what_is_wrong_with_a_slow_net_is_found(name, data):
 
 
 def test_a_long_examination_says_that_it_goes_on(data, capsys):
-    doctor(**with_sgd(mlp(), 1e-5), data=data)
+    limits = replace(UNHURRIED, silent=1000)
+    doctor(**with_sgd(mlp(), 1e-5), data=data, limits=limits)
     assert capsys.readouterr().out == ""
     doctor(**with_sgd(mlp(), 1e-5), data=data, limits=Limits(30, silent=0))
     out = capsys.readouterr().out

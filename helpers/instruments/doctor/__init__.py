@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from IPython import get_ipython
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -59,10 +60,13 @@ NOTHING_YET = (
 NOTHING_AS_GOOD = (
     "No problem found in {count} checks, but the model is not yet as good as a linear "
     "model: after {steps:,} steps it is right for {reached:.0%} of new pictures, and a "
-    "linear model for {linear:.0%}. {more}"
+    "linear model for {linear:.0%}. More steps would take too long here."
 )
-STILL_RISING = "It is still getting better."
-NO_TIME = "More steps would take too long here."
+STILL_RISING = (
+    "No problem found in {count} checks, and the model is still getting better: after "
+    "{steps:,} steps it is right for {reached:.0%} of new pictures, and a linear model "
+    "for {linear:.0%}."
+)
 WITHOUT_TENSORS = {"raises", "unregistered"}  # what explains that it has none
 FIRST_ONE = (
     "Fix the first one and call doctor again: the others may be side effects of it."
@@ -82,6 +86,10 @@ LOSS_KINDS = {
     "with it each step of SGD, grows with the batch size. With the mean "
     '(reduction="mean") the usual lr fits any batch size.',
 }
+FIXED = (
+    "These weights never change, since they are frozen or plain tensors: {names}. If "
+    "they are to learn, make each an nn.Parameter with requires_grad=True."
+)
 NO_LOSS = (
     "Your train_step returns no loss ({returned}); the doctor used the number that "
     "backward() was called on, or measured the loss. End the step with: return loss."
@@ -120,8 +128,10 @@ def doctor(
     _check_arguments(net, optimizer, loss, train_step, seconds)
     limits = limits or Limits(float(seconds))
     loaders = [data] if isinstance(data, DataLoader) else []
+    # In a notebook a line says it already (helpers/waiting.py), in a lab another.
     is_main = threading.current_thread() is threading.main_thread()
-    out = sys.stdout if is_main else io.StringIO()  # a lab says it in its own way
+    is_alone = is_main and not hasattr(get_ipython(), "kernel")
+    out = sys.stdout if is_alone else io.StringIO()
     say = partial(print, WORKING.format(total=limits.total), file=out, flush=True)
     with Snapshot(*loaders), torch.enable_grad(), _quiet():
         seed_all()
@@ -176,6 +186,8 @@ def _examine(exam: Examination) -> Report:
     if left_out:
         names = [one.__name__ for one in STATIC | TRIALS | LAST if one in left_out]
         notes.append(LEFT_OUT.format(names=", ".join(names)))
+    if not findings and (fixed := exam.frozen_weights + exam.plain_weights):
+        notes.append(FIXED.format(names=exam.names(fixed)))
     nothing, well = _nothing(exam, left_out)
     return Report(findings, nothing, notes, well)
 
@@ -203,6 +215,10 @@ def _ask_the_others(exam):
     for check in TRIALS:
         if not findings:
             ask(check)
+    if not findings and exam.late_error is not None:
+        number, error = exam.late_error
+        facts = {"kind": type(error).__name__, "message": one_line(error)}
+        findings.append(exam.finding("raises: later", number=number, **facts))
     if not findings and exam.longest_trial is None:
         left_out.update(NEED_STEPS)
     for check in LAST:
@@ -218,8 +234,7 @@ def _nothing(exam, left_out):
         facts = vars(trial) | {"count": count, "chance": exam.chance}
         return NOTHING_YET.format(**facts), False
     if exam.below_linear:
-        more = STILL_RISING if exam.below_linear["done"] else NO_TIME
-        facts = exam.below_linear | {"count": count, "more": more}
-        return NOTHING_AS_GOOD.format(**facts), False
+        said = STILL_RISING if exam.below_linear["rises"] else NOTHING_AS_GOOD
+        return said.format(**exam.below_linear, count=count), False
     nothing = NOTHING_SHORT if left_out else NOTHING
     return nothing.format(count=count), not left_out

@@ -12,12 +12,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.instruments.doctor import examples
+from helpers.instruments.doctor.check_training import cause_of_poor
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.trial import SHORT
 
-MORE, MOST = 4 * SHORT, 16 * SHORT  # steps, asked for where SHORT is too few
 CLEARLY = 0.12  # as much below a linear model is not chance
+NOISE = 0.02  # as much may be chance
 MUCH = 0.15  # between the accuracies of the two modes, in two trainings
 RISES = 0.03  # from one stage to the next, where a net is still learning
 ENOUGH = 60  # pictures, without which an accuracy says little
@@ -29,8 +30,9 @@ def below_linear(exam: Examination) -> Finding | None:
     """The net is less accurate than a linear model after as many steps."""
     if len(exam.unseen[0][0]) < ENOUGH:
         return None
-    for steps in (exam.short, MOST):
-        good = _linear_accuracy(exam, min(steps, MORE)) - CLEARLY
+    more, most = 4 * exam.short, 16 * exam.short  # where these steps are too few
+    for steps in (exam.short, most):
+        good = _linear_accuracy(exam, min(steps, more)) - CLEARLY
         trial = exam.trial(steps=steps, enough=good)
         if trial is None or trial.by_mode is None:
             return None
@@ -41,19 +43,32 @@ def below_linear(exam: Examination) -> Finding | None:
             exam.below_linear = {}
             return None
         facts = {"reached": reached, "linear": linear, "steps": trial.steps}
-        exam.below_linear = facts | {"done": trial.steps == MOST}
+        rises = "reached" in exam.below_linear and trial.steps > exam.short
+        rises = rises and reached > exam.below_linear["reached"] + RISES
+        exam.below_linear = facts | {"rises": rises}
         if trial.steps < steps:  # no time for more
             return None
-    before = trial.looks[MORE][1]
+    before = trial.looks[more][1]
+    exam.below_linear["rises"] = reached > before + RISES
     if reached > before + RISES and reached > linear - 2 * CLEARLY:
         return None
-    facts |= {"before": before, "earlier": MORE}
+    if found := cause_of_poor(exam, trial):
+        return found
+    facts |= {"before": before, "earlier": more}
     return exam.finding("below_linear", ruled_out=", ".join(exam.asked[:-1]), **facts)
+
+
+def as_good_as_linear(exam: Examination) -> bool:
+    """Whether a short training shows it."""
+    trial = exam.trial() if len(exam.unseen[0][0]) >= ENOUGH else None
+    if trial is None or trial.by_mode is None:
+        return False
+    return trial.by_mode[1] > _linear_accuracy(exam, exam.short) - NOISE
 
 
 def worse_in_eval(exam: Examination) -> Finding | None:
     """The net is right far more often in training mode than in eval mode."""
-    for steps in (exam.short, MORE):
+    for steps in (exam.short, 4 * exam.short):
         trial = exam.trial(steps=steps)
         if trial is None or trial.by_mode is None or trial.steps < SHORT:
             return None

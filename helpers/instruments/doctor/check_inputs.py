@@ -12,7 +12,11 @@ from helpers.instruments.doctor.examination import (
     NO_LOSS,
     Examination,
 )
-from helpers.instruments.doctor.examples import class_numbers, guessing_accuracy
+from helpers.instruments.doctor.examples import (
+    FEW_ROWS,
+    class_numbers,
+    guessing_accuracy,
+)
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
 from helpers.instruments.trace_shapes import trace_shapes
@@ -24,11 +28,20 @@ FEATURES = 16  # a picture with fewer numbers can be like another one
 ENOUGH = 32  # labels in a row, to see whether they are sorted
 SMALL = 0.005  # the same, where they were divided by 255 twice
 
+NOT_A_CLASSIFIER = (
+    "doctor examines classifiers, but this net returns pictures of shape {shape}, and "
+    "no loss in the step compares scores with labels."
+)
+
 # --- It does not even run
 
 
 def raises(exam: Examination) -> Finding | None:
-    """The forward pass or the loss stops with an error."""
+    """The forward pass, the loss or a step with the last batch stops with an error."""
+    return _raises(exam) or _last_batch(exam)
+
+
+def _raises(exam):
     X, y, out, error = exam.X, exam.y, exam.out, exam.error
     if error is not None and not X.is_floating_point() and X.max() > 20:
         facts = {"dtype": X.dtype, "high": X.max().item(), "message": one_line(error)}
@@ -36,6 +49,10 @@ def raises(exam: Examination) -> Finding | None:
     if error is not None and (name := _misnamed(exam.setup.net)):
         facts = {"name": name, "message": one_line(error)}
         return exam.finding("raises: init", kind=type(exam.setup.net).__name__, **facts)
+    kinds = {p.dtype for p in exam.parameters.values() if p.is_floating_point()}
+    if error is not None and "dtype" in str(error) and {X.dtype} != kinds:
+        facts = {"dtype": X.dtype, "wanted": next(iter(kinds), None)}
+        return exam.finding("raises: type", message=one_line(error), **facts)
     if error is not None:
         with exam.setup.experiment():
             trace = trace_shapes(exam.setup.net.train(), X)
@@ -49,11 +66,20 @@ def raises(exam: Examination) -> Finding | None:
         facts = {"returned": exam.loss_kind}
         key = "raises: no loss" if exam.loss_kind == NO_LOSS else "raises: number"
         return exam.finding(key, **facts)
+    if exam.backward_error is not None:
+        made = exam.recording.operations
+        places = [one.name for one in made if any(one.output is t for t in one.inputs)]
+        key = "raises: in place" if places else "raises: backward"
+        facts = {"operation": ", ".join(dict.fromkeys(places))}
+        return exam.finding(key, message=one_line(exam.backward_error), **facts)
     fits = out.ndim == 2 and len(out) == len(X) and out.shape[1] >= exam.classes
     if exam.loss_error is None or not fits:
         return None
     if y.shape == (len(X), 1) and exam.setup.raw_loss is F.cross_entropy:
         return exam.finding("raises: column", labels=tuple(y.shape))
+    if y.ndim == 1 and y.is_floating_point() and "dtype" in str(exam.loss_error):
+        facts = {"dtype": y.dtype, "message": one_line(exam.loss_error)}
+        return exam.finding("raises: label type", **facts)
     with exam.setup.experiment():
         trace = trace_shapes(exam.setup.loss, exam.raw.detach(), y)
     explanation = trace.explanation or one_line(exam.loss_error)
@@ -105,9 +131,25 @@ def wrong_output_width(exam: Examination) -> Finding | None:
     if needed <= shape[1] <= limit:
         return None
     low = 0 if given.sure else int(given.splits["train"][1].min())
+    own = exam.setup.train_step and not step.error and not step.labels
+    if own and exam.out[0].numel() == exam.X[0].numel():
+        raise ValueError(NOT_A_CLASSIFIER.format(shape=shape))
     from_1 = low == 1 and shape[1] == classes - 1
     key = "wrong_output_width: from 1" if from_1 else "wrong_output_width"
     return exam.finding(key, width=shape[1], high=classes - 1, last=classes - 2)
+
+
+def _last_batch(exam):
+    """A step works, but not with the few pictures of an epoch's last batch."""
+    given, setup = exam.setup.examples, exam.setup
+    count = given.last_batch
+    if not count or exam.step.error or not given.batch_size:
+        return None
+    step = setup.watch_step(setup.X[:count], setup.y[:count], 0)
+    if step.error is None:
+        return None
+    facts = {"rows": count, "size": given.batch_size}
+    return exam.finding("raises: last batch", message=one_line(step.error), **facts)
 
 
 # --- The numbers
@@ -136,6 +178,8 @@ def not_finite(exam: Examination) -> Finding | None:
     for operation in operations:
         if not _not_finite(operation.output) or any(map(_not_finite, operation.inputs)):
             continue
+        if masked := next(filter(_all_masked, operations), None):
+            return exam.finding("not_finite: masked", operation=masked.name)
         if operation.name not in PRODUCTS | CONVOLUTIONS:
             return exam.finding("not_finite", operation=operation.name)
         done = [product.operation for product in exam.recording.products]
@@ -144,8 +188,27 @@ def not_finite(exam: Examination) -> Finding | None:
         return exam.finding("exploding: overflow", **facts)
     for key, gradient in exam.gradients.items():
         if gradient is not None and _not_finite(gradient):
-            return exam.finding("not_finite: gradient", [exam.used[key]])
+            about = [exam.used[key]]
+            made = (one for one in exam.recording.operations if _steep_at_0(one))
+            if steep := next(made, None):
+                return exam.finding("not_finite: slope", about, operation=steep.name)
+            return exam.finding("not_finite: gradient", about)
     return None
+
+
+def _all_masked(operation):
+    """Whether a softmax gets a row that is -inf everywhere."""
+    if "softmax" not in operation.name or not operation.output.isnan().any():
+        return False
+    return bool((operation.inputs[0] == -math.inf).all(dim=-1).any())
+
+
+def _steep_at_0(operation):
+    """Whether it has an infinite slope at 0 and gets a 0."""
+    if operation.name not in ("sqrt", "pow", "rsqrt", "norm", "vector_norm"):
+        return False
+    slopes = operation.output.requires_grad
+    return slopes and bool((operation.output == 0).any())
 
 
 def _not_finite_rows(exam):
@@ -227,6 +290,17 @@ def flatten_order(exam: Examination) -> Finding | None:
     return None if same_rows else exam.finding("flatten_order: step")
 
 
+def _same_each_time(exam):
+    """Whether the step gives the net the same few pictures for any batch."""
+    if len(exam.X) > len(exam.setup.examples.splits["train"][0]) / 4:
+        return False  # as in gradient descent with all pictures at once
+    size = exam.setup.only or FEW_ROWS
+    first, *others = [step.X for step, _ in exam.setup.handed(size, count=3)]
+    return first is not None and all(
+        X is not None and X.shape == first.shape and X.equal(first) for X in others
+    )
+
+
 def data_mismatch(exam: Examination) -> Finding | None:
     """The labels belong to other pictures, or the pictures are mixed up."""
     if "unscaled_inputs" in exam.before and not exam.X.flatten(1).std(dim=0).any():
@@ -246,6 +320,8 @@ def data_mismatch(exam: Examination) -> Finding | None:
         scrambled = examples.looks_scrambled(rows)
         key = "flatten_order: scrambled" if scrambled else "data_mismatch"
         return exam.finding(key, **facts)
+    if exam.setup.train_step and not exam.as_given and _same_each_time(exam):
+        return exam.finding("data_mismatch: same")
     # Or does the loss compare pictures with labels other than those in the data?
     seen = exam.step.y
     if exam.origin is None or seen is None or len(seen) != len(exam.origin):

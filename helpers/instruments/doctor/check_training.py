@@ -10,10 +10,16 @@ import torch
 from torch.nn import functional as F
 
 from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.examples import FEW_ROWS, by_means
 from helpers.instruments.doctor.findings import Finding
-from helpers.instruments.doctor.trial import LONG, SHORT, measure
+from helpers.instruments.doctor.recording import record
+from helpers.instruments.doctor.trial import LONG, SHORT, Trial, measure
 from helpers.instruments.layer_verdicts import NO_START, SLOW_START
 
+CLEARLY = 0.1  # between two accuracies
+LOST = 0.6  # of the accuracy of the nearest class mean: much is gone
+ROWS = 512  # pictures for that
+SHRUNK = 0.5  # of their size: weights that are pulled towards 0
 STILL = 1e-5  # of their size: weights that change by less are where they were
 
 
@@ -164,6 +170,76 @@ def _still_high(exam, start):
     return other is not None and own.end > 4 * other.end
 
 
+# --- Without what pulls the weights towards 0
+
+
+def weight_decay(exam: Examination) -> Finding | None:
+    """Without weight decay it gets much further in the same number of steps."""
+    trial, decay = exam.trial(), exam.setup.decay
+    if trial is None or not decay or trial.end <= 0.4 * trial.start:
+        return None
+    other = exam.trial(decay=False, steps=trial.steps)
+    if other is None or not other.learns or other.end > 0.6 * trial.end:
+        return None
+    facts = {"decay": decay, "better": other.end, "taken": other.steps}
+    return exam.finding("weight_decay", **facts, **vars(trial))
+
+
+def cause_of_poor(exam: Examination, trial: Trial) -> Finding | None:
+    """What a net that does poorly after this training may suffer from."""
+    if exam.frozen_weights:
+        return exam.finding("frozen", exam.frozen_weights)
+    if exam.plain_weights:
+        return exam.finding("unregistered", exam.plain_weights)
+    return _pulled_to_zero(exam, trial) or _loses(exam)
+
+
+def _loses(exam):
+    """An operation, or the learner's step, takes away what tells classes apart."""
+    setup, size = exam.setup, exam.setup.only or FEW_ROWS
+    count = ROWS // size
+    X, y = setup.X[: count * size], setup.y[: count * size]
+    if not exam.as_given:
+        pairs = [(step.X, labels) for step, labels in setup.handed(size, count)]
+        if any(seen is None or len(seen) != len(y) for seen, y in pairs):
+            return None
+        seen, y = (torch.cat(parts) for parts in zip(*pairs))
+        facts = {"before": by_means(X, y), "after": by_means(seen, y)}
+        if facts["after"] < LOST * facts["before"]:
+            return exam.finding("lost_information: step", **facts)
+        X = seen
+    with setup.experiment():
+        operations = record(setup.net.train(), X).operations
+    known, worst = {id(X): by_means(X, y)}, {}
+    for one in operations:
+        before = max((known.get(id(t), 0) for t in one.inputs), default=0)
+        if one.output.shape[:1] != X.shape[:1]:  # such as one with the time first
+            known[id(one.output)] = before
+            continue
+        after = known[id(one.output)] = by_means(one.output, y)
+        given = next((t for t in one.inputs if known.get(id(t)) == before), None)
+        if before and after < LOST * before and after < 0.9 * worst.get("after", 1):
+            shapes = {
+                "given": tuple(given.shape[1:]),
+                "made": tuple(one.output.shape[1:]),
+            }
+            worst = {"operation": one.name, "before": before, "after": after} | shapes
+    return exam.finding("lost_information: net", **worst) if worst else None
+
+
+def _pulled_to_zero(exam, trial):
+    accuracy = trial.by_mode[1] if trial.by_mode else trial.accuracy
+    facts = {"reached": accuracy, "steps": trial.steps, "size": trial.size}
+    if decay := exam.setup.decay:
+        other = exam.trial(decay=False, steps=trial.steps)
+        better = other.by_mode[1] if other and other.by_mode else 0
+        if better > accuracy + CLEARLY:
+            facts |= {"decay": decay, "better": better}
+            return exam.finding("weight_decay: accuracy", **facts)
+    shrunk = trial.size < SHRUNK and not trial.astray
+    return exam.finding("weight_decay: shrinks", **facts) if shrunk else None
+
+
 # --- What a longer training shows
 
 
@@ -172,6 +248,10 @@ def unexplained(exam: Examination) -> Finding | None:
     trial, enough = exam.stuck_trial, exam.limits.enough_steps
     if trial is None:
         return None
+    halves = [p for p in exam.parameters.values() if p.dtype == torch.float16]
+    if halves and not math.isfinite(trial.end):
+        names = [exam.used.get(id(p), p) for p in halves]
+        return exam.finding("not_finite: half", names, steps=trial.steps)
     if found := _vanishing(exam, SLOW_START, trial, enough) or _steps_too_short(exam):
         return found
     if trial.dead is not None:
@@ -179,6 +259,8 @@ def unexplained(exam: Examination) -> Finding | None:
         return exam.finding("dead_units: dying", [trial.dead.weight], **facts)
     if trial.steps < enough and not trial.astray:
         return None
+    if found := cause_of_poor(exam, trial):
+        return found
     with exam.setup.experiment():
         before, _ = measure(exam)
     facts = vars(trial) | {"before": before, "chance": exam.chance}

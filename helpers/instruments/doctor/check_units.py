@@ -1,10 +1,13 @@
 """The doctor's checks of what happens in the net: units, activations, modes."""
 
 import contextlib
+import random
 
+import numpy as np
 import torch
 
 from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.examples import FEW_ROWS
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
 from helpers.instruments.doctor.training_setup import mode_layers
@@ -14,8 +17,11 @@ LIMITS = {
     **dict.fromkeys(("relu", "relu_"), ("0", "any number")),
     "relu6": ("0", "6"),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
+    "softmax": ("0", "1"),
     "tanh": ("-1", "1"),
 }
+LOG_LOSSES = {"nll_loss", "kl_div"}
+OF_SCORES = {"cross_entropy", "log_softmax", "binary_cross_entropy_with_logits"}
 MUCH_DROPOUT = 0.06  # of the units, or fewer, are left
 
 
@@ -37,11 +43,13 @@ def softmax_twice(exam: Examination) -> Finding | None:
 def softmax_missing(exam: Examination) -> Finding | None:
     """nll_loss gets something other than logarithms of probabilities."""
     for operation in exam.step.operations:
-        if operation.name != "nll_loss" or operation.inputs[0].ndim != 2:
+        if operation.name not in LOG_LOSSES or operation.inputs[0].ndim != 2:
             continue
         rows = operation.inputs[0].detach()
         if _adds_up(rows, 1):
-            return exam.finding("softmax_missing: log")
+            return exam.finding("softmax_missing: log", operation=operation.name)
+        if operation.name != "nll_loss" or _adds_up(rows.exp(), 0):
+            continue  # along the batch, which `mixed_pictures` says
         total = rows.logsumexp(dim=1).abs().median().item()
         if total > 0.01:
             return exam.finding("softmax_missing", total=rows[0].exp().sum().item())
@@ -50,9 +58,11 @@ def softmax_missing(exam: Examination) -> Finding | None:
 
 def activated_scores(exam: Examination) -> Finding | None:
     """An activation behind the last layer limits the scores."""
+    if "softmax_twice" in exam.before:
+        return None
     operations = exam.step.operations
     for loss in operations:
-        if loss.name in ("cross_entropy", "log_softmax") and loss.inputs:
+        if loss.name in OF_SCORES and loss.inputs:
             for made in operations:
                 if made.name in LIMITS and made.output is loss.inputs[0]:
                     facts = {"low": LIMITS[made.name][0], "high": LIMITS[made.name][1]}
@@ -80,6 +90,12 @@ def wrong_mode(exam: Examination) -> Finding | None:
     fresh = any(getattr(layers[n], "num_batches_tracked", None) == 0 for n in left)
     if left and (fresh or not exam.trained):
         return exam.finding("wrong_mode", left)
+    if setup.train_step and not exam.step.error and layers:
+        modes = setup.handed(setup.only or FEW_ROWS, count=2)[1][0].modes
+        on = {name for name, on, slopes in modes if on and slopes}
+        off = {name: 1 for name, on, slopes in modes if slopes and not on}
+        if later := [name for name in off if name not in on | set(left)]:
+            return exam.finding("wrong_mode: later", later)
     # Dropout that also runs without gradients, and never in eval mode then.
     learns = {name for name, _, slopes in modes if slopes}
     measured = {name for name, on, slopes in modes if on and not slopes}
@@ -93,9 +109,22 @@ def wrong_mode(exam: Examination) -> Finding | None:
         if stuck:
             return exam.finding("wrong_mode: measured", stuck)
         same = torch.allclose(first, second, 1e-3, 1e-6, equal_nan=True)
-        if not same and "unregistered" not in exam.before:  # weights made anew
-            return exam.finding("wrong_mode: random")
+    # Else weights are made anew, or a state goes on from pass to pass.
+    if not same and "unregistered" not in exam.before and _draws(exam):
+        return exam.finding("wrong_mode: random")
     return None
+
+
+def _draws(exam):
+    """Whether the scores in eval mode depend on random numbers."""
+    found = []
+    for drawn in (0, 1):  # so many random numbers earlier
+        with exam.setup.experiment(), torch.no_grad():
+            for draw in (torch.rand, np.random.rand, random.getrandbits):
+                draw(32 * drawn)
+            exam.setup.net.eval()
+            found.append(exam.setup.scores(exam.X))
+    return not torch.allclose(*found, 1e-3, 1e-6, equal_nan=True)
 
 
 def left_in_eval_mode(exam: Examination) -> Finding | None:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
+from helpers.instruments.doctor.check_accuracy import as_good_as_linear
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
@@ -15,6 +16,7 @@ COUNT = 8  # steps, to see whether gradients pile up
 CHOICES = {"argmax", "argmin", "argsort", "eq", "ne", "gt", "ge", "lt", "le"}
 STAIRS = {"round", "floor", "ceil", "trunc", "sign"}  # no slope anywhere
 NO_SLOPE = STAIRS | {"relu", "sigmoid", "tanh", "clamp"}
+UNLIKE = 0.3  # the cosine of weights that have nothing in common
 PLANTED = 1e4  # what a step finds in p.grad is so many times as large as a gradient
 
 
@@ -27,6 +29,8 @@ def unregistered(exam: Examination) -> Finding | None:
     if anew := list(exam.made_anew.values()) or _random_weights(exam):
         return exam.finding("unregistered: made anew", anew)
     if exam.trained or not exam.plain_weights or exam.fine_as_it_is:
+        return None
+    if as_good_as_linear(exam):
         return None
     return exam.finding("unregistered", exam.plain_weights)
 
@@ -65,7 +69,8 @@ def no_gradient(exam: Examination) -> Finding | None:
         return exam.finding("no_gradient", cut)
     unfit = step.error is None or "does not require grad" in str(step.error)
     if exam.used and unfit and not (step.with_gradient or step.moved):
-        return exam.finding("no_gradient: step", exam.used.values())
+        key = "no_gradient: no graph" if step.cut else "no_gradient: step"
+        return exam.finding(key, exam.used.values())
     return None
 
 
@@ -85,10 +90,10 @@ def _choice(exam):
 
 def frozen(exam: Examination) -> Finding | None:
     """A weight with requires_grad=False, though it would help to train it."""
-    used = {id(product.weight) for product in exam.recording.products}
-    fixed = [p for key, p in exam.parameters.items() if key in used]
-    fixed = [p for p in fixed if not p.requires_grad]
-    return exam.finding("frozen", fixed) if fixed and not exam.fine_as_it_is else None
+    fixed = exam.frozen_weights
+    if not fixed or exam.fine_as_it_is or as_good_as_linear(exam):
+        return None
+    return exam.finding("frozen", fixed)
 
 
 def not_in_optimizer(exam: Examination) -> Finding | None:
@@ -107,6 +112,9 @@ def no_update(exam: Examination) -> Finding | None:
     step, cause = exam.step, exam.before & {"not_in_optimizer", "unregistered"}
     if cause or not exam.setup.train_step or not step.with_gradient:
         return None
+    if step.moved and not step.error and _undone(exam):
+        names = [exam.used[key] for key in step.moved if key in exam.used]
+        return exam.finding("no_update: undone", names)
     if step.error or step.moved or not step.slopes:
         return None
     key = "no_update: by hand" if exam.setup.optimizer is None else "no_update"
@@ -117,6 +125,27 @@ def no_update(exam: Examination) -> Finding | None:
     elif step.calls < MAX_CALLS // 4:  # no time to see whether a later one changes it
         return None
     return exam.finding(key, exam.used.values())
+
+
+def _undone(exam):
+    """Whether a step begins with other weights than the last one left: with the first
+    ones again, or with some that have nothing in common with them."""
+    setup, leaves, at_pass = exam.setup, exam.setup.learnable, []
+
+    def flat():
+        return torch.cat([t.detach().double().flatten() for t in leaves])
+
+    with setup.experiment():
+        begun = flat()
+        setup.step(*exam.given)
+        left = flat()
+        hook = setup.net.register_forward_pre_hook(lambda *_: at_pass.append(flat()))
+        with hook:
+            setup.step(*exam.given)
+    if not at_pass or torch.equal(left, begun):  # one of several calls for a step
+        return False
+    alike = F.cosine_similarity(at_pass[0], left, dim=0, eps=1e-30).item()
+    return torch.equal(at_pass[0], begun) or alike < UNLIKE
 
 
 def zero_gradients(exam: Examination) -> Finding | None:

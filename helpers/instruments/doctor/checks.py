@@ -44,10 +44,11 @@ STATIC = {  # causes before their side effects
 TRIALS = {  # each is asked only where nothing has been found so far
     check_training.exploding: ("exploding",),
     check_training.vanishing: ("vanishing",),
+    check_training.weight_decay: ("weight_decay",),
     check_training.lr_too_low: ("lr_too_low",),
     check_training.lr_too_high: ("lr_too_high",),
     check_training.unexplained: (
-        *("unexplained", "vanishing", "lr_too_low", "dead_units"),
+        *("unexplained", "vanishing", "lr_too_low", "dead_units", "not_finite"),
     ),
     check_accuracy.worse_in_eval: ("worse_in_eval",),
     check_accuracy.below_linear: ("below_linear",),

@@ -26,7 +26,6 @@ from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, r
 from helpers.instruments.registration.walk import TENSOR, find_tensors
 from helpers.tables import plain_numbers
 
-QUICK = 0.005  # seconds for a step
 MAX_NAMES = 3  # in a sentence
 UNSEEN = 512  # pictures, to see how good a training was
 AND_MORE = "{names} and {count} more"
@@ -51,13 +50,13 @@ class Examination:
     ) -> None:
         """say: shows a sentence, once it has become a long wait."""
         self.setup, self.limits = setup, limits
-        self._started, self._say = started, say
+        self._begun, self._say = time.monotonic(), say
         self._deadline = started + limits.total
         self.slow = self._seconds_of_a_pass() > limits.slow
         # What the step is called with:
         self.given = X, y = self._first_rows(FEW_ROWS if self.slow else PASS_ROWS)
         self.step = setup.watch_step(X, y, limits.watched)
-        if setup.originals.changed():  # past its arguments, and out of sight
+        if setup.reaches_originals():  # past its arguments, and out of sight
             setup.use_originals()
             self.step = setup.watch_step(X, y, limits.watched)
         if self.step.error:
@@ -87,6 +86,9 @@ class Examination:
         self.returned = ""  # what the net gives back in place of a tensor
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
+        self.backward_error: Exception | None = None
+        # What a later step raised, and which one:
+        self.late_error: tuple[int, Exception] | None = None
         self.loss_kind = ""  # where it is not the mean over the batch
         self.used: Tensors = {}  # what it found ready and can have a gradient
         self.made_anew: Tensors = {}  # the parameters that it made for itself
@@ -181,7 +183,11 @@ class Examination:
         self.gradients = dict.fromkeys(self.used)
         if loss.requires_grad and self.used:
             used = list(self.used.values())
-            gradients = torch.autograd.grad(loss, used, allow_unused=True)
+            try:
+                gradients = torch.autograd.grad(loss, used, allow_unused=True)
+            except RuntimeError as error:  # such as what was changed in place
+                self.backward_error = error
+                return
             self.gradients = dict(zip(self.used, gradients))
 
     def _kind_of(self, loss, out):
@@ -204,10 +210,7 @@ class Examination:
     ) -> Finding:
         """The Finding of a key of SENTENCES: filled with the names of what it is about
         (of many only the first), with what is true of each, and with the facts."""
-        names = [one if isinstance(one, str) else self._name(one) for one in about]
-        text = ", ".join(names[:MAX_NAMES])
-        if len(names) > MAX_NAMES:
-            text = AND_MORE.format(names=text, count=len(names) - MAX_NAMES)
+        text = self.names(about)
         usual = {"rows": len(self.X), "classes": self.classes, "lr": self.setup.lr}
         facts = usual | {"layers": self.recording.depth, "names": text} | facts
         code = key.partition(":")[0]
@@ -215,6 +218,14 @@ class Examination:
         fix = fix or SENTENCES[code].partition("\n")[2]
         said = [plain_numbers(one.format(**facts)) for one in (evidence, fix)]
         return Finding(code, *said)
+
+    def names(self, about: Iterable[torch.Tensor | str]) -> str:
+        """Of these, or of many only the first."""
+        names = [one if isinstance(one, str) else self._name(one) for one in about]
+        text = ", ".join(names[:MAX_NAMES])
+        if len(names) > MAX_NAMES:
+            text = AND_MORE.format(names=text, count=len(names) - MAX_NAMES)
+        return text
 
     def _name(self, tensor):
         return self._names.get(id(tensor), UNNAMED.format(shape=tuple(tensor.shape)))
@@ -270,14 +281,18 @@ class Examination:
         weights = {id(p.weight): p.weight for p in self.recording.products}
         return [w for key, w in weights.items() if key in plain and w.is_leaf]
 
+    @property
+    def frozen_weights(self) -> list[torch.Tensor]:
+        """Parameters that are used as weights, with requires_grad=False."""
+        used = {id(product.weight) for product in self.recording.products}
+        fixed = [p for key, p in self.parameters.items() if key in used]
+        return [p for p in fixed if not p.requires_grad]
+
     # --- Short trainings
 
-    def note_time(self, of_a_step: float = 0) -> None:
-        """To be called between two steps: nothing runs for long in silence. With quick
-        steps the end is near, even where other programs slow them down."""
-        quick = not self.slow and of_a_step < QUICK
-        limit = self.limits.silent * (2 if quick else 1)
-        if self._say and time.thread_time() - self._started > limit:
+    def note_time(self) -> None:
+        """To be called between two steps: nothing runs for long in silence."""
+        if self._say and time.monotonic() - self._begun > self.limits.silent:
             self._say()
             self._say = None
 

@@ -1,5 +1,6 @@
 """The pictures and labels that the doctor is given, and whether they fit together."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,8 @@ NOT_AS_LONG = (
     "pictures and {y:,} labels."
 )
 NOT_LABELS = (
-    "y needs a class number for each picture, such as a tensor of int64, or a row of "
-    "probabilities; you gave {found}."
+    "doctor examines classifiers, so y needs a class number for each picture, such as "
+    "a tensor of int64, or a row of probabilities; you gave {found}."
 )
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # pictures and labels
@@ -38,6 +39,7 @@ class Examples:
     classes: int  # how many there are
     sure: bool  # whether that is known, and is not merely the largest label plus 1
     batch_size: int | None = None  # of a DataLoader
+    last_batch: int = 0  # how many pictures are in its last one, where those are fewer
     # The labels of its batches, if their order can be the same in each epoch:
     batches: tuple[torch.Tensor, ...] = ()
     all_pictures: torch.Tensor | None = None  # of a DataLoader, if they lie in a tensor
@@ -154,6 +156,9 @@ def _read_loader(loader):
     if not pairs:
         return None, {}
     more = {"batch_size": loader.batch_size}
+    if loader.batch_size and not loader.drop_last:
+        with contextlib.suppress(TypeError):  # no length, as of an iterable
+            more["last_batch"] = len(loader.dataset) % loader.batch_size
     if type(loader.sampler) is not torch_data.RandomSampler:
         more["batches"] = tuple(y for _, y in pairs)
     tensors = getattr(loader.dataset, "tensors", None)
@@ -194,6 +199,11 @@ def told_apart(X: torch.Tensor, y: torch.Tensor) -> float | None:
     better than guessing."""
     tries = [*_tries(X, y)]
     return max(tries)[0] if any(told for _, told in tries) else None
+
+
+def by_means(X: torch.Tensor, y: torch.Tensor) -> float:
+    """The accuracy of the nearest class mean; 0 for too few pictures."""
+    return next(_tries(X, y), (0.0, False))[0]
 
 
 def not_told_apart(X: torch.Tensor, y: torch.Tensor) -> float | None:

@@ -34,12 +34,30 @@ SENTENCES = {
     "raises: loss": "The loss can't be computed from the output {shape} and the labels "
     "{labels}. {explanation}",
     "raises: step": "The forward pass works; your step stops with {kind}: {message}",
+    "raises: backward": "The forward pass works, but backward() stops: {message}\n"
+    "Look for what PyTorch can't differentiate, or has no more numbers for.",
+    "raises: in place": "The forward pass works, but backward() stops, since a number "
+    "that it needs was changed in place; these operations work in place: {operation}. "
+    "PyTorch says: {message}\n"
+    "Make a new tensor instead: h = h * gate, not h *= gate; relu(), not relu_().",
+    "raises: later": "Step {number} stops with {kind}, though the first works: "
+    "{message}\n"
+    "Look for what one step leaves for the next. Keep numbers of a loss (loss.item()) "
+    "and the numbers of a state (state.detach()), and not the graph behind them.",
+    "raises: last batch": "The last batch of each epoch has only {rows} of {size} "
+    "pictures, and a step with so few stops: {message}\n"
+    "Leave it out: DataLoader(..., drop_last=True).",
     "raises: no loss": "Your loss function returns nothing.\n"
     "End it with return, such as: return F.cross_entropy(scores, y).",
     "raises: number": "Your loss function returns a plain number, through which no "
     "gradient flows back to the weights.\n"
     "Return the tensor: use .item() only on what you print or store, and never on the "
     "loss that backward() is called on.",
+    "raises: type": "The pictures are {dtype}, but the weights {wanted}: {message}\n"
+    "Make the pictures floats as the weights are: X = X.float().",
+    "raises: label type": "The labels are {dtype}, but cross_entropy takes class "
+    "numbers as whole numbers: {message}\n"
+    "Convert them: y = y.long().",
     "raises: column": "The labels have the shape {labels}, and cross_entropy takes "
     "class numbers without the last dimension.\n"
     "Leave it out: y.squeeze(1).",
@@ -68,10 +86,20 @@ SENTENCES = {
     "not_finite": "{operation} makes NaN or infinite values from finite numbers.\n"
     "Look for a division by 0, a log or a square root of 0, or weights from a training "
     "run that diverged. Then start from fresh weights.",
+    "not_finite: masked": "{operation} gets rows that are -inf everywhere, and makes "
+    "NaN of them: a mask, or two together, leaves nothing to choose from.\n"
+    "Leave each row at least one number that is not masked, such as its own position.",
+    "not_finite: slope": "The gradient of {names} has NaN or infinite values. "
+    "{operation} gives 0 in places, and a root has an infinite slope there.\n"
+    "Add a small number under the root: torch.sqrt(x + 1e-8).",
     "not_finite: parameter": "{names} has NaN or infinite values ({count:,}).",
     "not_finite: data": "The pictures X have NaN or infinite values ({count:,}).",
     "not_finite: rows": "{rows:,} of {all:,} rows of X have NaN or infinite values "
     "({count:,}). A batch with such a row makes the loss or the weights NaN.",
+    "not_finite: half": "After {steps} steps the loss is NaN or infinite, and the "
+    "weights are float16: {names}. In float16 numbers below 6e-8 are 0, such as Adam's "
+    "eps, 1e-8, and those above 65,504 are infinite.\n"
+    "Keep the weights in float32, net.float(), and run the pass under torch.autocast.",
     "not_finite: gradient": "The gradient of {names} has NaN or infinite values.",
     "unregistered": "The forward pass uses weights that are not in net.parameters(), "
     "so an optimizer and state_dict() miss them: {names}.\n"
@@ -92,6 +120,9 @@ SENTENCES = {
     "changes nothing.)",
     "no_gradient: off": "The forward pass runs with gradients switched off, so these "
     "parameters get none: {names}.",
+    "no_gradient: no graph": "backward() is called on a loss that was not computed "
+    "from the net: detach(), .item() or torch.tensor(...) has cut it off, and "
+    "requires_grad only hides the error. So no parameter gets a gradient: {names}.",
     "no_gradient: step": "In your training step no parameter gets a gradient: {names}.",
     "frozen": "With requires_grad=False no step changes these weights: {names}.\n"
     "Call net.requires_grad_(True), unless you froze them on purpose.",
@@ -113,6 +144,9 @@ SENTENCES = {
     "no_update: useless": "Your training step calls optimizer.step() with gradients, "
     "but no weight changes: {names}.\n"
     "Look for an lr of 0, or for weights that are saved and restored around the step.",
+    "no_update: undone": "Your training step moves the weights, but the next one "
+    "begins with other weights than this one left: {names}.\n"
+    "Draw, load or copy the weights once, before the loop, and not in the step.",
     "uphill": "Your step moves the weights along the gradient of the cross-entropy, so "
     "it grows (the cosine between step and gradient is {cosine:.2f}).\n"
     "Go against the gradient: p -= lr * p.grad by hand; otherwise call backward() on "
@@ -165,10 +199,24 @@ SENTENCES = {
     "{typical:,.0f} of {size:,} numbers differ from the most common number.\n"
     "Look at how the pictures were made: a whole-number division (X // 255), a "
     "rounding or a threshold loses most of what they show. Use X.float() / 255.",
+    "lost_information: step": "Of the pictures as your training step gives them to the "
+    "net, the nearest class mean tells {after:.0%} right; of the same pictures in the "
+    "data, {before:.0%}.\n"
+    "Look at what the step does to X: noise, masks and random changes must leave the "
+    "picture recognizable.",
+    "lost_information: net": "The operation {operation} loses what tells the classes "
+    "apart: of what goes in, of shape {given} for each picture, the nearest class mean "
+    "tells {before:.0%} right; of what comes out, of shape {made}, {after:.0%}.\n"
+    "Let this place keep more: a larger output, a smaller kernel or stride, less noise "
+    "or dropout.",
     "data_mismatch": "In the {split} set the labels do not belong to the pictures: "
     "neither the nearest class mean nor the nearest neighbour tells the classes apart "
     "({found:.0%} right; guessing one class always gives {chance:.0%}).\n"
     "Shuffle and select pictures and labels in the same order: X[order], y[order].",
+    "data_mismatch: same": "Your training step gives the net the same {rows} pictures "
+    "each time, whatever batch it is called with.\n"
+    "Use the X and y that the step is given, and draw a new batch in each pass of the "
+    "loop.",
     "data_mismatch: step": "Your training step gives {share:.0%} of the pictures a "
     "different label than the data do: it reorders X or y, but not both.",
     "softmax_twice": "{operation} gets rows that are already probabilities (each adds "
@@ -180,7 +228,7 @@ SENTENCES = {
     "softmax_missing": "nll_loss needs log-probabilities, but gets scores (for the "
     "first picture their exp adds up to {total:.3g}), so the loss can fall forever.\n"
     "Use F.cross_entropy on the scores, or end the net with nn.LogSoftmax(dim=1).",
-    "softmax_missing: log": "nll_loss needs log-probabilities, but gets the "
+    "softmax_missing: log": "{operation} needs log-probabilities, but gets the "
     "probabilities themselves (each row adds up to 1).",
     "wrong_mode": "The net trains with these layers in eval mode: {names}.\n"
     "Call net.train() before training and net.eval() before measuring; in forward, use "
@@ -189,6 +237,10 @@ SENTENCES = {
     "differently: {names}. The doctor's own steps ran in training mode.\n"
     "If your loop does not do it, call net.train() before training.",
     "wrong_mode: step": "Your training step runs these layers in eval mode: {names}.",
+    "wrong_mode: later": "Your first training step runs these layers in training mode, "
+    "the second one in eval mode: {names}. Something in the step calls net.eval(), and "
+    "nothing calls net.train() afterwards.\n"
+    "Call net.train() at the start of each step.",
     "wrong_mode: no eval": "Your training step also runs the net without gradients, as "
     "you would to measure it, but leaves these layers in training mode: {names}.",
     "wrong_mode: measured": "After net.eval() these layers are still in training mode, "
@@ -248,6 +300,17 @@ SENTENCES = {
     "no_nonlinearity": "The net multiplies by {layers} weights in a row, but no "
     "activation works in between, so they amount to a single layer.\n"
     "Put an activation such as nn.ReLU() between the layers.",
+    "weight_decay": "With weight_decay={decay:g} the loss goes from {start:.3g} to "
+    "{end:.3g} in {steps:,} steps; with weight_decay=0 it comes to {better:.3g} in "
+    "{taken:,}.\n"
+    "Use much less weight decay, such as 0.0001, or none to begin with.",
+    "weight_decay: accuracy": "With weight_decay={decay:g} the net is right for "
+    "{reached:.0%} of new pictures after {steps:,} steps; with weight_decay=0 it is "
+    "for {better:.0%}.",
+    "weight_decay: shrinks": "In {steps:,} steps the weights shrink to {size:.0%} of "
+    "their size, and the net is right for only {reached:.0%} of the pictures.\n"
+    "Something pulls the weights towards 0, such as a penalty in the loss: make it "
+    "much smaller, or leave it out to begin with.",
     "lr_too_high": WITH_LR + "Use a smaller lr, such as {other:g}.",
     "lr_too_high: astray": "In {steps:,} steps the loss goes from {start:.3g} to "
     "{end:.3g}, and no check before this one sees why.\n"

@@ -100,9 +100,12 @@ class BackwardCalls(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.losses: list[float] = []
+        self.cut = False  # whether one of them was computed from nothing
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if getattr(func, "__name__", "") == "backward":
             with contextlib.suppress(Exception):
-                self.losses.append(tensors_in(args, kwargs or {})[0].item())
+                loss = tensors_in(args, kwargs or {})[0]
+                self.cut |= loss.grad_fn is None and loss.requires_grad
+                self.losses.append(loss.item())
         return func(*args, **(kwargs or {}))

@@ -52,7 +52,7 @@ class Limits:
     total: float
     slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
     watched: float = 1.5  # for calls of train_step until one of them changes a weight
-    silent: float = 2  # until it says that it goes on; with quick steps twice that
+    silent: float = 2  # of the clock, until it says that it goes on
     enough_steps: int = 512  # a net no better than guessing after them does not learn
 
 
@@ -68,6 +68,7 @@ class WatchedStep:
     returned: str = ""  # what train_step gave back in place of a loss
     error: Exception | None = None  # what it raised
     backward: bool = False  # whether it was called
+    cut: bool = False  # on a loss that has no graph
     with_gradient: set[int] = field(default_factory=set)  # ids of parameters
     slopes: bool = False  # whether one of those gradients is not 0
     moved: dict[int, Tensor] = field(default_factory=dict)  # id -> change
@@ -99,10 +100,12 @@ class TrainingSetup:
     def __init__(self, given: Given, examples: Examples) -> None:
         self.examples, self.given = examples, given
         self._returned = ""  # by the last step, in place of a loss
+        self._cut = False  # whether its backward() began at what has no graph
         self.only = 0  # the one number of pictures that a step can take, if so
         self.binary = ""  # what the one number for each picture is
         self._pictures = [part for pair in examples.splits.values() for part in pair]
         self.originals = Snapshot(*self.given, leave=self._pictures)
+        self._modes = [module.training for module in self.given[0].modules()]
         if not self._use_copies():
             self.use_originals()
 
@@ -122,6 +125,11 @@ class TrainingSetup:
             return False
         self._use(copies)
         return True
+
+    def reaches_originals(self) -> bool:
+        """Whether a step has changed the originals, though it was given copies."""
+        modes = [module.training for module in self.given[0].modules()]
+        return modes != self._modes or self.originals.changed()
 
     def use_originals(self) -> None:
         self.originals.restore()
@@ -226,6 +234,7 @@ class TrainingSetup:
                     raise  # else everything but the end of its schedule has been done
         number, losses = as_loss(value), backward.losses
         self._returned = "" if number is not None else type(value).__name__
+        self._cut = backward.cut
         return number, sum(losses) / len(losses) if losses else None
 
     def five_steps(self) -> None:
@@ -270,6 +279,7 @@ class TrainingSetup:
                         watched.loss = next(known, None)
                         watched.returned = self._returned
                         watched.backward = losses[1] is not None
+                        watched.cut = self._cut
                     for t, old in zip(leaves, before):
                         if not same_bits(t.detach(), old):
                             watched.moved[id(t)] = t.detach() - old
@@ -295,6 +305,19 @@ class TrainingSetup:
             watched.labels = labels
         watched.y = next(iter(watched.labels), None)  # the first, as of X
         return watched
+
+    def handed(self, size: int, count: int) -> list[tuple[WatchedStep, Tensor]]:
+        """What is seen in so many steps with other batches each, such as the X that
+        reaches the net, and the labels that the step was given."""
+        found = []
+        with self.experiment():
+            self.net.train()
+            for X, y in itertools.islice(self.batches(size), count):
+                watched = WatchedStep()
+                with self._hooks(watched, []):
+                    self.step(X, y)
+                found.append((watched, y))
+        return found
 
     @cached_property
     def names_step(self) -> bool:
@@ -374,6 +397,16 @@ class TrainingSetup:
         first = self.lr
         for group in self.optimizer.param_groups if first is not None else ():
             group["lr"] = group["lr"] * lr / first if first else lr
+
+    @property
+    def decay(self) -> float:
+        """The largest weight decay of the optimizer's groups."""
+        groups = self.optimizer.param_groups if self.optimizer else ()
+        return max((group.get("weight_decay") or 0 for group in groups), default=0)
+
+    def leave_out_decay(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = 0
 
     @cached_property
     def obeys_lr(self) -> bool:

@@ -19,9 +19,7 @@ LOOK_OFTEN = 64  # steps, to see whether it is good enough by now
 ASTRAY = (5, 100), (16, 3)  # so many losses in a row, how many times the first one
 LAST = 16  # steps at the end, whose mean loss counts
 LEAST = 6  # fewer steps show nothing
-# Of the time left, for so many steps; else half of it.
-SHARE = {4 * SHORT: 0.9, 16 * SHORT: 0.9}
-MOST_SHARE = 0.9  # for the LEAST steps of any
+SHARE, MOST_SHARE = 0.5, 0.9  # of the time left; the second for the LEAST steps of any
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,14 @@ class TrialOptions:
     steps: int = SHORT
     plain: bool = False  # with the step of the lessons
     all_weights: bool = False  # also those that do not learn
+    decay: bool = True  # with the optimizer's own weight decay
     enough: float = math.inf  # the accuracy on new pictures at which it may stop
 
     @property
-    def is_own(self) -> bool:
-        """Whether the learner's steps are as they are."""
-        return replace(self, enough=math.inf) == TrialOptions(steps=self.steps)
+    def measured(self) -> bool:
+        """Whether the learner's steps are as they are, but for the weight decay."""
+        usual = TrialOptions(steps=self.steps)
+        return replace(self, enough=math.inf, decay=True) == usual
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Trial:
     steps: int
     lrs: tuple[float | None, float | None]  # of the first group, midway and at the end
     moved: float  # how far the weights went, relative to their size
+    size: float  # of the weights, relative to that at the start
     astray: bool = False  # whether it was stopped since the loss became far too large
     # The accuracy on pictures that it was not trained with, in training mode and in
     # eval mode, of the learner's own steps; None where that can't be measured:
@@ -69,6 +70,8 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     setup.net.train()
     if options.lr is not None:
         setup.set_lr(options.lr)
+    if not options.decay:
+        setup.leave_out_decay()
     more = exam.plain_weights if options.all_weights else []
     for t in [*setup.net.parameters(), *more] if options.all_weights else ():
         t.requires_grad_(True)
@@ -79,22 +82,27 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     if finite and len(steps) < min(LEAST, options.steps):
         return None
     losses = _series(steps) or [first, *[_measured_loss(exam)] * LAST]
-    moved = math.hypot(*((t.detach() - b).norm().item() for t, b in zip(leaves, begun)))
-    moved /= max(math.hypot(*(t.norm().item() for t in begun)), 1e-30)
+    moved = _size([t.detach() - b for t, b in zip(leaves, begun)])
+    at_first = max(_size(begun), 1e-30)
+    moved, size = moved / at_first, _size(leaves) / at_first
     start, end, (accuracy, learns) = losses[0], losses[-1], measure(exam)
     if not math.isfinite(end):  # and so it stays
         end = math.inf if math.isnan(end) else end
-        counts = len(steps), lrs, moved
+        counts = len(steps), lrs, moved, size
         return Trial(start, end, end, accuracy, False, *counts, astray=True)
-    size = min(LAST, max(len(losses) // 2, 1))
-    means = [sum(losses[i - size : i]) / size for i in range(len(losses), 0, -size)]
-    end, low = means[0], min(means[: len(losses) // size])
+    few = min(LAST, max(len(losses) // 2, 1))
+    means = [sum(losses[i - few : i]) / few for i in range(len(losses), 0, -few)]
+    end, low = means[0], min(means[: len(losses) // few])
     dead = _dead(exam) if options.steps == LONG else None
     by_mode = looks.get(len(steps))
-    if by_mode is None and options.is_own and options.steps != LONG:
+    if by_mode is None and options.measured and options.steps != LONG:
         by_mode = _by_mode(exam)
-    counts = len(steps), lrs, moved, _astray(exam, steps)
+    counts = len(steps), lrs, moved, size, _astray(exam, steps)
     return Trial(start, end, low, accuracy, learns, *counts, by_mode, looks, dead)
+
+
+def _size(tensors):
+    return math.hypot(*(t.detach().norm().item() for t in tensors))
 
 
 def _steps(exam, options, leaves, more):
@@ -106,19 +114,19 @@ def _steps(exam, options, leaves, more):
     middle = setup.lr
     begin = time.thread_time()
     is_long = options.steps == LONG
-    share = 0.5 if options.steps == exam.short else SHARE.get(options.steps, 0.5)
-    left = exam.time_left
+    share = MOST_SHARE if options.steps > exam.short and not is_long else SHARE
+    left, often = exam.time_left, LOOK_OFTEN * exam.short // SHORT
     size = min(exam.batch, examples.FEW_ROWS) if is_long else exam.batch
     for step, (X, y) in zip(range(options.steps), setup.batches(size)):
         now = time.thread_time()
         of_a_step = (now - begin) / step if step else 0
-        exam.note_time(of_a_step)
+        exam.note_time()
         ahead = of_a_step * max(LEAST - step, 0)
         look = is_long and step and step % LOOK_EVERY == 0
         until = begin + left * (share if step >= LEAST else MOST_SHARE)
         if now + ahead > until or look and measure(exam)[1]:
             break
-        if step > SHORT and step % LOOK_OFTEN == 0 and options.enough < math.inf:
+        if step > SHORT and step % often == 0 and options.enough < math.inf:
             looks[step] = _by_mode(exam)
             if looks[step] and looks[step][1] >= options.enough:
                 break
@@ -130,7 +138,9 @@ def _steps(exam, options, leaves, more):
                 losses = setup.step(X, y)
                 for t, old in zip(stretched, before):
                     t.detach().copy_(torch.lerp(old, t.detach(), options.factor))
-        except Exception:  # noqa: BLE001  the learner's own code
+        except Exception as error:  # noqa: BLE001  the learner's own code
+            if step and options.measured:
+                exam.late_error = step + 1, error
             break
         middle = setup.lr if step <= options.steps // 2 else middle
         steps.append(losses)

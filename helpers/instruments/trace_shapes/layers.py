@@ -231,10 +231,10 @@ def _about_sequences(facts, module, given=(), *others):
             return said
     if fits(given):
         facts["given"] = ", ".join(map(str, (given, *others)))
-        said = OTHER, TAKES_AND_GETS.format(**facts)
+        said = messages.read(facts) or (OTHER, TAKES_AND_GETS.format(**facts))
         if not module.batch_first and _fits_examples(facts, given):
             return OTHER, f"{said[1]} {MASK_OF_EXAMPLES}"
-        return messages.read(facts) or said
+        return said
     facts["got"] = given[-1] if given else None
     said = _repaired(facts, 0, fits)
     width = not said and given and given[-1] != facts["want"]
