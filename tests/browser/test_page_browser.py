@@ -292,6 +292,7 @@ def test_the_list_stays_where_it_began_and_its_cure_learns(course, chromium):
     expect(finding).to_contain_text("layers[0].weight")
     assert notebook.errors == []
     # The columns that the lint allows fit beside the list of files.
-    assert notebook.page.evaluate(LINES, [index, 72]) == 1
-    assert notebook.page.evaluate(LINES, [index, 90]) == 2
+    for columns, lines in ((90, 2), (72, 1)):
+        wraps = f"async (asked) => (await ({LINES})(asked)) === {lines}"
+        notebook.page.wait_for_function(wraps, arg=[index, columns])
     notebook.close()
