@@ -29,17 +29,17 @@ OTHER_DTYPE = "{call} needs images of the net's own {dtype}; you gave {given}."
 FROM_TO = "numbers from {low:,} to {high:,}"
 
 
-def brief(value: Any) -> str:
-    """A value as code, on one line and not too long, whatever it is."""
+def brief(value: Any, longest: int = LONGEST) -> str:
+    """A value as code, on one line and of so many characters, whatever it is."""
     try:
         text = one_line(repr(value))
     except Exception:  # a learner's own __repr__, or an int of 5,000 digits
         text = f"<{type(value).__name__}>"
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return text
     if isinstance(value, torch.Tensor):
         return described(value)
-    return f"{text[: LONGEST - 11]} ... {text[-6:]}"
+    return f"{text[: longest - 11]} ... {text[-6:]}"
 
 
 def described(value: Any) -> str:

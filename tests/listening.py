@@ -1,5 +1,7 @@
 """Where this process can be reached from outside."""
 
+from contextlib import suppress
+
 import psutil
 
 HERE = {"127.0.0.1", "::1"}
@@ -7,10 +9,10 @@ HERE = {"127.0.0.1", "::1"}
 
 def listening():
     """The addresses on which this process and its children wait for others."""
-    this = psutil.Process()
-    return {
-        connection.laddr.ip
-        for process in (this, *this.children(recursive=True))
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    this, found = psutil.Process(), set()
+    for process in (this, *this.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found.add(connection.laddr.ip)
+    return found

@@ -694,7 +694,7 @@ def test_a_new_run_is_shown_before_its_first_step_is_done(make_lab, endless):
     frame = canvas(shown).frame
     assert (frame["state"], frame["step"]) == ("running", 0)
     assert frame["status"].startswith("Step 0 of ")
-    assert canvas(shown).tiles["count"] == 16
+    until(lambda: canvas(shown).tiles["count"] == 16)
     endless.clear()
     until(lambda: is_running(shown))
 

@@ -67,6 +67,7 @@ NOTHING_THERE = (
     f"No {', '.join(FILES)} (plain or .gz) in {{folder}}; looking elsewhere."
 )
 CANNOT_READ = "{path} cannot be read ({reason})."
+LONGEST_PATH = 120  # characters
 UNREAD = "{problem} Nothing was changed there; looking elsewhere."
 SAMPLE_UNREAD = "{problem} The file may be fine; load again in a moment."
 WHAT_TO_DO = (
@@ -290,7 +291,8 @@ def _find(folder):
             continue  # ValueError: no path can be so
         except OSError as error:
             reason = os.strerror(error.errno)
-            problem = CANNOT_READ.format(path=brief(folder), reason=reason)
+            path = brief(folder, LONGEST_PATH)
+            problem = CANNOT_READ.format(path=path, reason=reason)
             raise Unread(problem) from None
     return found
 

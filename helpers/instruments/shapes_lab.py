@@ -30,20 +30,6 @@ SHOWN = "A forward pass as boxes: purple what existed before, teal what is compu
 WELL = "Every operation got the shapes it needs."
 SILENT = "Broken, but unnoticed: with these sizes, no operation complains."
 WARNED = "Broken, but PyTorch is silent: only the warning shows it."
-# Tall enough for the tallest drawing, so that nothing below it moves. On a narrow page,
-# such as a projector's beside the list of files, the boxes are smaller, so that the
-# controls, the drawing and its code fit into one view.
-STYLE = """<style>
-.steady .shapes {min-height: 510px}
-.steady pre {display: flex; flex-wrap: wrap; gap: 0 24px; margin: 0;
-  font-size: 12px; line-height: 17px}
-@container (max-width: 700px) {
-  .steady .shapes {min-height: 422px}
-  .steady .shapes .tensor img {zoom: 0.6}
-  .steady pre {gap: 0 12px; font-size: 11px; line-height: 15px}
-  .steady .shapes .title {padding: 0 4px; font-size: 12px; line-height: 16px}
-}
-</style>"""
 
 
 def shapes_lab() -> "ShapesLab":
@@ -95,7 +81,7 @@ class ShapesLab(Instrument):
         self._controls["break it"].style.description_width = "54px"
         grid = controls.grid(self._controls.values())
         super().__init__([grid, self._drawing, self._code])
-        self.add_class("steady")
+        self.add_class("course-shapes")
         for control in self._controls.values():
             control.observe(lambda _: self._submit(self._values()), "value")
 
@@ -116,7 +102,7 @@ class ShapesLab(Instrument):
         self._announce(" ".join([self.trace.title(), *notes, self._said]).strip())
         made, called = self.code.split("\n\n", 1)
         blocks = "".join(f"<div>{escape(block)}</div>" for block in (made, called))
-        self._code.value = f'{STYLE}<div class="course"><pre>{blocks}</pre></div>'
+        self._code.value = f'<div class="course"><pre>{blocks}</pre></div>'
 
     def _text(self) -> str:
         return f"{self.trace}\n{self._said}\n\n{self.code}"

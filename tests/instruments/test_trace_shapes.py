@@ -184,7 +184,7 @@ def test_a_big_network_folds_and_warns_of_nothing(name, side):
     assert len(str(trace).splitlines()) <= 40
     assert max(map(len, str(trace).splitlines())) < 200
     html = trace._repr_mimebundle_()["text/html"]
-    assert html.count("<details>") >= 8 and len(html) < 500_000
+    assert html.count("<details>") >= 8 and len(html) < 600_000
     full = str(trace.unfold())
     assert len(full.splitlines()) == 1 + len(trace.steps)
 
