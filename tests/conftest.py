@@ -34,6 +34,19 @@ def full_data():
     return data
 
 
+@pytest.fixture(scope="session")
+def data():
+    """The bundled sample, where a test needs no more."""
+    return load_fashion_mnist("sample")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder of the test's own for what the course keeps of a learner."""
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture
 def closed():
     """A function that hands an instrument on, and closes it after the test."""

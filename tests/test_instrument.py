@@ -14,13 +14,14 @@ from helpers import (
     init_lab,
     instrument,
     lab,
-    load_fashion_mnist,
     predict,
     registration_lab,
     shapes_lab,
 )
 from helpers.instrument import Instrument, open_in_cell
 from helpers.live.page_watch import UNANSWERED, PageWatch
+
+pytestmark = pytest.mark.usefixtures("home")
 
 MAKERS = {
     "lab": lambda data: lab(data, num_hiddens=8),
@@ -31,17 +32,6 @@ MAKERS = {
     "predict": lambda data: predict("a-question", "Does it rise?", ["yes", "no"]),
 }
 every_instrument = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """Predictions are kept in a folder of the test's own."""
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
 
 
 @pytest.fixture

@@ -15,15 +15,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import MLP, Config, lab, load_fashion_mnist, train
+from helpers import MLP, Config, lab, train
 from helpers.live.history import History
 from helpers.live.weights import packed, shown_weights
 from helpers.own import own_config
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import lab, load_fashion_mnist
+from helpers import lab
 from test_live import canvas, control, press, until
 from test_own import (
     RNN,
@@ -15,11 +15,6 @@ from test_own import (
     softmax_regression,
     step_of_the_first,
 )
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture

@@ -2,16 +2,11 @@
 
 import pytest
 
-from helpers import MLP, Config, load_fashion_mnist, sweep, train
+from helpers import MLP, Config, sweep, train
 from helpers.memory import free_memory
 from helpers.training import check_fits
 
 TOO_LARGE = r"num_hiddens=65536 num_layers=20.* million weights and needs about \d"
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture

@@ -8,16 +8,11 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import MLP, Config, as_code, load_fashion_mnist, train
+from helpers import MLP, Config, as_code, train
 from helpers.own import own_config
 from helpers.own.learner_line import describe_error
 
 CHANCE = 0.1
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture(autouse=True)

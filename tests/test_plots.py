@@ -5,7 +5,6 @@ import torch
 
 from helpers import (
     Config,
-    load_fashion_mnist,
     plot_columns,
     plot_confusion,
     plot_curves,
@@ -15,11 +14,6 @@ from helpers import (
 from helpers.curves import LIMIT, Curve
 from helpers.palette import INK
 from pictures import shown
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 def test_a_run_is_drawn_and_says_what_it_shows(data):

@@ -25,7 +25,6 @@ from helpers import (
     hint,
     init_lab,
     lab,
-    load_fashion_mnist,
     machine,
     predict,
     records,
@@ -44,20 +43,11 @@ from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from listening import HERE, listening
 
+pytestmark = pytest.mark.usefixtures("home")
+
 COURSE = Path(helpers.__file__).parent
 EVIL = "<img src=x onerror=alert(1)>"
 EVIL_NAME = "<img onerror=1>"  # where a dot or an equals sign has a meaning
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    return tmp_path
 
 
 def small(**fields):

@@ -6,12 +6,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from helpers import MLP, Config, evaluate, load_fashion_mnist, train
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
+from helpers import MLP, Config, evaluate, train
 
 
 def losses(run, steps=None):

@@ -8,15 +8,10 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from helpers import MLP, Config, init_lab, load_fashion_mnist, measure_layers
+from helpers import MLP, Config, init_lab, measure_layers
 from helpers.instruments.layer_values import short
 
 SCHEMES = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture

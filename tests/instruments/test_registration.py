@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
 
-from helpers import MLP, load_fashion_mnist, registration, registration_lab
+from helpers import MLP, registration, registration_lab
 
 Pair = namedtuple("Pair", "left right")
 
@@ -827,11 +827,6 @@ def test_a_forgotten_super_init_is_named():
 
 
 # --- the live version
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture

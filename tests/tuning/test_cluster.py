@@ -13,26 +13,16 @@ from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 from processes import PRELOADED
 
-from helpers import Config, load_fashion_mnist, search, sweep
+from helpers import Config, search, sweep
 from helpers.tuning import shared_data
 from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location
 from listening import HERE, listening
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
 DASHBOARD = "127.0.0.1:0"  # any port
 METHOD = "distributed.worker.multiprocessing-method"
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_search.ipynb"
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
 
 
 @pytest.fixture(scope="module")

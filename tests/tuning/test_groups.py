@@ -5,18 +5,13 @@ from itertools import product
 
 import pytest
 
-from helpers import Config, load_fashion_mnist
+from helpers import Config
 from helpers.tuning import groups
 from helpers.tuning.groups import grouped, train_epochs, train_with
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 def fresh(*configs):

@@ -29,17 +29,7 @@ from helpers.tuning.shared_data import share
 from helpers.tuning.study_file import location, open_study
 from helpers.tuning.trial_runner import AT_ONCE
 
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """Nothing is known yet, and what is found stays here."""
-    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from helpers import Config, load_fashion_mnist, train
+from helpers import Config, train
 from helpers.data import Split
 from helpers.tuning.groups import train_epochs
 from helpers.tuning.members import Member, Stack
@@ -49,11 +49,6 @@ VARIED = {
     "seed": [{"seed": 5}],
     "device": [],
 }
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
 
 
 @pytest.fixture(scope="module")

@@ -44,11 +44,6 @@ from helpers.tuning.under_way import keep, resume
 from listening import HERE, listening
 
 
-@pytest.fixture(scope="module")
-def data():
-    return load_fashion_mnist("sample")
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """What is learned stays here; no run of these tests came with the course."""
