@@ -1,6 +1,8 @@
 """A learner's own net and own step: what a run makes of them."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import MLP, Config, as_code, train
-from helpers.own import own_config
+from helpers.own import own_config, stopping
 from helpers.own.learner_line import describe_error
 
 CHANCE = 0.1
@@ -381,3 +383,17 @@ def test_a_run_goes_on_from_any_earlier_state_to_the_bit(data, net, step, lr):
         for _ in range(2):  # the second time from what the first has left alone
             again.load(states[at], run.lr_changes)
             assert [next(again).loss for _ in range(10)] == found[at : at + 10]
+
+
+TRACED = """
+import runpy, sys
+with runpy.run_path(sys.argv[1])["Stoppable"]():
+    pass
+sys.settrace(lambda *_: None)
+(lambda: print("called"))()
+"""
+
+
+def test_after_a_step_that_could_be_stopped_a_debugger_can_trace():
+    command = [sys.executable, "-c", TRACED, stopping.__file__]
+    assert subprocess.run(command, timeout=60, capture_output=True).stdout

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import torch
 
 from helpers.instruments.state import Snapshot, is_own_module
-from helpers.own.stopping import raise_in
+from helpers.own.stopping import raise_in, take_back
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does
@@ -77,8 +77,8 @@ class Limit(contextlib.AbstractContextManager):
         finally:
             if self._main:
                 signal.signal(LOOK, self._earlier)
-            else:  # take back one that was sent but has not arrived yet
-                raise_in(self._here, None)
+            else:
+                take_back()
             if self._over:
                 sys.settrace(self._trace)
 

@@ -14,9 +14,27 @@ class Stopped(BaseException):
     """Raised inside code that was stopped."""
 
 
-def raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise `error` in a thread, by its ident; None takes back one still to arrive."""
-    _raise_in(ctypes.c_ulong(thread), error and ctypes.py_object(error))
+class _InItsPlace(BaseException):
+    """What was sent to a thread and has not arrived yet is replaced by this."""
+
+
+def raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise `error` in a thread, by its ident."""
+    _raise_in(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def take_back() -> None:
+    """Take back what was sent to this thread and has not arrived yet.
+
+    Another one arrives here in its place: were nothing to arrive, Python 3.11 would go
+    on looking for it, and the next call that a debugger or `check` traces never begins.
+    """
+    try:
+        raise_in(threading.get_ident(), _InItsPlace)
+        while True:
+            pass
+    except _InItsPlace:
+        pass
 
 
 class Stoppable:
@@ -36,8 +54,8 @@ class Stoppable:
 
     def __exit__(self, *_: Any) -> None:
         with self._lock:  # so that nothing arrives after the block
-            thread, self._thread = self._thread, 0
-            raise_in(thread, None)
+            self._thread = 0
+            take_back()
             timer, self._timer = self._timer, None
         if timer:
             timer.cancel()
