@@ -40,6 +40,7 @@ if not find_spec("helpers"):
     %pip install -q git+{REPOSITORY}"""
 MAGIC = re.compile(r"^(\s*)%.*", re.MULTILINE)
 MANY_PARTS = 5  # that are optional
+LONG = 40  # minutes; a longer page lists its way through
 SLACK = 1.5  # times in the prose and in print may differ by this factor
 WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
@@ -557,8 +558,11 @@ def the_plan_for_a_class_adds_up(notebook):
     stated = re.search(r"About (\d+) minutes", top)
     way = re.findall(r"^\d+\. .*: (\d+) minutes$", top, re.MULTILINE)
     left_out = [one for _, one, _ in sections(notebook) if "(optional" in one]
-    if len(left_out) >= MANY_PARTS and not way:
-        yield 1, f"it leaves {len(left_out)} parts out: list the way through."
+    if not stated:
+        return
+    if (len(left_out) >= MANY_PARTS or int(stated[1]) > LONG) and not way:
+        parts = f"{stated[1]} minutes without {len(left_out)} parts"
+        yield 1, f"it takes {parts}: list the way through."
     if way and sum(map(int, way)) != int(stated[1]):
         yield 1, f"the way through takes {sum(map(int, way))} minutes, not {stated[1]}."
     for number, cell in notebook.numbered("markdown"):
@@ -593,6 +597,151 @@ def minutes_of(cell):
     text = re.sub(r"\$+[^$]+\$+", "formula", without_tags(without_code(text)))
     words = re.findall(r"\S*\w\S*", text)
     return len(words) / WORDS_A_MINUTE + tasks + waits
+
+
+# --- terms, over all notebooks
+
+# What the course calls things, and words of the sentence that says what it means.
+# What an optional part explains is explained again where the others first need it.
+TERMS = {
+    "hidden units?": "multiplies each of the 784 pixels",
+    "scores?": "for each kind of clothes",
+    "weights?": "multiplies each of the 784 pixels",
+    "relu": "and 0 if not",
+    "layers?": "All hidden units together",
+    "tensors?": "what PyTorch calls an array",
+    "spread": "standard deviation",
+    "training": "changes them, a little at a time",
+    "epochs?": "one pass over",
+    "steps?": "every weight moves a little",
+    "batch(es)?": "256 of the pictures",
+    "learning rate": "says how far",
+    "loss": "how wrong the model is",
+    "accuracy": "how often it is right",
+    "seeds?": "random starts",
+    "normal distribution": "bell curve",
+    "bias(es)?": "one number of its own",
+    "parameters": "Weights and biases together",
+    "activations": "the numbers that it outputs",
+    "softmax": "turns (ten )?scores into",
+    "gradients?": "how fast the loss rises",
+    "double precision": "16 digits",
+    "breaking the symmetry": "Making the units different",
+    "vanishing gradients?": "tiny",
+    "explodes?": "too large",
+    "variance": "squared",
+    "Kaiming": "the factor must be 1",
+    "Xavier": "takes the middle|choose the spread",
+    "sigmoid": "S-shaped curve",
+    "saturated": "flat ends",
+    "activation functions?": "such as sigmoid or relu",
+    "broadcasting": "repeated until they fit",
+    "optimizer": "moves",
+    "convolutional": "neighbouring pixels",
+    "channels": "red, green and blue",
+    "modules?": "a model, or a part of one",
+    "leaf": "made yourself",
+    "graph": "has recorded",
+    "registered": "goes on the module's list",
+    "buffers": "aren't trained",
+    "weight decay": "towards zero",
+    "momentum": "in the direction of the steps before",
+    "forward pass": "from pixels to scores",
+    "cross-entropy": "minus the logarithm",
+    "stochastic gradient descent": "random batch",
+    "overfit(s|ting)?": "this gap grows",
+    "dead": "outputs 0 for every picture",
+    "confusion matrix": "what was taken for what",
+    "hyperparameters?": "before training begins",
+    "underfits?": "accuracy is low on training and on test",
+    "Adam": "a step size of its own",
+    "early stopping": "no new lowest",
+    "space": "all settings that may be tried",
+    "regularization": "holds its weights back",
+    "trials": "settings that it has tried",
+    "grid search": "every combination",
+    "random search": "at random",
+    "Bayesian optimization": "expects a high score",
+    "Gaussian process|GP": "how uncertain it is",
+    "tree-structured Parzen estimator|TPE": "where good trials are",
+    "successive halving": "only the better half goes on",
+    "Hyperband": "several times",
+    "expected improvement|EI": "how far a trial",
+    "standard errors?": "how far such a mean is usually off",
+    "pruned": "given up",
+    "study": "keeps all trials",
+    "importance": "how much of the difference",
+    "AdamW": "Adam with weight decay",
+    "dropout": "switched off",
+    "cosine": "falls to zero",
+    "executors?": "runs functions elsewhere",
+}
+# Calls that do more than their names tell
+CALLS = (
+    *("backward", "zero_grad", "no_grad", "cross_entropy", "softmax", "manual_seed"),
+    *("detach", "norm", "contiguous", "state_dict", "register_buffer", "einsum"),
+    *("cdist", "tril"),
+)
+EMPHASIS = re.compile(r"(?<![\w*])(\*{1,2})(?=\S)([^*]+?)(?<=\S)\1(?![\w*])")
+
+
+def terms_without_a_word(notebooks, terms=TERMS):
+    """A sentence for each term that is used without an explanation.
+
+    The paragraph in which the course first uses a term has to emphasise and explain it,
+    also where what is optional is left out.
+    """
+    for left_out in (False, True):
+        read = list(prose(notebooks, left_out))
+        for term, words in terms.items():
+            term = re.compile(rf"\b(?:{term})\b", re.IGNORECASE)
+            for name, number, text in read:
+                promised = text.startswith("**By the end of this page")
+                emphasised = any(
+                    term.search(part) and not (promised and mark == "**")
+                    for mark, part in EMPHASIS.findall(text)
+                )
+                if not term.search(text) or promised and not emphasised:
+                    continue
+                if not (emphasised and re.search(words, text)):
+                    word = term.search(text)[0]
+                    yield f"{name}, cell {number}: *emphasise* and explain {word}."
+                break
+            else:
+                if not left_out:
+                    yield f"{term.pattern} is in no text: take it off the list."
+
+
+def prose(notebooks, left_out):
+    """(name, number, paragraph) of texts and questions, without what is optional."""
+    for notebook in notebooks:
+        for start, heading, cells in sections(notebook):
+            extra = r"\(optional|^## (Your turn|For teachers)"
+            if left_out and re.search(extra, heading):
+                continue
+            for number, cell in enumerate(cells, start):
+                text = cell.source
+                if cell.cell_type == "code":
+                    text = text if asks_for_a_guess(cell) else ""
+                for part in re.split(r"\n\s*\n", without_code(text)):
+                    if not part.startswith(("#", "[Open in")):
+                        yield notebook.name, number, part
+
+
+def calls_without_a_word(notebooks, calls=CALLS):
+    """The same for each call that no text above its first cell names, nor a comment."""
+    said, left = "", set(calls)
+    for notebook in notebooks:
+        for number, cell in enumerate(notebook.cells, start=1):
+            if cell.cell_type == "markdown":
+                said += cell.source
+                continue
+            for line in cell.source.splitlines():
+                for call in sorted(left & set(re.findall(r"\w+", line))):
+                    left.remove(call)
+                    if not re.search(rf"\b{call}\b", said) and "#" not in line:
+                        where = f"{notebook.name}, cell {number}"
+                        yield f"{where}: say above it what {call} does."
 
 
 # --- prose

@@ -57,6 +57,22 @@ def test_the_readme_says_the_same_minutes():
         assert f"About {minutes} minutes" in top, path
 
 
+def test_terms_and_calls_are_explained_where_they_first_appear():
+    course = [lint.Notebook.load(path) for path in NOTEBOOKS]
+    assert list(lint.terms_without_a_word(course)) == []
+    assert list(lint.calls_without_a_word(course)) == []
+
+
+def test_how_a_page_works_is_said_once_in_the_first():
+    first, *others = [
+        "".join(cell.source for cell in lint.Notebook.load(path).cells)
+        for path in NOTEBOOKS
+    ]
+    for told in ("shows `[*]`", "button at the top stops it", "add a cell"):
+        assert first.count(told) == 1
+        assert told not in "".join(others)
+
+
 # --- the rules, on small notebooks
 
 
@@ -136,6 +152,7 @@ BAD = [
         [text("About 40 minutes.")] + [text("### More (optional, 2 min)")] * 5,
         "list the way through",
     ),
+    (lint.the_plan_for_a_class_adds_up, [text("About 41 minutes.")], "list the way"),
     (lint.details_are_rendered, [text("</summary>\nIt *is*.\n\n</details>")], "blank"),
     (lint.details_are_rendered, [text("</summary>\n\nIt *is*.\n</details>")], "blank"),
     (lint.the_minutes_hold, [text("# Title")], "how long"),
@@ -298,6 +315,43 @@ def below_an_answer(*texts, printed="the loss\n  0.5\n"):
     cells = [code(QUESTION), between, hidden, code("reveal('loss', loss)"), *below]
     notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
     return notebook.findings(lint.no_answer_is_read_before_its_cell_is_run)
+
+
+EPOCH = "An *epoch* is one pass over all pictures."
+LEFT_OUT = f"### More (optional, 1 min)\n\n{EPOCH}"
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ([EPOCH, "Three epochs."], 0),
+        (["Three epochs.", EPOCH], 2),
+        ([f"## Epochs\n\n{EPOCH}"], 0),
+        (["An epoch is one pass over all pictures, and *not* two."], 2),
+        (["An *epoch* is long."], 2),
+        ([LEFT_OUT, "Epochs."], 0),
+        ([LEFT_OUT, "## Next\n\nThree epochs."], 1),
+        (["**By the end of this page you know epochs.**", EPOCH], 0),
+        (["There is no such word."], 1),
+    ],
+)
+def test_a_term_that_is_used_before_it_is_explained_is_named(texts, told):
+    notebook = lint.Notebook("08_lesson.ipynb", 0, list(map(text, texts)), {}, None)
+    named = lint.terms_without_a_word([notebook], {"epochs?": "one pass over"})
+    assert len(list(named)) == told
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ([text("`tril` keeps a triangle."), code("x.tril()")], 0),
+        ([code("x.tril()  # the triangle"), text("`tril` is what?")], 0),
+        ([code("x.tril()"), text("`tril` is what?"), code("y.tril()")], 1),
+    ],
+)
+def test_a_call_that_no_text_explains_is_named(cells, told):
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    assert len(list(lint.calls_without_a_word([notebook]))) == told
 
 
 @pytest.mark.parametrize(
