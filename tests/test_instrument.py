@@ -114,6 +114,13 @@ def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, beg
     assert [one() for one in large] == [None] * 3
 
 
+def test_a_closed_grid_that_the_notebook_keeps_has_let_go_of_its_memory(data):
+    shown = grid_lab(data)
+    large = [weakref.ref(line._stack) for line in shown.lines]
+    shown.close()
+    assert [one() for one in large] == [None] * len(large)
+
+
 def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
     before, working = registered(), len(threads())
     shown = init_lab(data, num_hiddens=8, num_epochs=1000)

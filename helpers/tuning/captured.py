@@ -47,10 +47,7 @@ class Captured:
         return self._output.clone()
 
     def _capture(self, inputs):
-        self._inputs, graph = (
-            [given.clone() for given in inputs],
-            torch.cuda.CUDAGraph(),
-        )
+        graph, self._inputs = torch.cuda.CUDAGraph(), [one.clone() for one in inputs]
         try:
             # Other threads may use the GPU in the meantime.
             options = {"stream": self._stream, "capture_error_mode": "thread_local"}

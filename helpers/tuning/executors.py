@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from helpers.given import expect
 from helpers.tables import one_line
 
 NOT_EXECUTOR = (
@@ -45,8 +46,7 @@ def num_workers(executor: Executor) -> int:
 
 def check_executor(executor: Any) -> None:
     """Raise TypeError or ValueError, with one sentence, for what can't train runs."""
-    if executor is not None and not hasattr(executor, "submit"):
-        raise TypeError(NOT_EXECUTOR.format(found=type(executor).__name__))
+    expect(executor is None or hasattr(executor, "submit"), NOT_EXECUTOR, executor)
     context = getattr(executor, "_mp_context", None)  # of processes on this machine
     if context and context.get_start_method() != "fork" and (script := _unguarded()):
         raise ValueError(NO_GUARD.format(script=script))
@@ -70,9 +70,7 @@ def submit(executor: Executor, function: Callable, *values: Any) -> Future:
     try:
         with _deaf(executor):
             return executor.submit(function, *values)
-    except BrokenExecutor:
-        raise
-    except MachineFailed:
+    except (BrokenExecutor, MachineFailed):
         raise
     except OSError as error:
         raise failed(error) from None

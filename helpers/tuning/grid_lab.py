@@ -289,6 +289,9 @@ class GridLab(Instrument):
         alt = ALT.format(step=self._step())
         return plot_grid(Results(known), "lr", "num_hiddens", "num_layers", alt)
 
+    def _free(self) -> None:
+        self.lines, self._data = [], None
+
     # Callbacks, on any thread: they read values and submit, no more.
 
     def _on_control(self, _):

@@ -20,11 +20,19 @@ RESULTS_VERSION = 1
 RECORDED = Path(__file__).parent / "recorded"
 EARLIER = "sweeps.jsonl"  # written by earlier versions; still read
 STAND_INS = {"sample": "full", "sample, test": "full, test"}  # names of data
+# In RECORDED: runs of sweeps, and all that there is.
+SWEEPS = ("05_hyperparameters.jsonl.gz", "06_search.jsonl.gz")
+SHIPPED = (*SWEEPS, "06_races.jsonl.gz", "06_joint.journal.gz")
 CURVES = {"train_loss", "val_loss", "val_accuracy", "val_halves"}
 
 DAMAGED = (
     "{path}, a record that came with the course, can't be read ({text}). Get it again, "
     "for example with `git checkout {path}`, or delete it to train its runs here."
+)
+
+MISSING = (
+    "{path}, a record that came with the course, is missing, so what it held has to be "
+    "trained again. Get it back, for example with `git checkout {path}`."
 )
 
 
@@ -42,23 +50,27 @@ def known_results(
     own = [*_lines(records.home() / EARLIER), *own_runs(shared.fingerprint)]
     known = _results(own, wanted, shared)
     for path in sorted(recorded.glob("*.jsonl.gz")):
-        rows = _recorded(path, path.stat().st_mtime_ns)
-        known |= _results(rows, wanted, shared, recorded=True)
+        known |= _results(read_record(path), wanted, shared, recorded=True)
+    for name in SWEEPS if len(known) < len(wanted) else ():
+        read_record(recorded / name)
     return known
 
 
-@cache
-def _recorded(path: Path, changed: int) -> list:
-    """As `read_record`; once, since a notebook sweeps many times."""
-    return read_record(path)
-
-
 def read_record(path: Path) -> list:
-    """The JSON in each line of a record that came with the course.
+    """The JSON in each line of a record that came with the course; [] without one.
 
-    Raises ValueError, with one sentence, where it is damaged: else what took hours
-    would be trained again without a word.
+    What took hours is not trained again without a word: it raises ValueError, with one
+    sentence, where it is damaged, and says where one is missing that did come.
     """
+    return _read(path, path.stat().st_mtime_ns if path.exists() else None)
+
+
+@cache  # a notebook sweeps many times
+def _read(path, changed):
+    if changed is None:
+        if path.name in SHIPPED:
+            print(MISSING.format(path=path))
+        return []
     try:
         lines = gzip.decompress(path.read_bytes()).splitlines()
         return [json.loads(line) for line in lines]

@@ -210,7 +210,7 @@ def record_races(
 def _read(path, table, num_epochs):
     """The races in a file on this table: {(strategy, seed): Race}; {} without one."""
     known, stamp = {}, _stamp(table, num_epochs)
-    for kept in read_record(path) if path.exists() else ():
+    for kept in read_record(path):
         # It may be of another version of the course.
         with suppress(ValueError, TypeError, LookupError, AttributeError):
             if stamp.items() <= kept.items():

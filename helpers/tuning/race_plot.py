@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from helpers.given import expect
 from helpers.palette import INK, LINES
 from helpers.plots import SMALL, WIDE, Picture, tidy
 from helpers.tuning.race import Races
@@ -29,8 +30,7 @@ def plot_races(races: Races) -> Picture:
     many strategies only some are drawn. Right, the same at the end for all, with a bar
     from the 10th to the 90th percentile. Raises TypeError for anything else.
     """
-    if not isinstance(races, Races):
-        raise TypeError(NO_RACES.format(found=type(races).__name__))
+    expect(isinstance(races, Races), NO_RACES, races)
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
     tidy(left, "true score of the best so far", "epochs spent")

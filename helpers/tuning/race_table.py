@@ -6,6 +6,7 @@ import math
 import statistics
 from itertools import product
 
+from helpers.given import expect
 from helpers.tuning.results import Results
 
 AXES = ("lr", "num_layers", "num_hiddens", "num_epochs")
@@ -59,8 +60,7 @@ class RaceTable:
 
 def _length_and_runs(results):
     """num_epochs, and {(lr, num_layers, num_hiddens, seed): accuracies by epoch}."""
-    if not isinstance(results, Results):
-        raise TypeError(NOT_A_TABLE.format(found=type(results).__name__))
+    expect(isinstance(results, Results), NOT_A_TABLE, results)
     if not results:
         raise ValueError(EMPTY)
     length, *others = sorted({row.config.num_epochs for row in results})

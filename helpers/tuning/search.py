@@ -13,7 +13,7 @@ from pathlib import Path
 from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
-from helpers.given import brief
+from helpers.given import brief, expect
 from helpers.model import is_count, is_number
 from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.kept import RECORDED
@@ -124,8 +124,7 @@ def _open_panel(found, count, minutes=None):
 
 
 def _check(space, data, num_trials, name, minutes, executor):
-    if not callable(space):
-        raise TypeError(NOT_A_SPACE.format(found=type(space).__name__))
+    expect(callable(space), NOT_A_SPACE, space)
     check_data(data, "search(space, data)")
     if data.tests:
         raise ValueError(TEST_PICTURES)

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from helpers.plots import LINE
 from helpers.tables import as_text
 from helpers.training import Config
-from helpers.tuning.progress_bar import ProgressBar, duration
+from helpers.tuning.progress_bar import LEFT, ProgressBar, duration
 from helpers.tuning.study_file import ENDED, ended
 from helpers.tuning.study_plot import plot_study
 
@@ -23,7 +23,6 @@ COUNTS = "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs i
 FAILURE = "trial {number}: {reason}"
 BEGIN = "Trials to run: {wanted:,}; already known: {done:,}. The first epoch has begun."
 GOING_ON = "Trials done: {done:,} of {count:,}; epochs: {epochs:,}; {spent} so far."
-LEFT = "About {left} left."
 BEST = "Best validation accuracy so far: {accuracy:.4f}, {config}."
 SEARCH = "A search with {count:,} trials."
 

@@ -23,6 +23,7 @@ from helpers.tuning.kept import read_record
 from helpers.tuning.shared_data import Shared
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+AGAIN = "failures before this trial were tried again"  # a study's attribute
 
 NOT_KEPT = (
     "The search can't be kept in {path} ({text}). Set COURSE_HOME to a folder that you "
@@ -111,8 +112,14 @@ def location(name: str) -> Path:
 def ended(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     """The trials that have ended: in these states, or in any where none is given."""
     found = study.get_trials(deepcopy=False, states=states or ENDED)
-    # A failure without a reason was interrupted; its setting waits to be tried again.
-    return [t for t in found if t.state != TrialState.FAIL or "reason" in t.user_attrs]
+    # A failure without a reason was interrupted, and one before this run of the search
+    # may have been the machine's fault: their settings wait to be tried again.
+    again = study.user_attrs.get(AGAIN, 0)
+    return [
+        t
+        for t in found
+        if t.state != TrialState.FAIL or "reason" in t.user_attrs and t.number >= again
+    ]
 
 
 def put_back(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
@@ -133,9 +140,8 @@ def open_study(
     if name is None:
         return _study(InMemoryStorage(), "search", shared), False
     path, record = location(name), recorded / f"{name}.journal.gz"
-    logs = []
-    if record.exists() and not path.exists():
-        logs = read_record(record)
+    logs = [] if path.exists() else read_record(record)
+    if logs:
         storage = JournalStorage(_Record(logs))
         # On the sample, a record of the full data will do, but not to continue.
         study = _study(storage, name, shared, any_data=shared.source != "full")
@@ -159,6 +165,10 @@ def open_study(
         study = _study(storage, name, shared)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             put_back(study, trial)  # the kernel or the machine died
+        if failures := ended(study, TrialState.FAIL):
+            for trial in failures:
+                study.enqueue_trial(trial.params)
+            study.set_user_attr(AGAIN, failures[-1].number + 1)
     except Lost as error:
         raise ValueError(NOT_KEPT.format(path=path, text=error)) from None
     return study, False

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from helpers.given import expect
 from helpers.palette import INK, LINES, VAL
 from helpers.plots import SMALL, WIDE, Picture, tidy
 from helpers.tuning.study_file import ENDED, ended
@@ -59,8 +60,7 @@ def plot_study(study: optuna.Study) -> Picture:
     Right, how much each mattered for it, by PED-ANOVA, once ten trials have one.
     Raises TypeError for anything else.
     """
-    if not isinstance(study, optuna.Study):
-        raise TypeError(NO_STUDY.format(found=type(study).__name__))
+    expect(isinstance(study, optuna.Study), NO_STUDY, study)
     if study.directions != [optuna.study.StudyDirection.MAXIMIZE]:
         raise TypeError(NO_STUDY.format(found=MINIMIZES))
     figure = Figure(figsize=(WIDE, 3))

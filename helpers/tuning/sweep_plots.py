@@ -128,8 +128,7 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
 
 def _check(results, *axes):
     """axes: the fields that have to be numbers."""
-    if not isinstance(results, Results):
-        raise TypeError(NO_RESULTS)
+    expect(isinstance(results, Results), NO_RESULTS, results)
     if not any(run.val_accuracy for run in results):
         raise ValueError(NOTHING_TRAINED)
     for name in axes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.trial import TrialState
 
+from helpers.given import expect
 from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
@@ -49,8 +50,7 @@ def config_of(space: Space, trial: optuna.Trial) -> Config:
         config = space(trial)
     except (ValueError, TypeError, ArithmeticError) as error:  # Optuna's, and Config's
         raise ValueError(BAD_SPACE.format(text=one_line(error).rstrip("."))) from error
-    if not isinstance(config, Config):
-        raise TypeError(NOT_A_CONFIG.format(found=type(config).__name__))
+    expect(isinstance(config, Config), NOT_A_CONFIG, config)
     if not trial.distributions:
         raise ValueError(NOTHING_TO_SEARCH)
     if callable(config.init):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from helpers import Config
-from helpers.tuning.race import RACES_VERSION, Races, race, record_races
+from helpers.tuning.race import RACES_VERSION, RECORD, Races, race, record_races
 from helpers.tuning.race_table import AXES, RaceTable
 from helpers.tuning.results import Result, Results
 from helpers.tuning.strategies import STRATEGIES, Improvement, Race, Trainings
@@ -272,7 +272,12 @@ def test_another_table_budget_or_version_is_not_the_recorded_one(table, record):
     assert not race("random", table, EPOCHS, repeats=1, recorded=record)[0].recorded
 
 
-def test_a_damaged_record_is_named(table, record):
+def test_a_damaged_or_a_missing_record_is_named(table, record, capsys):
+    race("random", table, EPOCHS, repeats=1, recorded=record)
+    assert capsys.readouterr().out == ""
+    shipped = record.with_name(RECORD.name)
+    assert not race("random", table, EPOCHS, repeats=1, recorded=shipped)[0].recorded
+    assert capsys.readouterr().out.startswith(f"{shipped}, a record that came with")
     record_two(table, record, repeats=2)
     lines = gzip.decompress(record.read_bytes()).decode().splitlines()
     of_another_version = json.loads(lines[1]) | {"steps": [[1, 0.9]]}

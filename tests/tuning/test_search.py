@@ -190,7 +190,9 @@ def test_stop_in_an_epoch_has_the_trials_under_way_tried_again(data, monkeypatch
     assert set(begun) <= set(settings(more)) and len(more.trials()) == 12
 
 
-def test_a_trial_that_cannot_be_trained_is_a_failure_with_its_reason(data, monkeypatch):
+def test_a_trial_that_cannot_be_trained_is_a_failure_and_tried_again_next_time(
+    data, monkeypatch
+):
     begin = Member.begin
 
     def too_large(self, data):
@@ -198,13 +200,19 @@ def test_a_trial_that_cannot_be_trained_is_a_failure_with_its_reason(data, monke
             raise MemoryError("too large")
         begin(self, data)
 
-    monkeypatch.setattr(Member, "begin", too_large)
-    found = search(wider, data, num_trials=8)
+    with monkeypatch.context() as machine:
+        machine.setattr(Member, "begin", too_large)
+        found = search(wider, data, num_trials=8, name="mine")
     failed = found.trials(TrialState.FAIL)
     assert failed and all(trial.params["num_layers"] == 2 for trial in failed)
     reasons = {trial.user_attrs["reason"] for trial in failed}
     assert reasons == {"failed with MemoryError: too large"}
     assert found.best.num_layers == 1
+    more = search(wider, data, num_trials=8, name="mine")
+    assert len(more.trials()) == 8 and not more.trials(TrialState.FAIL)
+    assert more.note == ""
+    again = [trial.params for trial in more.trials()[-len(failed) :]]
+    assert again == [trial.params for trial in failed]
 
 
 def test_an_executor_whose_worker_has_died_is_named(data):

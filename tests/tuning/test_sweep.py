@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import sqlite3
 import subprocess
@@ -36,7 +37,7 @@ from helpers import (
 from helpers.records import HURRY
 from helpers.tuning.cost import cost
 from helpers.tuning.groups import train_epochs
-from helpers.tuning.kept import RECORDED, as_kept, known_results
+from helpers.tuning.kept import RECORDED, SHIPPED, SWEEPS, as_kept, known_results
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result
 from helpers.tuning.shared_data import GRACE_SECONDS, PREFIX, data_fingerprint, share
@@ -449,6 +450,20 @@ def test_a_damaged_record_is_named_and_nothing_trained_in_its_place(
         path = path.rename(tmp_path / "05.journal.gz")
     path.unlink()
     assert sweep([small(seed=1)], data, threads, recorded=tmp_path)[0].ok
+
+
+def test_a_record_that_is_missing_is_named_once(data, tmp_path, threads, capsys):
+    assert {path.name for path in RECORDED.iterdir()} == {*SHIPPED}
+
+    def said(call, *arguments):
+        call(*arguments, executor=threads, recorded=tmp_path)
+        return re.findall(r"(\S+), a record .* missing", capsys.readouterr().out)
+
+    assert said(sweep, [small()], data) == [str(tmp_path / name) for name in SWEEPS]
+    assert said(sweep, [small(seed=1)], data) == []
+    joint = str(tmp_path / "06_joint.journal.gz")
+    assert said(search, space, data, 1, "06_joint") == [joint]
+    assert said(search, space, data, 1, "mine") == []
 
 
 def test_groups_have_mean_and_spread(data, threads):
