@@ -25,6 +25,7 @@ NOT_SCORES = (
     "{call} needs a net that returns scores of shape [N, number of classes]; for "
     "images of {given} it returned {found}."
 )
+NO_SUPER = "{found} is not an nn.Module yet: its __init__ must call super().__init__()."
 OTHER_DTYPE = "{call} needs images of the net's own {dtype}; you gave {given}."
 FROM_TO = "numbers from {low:,} to {high:,}"
 
@@ -53,6 +54,12 @@ def expect(fine: bool, sentence: str, value: Any) -> None:
     """Raise TypeError with the sentence and what was given, unless that is fine."""
     if not fine:
         raise TypeError(sentence.format(found=described(value)))
+
+
+def check_begun(module: Any) -> None:
+    """Raise ValueError where a module's __init__ has not called super().__init__()."""
+    if isinstance(module, torch.nn.Module) and "_parameters" not in vars(module):
+        raise ValueError(NO_SUPER.format(found=type(module).__name__))
 
 
 def items(values: Any) -> list | None:

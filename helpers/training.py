@@ -18,7 +18,13 @@ from torch.nn import functional as F
 
 from helpers import model
 from helpers.data import FashionMNIST, check_data
-from helpers.given import brief, check_classes, check_labelled, scores_of
+from helpers.given import (
+    brief,
+    check_begun,
+    check_classes,
+    check_labelled,
+    scores_of,
+)
 from helpers.memory import check_room
 from helpers.model import (
     MLP,
@@ -352,6 +358,7 @@ def evaluate(
     """
     if not isinstance(net, torch.nn.Module):
         raise TypeError(NOT_A_NET.format(found=brief(net)))
+    check_begun(net)
     check_labelled(images, labels, "evaluate")
     modes = {part: part.training for part in net.modules()}
     net.eval()

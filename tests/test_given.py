@@ -46,6 +46,16 @@ def raises(*_):
     raise OwnError
 
 
+class NoSuper(nn.Module):
+    """It fails when it is asked for anything of a module, also for its repr."""
+
+    def __init__(self):
+        self.W = torch.randn(4, 2)
+
+    def forward(self, X):
+        return X @ self.W
+
+
 NAN = float("nan")
 VALUES = {
     **{repr(v): v for v in (None, True, -1, 1.5, 3, "abc", "", b"x", [], [1], (), {})},
@@ -63,6 +73,7 @@ VALUES = {
     **{"complex": torch.zeros(4, 4, dtype=torch.complex64), "no runs": Results()},
     **{"of tensors": {"a": torch.full((3,), NAN)}, "of none": {"a": torch.zeros(0)}},
     **{"of runs": {"a": Results()}, "rude key": {Rude(): torch.ones(2)}},
+    **{"no super": NoSuper()},
 }
 NET = MLP(4, 3, 2, seed=0)
 X, y = torch.rand(4, 4), torch.tensor([0, 1, 1, 0])
@@ -162,8 +173,9 @@ def with_one(name, parameter):
             return public(*GOOD[name].values(), value)
         replaced = DEFAULTS[name] if kind is parameter.VAR_KEYWORD else parameter.name
         given = GOOD[name] | {replaced: value}
-        # What was measured can't be given by name.
-        return public(*given.values()) if name == "reveal" else public(**given)
+        # What was measured or is traced can't be given by name.
+        more = {"reveal": (), "trace_shapes": (X,)}.get(name)
+        return public(**given) if more is None else public(*given.values(), *more)
 
     return call
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.trial import TrialState
 
-from helpers.given import expect
+from helpers.given import check_begun, expect
 from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
@@ -46,6 +46,7 @@ Space = Callable[[optuna.Trial], Config]
 
 def config_of(space: Space, trial: optuna.Trial) -> Config:
     """The Config that `space` makes of a trial; ValueError or TypeError for none."""
+    check_begun(space)
     try:
         config = space(trial)
     except (ValueError, TypeError, ArithmeticError) as error:  # Optuna's, and Config's

@@ -21,7 +21,7 @@ from IPython import get_ipython
 from torch import nn
 from torch.utils.data import DataLoader
 
-from helpers.given import brief
+from helpers.given import brief, check_begun
 from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, TRIALS
 from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
@@ -40,7 +40,6 @@ A_CLASS = (
     "doctor(net, data) needs a model, but you gave the class {found}; make a model "
     "from it first: {found}(...)."
 )
-NO_SUPER = "{found} is not an nn.Module yet: its __init__ must call super().__init__()."
 NO_TENSORS = "This {found} has no parameters, so nothing in it can learn."
 NOT_OPTIMIZER = (
     "optimizer must be one of torch.optim, such as "
@@ -159,11 +158,11 @@ def _check_arguments(net, optimizer, loss, train_step, seconds):
         raise TypeError(A_CLASS.format(found=found))
     if not isinstance(net, nn.Module):
         raise TypeError(NOT_MODULE.format(found=type(net).__name__))
-    if "_parameters" not in vars(net):
-        raise ValueError(NO_SUPER.format(found=found))
+    check_begun(net)
     if not (optimizer is None or isinstance(optimizer, torch.optim.Optimizer)):
         raise TypeError(NOT_OPTIMIZER.format(found=type(optimizer).__name__))
     for name, value in (("loss", loss), ("train_step", train_step)):
+        check_begun(value)
         if not (value is None or callable(value)):
             raise TypeError(NOT_CALLABLE.format(name=name, found=type(value).__name__))
     if not (is_number(seconds, 0, math.inf) and seconds > 0):

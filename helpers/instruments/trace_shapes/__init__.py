@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from helpers.given import check_begun
 from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
@@ -185,6 +186,7 @@ def _check(fn, name, tensors):
         raise TypeError(A_CLASS.format(name=name))
     if not callable(fn):
         raise TypeError(NOT_CALLABLE.format(found=type(fn).__name__))
+    check_begun(fn)
     found = list(leaves(tensors))
     if any(isinstance(leaf, np.ndarray) for leaf in found):
         raise TypeError(NUMPY)
