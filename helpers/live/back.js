@@ -25,8 +25,8 @@ function backSlider(root, model, moved) {
   const at = () => (running || value >= newest ? null : value);
   const say = () => {
     const said = at() === null ? AT_NEWEST(newest) : BACK_AT(value, newest);
-    if (said !== text.textContent) text.textContent = said;
-    setOnce(slider, "aria-valuetext", said);
+    write(text, said);
+    if (!running) setOnce(slider, "aria-valuetext", said);
     setOnce(button, "aria-disabled", at() === null); // it keeps the focus
   };
   slider.addEventListener("input", () => {
@@ -49,7 +49,7 @@ function backSlider(root, model, moved) {
     kept = frame.kept && (newest || running);
   };
   // After all that is drawn: a canvas would make the browser lay out anew at once.
-  const write = () => {
+  const show = () => {
     if (slider.disabled !== running) slider.disabled = running;
     if (!running || slider.value !== slider.max || slider.max === "0") {
       slider.max = newest;
@@ -58,5 +58,5 @@ function backSlider(root, model, moved) {
     row.classList.toggle("w1lab-nothing", !kept);
     say();
   };
-  return { at, take, write };
+  return { at, take, show };
 }

@@ -17,10 +17,18 @@ const element = (tag, className, parent) => {
   return node;
 };
 
+// Text that changes at each frame: a node that stays needs no search for styles.
+function write(node, text) {
+  const [first] = node.childNodes;
+  if (node.childNodes.length !== 1 || first.nodeType !== Node.TEXT_NODE) node.textContent = text;
+  else if (first.data !== text) first.data = text;
+}
+
 // A sentence; what is between two backticks is code.
 function sentence(node, text) {
   if (node.said === text) return;
   node.said = text;
+  if (!text.includes("`")) return write(node, text);
   node.textContent = "";
   for (const [i, part] of text.split(/`([^`]+)`/).entries())
     (i % 2 ? element("code", "", node) : node).append(part);
@@ -217,7 +225,7 @@ function render({ model, el }) {
       sees.placeUnits(places, tiles, sheets[2]);
     }
     sees.paint(colours);
-    back.write();
+    back.show();
     sentence(status, frame.status || "");
     root.dataset.run = frame.run;
     root.dataset.step = frame.step;

@@ -132,7 +132,7 @@ function confusionMatrix(parent, choose) {
       const share = total ? matrix.counts[at] / total : 0;
       const text = share ? String(Math.max(1, Math.round(100 * share))) : "";
       if (cell.textContent !== text) {
-        cell.textContent = text;
+        write(cell, text);
         cell.style.setProperty("--share", `${Math.round(50 * Math.sqrt(share))}%`);
       }
       const label = fillIn(words.cell, { true: classes[i], said: classes[j], share: text || 0 });

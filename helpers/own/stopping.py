@@ -59,7 +59,6 @@ class Stoppable:
             timer, self._timer = self._timer, None
         if timer:
             timer.cancel()
-            timer.join()
 
     @property
     def visit(self) -> int:
@@ -85,7 +84,8 @@ class Stoppable:
     def stop_after(self, seconds: float) -> None:
         """Stop what runs now, unless it ends by itself before."""
         with self._lock:
-            if self.visit and self._timer is None:
-                self._timer = threading.Timer(seconds, self.stop, [self.visit])
-                self._timer.daemon = True
-                self._timer.start()
+            if not self.visit or self._timer is not None:
+                return
+            timer = self._timer = threading.Timer(seconds, self.stop, [self.visit])
+        timer.daemon = True
+        timer.start()  # the block may have ended, and has canceled it then
