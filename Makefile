@@ -2,7 +2,9 @@
 # it, and does so again only when pyproject.toml changed.
 
 PYTHON = .venv/bin/python
-FIRST_PAGE = /lab/tree/notebooks/00_start_here.ipynb
+# `make lab LANG=zh`, and a system that speaks Chinese, open the Chinese edition.
+IN = $(if $(LANG),$(notdir $(wildcard locale/$(firstword $(subst ., ,$(LANG)))*)))
+FIRST_PAGE = /lab/tree/notebooks/$(IN:%=%/)00_start_here.ipynb
 
 # Where not even tools/set_up.py starts, which finds a newer Python or says what to do.
 NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3 here:" \
@@ -12,12 +14,12 @@ NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab page update check test lint setup bench soak notebooks recorded
+.PHONY: help lab page update check test lint setup bench soak notebooks recorded translations
 
 help: ## List what make can do here.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-lab: setup ## Open the course in JupyterLab: start here.
+lab: setup ## Open the course in JupyterLab: start here (LANG=zh: in Chinese).
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --config=jupyter_server_config.py \
 		--LabApp.default_url=$(FIRST_PAGE)
 
@@ -55,6 +57,9 @@ bench: setup ## Measure how fast training and the live lab are on this machine.
 
 soak: setup ## Use the labs, sweeps and searches hard for ten minutes, and say what is left.
 	$(PYTHON) tools/soak.py
+
+translations: setup ## Bring the catalogues and the notebooks of other languages up to date.
+	$(PYTHON) tools/translations.py
 
 notebooks: setup ## Run all notebooks and store their outputs in them.
 	$(PYTHON) tools/run_notebooks.py

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from helpers import waiting
+from helpers.language import tr
 
 # PyTorch's threads wait for each other by spinning. If another program wants the
 # core, that can make an epoch 20 times as long; a short spin costs 15 % at most.
@@ -48,6 +49,7 @@ _NAMES = {
     "exercises.predict": ("predict", "reveal"),
     "exercises.check": ("check", "hint", "progress", "solution"),
 }
+NOT_THERE = tr("helpers has no {name!r}; it has: {known}")
 # What the core calls of a wing is handed to it: (module, name).
 _HANDED = {"live": "doctor"}
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -57,7 +59,7 @@ __all__ = list(_MODULE_OF)
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        raise AttributeError(f"helpers has no {name!r}; it has: {', '.join(__all__)}")
+        raise AttributeError(NOT_THERE.format(name=name, known=", ".join(__all__)))
     module = import_module(f"helpers.{_MODULE_OF[name]}")
     if handed := _HANDED.get(_MODULE_OF[name]):
         # It is loaded when it is called.

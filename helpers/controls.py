@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from helpers.language import tr
 from helpers.model import ACTIVATIONS, INITS
 from helpers.training import LR_SCHEDULES, OPTIMIZERS, as_word
 
@@ -29,6 +30,7 @@ OPTIONS = {
     "optimizer": tuple(OPTIMIZERS),
     "lr_schedule": LR_SCHEDULES,
 }
+START, PAUSE = tr("start"), tr("pause")  # the same button
 NAME, ARROW, LETTER = 100, 40, 7  # pixels of a control: its name, a menu's arrow, text
 
 

@@ -4,30 +4,35 @@ from typing import Any
 
 import torch
 
+from helpers.language import tr
 from helpers.tables import one_line
 
 LONGEST = 30  # characters of a value in a sentence
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
-NOT_TENSORS = "{call} needs tensors of images and labels; you gave {images}, {labels}."
-NOT_ONE_EACH = (
+NOT_TENSORS = tr(
+    "{call} needs tensors of images and labels; you gave {images}, {labels}."
+)
+NOT_ONE_EACH = tr(
     "{call} needs one label for each image, and at least one image; you gave {images} "
     "and {labels}."
 )
-NOT_SPLIT = (
+NOT_SPLIT = tr(
     "{call} needs images of float32 [N, 784] and labels of int64 [N]; you gave "
     "{images} and {labels}."
 )
-NOT_CLASSES = (
+NOT_CLASSES = tr(
     "{call} needs labels that are whole numbers from 0 to {last}; you gave {found}."
 )
-NOT_SCORES = (
+NOT_SCORES = tr(
     "{call} needs a net that returns scores of shape [N, number of classes]; for "
     "images of {given} it returned {found}."
 )
-NO_SUPER = "{found} is not an nn.Module yet: its __init__ must call super().__init__()."
-OTHER_DTYPE = "{call} needs images of the net's own {dtype}; you gave {given}."
-FROM_TO = "numbers from {low:,} to {high:,}"
+NO_SUPER = tr(
+    "{found} is not an nn.Module yet: its __init__ must call super().__init__()."
+)
+OTHER_DTYPE = tr("{call} needs images of the net's own {dtype}; you gave {given}.")
+FROM_TO = tr("numbers from {low:,} to {high:,}")
 
 
 def brief(value: Any, longest: int = LONGEST) -> str:

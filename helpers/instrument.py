@@ -15,12 +15,13 @@ import torch
 import traitlets
 from IPython import get_ipython
 
+from helpers.language import tr
 from helpers.palette import css_variables
 from helpers.plots import Picture
 
 HERE = Path(__file__).parent
-GONE = "Its kernel is gone. To use it, run this cell again."
-STILL_WORKING = "Not finished after {seconds:g} s; wait longer, or pause it."
+GONE = tr("Its kernel is gone. To use it, run this cell again.")
+STILL_WORKING = tr("Not finished after {seconds:g} s; wait longer, or pause it.")
 # Asked here and once: a new thread starts with what the last one has set.
 NUM_THREADS = max(1, torch.get_num_threads() - 1)
 SWITCH_SECONDS = 0.001  # at most, until one thread of Python lets another one go on

@@ -11,40 +11,43 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from helpers.language import tr
 from helpers.tables import Row, as_html, page
 
 WARM_UP, MEASURED = 20, 100  # steps
 
-PYTHON_OK = "Python {version} on {system}"
-PYTHON_OLD = "Python {version} is too old; install 3.11 or newer, then run make setup"
-PACKAGE_OK = "{name} {version}"
-PACKAGE_BROKEN = (
+PYTHON_OK = tr("Python {version} on {system}")
+PYTHON_OLD = tr(
+    "Python {version} is too old; install 3.11 or newer, then run make setup"
+)
+PACKAGE_OK = tr("{name} {version}")
+PACKAGE_BROKEN = tr(
     "{name} can't be imported ({error}); run make setup, then restart the kernel"
 )
-WIDGETS_OK = "widgets: ipywidgets {ipywidgets}, anywidget {anywidget}"
-WIDGETS_OK_LAB = (
+WIDGETS_OK = tr("widgets: ipywidgets {ipywidgets}, anywidget {anywidget}")
+WIDGETS_OK_LAB = tr(
     "widgets: JupyterLab {jupyterlab}, ipywidgets {ipywidgets}, anywidget {anywidget}"
 )
-WIDGETS_MISSING = (
+WIDGETS_MISSING = tr(
     "{name} is missing, so no slider works; run %pip install {name}, then restart the "
     "kernel"
 )
-DATA_OK = "Fashion-MNIST: all 70,000 pictures, from {location}"
-DATA_SAMPLE = (
+DATA_OK = tr("Fashion-MNIST: all 70,000 pictures, from {location}")
+DATA_SAMPLE = tr(
     "Fashion-MNIST: only the bundled sample of 8,000 pictures, so figures differ; "
     "with a network, run load_fashion_mnist() again to fetch the rest"
 )
-DATA_BROKEN = "Fashion-MNIST: {error}"
-CORES_OK = "{cores} cores, {threads} of them for PyTorch"
-EPOCH_OK = "{seconds:.1f} s an epoch of {pictures:,} pictures (256 hidden units)"
-EPOCH_SLOW = (
+DATA_BROKEN = tr("Fashion-MNIST: {error}")
+CORES_OK = tr("{cores} cores, {threads} of them for PyTorch")
+EPOCH_OK = tr("{seconds:.1f} s an epoch of {pictures:,} pictures (256 hidden units)")
+EPOCH_SLOW = tr(
     "{seconds:.1f} s an epoch of {pictures:,} pictures (256 hidden units): slow; close "
     "other programs, or set FASHION_MNIST_ROOT=sample to learn on fewer pictures"
 )
 SLOW_SECONDS = 15
-PAGE = "waiting for the kernel to answer this page"
-PAGE_OK = "this page draws widgets, and the kernel responds"
-PAGE_DEAF = (
+PAGE = tr("waiting for the kernel to answer this page")
+PAGE_OK = tr("this page draws widgets, and the kernel responds")
+PAGE_DEAF = tr(
     "this page draws widgets, but the kernel doesn't respond yet; if no cell is "
     "running, choose Kernel, then Restart Kernel, and run this cell again"
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from helpers.language import tr
+
 SMALL = 100e6  # bytes; what needs less is not looked up
 SHARE = 0.9  # of what is free: the rest of the notebook needs some too
 # Of Linux, version 2 and 1: folder, most, used, and what of it can be given back.
@@ -17,7 +19,7 @@ GROUPS = (
     ),
 )
 
-TOO_LARGE = (
+TOO_LARGE = tr(
     "{what} makes {millions:,.0f} million weights and needs about {needs:,.1f} GB of "
     "memory, but {free:,.1f} GB are free here; choose fewer units or layers."
 )

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from helpers.given import brief, described
+from helpers.language import tr
 from helpers.memory import check_room
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -25,7 +26,7 @@ INITS = ("normal", "xavier", "kaiming", "default", "constant", "zeros")
 MAX_LAYERS = 20
 Rule = tuple[Callable[[Any], bool], str]  # is a value fine?, and the sentence if not
 
-ONE_OF = "{{name}} must be one of {known}."
+ONE_OF = tr("{{name}} must be one of {known}.")
 
 # torch.randn in a learner's own function draws from the one global generator.
 global_generator = threading.RLock()
@@ -61,50 +62,62 @@ def one_of(names: Collection[str]) -> Rule:
     return lambda value: isinstance(value, str) and value in names, sentence
 
 
-SIZE = (is_count, "{name} must be a whole number from 1 to 1,000,000, such as 784.")
+SIZE = (is_count, tr("{name} must be a whole number from 1 to 1,000,000, such as 784."))
 SHARE = (
     lambda value: is_number(value, 0, 1) and value < 1,
-    "{name} must be a number from 0 to below 1, such as 0.5.",
+    tr("{name} must be a number from 0 to below 1, such as 0.5."),
 )
 SEED = (
     lambda value: is_count(value, 2**63 - 1, least=0),
-    "seed must be a whole number from 0 up, such as 0.",
+    tr("seed must be a whole number from 0 up, such as 0."),
 )
 RULES = {
     "num_inputs": SIZE,
     "num_outputs": SIZE,
     "num_hiddens": (
         _is_width,
-        "num_hiddens must be a whole number from 1 to 65,536, such as 256, or a "
-        "tuple of 1 to 20 such numbers, one for each hidden layer.",
+        tr(
+            "num_hiddens must be a whole number from 1 to 65,536, such as 256, or a "
+            "tuple of 1 to 20 such numbers, one for each hidden layer."
+        ),
     ),
     "num_layers": (
         lambda value: is_count(value, MAX_LAYERS),
-        "num_layers counts the hidden layers and must be a whole number from 1 to 20.",
+        tr(
+            "num_layers counts the hidden layers and must be a whole number from 1 "
+            "to 20."
+        ),
     ),
     "activation": one_of(ACTIVATIONS),
     "init": (
         _is_init,
-        "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', 'zeros' or "
-        "your own function (num_inputs, num_outputs) -> tensor of that shape.",
+        tr(
+            "init must be 'normal', 'xavier', 'kaiming', 'default', 'constant', "
+            "'zeros' or "
+            "your own function (num_inputs, num_outputs) -> tensor of that shape."
+        ),
     ),
     "sigma": (
         lambda value: is_number(value, 0, 100),
-        "sigma must be a number from 0 to 100, such as 0.01.",
+        tr("sigma must be a number from 0 to 100, such as 0.01."),
     ),
     "dropout": SHARE,
 }
-BROKEN_RULE = "{rule} You gave {value}."
+BROKEN_RULE = tr("{rule} You gave {value}.")
 SIZE_OF_NET = "num_hiddens={num_hiddens} num_layers={num_layers}"
-NOT_PICTURES = "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
+NOT_PICTURES = tr(
+    "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
+)
 
-OWN_INIT_CALL = "Your init {name} must take (num_inputs, num_outputs); {text}."
-OWN_INIT_TYPE = "Your init {name} must return a tensor of floats; it returned {found}."
-OWN_INIT_SHAPE = (
+OWN_INIT_CALL = tr("Your init {name} must take (num_inputs, num_outputs); {text}.")
+OWN_INIT_TYPE = tr(
+    "Your init {name} must return a tensor of floats; it returned {found}."
+)
+OWN_INIT_SHAPE = tr(
     "Your init {name}({n_in}, {n_out}) returned the shape {found}; it must be "
     "({n_in}, {n_out}), inputs first."
 )
-WIDTHS_AGAINST_LAYERS = (
+WIDTHS_AGAINST_LAYERS = tr(
     "num_hiddens={widths} gives the widths of {found} hidden layers, but num_layers is "
     "{num_layers}; leave num_layers out or make the two agree."
 )

@@ -24,6 +24,8 @@ from PIL import Image
 
 from helpers.curves import Curves
 from helpers.given import are_texts, expect, is_matrix
+from helpers.language import tr
+from helpers.language.fonts import families
 from helpers.palette import (
     BATCH,
     FEW,
@@ -52,21 +54,31 @@ WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 7
 TITLE, SMALL = 10, 9  # points
 LINE = 72  # characters: what fits there beside the list of files
 
-NO_TEXT = "text must be what the picture shows, in words; you gave {found}."
-NO_CURVES = "plot_curves needs list(train(config, data)) or a part of it, not {found}."
-NO_COLUMNS = (
+LOSS_AND_ACCURACY = tr("Loss and accuracy over the epochs.")
+LOSS, ACCURACY, EPOCH = tr("loss (log scale)"), tr("accuracy"), tr("epoch")
+LEGEND = {"batch": tr("batch"), "train": tr("train"), "val": tr("validation")}
+PREDICTED, TRUE = tr("predicted"), tr("true")
+NO_TEXT = tr("text must be what the picture shows, in words; you gave {found}.")
+NO_CURVES = tr(
+    "plot_curves needs list(train(config, data)) or a part of it, not {found}."
+)
+NO_COLUMNS = tr(
     "plot_columns needs weights of shape (784, num_hiddens), as floats; you gave "
     "{found}."
 )
-NO_PICTURES = (
+NO_PICTURES = tr(
     "plot_pictures needs images of shape (N, 784), at least one; you gave {found}."
 )
-NO_TITLES = "plot_pictures needs a text for each of the {count} images as its titles."
-NO_CONFUSION = (
+NO_TITLES = tr(
+    "plot_pictures needs a text for each of the {count} images as its titles."
+)
+NO_CONFUSION = tr(
     "plot_confusion needs a square tensor of counts, a row for each class; you gave "
     "{found}."
 )
-NO_NAMES = "plot_confusion needs a text for each of the {count} classes as class_names."
+NO_NAMES = tr(
+    "plot_confusion needs a text for each of the {count} classes as class_names."
+)
 
 
 class Picture:
@@ -102,9 +114,7 @@ class Picture:
         return data, {"image/png": {"alt": self.text}}
 
 
-def plot_curves(
-    history: Sequence[Progress], text: str = "Loss and accuracy over the epochs."
-) -> Picture:
+def plot_curves(history: Sequence[Progress], text: str = LOSS_AND_ACCURACY) -> Picture:
     """Loss and accuracy of a run over its epochs.
 
     history: a list of what `train` yielded, else TypeError. text: the picture in words.
@@ -207,8 +217,8 @@ def plot_confusion(
     )
     axes.set_yticks(places, class_names)
     axes.tick_params(labelsize=SMALL)
-    axes.set_xlabel("predicted", fontsize=TITLE)
-    axes.set_ylabel("true", fontsize=TITLE)
+    axes.set_xlabel(PREDICTED, fontsize=TITLE)
+    axes.set_ylabel(TRUE, fontsize=TITLE)
     return Picture(figure, text)
 
 
@@ -231,6 +241,7 @@ def _suit_light_and_dark(figure):
     for spine in figure.findobj(Spine):
         spine.set_color(INK)
     for text in figure.findobj(Text):
+        text.set_fontfamily(families())
         if same_color(text.get_color(), "black"):
             text.set_color(INK)
 
@@ -238,12 +249,11 @@ def _suit_light_and_dark(figure):
 def _draw_curves(both, curves):
     loss, accuracy = both
     batch = curves.by_name["batch"]
-    loss.plot(batch.x, batch.y, color=BATCH, lw=0.8, label="batch")
-    names = (("train", "train", TRAIN, "-"), ("val", "validation", VAL, "--"))
-    for name, label, colour, style in names:
+    loss.plot(batch.x, batch.y, color=BATCH, lw=0.8, label=LEGEND["batch"])
+    for name, colour, style in (("train", TRAIN, "-"), ("val", VAL, "--")):
         for axes, kind in ((loss, "loss"), (accuracy, "accuracy")):
             curve = curves.by_name[f"{name}_{kind}"]
-            axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=label)
+            axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=LEGEND[name])
     loss.set_yscale("log")
     low, high = (math.floor(math.log10(end)) for end in loss.get_ylim())
     every = 1 + (high - low) // 8  # a diverged loss spans many powers of ten
@@ -255,8 +265,8 @@ def _draw_curves(both, curves):
     loss.yaxis.set_minor_locator(NullLocator())
     loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     accuracy.set_ylim(0, 1)
-    for axes, title in ((loss, "loss (log scale)"), (accuracy, "accuracy")):
-        tidy(axes, title, "epoch")
+    for axes, title in ((loss, LOSS), (accuracy, ACCURACY)):
+        tidy(axes, title, EPOCH)
         axes.set_xlim(0, max(curve.x[-1] for curve in curves.by_name.values()))
     loss.legend(fontsize=SMALL, frameon=False)
 

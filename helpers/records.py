@@ -16,15 +16,18 @@ from typing import Any
 
 import platformdirs
 
+from helpers.language import tr
+
 APPLICATION_ID = 0x1C0D_E001  # in the file's header: it is the course's
 CREATE = "CREATE TABLE records (section, id, field, value, UNIQUE (section, id, field))"
 SELECT = "SELECT id, field, value FROM records WHERE section = ?"
 REPLACE = "REPLACE INTO records VALUES (?, ?, ?, ?)"
 EARLIER = "records.json"  # written by earlier versions; still read
 
-SET_ASIDE = "{path} could not be read. It is now {aside}; a new file was started."
+SET_ASIDE = tr("{path} could not be read. It is now {aside}; a new file was started.")
 HURRY = 0.1  # seconds to wait for a lock once it could not be had
-NOT_KEPT = (
+NOT_OURS = tr("not a file of the course")
+NOT_KEPT = tr(
     "The file {path} can't be used ({error}), so your answers last only until this "
     "kernel ends."
 )
@@ -153,7 +156,7 @@ def _is_new(db: sqlite3.Connection) -> bool:
     if db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
         return False
     if db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise sqlite3.DatabaseError("not a file of the course")
+        raise sqlite3.DatabaseError(NOT_OURS)
     return True
 
 

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from types import FunctionType, ModuleType
 
+from helpers.language import tr
 from helpers.model import hidden_widths
 from helpers.training import OPTIMIZERS, Config, Run, as_word
 
@@ -83,15 +84,15 @@ WEIGHT = {
 IMPORTED = {"torch": "torch", "nn": "torch.nn"}
 LIBRARIES = ("torch", "torchvision", "helpers")
 
-NO_SOURCE = (
+NO_SOURCE = tr(
     "The source of {name} can't be found; write it with def in a cell of its own."
 )
-NAME_TAKEN = "Rename {name} in your code: the script needs that name itself."
-NOT_PLAIN = (
+NAME_TAKEN = tr("Rename {name} in your code: the script needs that name itself.")
+NOT_PLAIN = tr(
     "Your code uses {name}, which can't be written into a script; use only "
     "numbers, text, modules and functions that you defined with def."
 )
-NOT_A_RUN = "as_code needs a Config, or what train returned; you gave {found}."
+NOT_A_RUN = tr("as_code needs a Config, or what train returned; you gave {found}.")
 
 
 def as_code(run_or_config: Run | Config) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from html import escape
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from helpers.palette import GREY, LOOK, RIGHT
 
@@ -64,13 +65,21 @@ def as_text(
     default) or ">".
     """
     lines = [*([header] if header else []), *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
     align = align.ljust(len(widths), "<")
     padded = (
-        [f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths)]
+        [
+            f"{cell:{side}{width - columns(cell) + len(cell)}}"
+            for cell, side, width in zip(line, align, widths)
+        ]
         for line in lines
     )
     return "\n".join("  ".join(cells).rstrip() for cells in padded)
+
+
+def columns(text: str) -> int:
+    """How many columns a text takes on a screen: a Chinese letter takes two."""
+    return len(text) + sum(east_asian_width(letter) in "WF" for letter in text)
 
 
 def as_html(header: Sequence[str], rows: Iterable[Row]) -> str:

@@ -25,6 +25,7 @@ from helpers.given import (
     check_labelled,
     scores_of,
 )
+from helpers.language import tr
 from helpers.memory import check_room
 from helpers.model import (
     MLP,
@@ -56,51 +57,53 @@ SHARED_RULES = ("activation", "init", "sigma", "dropout")
 RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "lr": (
         lambda value: is_number(value, 0, 100) and value > 0,
-        "lr must be a number above 0 and at most 100, such as 0.1.",
+        tr("lr must be a number above 0 and at most 100, such as 0.1."),
     ),
     "batch_size": (
         lambda value: is_count(value, 65_536),
-        "batch_size must be a whole number from 1 to 65,536, such as 256.",
+        tr("batch_size must be a whole number from 1 to 65,536, such as 256."),
     ),
     "num_epochs": (
         lambda value: is_count(value, 1000),
-        "num_epochs must be a whole number from 1 to 1,000, such as 10.",
+        tr("num_epochs must be a whole number from 1 to 1,000, such as 10."),
     ),
     "optimizer": one_of(OPTIMIZERS),
     "momentum": SHARE,
     "weight_decay": (
         lambda value: is_number(value, 0, 10),
-        "weight_decay must be a number from 0 to 10, such as 0.0001.",
+        tr("weight_decay must be a number from 0 to 10, such as 0.0001."),
     ),
     "lr_schedule": one_of(LR_SCHEDULES),
     "seed": SEED,
     "device": (
         _is_device,
-        "device must be one that this PyTorch can use: 'cpu', or 'cuda' (NVIDIA).",
+        tr("device must be one that this PyTorch can use: 'cpu', or 'cuda' (NVIDIA)."),
     ),
 }
 
-MOMENTUM_WITHOUT_SGD = (
+MOMENTUM_WITHOUT_SGD = tr(
     "momentum={momentum} has no effect with optimizer={optimizer!r}, which has a "
     "momentum of its own; use optimizer='sgd' or leave momentum at 0."
 )
-NO_SUCH_FIELD = "There is no setting {name}; the settings are: {known}."
-NO_SUCH_FIELD_CLOSE = "There is no setting {name}; did you mean {close!r}?"
-NOT_A_LINE = "Config.from_string needs text, such as 'lr=0.1'; you gave {found}."
-NOT_A_PAIR = "{part} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'."
-NOT_A_VALUE = "{name}={value} can't be read; write it like {name}={example}."
-OWN_INIT = (
+NO_SUCH_FIELD = tr("There is no setting {name}; the settings are: {known}.")
+NO_SUCH_FIELD_CLOSE = tr("There is no setting {name}; did you mean {close!r}?")
+NOT_A_LINE = tr("Config.from_string needs text, such as 'lr=0.1'; you gave {found}.")
+NOT_A_PAIR = tr("{part} isn't of the form name=value, as in 'num_hiddens=256 lr=0.1'.")
+NOT_A_VALUE = tr("{name}={value} can't be read; write it like {name}={example}.")
+OWN_INIT = tr(
     "init={value} is somebody's own function, and text can't hold a function; define "
     "it here and call Config.from_string(text, init={value})."
 )
-NOT_CONFIG = "train needs a Config first, such as Config(lr=0.1); you gave {found}."
-BAD_EVERY = "eval_every must be a whole number from 1 up, or None; you gave {found}."
-NOT_A_NET = "evaluate needs a net, which is an nn.Module; you gave {found}."
-DIVERGED = (
+NOT_CONFIG = tr("train needs a Config first, such as Config(lr=0.1); you gave {found}.")
+BAD_EVERY = tr(
+    "eval_every must be a whole number from 1 up, or None; you gave {found}."
+)
+NOT_A_NET = tr("evaluate needs a net, which is an nn.Module; you gave {found}.")
+DIVERGED = tr(
     "stopped at step {step:,}: the loss is {loss}, and training cannot recover; "
     "try a smaller lr or smaller initial weights"
 )
-DONE = "done after {step:,} steps, epochs: {epochs}"
+DONE = tr("done after {step:,} steps, epochs: {epochs}")
 
 
 class Trainee:

@@ -8,8 +8,10 @@ import threading
 import time
 from typing import Any
 
+from helpers.language import tr
+
 QUIET = 2.0  # seconds that a cell may run before it says something
-RUNNING = "Running for {seconds:,.0f} s so far."
+RUNNING = tr("Running for {seconds:,.0f} s so far.")
 MARK = {"course": "running"}  # jupyter_server_config.py removes what has it
 LINE = '<div style="padding-left: 6px; color: var(--jp-ui-font-color2)">{said}</div>'
 

@@ -23,6 +23,7 @@ import torch
 
 from helpers.data.mirror import probe, transfer
 from helpers.given import brief, check_split
+from helpers.language import tr
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
@@ -51,38 +52,60 @@ SAMPLE_FILES = {
 }  # fmt: skip
 SAMPLE_SIZES = (6_000, 1_000, 1_000)  # train, val, test; each file holds all three
 
-# What a learner may read. `_diagnose` has the sentences about damaged files.
-SAMPLE_WANTED = (
+# What a learner may read.
+SAMPLE_WANTED = tr(
     "As asked, this is the course's own sample of Fashion-MNIST (6,000 + 1,000 + 1,000 "
     "pictures): expect accuracies about 10 points lower, and noisier. For the full "
     "set, leave out root='sample' and FASHION_MNIST_ROOT=sample."
 )
-SAMPLE_INSTEAD = (
+SAMPLE_INSTEAD = tr(
     "Fashion-MNIST cannot be downloaded ({reason}), so this is the course's own sample "
     "of it (6,000 + 1,000 + 1,000 pictures): expect accuracies about 10 points lower, "
     "and noisier. For the full set, load again with a working connection, or set "
-    f"FASHION_MNIST_ROOT to a folder with the four .gz files of {HOME}."
+    "FASHION_MNIST_ROOT to a folder with the four .gz files of {home}."
 )
-NOTHING_THERE = (
-    f"No {', '.join(FILES)} (plain or .gz) in {{folder}}; looking elsewhere."
-)
-CANNOT_READ = "{path} cannot be read ({reason})."
+NOTHING_THERE = tr("No {names} (plain or .gz) in {folder}; looking elsewhere.")
+CANNOT_READ = tr("{path} cannot be read ({reason}).")
 LONGEST_PATH = 120  # characters
-UNREAD = "{problem} Nothing was changed there; looking elsewhere."
-SAMPLE_UNREAD = "{problem} The file may be fine; load again in a moment."
-WHAT_TO_DO = (
-    f"{{problem}} Put the original from {HOME} there, or have the course look "
-    "elsewhere by leaving out root and FASHION_MNIST_ROOT."
+UNREAD = tr("{problem} Nothing was changed there; looking elsewhere.")
+SAMPLE_UNREAD = tr("{problem} The file may be fine; load again in a moment.")
+WHAT_TO_DO = tr(
+    "{problem} Put the original from {home} there, or have the course look elsewhere "
+    "by leaving out root and FASHION_MNIST_ROOT."
 )
-DOWNLOADING = "Downloading Fashion-MNIST (30 MB, only this once) from {mirror}"
-WAITING = "Another notebook is downloading Fashion-MNIST; waiting for it to finish."
-NOT_KEPT = "{folder} cannot be used ({reason}): this download is for this session only."
-SET_ASIDE = "{problem} It was renamed to {aside}; the course looks for a good copy."
-DEBIAN_DAMAGED = "{problem} Reinstall dataset-fashion-mnist; looking elsewhere."
-SAMPLE_DAMAGED = "{problem} Restore it with: git checkout helpers/data/sample"
-NOT_DATA = "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
+DOWNLOADING = tr("Downloading Fashion-MNIST (30 MB, only this once) from {mirror}")
+WAITING = tr("Another notebook is downloading Fashion-MNIST; waiting for it to finish.")
+NOT_KEPT = tr(
+    "{folder} cannot be used ({reason}): this download is for this session only."
+)
+SET_ASIDE = tr("{problem} It was renamed to {aside}; the course looks for a good copy.")
+DEBIAN_DAMAGED = tr("{problem} Reinstall dataset-fashion-mnist; looking elsewhere.")
+SAMPLE_DAMAGED = tr("{problem} Restore it with: git checkout helpers/data/sample")
+NOT_DATA = tr(
+    "{call} needs the data that load_fashion_mnist() returns; you gave {found}."
+)
 
-NOT_A_FOLDER = "root must be the path of a folder, 'sample' or None; you gave {found}."
+MISSING = tr("The file {name} (or {name}.gz) is missing in {folder}.")
+TRUNCATED = tr("{path} is truncated: its gzip data end too early.")
+NO_GZIP = tr("{path} is not a gzip file.")
+NO_HEADER = tr("{path} does not begin with the header that its name calls for.")
+OTHER_COUNT = tr("{path} has {count:,} items; {wanted:,} are expected.")
+OTHER_SIZE = tr("{path} has {count:,} bytes unpacked; {wanted:,} are expected.")
+DIGITS = tr(
+    "{path} looks like MNIST's digits: its mean brightness is {mean:.2f}, where "
+    "Fashion-MNIST has 0.29."
+)
+OTHER_ORDER = tr("{path} has {each:,} labels of each class in another order.")
+DIGITS_LABELS = tr(
+    "{path} looks like MNIST's labels: {count:,} of them are class 1, where "
+    "Fashion-MNIST has {each:,}."
+)
+DIFFERS = tr("{path} differs from the file of that name in Fashion-MNIST.")
+NO_HOME = tr("there is no home folder")
+JUST_FAILED = tr("another notebook has just tried and failed")
+NOT_A_FOLDER = tr(
+    "root must be the path of a folder, 'sample' or None; you gave {found}."
+)
 
 
 class DataError(ValueError):
@@ -222,11 +245,11 @@ def load_fashion_mnist(
         try:
             if content := _read_folder(folder):
                 return _load_full(content, folder)
-            print(NOTHING_THERE.format(folder=folder))
+            print(NOTHING_THERE.format(names=", ".join(FILES), folder=folder))
         except Unread as error:
             print(UNREAD.format(problem=error))
         except DataError as error:
-            raise DataError(WHAT_TO_DO.format(problem=error)) from None
+            raise DataError(WHAT_TO_DO.format(problem=error, home=HOME)) from None
     try:
         cache = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
     except RuntimeError:  # no home; older releases give a relative path like this one
@@ -242,7 +265,7 @@ def load_fashion_mnist(
     try:
         return _load_full(*_download(cache, sources))
     except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
-        print(SAMPLE_INSTEAD.format(reason=one_line(error)))
+        print(SAMPLE_INSTEAD.format(reason=one_line(error), home=HOME))
         return _load_sample(sources.sample_folder)
 
 
@@ -304,7 +327,7 @@ def _read_folder(folder):
         return None
     for name in FILES:
         if name not in found:
-            raise DataError(f"The file {name} (or {name}.gz) is missing in {folder}.")
+            raise DataError(MISSING.format(name=name, folder=folder))
     return {name: _read(path, *FILES[name]) for name, path in found.items()}
 
 
@@ -327,9 +350,9 @@ def _read(path, count, sha256, packed=None):
         if number not in (None, errno.ENOENT):
             raise Unread(problem) from None
         if isinstance(error, zlib.error) and "truncated" in str(error):
-            problem = f"{path} is truncated: its gzip data end too early."
+            problem = TRUNCATED.format(path=path)
         elif isinstance(error, zlib.error) and packed[:2] != b"\x1f\x8b":
-            problem = f"{path} is not a gzip file."
+            problem = NO_GZIP.format(path=path)
         raise DataError(problem) from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(_diagnose(path, content, shape, header, size))
@@ -346,27 +369,21 @@ def _unpacked_sample(packed):
 def _diagnose(path, content, shape, header, size):
     """One sentence about an idx file that is not Fashion-MNIST's."""
     if content[:4] != (b"\0\0\x08\x03" if len(shape) == 2 else b"\0\0\x08\x01"):
-        return f"{path} does not begin with the header that its name calls for."
+        return NO_HEADER.format(path=path)
     said = int.from_bytes(content[4:8], "big")
     if said != shape[0]:
-        return f"{path} has {said:,} items; {shape[0]:,} are expected."
+        return OTHER_COUNT.format(path=path, count=said, wanted=shape[0])
     if len(content) != size:
-        return f"{path} has {len(content):,} bytes unpacked; {size:,} are expected."
+        return OTHER_SIZE.format(path=path, count=len(content), wanted=size)
     body = np.frombuffer(content, np.uint8, offset=header)
     if len(shape) == 2 and 0.11 < (mean := body.mean() / 255) < 0.15:
-        return (
-            f"{path} looks like MNIST's digits: its mean brightness is {mean:.2f}, "
-            "where Fashion-MNIST has 0.29."
-        )
+        return DIGITS.format(path=path, mean=mean)
     each, sizes = shape[0] // 10, np.bincount(body, minlength=10).tolist()
     if len(shape) == 1 and sizes == [each] * 10:
-        return f"{path} has {each:,} labels of each class in another order."
+        return OTHER_ORDER.format(path=path, each=each)
     if len(shape) == 1 and sizes[1] in (1_135, 6_742):
-        return (
-            f"{path} looks like MNIST's labels: {sizes[1]:,} of them are class 1, "
-            f"where Fashion-MNIST has {each:,}."
-        )
-    return f"{path} differs from the file of that name in Fashion-MNIST."
+        return DIGITS_LABELS.format(path=path, count=sizes[1], each=each)
+    return DIFFERS.format(path=path)
 
 
 def _read_cache(cache):
@@ -406,7 +423,7 @@ def _download(cache, sources):
     packed = {}  # in memory, so that a download that is killed leaves nothing
     try:
         if not os.path.isabs(cache):
-            raise OSError("there is no home folder")
+            raise OSError(NO_HOME)
         os.makedirs(cache, exist_ok=True)
         failure = Path(cache, ".unreachable")
         before = failure.exists() and failure.stat().st_mtime_ns
@@ -415,7 +432,7 @@ def _download(cache, sources):
             if missing:
                 # When a whole class starts at once, one failure is enough for all.
                 if before != (failure.exists() and failure.stat().st_mtime_ns):
-                    raise Unreachable("another notebook has just tried and failed")
+                    raise Unreachable(JUST_FAILED)
                 try:
                     packed, mirror = _fetch(missing, sources)
                 except Unreachable:

@@ -4,13 +4,17 @@ import threading
 import time
 import urllib.request
 
+from helpers.language import tr
+
+NO_ANSWER = tr("no answer within {seconds} seconds")
+TOO_SLOW = tr("less than {count:,} bytes a second")
 SLOWEST = 10_000  # bytes a second; a mirror that gives less is left
 
 
 def probe(url: str, seconds: float) -> None:
     """Raise unless `url` answers in time. A socket's own time-out would not do: a slow
     name server, and a host with eight addresses, each multiply it."""
-    outcome = [TimeoutError(f"no answer within {seconds} seconds")]
+    outcome = [TimeoutError(NO_ANSWER.format(seconds=seconds))]
 
     def ask():
         request = urllib.request.Request(url, method="HEAD")
@@ -36,7 +40,7 @@ def transfer(url: str, seconds: float) -> bytes:
             content += part
             if time.monotonic() > due:
                 if len(content) < enough:
-                    raise TimeoutError(f"less than {SLOWEST:,} bytes a second")
+                    raise TimeoutError(TOO_SLOW.format(count=SLOWEST))
                 due = time.monotonic() + seconds
                 enough = len(content) + SLOWEST * seconds
     return bytes(content)

@@ -19,43 +19,48 @@ from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.given import brief
+from helpers.language import tr
 from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
 MAX_TEXT = 200  # characters of an error's message that are shown
 
-NOT_ATTEMPTED = "{id} not attempted yet: replace the ... and run the cell again."
-NOT_YET = "{id} not yet: {why}"
-RIGHT = "{id} right. {notice}"
-NO_EXERCISE = "There is no exercise {id}. The course has: {known}."
-NOT_SECONDS = "seconds must be a number above 0, such as 10; you gave {found}."
-RAISED = "your code raised {kind} at `{line}`: {text}"
-RAISED_INSIDE = "your code raised {kind}: {text}"
-NO_MESSAGE = "no message"
-NO_USE = "your {name} last returned {found}; comparing it raised {kind}: {text}"
-NO_USE_OF_CLASS = "comparing what your {name} computes raised {kind}: {text}"
-TOO_LONG = (
+NOT_ATTEMPTED = tr("{id} not attempted yet: replace the ... and run the cell again.")
+NOT_YET = tr("{id} not yet: {why}")
+RIGHT = tr("{id} right. {notice}")
+NO_EXERCISE = tr("There is no exercise {id}. The course has: {known}.")
+NOT_SECONDS = tr("seconds must be a number above 0, such as 10; you gave {found}.")
+RAISED = tr("your code raised {kind} at `{line}`: {text}")
+RAISED_INSIDE = tr("your code raised {kind}: {text}")
+NO_MESSAGE = tr("no message")
+NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
+NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
+TOO_LONG = tr(
     "it was still running after {seconds:g} seconds of computing; look for an endless "
     "loop."
 )
-WAITED = "after {seconds:g} seconds it was still waiting; look for what it waits for."
-QUIT = "your code tried to quit Python ({kind}); leave that out."
-NOT_A_FUNCTION = (
+WAITED = tr(
+    "after {seconds:g} seconds it was still waiting; look for what it waits for."
+)
+QUIT = tr("your code tried to quit Python ({kind}); leave that out.")
+NOT_A_FUNCTION = tr(
     "this exercise needs your function {name} itself, but got {found}; write "
     'check("{id}", {name}), without parentheses after the name.'
 )
-NOT_A_CLASS = (
+NOT_A_CLASS = tr(
     "this exercise needs your class {name} itself, but got {found}; write "
     'check("{id}", {name}), without parentheses after the name.'
 )
-OTHER_ARGUMENTS = (
+OTHER_ARGUMENTS = tr(
     "your {name} takes ({found}), but the exercise calls it with ({wanted}); leave the "
     "first line as it was."
 )
-HINT = "{id}, hint {number} of {count}: {hint}"
-NO_MORE_HINTS = '{id}: those were all {count} hints. solution("{id}") shows the answer.'
-PROGRESS_COLUMNS = ("lesson", "exercises solved", "still open")
-TOTAL = (
+HINT = tr("{id}, hint {number} of {count}: {hint}")
+NO_MORE_HINTS = tr(
+    '{id}: those were all {count} hints. solution("{id}") shows the answer.'
+)
+PROGRESS_COLUMNS = ("lesson", tr("exercises solved"), tr("still open"))
+TOTAL = tr(
     "{solved} of {count} exercises solved. {right} of {made} predictions matched the "
     "measurement."
 )
@@ -68,8 +73,12 @@ _hints_given: dict[str, int] = {}
 
 
 class Said(str):
-    """One line or more for a learner, under print() and as a cell's output."""
+    """One line or more for a learner, under print() and as a cell's output.
 
+    right: whether it says that an answer is right.
+    """
+
+    right = False
     __repr__ = str.__str__
 
 
@@ -78,7 +87,7 @@ class Sentence(Said):
 
     def __new__(cls, text: str, look: Look | None = None) -> "Sentence":
         made = super().__new__(cls, text)
-        made._look = look
+        made._look, made.right = look, look is Look.RIGHT
         return made
 
     def _repr_html_(self) -> str:

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from helpers import exercises
+from helpers.language import tr
 
-NO_RETURN = "your {name} returned None; does it end in a return?"
-OTHER_TYPE = "your {name} returned {found}, but the exercise asks for {wanted}."
-NOT_FINITE = "your {name} returned NaN or infinite values."
-CHANGED_INPUT = "your {name} changed its input {argument}."
+NO_RETURN = tr("your {name} returned None; does it end in a return?")
+OTHER_TYPE = tr("your {name} returned {found}, but the exercise asks for {wanted}.")
+NOT_FINITE = tr("your {name} returned NaN or infinite values.")
+CHANGED_INPUT = tr("your {name} changed its input {argument}.")
 
 
 class NotYet(Exception):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from helpers.exercises.comparing import near, rule_out, watched
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.language import tr
 
 # --- 2.1
 
@@ -157,8 +158,8 @@ def _counted(answer: Callable, widths: list[int]) -> int | float:
 
 # --- 2.3
 
-REPEATED = "the single one was compared with all 8."
-LEFT_OUT = "only as many pairs were compared as the shorter one has."
+REPEATED = tr("the single one was compared with all 8.")
+LEFT_OUT = tr("only as many pairs were compared as the shorter one has.")
 
 
 def squared_error(scores, answers):

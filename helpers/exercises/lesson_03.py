@@ -19,6 +19,7 @@ from helpers.exercises.exercise import (
     number,
 )
 from helpers.instruments.registration import registration
+from helpers.language import tr
 from helpers.model import MLP
 
 # --- 3.1
@@ -94,30 +95,30 @@ def _expect_count(
 
 # --- 3.2
 
-STILL_MOVED = (
+STILL_MOVED = tr(
     "the next optimizer.step() still moved the frozen {name}, by up to {moved:.4f}: "
     "{why}"
 )
-OLD_GRADIENT = "the gradient of the last backward() was still there."
-ZERO_GRADIENT = "with a gradient of zeros, momentum and weight decay go on."
-SHARED = (
+OLD_GRADIENT = tr("the gradient of the last backward() was still there.")
+ZERO_GRADIENT = tr("with a gradient of zeros, momentum and weight decay go on.")
+SHARED = tr(
     "it is another tensor than before, but shares its memory with the old one, which "
     "the optimizer still holds."
 )
-SET_ON_THE_LAYER = (
+SET_ON_THE_LAYER = tr(
     "you set requires_grad on the layer itself. That is a new attribute, which nothing "
     "reads; its Parameters don't change."
 )
-EVAL_MODE = (
+EVAL_MODE = tr(
     "your function put the layer into eval mode. That changes what dropout and batch "
     "norm compute, but its Parameters learn as before."
 )
-BOTH_LEARN = "after your function both weight and bias still require a gradient."
-ONE_LEARNS = (
+BOTH_LEARN = tr("after your function both weight and bias still require a gradient.")
+ONE_LEARNS = tr(
     "after your function {name} still requires a gradient; a layer has more than one "
     "Parameter."
 )
-NOT_SAVED = (
+NOT_SAVED = tr(
     "after your function the layer's state_dict() holds {found} instead of weight and "
     "bias, so a saved model would lack what you froze."
 )
@@ -199,7 +200,7 @@ def _expect_still(layer: nn.Linear, kept: nn.Linear, old: list, left: set) -> No
 # --- 3.3
 
 
-ONE_MAP = "your layers together are one linear map: there is no relu between them."
+ONE_MAP = tr("your layers together are one linear map: there is no relu between them.")
 
 
 class Deep(nn.Module):
@@ -360,33 +361,35 @@ def _computed(
 
 # --- 3.4
 
-ALL_HELD = "for an MLP whose optimizer holds all four Parameters"
-REPLACED = "I replaced W2 after the optimizer was made, so it holds the old W2;"
-REPLACED_BY_EQUAL_NUMBERS = (
+ALL_HELD = tr("for an MLP whose optimizer holds all four Parameters")
+REPLACED = tr("I replaced W2 after the optimizer was made, so it holds the old W2;")
+REPLACED_BY_EQUAL_NUMBERS = tr(
     "I replaced W2 by a new Parameter with the same numbers, so the optimizer holds "
     "the old W2;"
 )
-IN_A_LIST = "two Parameters are in the list net.hidden, and no optimizer holds them;"
-FROZEN_IN_A_LIST = (
+IN_A_LIST = tr(
+    "two Parameters are in the list net.hidden, and no optimizer holds them;"
+)
+FROZEN_IN_A_LIST = tr(
     "the optimizer holds the two Parameters in the list net.hidden, and I froze one;"
 )
-LIST_IS_HELD = "I gave the optimizer the Parameters in the list net.hidden too;"
-TWO_GROUPS = "two groups of the optimizer together hold all Parameters;"
-FROZEN = "I froze W1 and made an optimizer that holds all four Parameters;"
-FROZEN_NOT_HELD = "W1 is frozen, and I gave the optimizer only the other three;"
-BATCH_NORM = "the optimizer holds all Parameters of an nn.BatchNorm1d;"
-PARTS = "I gave the optimizer the last of two nn.Linear in an nn.Sequential;"
-OTHER_NAMES = (
+LIST_IS_HELD = tr("I gave the optimizer the Parameters in the list net.hidden too;")
+TWO_GROUPS = tr("two groups of the optimizer together hold all Parameters;")
+FROZEN = tr("I froze W1 and made an optimizer that holds all four Parameters;")
+FROZEN_NOT_HELD = tr("W1 is frozen, and I gave the optimizer only the other three;")
+BATCH_NORM = tr("the optimizer holds all Parameters of an nn.BatchNorm1d;")
+PARTS = tr("I gave the optimizer the last of two nn.Linear in an nn.Sequential;")
+OTHER_NAMES = tr(
     "{case} you named {name}, and no Parameter has that name. (Those in the list "
     "net.hidden are called hidden[0] and hidden[1].)"
 )
-A_BUFFER = "{case} you named {name}, which is a buffer and no Parameter."
-CHANGES = (
+A_BUFFER = tr("{case} you named {name}, which is a buffer and no Parameter.")
+CHANGES = tr(
     "{case} you named {named}. The optimizer holds {name}, and {name} requires a "
     "gradient, so a step changes it."
 )
-NOT_HELD = "{case} you named {named}. The optimizer does not hold {name}."
-IS_FROZEN = "{case} you named {named}. {name} requires no gradient, so it stays."
+NOT_HELD = tr("{case} you named {named}. The optimizer does not hold {name}.")
+IS_FROZEN = tr("{case} you named {named}. {name} requires no gradient, so it stays.")
 
 
 def never_changed(net, optimizer):

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.exercises.comparing import near, rule_out, watched
 from helpers.exercises.exercise import ask, describe, exercise, expect, number
+from helpers.language import tr
 from helpers.model import MLP
 
 # --- 4.1
@@ -387,35 +388,51 @@ def read_curve(losses):
 
 
 CURVES = {  # what a training is, and its losses: what they show
-    ("fine", 2.30, 1.20, 0.80, 0.60, 0.50, 0.45): "They fall to a fifth of the first, "
-    "and never rise.",
-    ("too low", 2.30, 2.28, 2.25, 2.22, 2.18, 2.15): "They crawl: by the end not even "
-    "a tenth of the loss is gone.",
-    ("too high", 2.30, 2.90, 4.10, 3.50, 6.00, 5.20): "They climb, and end above "
-    "their start.",
-    ("too high", 2.30, 5.00, 80.0, math.nan): "Every comparison with NaN is False, so "
-    "NaN slips through.",
-    ("too high", 2.30, 0.80, 0.60, 0.90, 0.70, 1.70): "The loss was down to 0.60, and "
-    "the last one is more than twice that.",
-    ("fine", 2.31, 1.05, 1.10, 0.66, 0.71, 0.52): "They wobble a little, and fall; "
-    "batches differ, so small rises are normal.",
-    ("too low", 2.30, 2.24, 2.15, 2.06, 1.95): "By the end 15 % of the loss is gone, "
-    "which is less than a fifth.",
-    ("fine", 2.30, 2.15, 2.00, 1.85, 1.70): "By the end 26 % of the loss is gone, "
-    "which is more than a fifth.",
-    ("fine", 2.30, 0.90, 0.50, 0.70, 0.85): "The last loss is 1.7 times the lowest "
-    "one, which is not more than twice.",
-    ("too high", 2.30, 0.90, 0.50, 0.80, 1.20): "The last loss is 2.4 times the "
-    "lowest one, which is more than twice.",
-    ("fine", 0.60, 0.50, 0.44, 0.40): "By the end a third of the loss is gone, even "
-    "though all of them are small.",
-    ("too low", 0.60, 0.58, 0.57, 0.55, 0.54): "By the end only a tenth of the loss "
-    "is gone, although all losses are small.",
-    ("too high", 2.30, 0.90, 0.60, 1.10, 1.95): "Less than a fifth is gone by the "
-    'end, but the last loss is more than three times the lowest one, and "too high" '
-    "is decided first.",
-    ("fine", 2.30, 3.10, 1.40, 0.80, 0.60): "They rise above the start on the way, but "
-    "what counts is the end.",
+    ("fine", 2.30, 1.20, 0.80, 0.60, 0.50, 0.45): tr(
+        "They fall to a fifth of the first, and never rise."
+    ),
+    ("too low", 2.30, 2.28, 2.25, 2.22, 2.18, 2.15): tr(
+        "They crawl: by the end not even a tenth of the loss is gone."
+    ),
+    ("too high", 2.30, 2.90, 4.10, 3.50, 6.00, 5.20): tr(
+        "They climb, and end above their start."
+    ),
+    ("too high", 2.30, 5.00, 80.0, math.nan): tr(
+        "Every comparison with NaN is False, so NaN slips through."
+    ),
+    ("too high", 2.30, 0.80, 0.60, 0.90, 0.70, 1.70): tr(
+        "The loss was down to 0.60, and the last one is more than twice that."
+    ),
+    ("fine", 2.31, 1.05, 1.10, 0.66, 0.71, 0.52): tr(
+        "They wobble a little, and fall; batches differ, so small rises are normal."
+    ),
+    ("too low", 2.30, 2.24, 2.15, 2.06, 1.95): tr(
+        "By the end 15 % of the loss is gone, which is less than a fifth."
+    ),
+    ("fine", 2.30, 2.15, 2.00, 1.85, 1.70): tr(
+        "By the end 26 % of the loss is gone, which is more than a fifth."
+    ),
+    ("fine", 2.30, 0.90, 0.50, 0.70, 0.85): tr(
+        "The last loss is 1.7 times the lowest one, which is not more than twice."
+    ),
+    ("too high", 2.30, 0.90, 0.50, 0.80, 1.20): tr(
+        "The last loss is 2.4 times the lowest one, which is more than twice."
+    ),
+    ("fine", 0.60, 0.50, 0.44, 0.40): tr(
+        "By the end a third of the loss is gone, even though all of them are small."
+    ),
+    ("too low", 0.60, 0.58, 0.57, 0.55, 0.54): tr(
+        "By the end only a tenth of the loss is gone, although all losses are small."
+    ),
+    ("too high", 2.30, 0.90, 0.60, 1.10, 1.95): tr(
+        "Less than a fifth is gone by the "
+        'end, but the last loss is more than three times the lowest one, and "too '
+        'high" '
+        "is decided first."
+    ),
+    ("fine", 2.30, 3.10, 1.40, 0.80, 0.60): tr(
+        "They rise above the start on the way, but what counts is the end."
+    ),
     (
         "fine",
         2.30,
@@ -423,30 +440,40 @@ CURVES = {  # what a training is, and its losses: what they show
         1.20,
         0.60,
         0.55,
-    ): "On the way one loss is more than twice the "
-    "lowest one, but what counts is the last.",
-    ("too low", 2.30, 1.60, 1.90, 2.10): "The lowest loss is 1.60, but by the end less "
-    "than a fifth is gone.",
-    ("too high", 2.30, 2.20, 2.25, 2.60): "They end above their start, although not at "
-    "twice the lowest one.",
-    ("fine", 2.00, 0.75, 1.50): "The last loss is exactly twice the lowest one, which "
-    "is not more than twice.",
+    ): tr(
+        "On the way one loss is more than twice the "
+        "lowest one, but what counts is the last."
+    ),
+    ("too low", 2.30, 1.60, 1.90, 2.10): tr(
+        "The lowest loss is 1.60, but by the end less than a fifth is gone."
+    ),
+    ("too high", 2.30, 2.20, 2.25, 2.60): tr(
+        "They end above their start, although not at twice the lowest one."
+    ),
+    ("fine", 2.00, 0.75, 1.50): tr(
+        "The last loss is exactly twice the lowest one, which is not more than twice."
+    ),
     (
-        "too low",
+        tr("too low"),
         2.30,
         2.00,
         2.30,
-    ): "They end at their start, which is not above it, and nothing is gone.",
-    ("too low", 2.00, 1.80, 1.62): "By the end 19 % of the loss is gone, which is less "
-    "than a fifth.",
-    ("fine", 2.00, 1.80, 1.58): "By the end 21 % of the loss is gone, which is more "
-    "than a fifth.",
-    ("too high", 2.00, 0.50, 1.02): "The last loss is 2.04 times the lowest one, which "
-    "is more than twice.",
-    ("fine", 2.00, 0.50, 0.98): "The last loss is 1.96 times the lowest one, which is "
-    "not more than twice.",
-    ("too high", 2.30, 2.10, math.inf): "They end in infinity, which is above their "
-    "start.",
+    ): tr("They end at their start, which is not above it, and nothing is gone."),
+    ("too low", 2.00, 1.80, 1.62): tr(
+        "By the end 19 % of the loss is gone, which is less than a fifth."
+    ),
+    ("fine", 2.00, 1.80, 1.58): tr(
+        "By the end 21 % of the loss is gone, which is more than a fifth."
+    ),
+    ("too high", 2.00, 0.50, 1.02): tr(
+        "The last loss is 2.04 times the lowest one, which is more than twice."
+    ),
+    ("fine", 2.00, 0.50, 0.98): tr(
+        "The last loss is 1.96 times the lowest one, which is not more than twice."
+    ),
+    ("too high", 2.30, 2.10, math.inf): tr(
+        "They end in infinity, which is above their start."
+    ),
 }
 
 

@@ -11,6 +11,7 @@ import torch
 
 from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.language import tr
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
 
@@ -310,42 +311,61 @@ def early_stopping(val_loss, patience):
 
 TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.6, 0.5, 0.55, 0.6, 0.7), 2): {
-        2: "That is where the lowest loss is, counted from 0, and epochs count from 1.",
-        5: "That is where training stops, and the lowest loss was earlier.",
-        6: "That is the last epoch, and the lowest loss was earlier.",
+        2: tr(
+            "That is where the lowest loss is, counted from 0, and epochs count from 1."
+        ),
+        5: tr("That is where training stops, and the lowest loss was earlier."),
+        6: tr("That is the last epoch, and the lowest loss was earlier."),
     },
     ((0.9, 0.6, 0.65, 0.5, 0.55, 0.56), 2): {
-        2: "Training does not stop in epoch 3, after one epoch without a new lowest "
-        "loss, and epoch 4 brings one.",
+        2: tr(
+            "Training does not stop in epoch 3, after one epoch without a new lowest "
+            "loss, and epoch 4 brings one."
+        ),
     },
     ((0.9, 0.5, 0.6, 0.7, 0.8, 0.3), 2): {
-        6: "With patience 2 training stops in epoch 4, before the 0.3; early stopping "
-        "can't look into the future.",
+        6: tr(
+            "With patience 2 training stops in epoch 4, before the 0.3; early stopping "
+            "can't look into the future."
+        ),
     },
     ((0.9, 0.5, 0.6, 0.7, 0.3), 2): {
-        5: "Training stops one epoch before: epochs 3 and 4 brought no lower loss.",
+        5: tr("Training stops one epoch before: epochs 3 and 4 brought no lower loss."),
     },
     ((0.9, 0.5, 0.7, 0.6, 0.55, 0.3), 2): {
-        6: "After epoch 3 the loss falls from 0.7 to 0.6, but that is not a new lowest "
-        "loss; what counts is the best so far, not the epoch before.",
+        6: tr(
+            "After epoch 3 the loss falls from 0.7 to 0.6, but that is not a new "
+            "lowest "
+            "loss; what counts is the best so far, not the epoch before."
+        ),
     },
     ((0.9, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45, 0.5), 2): {
-        4: "Epochs 3 and 5 brought no new lowest loss, but they are not in a row: "
-        "epoch 4 did bring one.",
+        4: tr(
+            "Epochs 3 and 5 brought no new lowest loss, but they are not in a row: "
+            "epoch 4 did bring one."
+        ),
     },
     ((0.9, 0.5, 0.5, 0.6, 0.4), 2): {
-        3: "The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest.",
-        5: "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs "
-        "in a row have brought none.",
+        3: tr("The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest."),
+        5: tr(
+            "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs "
+            "in a row have brought none."
+        ),
     },
     ((0.9, 0.5, 0.6, 0.7, 0.4, 0.45), 3): {
-        2: "Epochs 3 and 4 brought no new lowest loss, but epoch 5 does, before there "
-        "are three in a row.",
+        2: tr(
+            "Epochs 3 and 4 brought no new lowest loss, but epoch 5 does, before there "
+            "are three in a row."
+        ),
     },
     ((0.9, 0.5, 0.6, 0.4), 1): {
-        4: "With patience 1, one epoch without a new lowest loss is enough: epoch 3.",
+        4: tr(
+            "With patience 1, one epoch without a new lowest loss is enough: epoch 3."
+        ),
     },
-    ((0.5, 0.6, 0.7), 2): {0: "There is no epoch 0. The lowest loss is the first one."},
+    ((0.5, 0.6, 0.7), 2): {
+        0: tr("There is no epoch 0. The lowest loss is the first one.")
+    },
     ((0.9, 0.8, 0.7), 2): {},
 }
 
@@ -410,16 +430,25 @@ SETTINGS = {
     (8, 1): (0.70, 0.71),
 }
 NOT_THE_CHEAPEST = {
-    (512, 2): "you returned the best of all; others within the margin are cheaper.",
-    (8, 1): "you returned the cheapest of all. Its mean is 0.705; the best has 0.900.",
-    (64, 3): "you returned a setting with one lucky seed; its mean is only 0.850.",
-    (128, 2): "you returned a setting with 0.884, and the best has 0.900. The margin "
-    "of 0.01 is subtracted from the best: anything from 0.890 up is good enough.",
-    (256, 2): "you returned (256, 2), 0.896 with 260,000 parameters. Another setting "
-    "within the margin has fewer parameters, although its layer has more units.",
-    (280, 2): "you returned (280, 2), 0.893 with 250,000 parameters. (300, 1) has "
-    "fewer, and its mean, 0.8905, is less than 0.01 below the best mean, 0.900. (One "
-    "percent of 0.900 would be less than 0.01.)",
+    (512, 2): tr("you returned the best of all; others within the margin are cheaper."),
+    (8, 1): tr(
+        "you returned the cheapest of all. Its mean is 0.705; the best has 0.900."
+    ),
+    (64, 3): tr("you returned a setting with one lucky seed; its mean is only 0.850."),
+    (128, 2): tr(
+        "you returned a setting with 0.884, and the best has 0.900. The margin "
+        "of 0.01 is subtracted from the best: anything from 0.890 up is good enough."
+    ),
+    (256, 2): tr(
+        "you returned (256, 2), 0.896 with 260,000 parameters. Another setting "
+        "within the margin has fewer parameters, although its layer has more units."
+    ),
+    (280, 2): tr(
+        "you returned (280, 2), 0.893 with 250,000 parameters. (300, 1) has "
+        "fewer, and its mean, 0.8905, is less than 0.01 below the best mean, 0.900. "
+        "(One "
+        "percent of 0.900 would be less than 0.01.)"
+    ),
 }
 
 

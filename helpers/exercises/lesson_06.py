@@ -11,6 +11,7 @@ from typing import Any
 
 from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.language import tr
 
 
 def _ask(answer: Callable, *inputs: Any) -> float:
@@ -249,16 +250,22 @@ ACCURACIES = {
     (1.0, 4): [0.10, 0.10, 0.11],
 }
 NOT_THE_BEST = {
-    (0.5, 1): "One seed was lucky; the mean is 0.71.",
-    (0.01, 1): "Five seeds have the largest sum, but their mean is only 0.71.",
-    (1.0, 4): "That is the worst of all.",
-    (0.05, 2): "No setting has a higher last seed, but the mean is only 0.847.",
-    (0.3, 2): "Halfway between its lowest and its highest seed is the highest number, "
-    "0.875, but the mean of all four is only 0.858.",
-    (0.1, 1): "Its lowest seed is the highest of all lowest seeds, but another setting "
-    "has a mean above its 0.868.",
-    (0.2, 1): "It has the best median and the best first seed, but a mean of 0.850; "
-    "another setting has 0.870.",
+    (0.5, 1): tr("One seed was lucky; the mean is 0.71."),
+    (0.01, 1): tr("Five seeds have the largest sum, but their mean is only 0.71."),
+    (1.0, 4): tr("That is the worst of all."),
+    (0.05, 2): tr("No setting has a higher last seed, but the mean is only 0.847."),
+    (0.3, 2): tr(
+        "Halfway between its lowest and its highest seed is the highest number, "
+        "0.875, but the mean of all four is only 0.858."
+    ),
+    (0.1, 1): tr(
+        "Its lowest seed is the highest of all lowest seeds, but another setting "
+        "has a mean above its 0.868."
+    ),
+    (0.2, 1): tr(
+        "It has the best median and the best first seed, but a mean of 0.850; "
+        "another setting has 0.870."
+    ),
 }
 
 
@@ -308,19 +315,29 @@ def honest_score(first_half, second_half):
 
 
 NOT_HONEST = {
-    1: "That is the position of the chosen setting, not its accuracy.",
-    0.91: "That is the highest of the second half, which then has chosen too, and no "
-    "pictures are left that played no part.",
-    0.92: "That is the highest of the first half: the number by which the setting is "
-    "chosen.",
-    0.88: "That is the mean of the winner's two halves, 0.92 and 0.84, and 0.92 is the "
-    "number by which it is chosen.",
-    0.875: "That belongs to the setting that is best on both halves together, but the "
-    "second half should have no say in the choice.",
-    0.82: "That is what the setting that is best on the second half has on the first.",
-    0.08: "That is by how much the winner falls, not what it falls to.",
-    0.86: "That belongs to the setting that is worst on the first half.",
-    0.825: "That is the lowest of the second half.",
+    1: tr("That is the position of the chosen setting, not its accuracy."),
+    0.91: tr(
+        "That is the highest of the second half, which then has chosen too, and no "
+        "pictures are left that played no part."
+    ),
+    0.92: tr(
+        "That is the highest of the first half: the number by which the setting is "
+        "chosen."
+    ),
+    0.88: tr(
+        "That is the mean of the winner's two halves, 0.92 and 0.84, and 0.92 is the "
+        "number by which it is chosen."
+    ),
+    0.875: tr(
+        "That belongs to the setting that is best on both halves together, but the "
+        "second half should have no say in the choice."
+    ),
+    0.82: tr(
+        "That is what the setting that is best on the second half has on the first."
+    ),
+    0.08: tr("That is by how much the winner falls, not what it falls to."),
+    0.86: tr("That belongs to the setting that is worst on the first half."),
+    0.825: tr("That is the lowest of the second half."),
 }
 
 

@@ -9,39 +9,44 @@ import ipywidgets as widgets
 from helpers import records
 from helpers.given import brief
 from helpers.instrument import Instrument, open_in_cell
+from helpers.language import tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
 
 MAX_VOTES = 100_000
 # Earlier ids gave the answer away. What was kept under them is still read.
 FORMER = {"requires-grad-inside": "redundant", "shapes-epoch": "shapes-last-batch"}
 
-ASK = "Predict: {question} ({options}) In JupyterLab, run this cell and choose."
-CHOOSE = "Choose one, then go on. Your choice stays on this machine."
-KEPT = "Saved: {choice}"
-REVEALED = "The answer is out. To predict again, run this cell again."
-VOTES = "class votes"
-VOTES_TOOLTIP = "For teachers: enter how many students chose each answer."
-NO_PREDICTION = "No prediction was made here."
-PREDICTED = "You predicted: {choice}"
-AS_PREDICTED = "You predicted: {choice}. Correct."
-VOTED = "The class voted: {tally}."
-MEASURED = "Measured: {measured}"
+ASK = tr("Predict: {question} ({options}) In JupyterLab, run this cell and choose.")
+CHOOSE = tr("Choose one, then go on. Your choice stays on this machine.")
+KEPT = tr("Saved: {choice}")
+REVEALED = tr("The answer is out. To predict again, run this cell again.")
+VOTES = tr("class votes")
+VOTES_TOOLTIP = tr("For teachers: enter how many students chose each answer.")
+NO_PREDICTION = tr("No prediction was made here.")
+PREDICTED = tr("You predicted: {choice}")
+AS_PREDICTED = tr("You predicted: {choice}. Correct.")
+VOTED = tr("The class voted: {tally}.")
+MEASURED = tr("Measured: {measured}")
 COLUMNS = ("answer", "you", "class", "measured")
-BAD_ID = "{call} needs a short name as its id, such as 'init-zeros'; you gave {found}."
-BAD_QUESTION = (
+BAD_ID = tr(
+    "{call} needs a short name as its id, such as 'init-zeros'; you gave {found}."
+)
+BAD_QUESTION = tr(
     "predict(id, question, options) needs the question as text; you gave {found}."
 )
-BAD_OPTIONS = (
+BAD_OPTIONS = tr(
     "predict({id!r}, ...) needs two or more different answers, such as ['rises', "
     "'falls'], or a range of numbers for each, such as {{'below 1': (0, 1), ...}}; you "
     "gave {found}."
 )
-NOT_MEASURED = "reveal(id, measured) needs what was measured; you gave {found}."
-NO_OPTION = (
+NOT_MEASURED = tr("reveal(id, measured) needs what was measured; you gave {found}.")
+NO_OPTION = tr(
     "The question {id!r} can be answered by {options}; {found} is none of these. Run "
     "the cells since its predict cell again."
 )
-NOT_ASKED = "The question {id!r} has not been asked yet: run its predict cell first."
+NOT_ASKED = tr(
+    "The question {id!r} has not been asked yet: run its predict cell first."
+)
 
 # A page of Voila runs all cells when it opens, before its reader has predicted.
 ON_A_PAGE = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")

@@ -11,6 +11,7 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments import layer_values
 from helpers.instruments.layer_values import ABOVE, BINS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
+from helpers.language import tr
 from helpers.live import Lab
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, one_line, page, reply
@@ -20,38 +21,43 @@ BATCH = 256  # pictures
 HEIGHT = 22  # pixels of a histogram and of a bar
 
 CONTROLS = {
-    "init": "How the weights start.",
-    "sigma": "Spread of the first weights (normal), or their value (constant).",
-    "num_layers": "Number of hidden layers.",
-    "num_hiddens": "Units in each hidden layer.",
-    "activation": "Function after each hidden layer.",
-    "seed": "Seed of the first weights.",
+    "init": tr("How the weights start."),
+    "sigma": tr("Spread of the first weights (normal), or their value (constant)."),
+    "num_layers": tr("Number of hidden layers."),
+    "num_hiddens": tr("Units in each hidden layer."),
+    "activation": tr("Function after each hidden layer."),
+    "seed": tr("Seed of the first weights."),
 }
 TRAINING_CONTROLS = ("lr", "num_epochs")
 # The headers of the table; the share of dead units has its own, DEAD.
-LAYER, ACTIVATIONS, GRADIENTS, SPREAD = "layer", "activations", "gradients", "spread"
-TRAIN = "train it"
-TRAIN_TOOLTIP = "Train exactly this network, in a lab that opens below."
-OPENING = (
+LAYER, ACTIVATIONS = tr("layer"), tr("activations")
+GRADIENTS, SPREAD = tr("gradients"), tr("spread")
+TRAIN = tr("train it")
+TRAIN_TOOLTIP = tr("Train exactly this network, in a lab that opens below.")
+OPENING = tr(
     "A lab opens here after the first training steps, which take a while in a large "
     "network."
 )
 
-LEGEND = (
+LEGEND = tr(
     "One forward and one backward pass on {count} training pictures, without training. "
     "The gradients are of the loss with respect to the weights W1, W2, ... A histogram "
     "reaches 3 spreads to either side of its mean; a bar shows the spread (standard "
     "deviation) on an axis of powers of ten. An arrow marks a spread that is off it."
 )
 DEAD_LEGEND = {
-    "relu": "A dead unit outputs 0 for every picture of the batch.",
-    "tanh": "An output is saturated within 0.01 of \u22121 or 1, where tanh is flat.",
-    "sigmoid": "An output is saturated within 0.01 of 0 or 1, where sigmoid is flat.",
+    "relu": tr("A dead unit outputs 0 for every picture of the batch."),
+    "tanh": tr(
+        "An output is saturated within 0.01 of \u22121 or 1, where tanh is flat."
+    ),
+    "sigmoid": tr(
+        "An output is saturated within 0.01 of 0 or 1, where sigmoid is flat."
+    ),
 }
-NO_SIGMA = "The init {init} does not use sigma."
-SHOWN = "Init lab at {config}. {status} The first loss is {loss:.2f}."
-HOW_TO = "In JupyterLab, run this cell, then move a slider."
-FAILED = "This network could not be measured. {kind}: {text}"
+NO_SIGMA = tr("The init {init} does not use sigma.")
+SHOWN = tr("Init lab at {config}. {status} The first loss is {loss:.2f}.")
+HOW_TO = tr("In JupyterLab, run this cell, then move a slider.")
+FAILED = tr("This network could not be measured. {kind}: {text}")
 
 # Cells of fixed widths, so that nothing jumps while a slider moves.
 STYLE = f"""<style>

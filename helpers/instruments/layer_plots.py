@@ -8,20 +8,21 @@ from matplotlib.figure import Figure
 from helpers.given import are_texts, brief, expect
 from helpers.instruments.layer_values import COLOURS
 from helpers.instruments.measure_layers import Layers
+from helpers.language import tr
 from helpers.palette import LINES
 from helpers.plots import SMALL, WIDE, Picture, tidy
 
 STYLES = list(zip(LINES, ("o-", "s--", "^-.", "D:", "v-", "x--")))
 TITLES = {
-    "activations": "spread of the activations",
-    "gradients": "spread of the gradients of W1, W2, ...",
+    "activations": tr("spread of the activations"),
+    "gradients": tr("spread of the gradients of W1, W2, ..."),
 }
-LAYER_AXIS = "layer (the last: scores)"
-NOT_LAYERS = (
+LAYER_AXIS = tr("layer (the last: scores)")
+NOT_LAYERS = tr(
     "plot_layers needs a dict of at least one name and its Layers; you gave {found}."
 )
-NOT_NUMBERS = "plot_histograms needs tensors of finite numbers; {title} isn't one."
-NOT_TENSORS = (
+NOT_NUMBERS = tr("plot_histograms needs tensors of finite numbers; {title} isn't one.")
+NOT_TENSORS = tr(
     "plot_histograms needs a dict of at least one title and tensor; you gave {found}."
 )
 

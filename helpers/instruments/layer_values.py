@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from matplotlib.figure import Figure
 
+from helpers.language import tr
 from helpers.palette import ACTIVATIONS, GRADIENTS, INK
 from helpers.plots import WIDE, Picture, tidy
 
@@ -16,8 +17,8 @@ ENOUGH = 8192  # values for a histogram
 LOW, HIGH, TICK = -12, 4, 4  # powers of ten on the axis of a spread
 ABOVE, BELOW = "▶", "◀"  # mark a spread that is off that axis
 COLOURS = {"activations": ACTIVATIONS, "gradients": GRADIENTS}
-TITLES = {"activations": "activations", "gradients": "gradients of W1, W2, ..."}
-SPREAD_TITLE = "their spread"
+TITLES = {"activations": "activations", "gradients": tr("gradients of W1, W2, ...")}
+SPREAD_TITLE = tr("their spread")
 
 
 @dataclass(frozen=True)

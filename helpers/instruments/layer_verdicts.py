@@ -4,6 +4,7 @@ import math
 from typing import Protocol
 
 from helpers.instruments.layer_values import Layer, short
+from helpers.language import tr
 
 # Of the spread of W1's gradient. Measured with 128 units, lr 0.1, one epoch, 1 to 10
 # layers, all three activations: below the first no such network started to learn,
@@ -15,38 +16,38 @@ NO_START, SLOW_START, TOO_STEEP = 2e-5, 3e-4, 1.0
 LATE_START = {"relu": 5e-11, "tanh": 5e-11, "sigmoid": 5e-4}
 TOO_SURE = 2 * math.log(10)
 
-NO_GRADIENT = "Every weight has a gradient of 0, so only biases can learn."
-ALL_EQUAL = (
+NO_GRADIENT = tr("Every weight has a gradient of 0, so only biases can learn.")
+ALL_EQUAL = tr(
     "All units of a hidden layer are equal, and so are their gradients. They stay "
     "equal, so each layer can do no more than a single unit."
 )
-OVERFLOW = "The signal explodes: it reaches inf or nan, so nothing can be learned."
-TOO_LARGE = (
+OVERFLOW = tr("The signal explodes: it reaches inf or nan, so nothing can be learned.")
+TOO_LARGE = tr(
     "The signal is too large: the first loss is {loss}, and the gradients' spread "
     "reaches {steepest}. A training step moves the weights much too far."
 )
-DIES = (
+DIES = tr(
     "The signal dies out: the spread of the activations falls from {first} in the "
     "first hidden layer to {last} in the last, and the spread of W1's gradient is "
     "only {gradient}. Training may never start."
 )
-GRADIENT_DIES = (
+GRADIENT_DIES = tr(
     "The gradient dies out on its way back: its spread is {end_gradient} at the "
     "last weights but only {gradient} at W1. Training may never start."
 )
-LATE = (
+LATE = tr(
     "The signal is nearly 0: the spread of W1's gradient is only {gradient}. One "
     "hidden layer still learns, but barely in the first epoch."
 )
-WEAK = (
+WEAK = tr(
     "The signal is weak: the spread of W1's gradient is {gradient}. Training "
     "starts slowly."
 )
-SURE = (
+SURE = tr(
     "The signal gets through, but the first loss is {loss}, far above ln 10: the "
     "network is sure of wrong answers before it has learned anything."
 )
-HEALTHY = (
+HEALTHY = tr(
     "The signal gets through: the activations have a spread of {first} in the "
     "first hidden layer and {last} in the last, and W1's gradient {gradient}."
 )

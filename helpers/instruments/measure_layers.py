@@ -11,25 +11,26 @@ from torch.nn import functional as F
 
 from helpers.instruments.layer_values import Layer, Values, draw_layers, short
 from helpers.instruments.layer_verdicts import verdict
+from helpers.language import tr
 from helpers.model import ACTIVATIONS, MLP
 from helpers.tables import as_text
 
 NEAR = 0.01  # of an end of tanh or sigmoid: flat, with almost no gradient
 SCORES = "scores"  # the name of the last layer
 # By activation: what counts as a unit or an output that passes no gradient on.
-DEAD = {"relu": "dead units", "tanh": "saturated", "sigmoid": "saturated"}
-HEADER = ("layer", "activations", "{dead}", "gradients of W")
-FIRST_LOSS = "First loss {loss:.4g}; ten equal guesses would give ln 10 = 2.303."
-NOT_MLP = "measure_layers(net, X, y) needs an MLP as its net; you gave {found}."
-NOT_BATCH = (
+DEAD = {"relu": tr("dead units"), "tanh": "saturated", "sigmoid": "saturated"}
+HEADER = ("layer", "activations", "{dead}", tr("gradients of W"))
+FIRST_LOSS = tr("First loss {loss:.4g}; ten equal guesses would give ln 10 = 2.303.")
+NOT_MLP = tr("measure_layers(net, X, y) needs an MLP as its net; you gave {found}.")
+NOT_BATCH = tr(
     "measure_layers(net, X, y) needs an X of type {wanted}, as net's weights, and "
     "shape (N, {num_inputs}), with at least one picture; you gave {found}."
 )
-NOT_LABELS = (
+NOT_LABELS = tr(
     "measure_layers(net, X, y) needs a y of type torch.int64 and shape ({count},), "
     "with one label for each picture; you gave {found}."
 )
-NO_SUCH_LABEL = (
+NO_SUCH_LABEL = tr(
     "measure_layers(net, X, y) needs labels from 0 to {last} in its y; yours go from "
     "{lowest} to {highest}."
 )

@@ -25,7 +25,7 @@ VALUES, ITEMS = type({}.values()), type({}.items())
 CLOSED = (str, bytes, int, float, complex, type(None), types.ModuleType)
 CLOSED += (torch.dtype, torch.device)
 SIMPLE_KEYS = (str, int, float, bool, bytes, type(None))  # shown as they are
-CONTAINERS = {  # class -> its kind, as a learner reads it
+CONTAINERS = {  # class -> its kind, as `registration` calls it
     **dict.fromkeys((list, deque), "a list"),
     tuple: "a tuple",
     **dict.fromkeys((dict, types.MappingProxyType), "a dict"),

@@ -13,6 +13,7 @@ from helpers.controls import button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.registration import Registration, registration
+from helpers.language import tr
 from helpers.tables import Look, one_line, page, reply
 
 BATCH_SIZE = 256
@@ -23,30 +24,30 @@ DRAWN = "torch.randn(784, 256) * 0.01"
 PARAMETER = f"nn.Parameter({DRAWN})"
 W1_CHOICES = {  # choice -> the line that stores W1
     "nn.Parameter": f"self.W1 = {PARAMETER}",
-    "plain tensor": f"self.W1 = {DRAWN}",
-    "plain tensor, requires_grad=True": f"self.W1 = ({DRAWN}).requires_grad_()",
-    "requires_grad=True inside randn": (
+    tr("plain tensor"): f"self.W1 = {DRAWN}",
+    tr("plain tensor, requires_grad=True"): f"self.W1 = ({DRAWN}).requires_grad_()",
+    tr("requires_grad=True inside randn"): (
         "self.W1 = torch.randn(784, 256, requires_grad=True) * 0.01"
     ),
-    "Parameter in a list": f"self.Ws = [{PARAMETER}]",
-    "Parameter in a dict": f"self.Ws = {{'first': {PARAMETER}}}",
-    "Parameter in a plain object": f"self.store = SimpleNamespace(W1={PARAMETER})",
+    tr("Parameter in a list"): f"self.Ws = [{PARAMETER}]",
+    tr("Parameter in a dict"): f"self.Ws = {{'first': {PARAMETER}}}",
+    tr("Parameter in a plain object"): f"self.store = SimpleNamespace(W1={PARAMETER})",
     "nn.ParameterList": f"self.Ws = nn.ParameterList([{PARAMETER}])",
-    "buffer": f"self.register_buffer('W1', {DRAWN})",
+    tr("buffer"): f"self.register_buffer('W1', {DRAWN})",
 }
 READ = {  # choice -> how forward reads W1, where it is not self.W1
-    "Parameter in a list": "self.Ws[0]",
-    "Parameter in a dict": "self.Ws['first']",
-    "Parameter in a plain object": "self.store.W1",
+    tr("Parameter in a list"): "self.Ws[0]",
+    tr("Parameter in a dict"): "self.Ws['first']",
+    tr("Parameter in a plain object"): "self.store.W1",
     "nn.ParameterList": "self.Ws[0]",
 }
 B1_CHOICES = {
     "nn.Parameter": "self.b1 = nn.Parameter(torch.zeros(256))",
-    "frozen": "self.b1 = nn.Parameter(torch.zeros(256), requires_grad=False)",
-    "with a second name": "self.b1 = self.shift = nn.Parameter(torch.zeros(256))",
+    tr("frozen"): "self.b1 = nn.Parameter(torch.zeros(256), requires_grad=False)",
+    tr("with a second name"): "self.b1 = self.shift = nn.Parameter(torch.zeros(256))",
 }
 REPLACED = "\nnet.W2 = nn.Parameter(torch.randn(256, 10) * 0.01)"
-OPTIMIZER_CHOICES = {"made last": "", "made before W2 is replaced": REPLACED}
+OPTIMIZER_CHOICES = {tr("made last"): "", tr("made before W2 is replaced"): REPLACED}
 MODEL = """\
 class Net(nn.Module):
     def __init__(self):
@@ -71,14 +72,23 @@ loss.backward()
 optimizer.step()
 """
 
-REBUILDS = "A change builds a new module."
 MENUS = {
-    "W1 is": (W1_CHOICES, f"How the module stores its first weights. {REBUILDS}"),
-    "b1 is": (B1_CHOICES, f"What the first bias is. {REBUILDS}"),
-    "optimizer is": (OPTIMIZER_CHOICES, f"When the optimizer is made. {REBUILDS}"),
+    tr("W1 is"): (
+        W1_CHOICES,
+        tr("How the module stores its first weights. A change builds a new module."),
+    ),
+    tr("b1 is"): (
+        B1_CHOICES,
+        tr("What the first bias is. A change builds a new module."),
+    ),
+    tr("optimizer is"): (
+        OPTIMIZER_CHOICES,
+        tr("When the optimizer is made. A change builds a new module."),
+    ),
 }
-STEP_TOOLTIP = "One training step on the next 256 pictures, with the code below."
-BUILD_TOOLTIP = "A new module and a new optimizer, from the code below."
+STEP_BUTTON, BUILD_BUTTON = tr("train one step"), tr("rebuild")
+STEP_TOOLTIP = tr("One training step on the next 256 pictures, with the code below.")
+BUILD_TOOLTIP = tr("A new module and a new optimizer, from the code below.")
 # The model, and beside it, where there is room, how it is built and trained.
 CODE_HTML = """\
 <pre style="display: flex; flex-wrap: wrap; column-gap: 24px; font-size: 11.5px; \
@@ -86,14 +96,14 @@ line-height: 1.4">\
 <code style="flex: 6 1 430px; min-width: 0; font-size: inherit">{model}</code>
 <code style="flex: 5 1 368px; min-width: 0; font-size: inherit">{rest}</code></pre>"""
 STATUS_HTML = '<div style="line-height: 18px">{said}</div>'
-BUILT = "Built, not trained yet. Press train one step."
-STEPPED = (
+BUILT = tr("Built, not trained yet. Press train one step.")
+STEPPED = tr(
     "Step {step}: the loss before it was {loss:.3f}. Changed: {changed}. "
     "Unchanged: {same}."
 )
-NONE = "none"
-FAILED = "It failed. {kind}: {text}."
-PLAIN_TEXT = (
+NONE = tr("none")
+FAILED = tr("It failed. {kind}: {text}.")
+PLAIN_TEXT = tr(
     "Live X-ray: W1 is {w1}, b1 is {b1}, the optimizer is {optimizer}. In JupyterLab, "
     "run this cell, make your choices, and press train one step."
 )
@@ -123,8 +133,8 @@ class RegistrationLab(Instrument):
         ]
         train = partial(self._submit, STEP)
         buttons = [
-            button("train one step", "step-forward", STEP_TOOLTIP, train),
-            button("rebuild", "undo", BUILD_TOOLTIP, self._on_choice),
+            button(STEP_BUTTON, "step-forward", STEP_TOOLTIP, train),
+            button(BUILD_BUTTON, "undo", BUILD_TOOLTIP, self._on_choice),
         ]
         # Tall enough for the longest text, so that nothing below it moves.
         self._status = widgets.HTML(layout=widgets.Layout(min_height="48px"))

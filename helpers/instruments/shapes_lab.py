@@ -12,24 +12,33 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.trace_shapes import Trace, messages, trace_shapes
 from helpers.instruments.trace_shapes.drawing import picture
 from helpers.instruments.trace_shapes.steps import Shape
+from helpers.language import tr
 from helpers.plots import Picture
 from helpers.tables import Look
 
-NOTHING = "nothing"
+NOTHING = tr("nothing")
 WAYS = (NOTHING, *messages.MOST_COMMON)
 BATCHES = (1, 4, 16, 64, 256, 784, 1024)
 INPUTS = (16, 49, 196, 784)  # squares, as pictures are
 HIDDENS = (1, 4, 16, 64, 128, 256, 512, 1024)
+BREAK = tr("break it")
 CONTROLS = (  # name, choices, the first value, tooltip
-    ("batch_size", BATCHES, 64, "Examples in the batch: the rows of X."),
-    ("num_inputs", INPUTS, 784, "Numbers in each example: 784 for 28 x 28 pixels."),
-    ("num_hiddens", HIDDENS, 256, "Units in the hidden layer: the columns of W1."),
-    ("break it", WAYS, NOTHING, "Give one tensor a wrong shape, in one of five ways."),
+    ("batch_size", BATCHES, 64, tr("Examples in the batch: the rows of X.")),
+    ("num_inputs", INPUTS, 784, tr("Numbers in each example: 784 for 28 x 28 pixels.")),
+    ("num_hiddens", HIDDENS, 256, tr("Units in the hidden layer: the columns of W1.")),
+    (
+        BREAK,
+        WAYS,
+        NOTHING,
+        tr("Give one tensor a wrong shape, in one of five ways."),
+    ),
 )
-SHOWN = "A forward pass as boxes: purple what existed before, teal what is computed."
-WELL = "Every operation got the shapes it needs."
-SILENT = "Broken, but unnoticed: with these sizes, no operation complains."
-WARNED = "Broken, but PyTorch is silent: only the warning shows it."
+SHOWN = tr(
+    "A forward pass as boxes: purple what existed before, teal what is computed."
+)
+WELL = tr("Every operation got the shapes it needs.")
+SILENT = tr("Broken, but unnoticed: with these sizes, no operation complains.")
+WARNED = tr("Broken, but PyTorch is silent: only the warning shows it.")
 
 
 def shapes_lab() -> "ShapesLab":
@@ -78,7 +87,7 @@ class ShapesLab(Instrument):
         self._code = widgets.HTML()
         self._work([self._values()])
         # A short name, so that there is room for its words in one of two columns.
-        self._controls["break it"].style.description_width = "54px"
+        self._controls[BREAK].style.description_width = "54px"
         grid = controls.grid(self._controls.values())
         super().__init__([grid, self._drawing, self._code])
         self.add_class("course-shapes")

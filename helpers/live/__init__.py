@@ -23,6 +23,7 @@ from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
+from helpers.language import tr
 from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
 from helpers.live.pasted import read_settings
@@ -52,97 +53,143 @@ REST_BYTES = 5e6  # of the states kept to go back to, while no page shows the la
 doctor: Callable | None = None
 
 TOOLTIPS = {
-    "num_hiddens": "Units in each hidden layer. A change starts a new run.",
-    "num_layers": "Number of hidden layers. A change starts a new run.",
-    "lr": "Learning rate, the step size. A change acts on the running model.",
-    "batch_size": "Pictures in each step. A change starts a new run.",
-    "num_epochs": "Passes over the training pictures. A change starts a new run.",
-    "sigma": "Spread of the first weights (normal, constant). Starts a new run.",
-    "momentum": "Momentum of SGD. A change starts a new run.",
-    "weight_decay": "Pull of the weights towards zero. A change starts a new run.",
-    "seed": "Seed of the weights and of the order of pictures. Starts a new run.",
-    "activation": "Function after each hidden layer. A change starts a new run.",
-    "init": "How the weights begin. A change starts a new run.",
-    "optimizer": "How gradients become updates. A change starts a new run.",
-    "dropout": "Share of hidden units switched off in each step. Starts a new run.",
-    "lr_schedule": "Whether the step size falls to 0. A change starts a new run.",
+    "num_hiddens": tr("Units in each hidden layer. A change starts a new run."),
+    "num_layers": tr("Number of hidden layers. A change starts a new run."),
+    "lr": tr("Learning rate, the step size. A change acts on the running model."),
+    "batch_size": tr("Pictures in each step. A change starts a new run."),
+    "num_epochs": tr("Passes over the training pictures. A change starts a new run."),
+    "sigma": tr("Spread of the first weights (normal, constant). Starts a new run."),
+    "momentum": tr("Momentum of SGD. A change starts a new run."),
+    "weight_decay": tr("Pull of the weights towards zero. A change starts a new run."),
+    "seed": tr("Seed of the weights and of the order of pictures. Starts a new run."),
+    "activation": tr("Function after each hidden layer. A change starts a new run."),
+    "init": tr("How the weights begin. A change starts a new run."),
+    "optimizer": tr("How gradients become updates. A change starts a new run."),
+    "dropout": tr("Share of hidden units switched off in each step. Starts a new run."),
+    "lr_schedule": tr("Whether the step size falls to 0. A change starts a new run."),
 }
-ARGUMENT = "An argument of your net. A change starts a new run."
-SETTINGS = "All settings in one line: copy it, or paste one and press Enter."
-CODE = "Show and copy plain PyTorch that reproduces this run; again: hide it."
+ARGUMENT = tr("An argument of your net. A change starts a new run.")
+CODE = tr("Show and copy plain PyTorch that reproduces this run; again: hide it.")
 BUTTONS = (  # name, icon, tooltip
-    ("start", "play", "Start, pause or continue."),
-    ("step", "step-forward", "Take one training step, then pause."),
-    ("reset", "undo", "Back to step 0, with the first weights."),
-    ("new seed", "random", "Start again with the next seed."),
-    ("pin", "thumb-tack", "Keep this run's curves in the picture to compare with."),
-    ("code", "code", CODE),
+    (look.START, "play", tr("Start, pause or continue.")),
+    (tr("step"), "step-forward", tr("Take one training step, then pause.")),
+    (tr("reset"), "undo", tr("Back to step 0, with the first weights.")),
+    (tr("new seed"), "random", tr("Start again with the next seed.")),
+    (
+        tr("pin"),
+        "thumb-tack",
+        tr("Keep this run's curves in the picture to compare with."),
+    ),
+    (tr("code"), "code", CODE),
 )
-DOCTOR = ("doctor", "stethoscope", "Ask why this net doesn't learn.")
-FRESH = "Step 0 of {run.num_steps:,}: nothing is trained yet; W1 is as first drawn."
-FRESH_NET = "Step 0 of {run.num_steps:,}: nothing is trained yet."
-RUNNING = (
+DOCTOR = (tr("doctor"), "stethoscope", tr("Ask why this net doesn't learn."))
+FRESH = tr("Step 0 of {run.num_steps:,}: nothing is trained yet; W1 is as first drawn.")
+FRESH_NET = tr("Step 0 of {run.num_steps:,}: nothing is trained yet.")
+RUNNING = tr(
     "Step {newest.step:,} of {run.num_steps:,}, epoch {newest.epoch} of "
     "{run.config.num_epochs}. Train: loss {last.train_loss:.3f}, accuracy "
     "{last.train_accuracy:.3f}. Validation: loss {last.val_loss:.3f}, accuracy "
     "{last.val_accuracy:.3f}."
 )
 STATUS = {  # state -> what is said of it
-    "preview": "Preview, the first {newest.step} steps. Press start, or move a slider.",
+    "preview": tr(
+        "Preview, the first {newest.step} steps. Press start, or move a slider."
+    ),
     "running": RUNNING,
-    "paused": f"Paused. {RUNNING}",
-    "away": f"Paused, because no page shows this lab. {RUNNING}",
-    "done": "Done after {newest.step:,} steps, epochs: {newest.epoch}. Accuracy on all "
-    "{num_val:,} validation pictures: {newest.full_val_accuracy:.4f}.",
-    "diverged": "This run {newest.reason}.",
+    "paused": tr("Paused. {running}").replace("{running}", RUNNING),
+    "away": tr("Paused, because no page shows this lab. {running}").replace(
+        "{running}", RUNNING
+    ),
+    "done": tr(
+        "Done after {newest.step:,} steps, epochs: {newest.epoch}. Accuracy on all "
+        "{num_val:,} validation pictures: {newest.full_val_accuracy:.4f}."
+    ),
+    "diverged": tr("This run {newest.reason}."),
 }
-BACK = (  # measured: of the nearest point of the curves
+BACK = tr(  # measured: of the nearest point of the curves
     "Step {step:,} of {newest.step:,}, epoch {epoch}. Train: loss {train_loss:.3f}, "
     "accuracy {train_accuracy:.3f}. Validation: loss {val_loss:.3f}, accuracy "
     "{val_accuracy:.3f}."
 )
-NEAR = (
+NEAR = tr(
     "Step {step:,} of {newest.step:,}, epoch {epoch}, with the weights of step "
     "{known:,}. Train: loss {train_loss:.3f}, accuracy {train_accuracy:.3f}. "
     "Validation: loss {val_loss:.3f}, accuracy {val_accuracy:.3f}."
 )
-GOING_BACK = "Going back to step {step:,}: its steps are repeated, now step {known:,}."
-GOES_ON = (
+GOING_BACK = tr(
+    "Going back to step {step:,}: its steps are repeated, now step {known:,}."
+)
+GOES_ON = tr(
     "Goes on from step {step:,} with lr={lr:g}. The run as it was is pinned as {name}."
 )
-CANT_REPEAT = "Step {step:,} can't be repeated to go on from it. {error}"
-NEXT_LR = "lr={lr:g} holds once you go on from here."
-FAILED = "Training failed. {error}"
-STOPPED = "Stopped inside a step."
-STOPPED_AT = "Stopped inside a step, at line {number}, `{line}`."
-STILL_INSIDE = (
+CANT_REPEAT = tr("Step {step:,} can't be repeated to go on from it. {error}")
+NEXT_LR = tr("lr={lr:g} holds once you go on from here.")
+FAILED = tr("Training failed. {error}")
+STOPPED = tr("Stopped inside a step.")
+STOPPED_AT = tr("Stopped inside a step, at line {number}, `{line}`.")
+STILL_INSIDE = tr(
     "This step has taken {seconds:.0f} s so far. The lab pauses when it ends; press "
     "the button again to stop it now."
 )
-STILL_INSIDE_AT = (
+STILL_INSIDE_AT = tr(
     "This step has taken {seconds:.0f} s so far, and is at line {number}, `{line}`. "
     "The lab pauses when it ends; press the button again to stop it now."
 )
-ASKING = "The doctor looks at a new {net} with these settings; it takes a few seconds."
-SHOWS_NOTHING = "no weights that can be shown"
-PINNED = "Pinned as {name}."
-PINNED_OVER = "Pinned as {name}. Only {most} runs fit, so the oldest was removed."
-PINNED_LR = "{config}, lr changed to {lr:g} at step {step:,}"
-PINNED_LRS = "{config}, lr changed {count} times, to {lr:g} at step {step:,}"
-UNPIN = "Remove pin {name}"
-UNPINNED = "Pin {name} is removed."
-NOTHING_TO_PIN = "Nothing to pin yet: press start first."
-COPIED = "The code below repeats this run, and is copied if the browser allows that."
-PLAIN_TEXT = (
+ASKING = tr(
+    "The doctor looks at a new {net} with these settings; it takes a few seconds."
+)
+SHOWS_NOTHING = tr("no weights that can be shown")
+PINNED = tr("Pinned as {name}.")
+PINNED_OVER = tr("Pinned as {name}. Only {most} runs fit, so the oldest was removed.")
+PINNED_LR = tr("{config}, lr changed to {lr:g} at step {step:,}")
+PINNED_LRS = tr("{config}, lr changed {count} times, to {lr:g} at step {step:,}")
+UNPIN = tr("Remove pin {name}")
+UNPINNED = tr("Pin {name} is removed.")
+NOTHING_TO_PIN = tr("Nothing to pin yet: press start first.")
+COPIED = tr(
+    "The code below repeats this run, and is copied if the browser allows that."
+)
+PLAIN_TEXT = tr(
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
     "start or move a slider."
 )
-ALT = (
+ALT = tr(
     "Loss and accuracy over the first {step} steps of {config}, and the first "
     "columns of W1 as pictures."
 )
-ALT_NET = "Loss and accuracy over the first {step} steps of {config}, and its weights."
-NO_SUCH_CONTROL = "The lab has no control {name}; it has: {known}."
+ALT_NET = tr(
+    "Loss and accuracy over the first {step} steps of {config}, and its weights."
+)
+NO_SUCH_CONTROL = tr("The lab has no control {name}; it has: {known}.")
+WORDS = {  # what the page itself says; it puts in what stands in braces
+    "settings": tr("settings"),
+    "settings_tip": tr(
+        "All settings in one line: copy it, or paste one and press Enter."
+    ),
+    "weights": tr("weights to show"),
+    "pictures": [tr("Loss."), tr("Accuracy."), tr("Weights as pictures.")],
+    "loss": tr("loss (log scale)"),
+    "accuracy": tr("accuracy"),
+    "epoch": tr("epoch"),
+    "at_epoch": tr("epoch {epoch}: "),
+    "batch": tr("batch"),
+    "train": tr("train"),
+    "val": tr("val"),
+    "validation": tr("validation"),
+    "zero": tr("all 0"),
+    "back": tr("earlier steps"),
+    "back_tip": tr(
+        "Back to an earlier step of this run: drag, or use the arrow keys, Page Up, "
+        "Page Down, Home and End."
+    ),
+    "newest": tr("step {last}"),
+    "step": tr("step {step} of {last}"),
+    "go_on": tr("go on from here"),
+    "go_on_tip": tr(
+        "Train on from this step, with the lr that is set now. The run as it was is "
+        "pinned."
+    ),
+}
 
 
 class _Canvas(SeesTraits, anywidget.AnyWidget):
@@ -150,7 +197,7 @@ class _Canvas(SeesTraits, anywidget.AnyWidget):
 
     _esm = "".join((HERE / name).read_text() for name in SCRIPTS)
     _css = HERE / "lab.css"
-    hint = traitlets.Unicode(SETTINGS).tag(sync=True)
+    words = traitlets.Dict(WORDS).tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)
     tiles = traitlets.Dict().tag(sync=True)
     pins = traitlets.List().tag(sync=True)
@@ -267,19 +314,17 @@ class Lab(Instrument):
             )
             for name in controls
         }
-        actions = {
-            "start": self.start,
-            "step": lambda: self._submit(self._step),
-            "reset": lambda: self._submit_new(self._reset),
-            "new seed": self._on_new_seed,
-            "pin": lambda: self._submit(self._pin),
-            "code": lambda: self._submit(self._show_code),
-        }
-        own = doctor and config.own
-        if own:
-            actions["doctor"] = lambda: self._submit(self._ask_doctor)
-        offered = (*BUTTONS, DOCTOR) if own else BUTTONS
-        buttons = [look.button(*button, actions[button[0]]) for button in offered]
+        actions = (
+            self.start,
+            lambda: self._submit(self._step),
+            lambda: self._submit_new(self._reset),
+            self._on_new_seed,
+            lambda: self._submit(self._pin),
+            lambda: self._submit(self._show_code),
+        )
+        buttons = [look.button(*said, action) for said, action in zip(BUTTONS, actions)]
+        if doctor and config.own:
+            buttons.append(look.button(*DOCTOR, lambda: self._submit(self._ask_doctor)))
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
@@ -722,7 +767,7 @@ class Lab(Instrument):
             if not moves or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
-        self._start_button.description = "pause" if running else "start"
+        self._start_button.description = look.PAUSE if running else look.START
         self._start_button.icon = "pause" if running else "play"
 
     def _frame(self, status, running):

@@ -1,30 +1,25 @@
 // Back through time: the slider under the curves, and the button that goes on from there.
 // One module with panels.js, columns.js and lab.js: see __init__.py.
 
-const BACK_NAME = "earlier steps";
-const BACK_HINT = "Back to an earlier step of this run: drag, or use the arrow keys, Page Up, Page Down, Home and End.";
-const AT_NEWEST = (step) => `step ${step.toLocaleString("en")}`;
-const BACK_AT = (step, newest) => `step ${step.toLocaleString("en")} of ${newest.toLocaleString("en")}`;
-const GO_ON = "go on from here";
-const GO_ON_HINT = "Train on from this step, with the lr that is set now. The run as it was is pinned.";
 const REST = 150; // milliseconds without a move: now the weights of exactly this step
 
 // moved: called when the slider is.
 function backSlider(root, model, moved) {
   const row = element("div", "w1lab-back", root);
   const slider = element("input", "", row);
-  Object.assign(slider, { type: "range", min: 0, max: 0, title: BACK_HINT });
-  slider.setAttribute("aria-label", BACK_NAME);
+  Object.assign(slider, { type: "range", min: 0, max: 0, title: words.back_tip });
+  slider.setAttribute("aria-label", words.back);
   const text = element("span", "w1lab-back-at", row);
   const button = element("button", "course-small", row);
-  Object.assign(button, { type: "button", textContent: GO_ON, title: GO_ON_HINT });
+  Object.assign(button, { type: "button", textContent: words.go_on, title: words.go_on_tip });
   let asked = null; // of the kernel, which has not shown it yet
   let resting = 0;
   let [value, newest, running, kept] = [0, 0, true, false];
 
   const at = () => (running || value >= newest ? null : value);
   const say = () => {
-    const said = at() === null ? AT_NEWEST(newest) : BACK_AT(value, newest);
+    const [step, last] = [value, newest].map((count) => count.toLocaleString("en"));
+    const said = at() === null ? fillIn(words.newest, { last }) : fillIn(words.step, { step, last });
     write(text, said);
     if (!running) setOnce(slider, "aria-valuetext", said);
     setOnce(button, "aria-disabled", at() === null); // it keeps the focus

@@ -39,7 +39,7 @@ function columnsPicture(tiles, colours) {
 
 function drawScale(ink, tiles, y, width, colours) {
   ink.fillStyle = colours.faint;
-  if (+tiles.top === 0) return ink.fillText("all 0", 4, y);
+  if (+tiles.top === 0) return ink.fillText(words.zero, 4, y);
   const [from, to] = [`\u2212${tiles.top}`, `+${tiles.top}`];
   const left = 4 + ink.measureText(from).width + 6;
   const long = Math.min(120, width - 2 * left);

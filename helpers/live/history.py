@@ -10,13 +10,16 @@ from torch import nn
 from torch.optim import Optimizer
 
 from helpers.curves import MEASURED, Curves
+from helpers.language import tr
 from helpers.training import Progress, Run, train
 
 MOST_BYTES = 47e6  # for the kept states; the run that goes back takes some more
 
-CANT_KEEP = "This run can't be scrubbed, since its state can't be copied. {error}"
-TOO_LARGE = "This run can't be scrubbed, since its net is too large to be copied often."
-ANOTHER_LOSS = (
+CANT_KEEP = tr("This run can't be scrubbed, since its state can't be copied. {error}")
+TOO_LARGE = tr(
+    "This run can't be scrubbed, since its net is too large to be copied often."
+)
+ANOTHER_LOSS = tr(
     "Its loss was {before:.4g} the first time and {loss:.4g} the second, so it depends "
     "on something outside the net and its optimizer."
 )

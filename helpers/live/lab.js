@@ -9,6 +9,7 @@ const COLOURS = [
 const LEAST = 150; // pixels: the plots are never lower
 const MOST = 400;
 const TEXTS = 138; // what stands under the plots, and a little air
+let words = {}; // the kernel's, in its language: WORDS of __init__.py
 
 const element = (tag, className, parent) => {
   const node = document.createElement(tag);
@@ -82,9 +83,9 @@ function addKey(legend, text, colour, dash, thick) {
 function drawLegend(legend, pins, remove) {
   const inFocus = legend.contains(document.activeElement);
   legend.replaceChildren();
-  addKey(legend, "batch", "batch", [], 1.5);
-  addKey(legend, "train", "train", [], 2);
-  addKey(legend, "validation", "val", [6, 3], 2);
+  addKey(legend, words.batch, "batch", [], 1.5);
+  addKey(legend, words.train, "train", [], 2);
+  addKey(legend, words.validation, "val", [6, 3], 2);
   for (const pin of pins) {
     const item = addKey(legend, `${pin.name}: ${pin.label}`, `pin${pin.place}`, PIN_DASHES[pin.place], 1.8);
     item.classList.add("w1lab-pin");
@@ -101,11 +102,11 @@ function drawLegend(legend, pins, remove) {
 // One line, as high as its text: Enter sends it, Escape takes back what was typed.
 function settingsLine(root, model) {
   const label = element("label", "w1lab-settings", root);
-  label.append("settings");
+  label.append(words.settings);
   const field = element("textarea", "", label);
   field.rows = 1;
   field.spellcheck = false;
-  field.title = model.get("hint");
+  field.title = words.settings_tip;
   const fits = CSS.supports("field-sizing", "content"); // by itself
   const fit = () => {
     if (fits) return;
@@ -134,7 +135,7 @@ function settingsLine(root, model) {
 // Which weights are shown: in place of the title, where there is a choice.
 function weightsMenu(root, model) {
   const menu = element("select", "w1lab-weights", root);
-  menu.setAttribute("aria-label", "weights to show");
+  menu.setAttribute("aria-label", words.weights);
   menu.addEventListener("change", () => model.send({ weights: menu.value }));
   const fill = () => {
     const names = model.get("weights");
@@ -154,6 +155,7 @@ function weightsMenu(root, model) {
 }
 
 function render({ model, el }) {
+  words = model.get("words");
   const root = element("div", "w1lab", el);
   const plots = element("div", "w1lab-plots", root);
   const canvases = ["loss", "accuracy", "columns"].map((name) => {
@@ -299,8 +301,8 @@ function render({ model, el }) {
     below.classList.toggle("w1lab-refused", model.get("refused"));
     code.textContent = model.get("code");
     sentence(finding, model.get("finding"));
-    for (const [i, name] of ["Loss", "Accuracy", "Weights as pictures"].entries())
-      canvases[i].setAttribute("aria-label", `${name}. ${model.get("summary")}`);
+    for (const [i, name] of words.pictures.entries())
+      canvases[i].setAttribute("aria-label", `${name} ${model.get("summary")}`);
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();

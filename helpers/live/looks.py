@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from helpers.given import scores_of
+from helpers.language import tr
 from helpers.live.weights import SIDE, Shown
 from helpers.model import global_generator
 from helpers.training import Run
 
+THE_PANEL = tr("the panel")
 POOL = 1000  # validation pictures that are counted and ranked
 SLICE = 100  # of them at a time
 MOST_SECONDS = 0.25  # of processor time for all of them; then the rest is left out
@@ -53,7 +55,7 @@ class Looks:
         with _as_before(net):
             net.eval()
             with self._random_numbers_as_before():
-                scores = scores_of(net, images.view(-1, *self._shape), "the panel")
+                scores = scores_of(net, images.view(-1, *self._shape), THE_PANEL)
         return scores.softmax(dim=1).cpu()
 
     @contextmanager

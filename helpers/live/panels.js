@@ -10,7 +10,7 @@ const short = (value) =>
 // Loss has a logarithmic axis, which shows 2.3 and 0.2 equally well.
 const PANELS = {
   loss: {
-    title: "loss (log scale)",
+    title: "loss",
     curves: [["batch", "batch", [], 1.2], ["train_loss", "train", [], 2], ["val_loss", "val", [6, 3], 2]],
     pinned: "val_loss",
     range(curves) {
@@ -98,11 +98,11 @@ function drawAxes(ink, panel, range, span, box, px, py, colours) {
   ink.textBaseline = "top";
   for (const tick of epochTicks(span, box.right - box.left))
     ink.fillText(String(+tick.toPrecision(3)), px(tick), box.bottom + 4);
-  ink.fillText("epoch", (box.left + box.right) / 2, box.bottom + 17);
+  ink.fillText(words.epoch, (box.left + box.right) / 2, box.bottom + 17);
   ink.textAlign = "left";
   ink.fillStyle = colours.text;
   ink.font = `600 12px ${colours.font}`;
-  ink.fillText(panel.title, box.left, 3);
+  ink.fillText(words[panel.title], box.left, 3);
   ink.strokeStyle = colours.axis;
   ink.beginPath();
   ink.moveTo(box.left + 0.5, box.top);
@@ -228,9 +228,9 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
     pinned.push([pin.name, pinY]);
   }
   ink.font = `600 12px ${colours.font}`;
-  const titleWidth = ink.measureText(panel.title).width;
-  const at = `epoch ${+wanted.toPrecision(3)}: `;
-  const all = [["train", train], ["val", val], ...pinned];
+  const titleWidth = ink.measureText(words[panel.title]).width;
+  const at = fillIn(words.at_epoch, { epoch: +wanted.toPrecision(3) });
+  const all = [[words.train, train], [words.val, val], ...pinned];
   const say = (some, number) => some.map(([name, value]) => `${name} ${number(value)}`).join(", ");
   const numbers = [say(all, short), say(all.slice(1), short)];
   ink.font = `11px ${colours.font}`;

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 
+from helpers.language import tr
 from helpers.model import INITS
 from helpers.training import Config, as_word
 
-NO_SETTINGS = "An empty line holds no settings, so nothing has changed."
-TWICE = "{name} is given twice, as {values}; keep one of them."
-NO_SUCH_INIT = "The lab has no init {value!r}; it has: {known}."
+NO_SETTINGS = tr("An empty line holds no settings, so nothing has changed.")
+TWICE = tr("{name} is given twice, as {values}; keep one of them.")
+NO_SUCH_INIT = tr("The lab has no init {value!r}; it has: {known}.")
 
 
 def read_settings(

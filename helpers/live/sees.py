@@ -14,6 +14,7 @@ import torch
 import traitlets
 from torch import nn
 
+from helpers.language import tr
 from helpers.live.looks import Looks, answers, confusion, in_turn, unit_of
 from helpers.live.weights import Shown, on_one_scale
 from helpers.own.learner_line import describe_error
@@ -25,41 +26,43 @@ FRESH_SECONDS = 0.1  # a new run paints first, and is counted then
 TEXT_SECONDS = 5  # for screen readers: not more often than one can hear
 
 WORDS = {  # the page puts in what stands in braces
-    "open": "what it sees",
-    "panel": "What the net sees",
-    "pictures": "Which pictures",
-    "each": "one of each class",
-    "wrong": "most wrong now",
-    "next": "next ten",
-    "back": "back to the pictures",
-    "matrix": "Confusion matrix",
-    "matrix_of": "% of each row, {count} pictures",
-    "matrix_tip": "Rows are true classes and columns the net's answers, for the first "
-    "{count} validation pictures. Choose a cell to see its pictures.",
-    "true": "true \u2193",
-    "answer": "answer \u2192",
-    "cell": "{true}, answer {said}: {share} %",
-    "unit": "Show {unit} large, with what excites it most",
-    "excite": "excite it most",
-    "leads": "weights to the classes",
+    "open": tr("what it sees"),
+    "panel": tr("What the net sees"),
+    "pictures": tr("Which pictures"),
+    "each": tr("one of each class"),
+    "wrong": tr("most wrong now"),
+    "next": tr("next ten"),
+    "back": tr("back to the pictures"),
+    "matrix": tr("Confusion matrix"),
+    "matrix_of": tr("% of each row, {count} pictures"),
+    "matrix_tip": tr(
+        "Rows are true classes and columns the net's answers, for the first "
+        "{count} validation pictures. Choose a cell to see its pictures."
+    ),
+    "true": tr("true \u2193"),
+    "answer": tr("answer \u2192"),
+    "cell": tr("{true}, answer {said}: {share} %"),
+    "unit": tr("Show {unit} large, with what excites it most"),
+    "excite": tr("excite it most"),
+    "leads": tr("weights to the classes"),
 }
-EACH = "no. {page} of each class"
-WRONG = "at step {step:,}: no. {first}\u2013{last}"
-CELL = "{true} as {said}, {first}\u2013{last} of {count}"
-NO_CELL = "No {true} as {said} now."
-IS_CLASS = "It is the score of a class itself: {name}."
-NOT_DIRECT = "More layers lie between it and the classes."
-NO_WEIGHTS = "This net has no weights yet; its first step makes them."
-FAILED = "This run has failed, so there is no net to look at."
-NOT_NUMBERS = "The scores are NaN or infinite, so there are no probabilities."
-FAILS = "The net fails on these pictures. {error}"
-OTHER = "score {answer}"
-PICTURE = "{true}: {said} {share:.0%}"
-PICTURES = "Step {step:,}: {right} of these {count} pictures are right."
-MATRIX = "{right:,} of {count:,} validation pictures are right."
-MISTAKE = "The most frequent mistake: {share:.0%} of {true} get the answer {said}."
-UNIT = "{unit} is excited most by: {names}."
-LEADS = "Its largest weight leads to {most}, its smallest to {least}."
+EACH = tr("no. {page} of each class")
+WRONG = tr("at step {step:,}: no. {first}\u2013{last}")
+CELL = tr("{true} as {said}, {first}\u2013{last} of {count}")
+NO_CELL = tr("No {true} as {said} now.")
+IS_CLASS = tr("It is the score of a class itself: {name}.")
+NOT_DIRECT = tr("More layers lie between it and the classes.")
+NO_WEIGHTS = tr("This net has no weights yet; its first step makes them.")
+FAILED = tr("This run has failed, so there is no net to look at.")
+NOT_NUMBERS = tr("The scores are NaN or infinite, so there are no probabilities.")
+FAILS = tr("The net fails on these pictures. {error}")
+OTHER = tr("score {answer}")
+PICTURE = tr("{true}: {said} {share:.0%}")
+PICTURES = tr("Step {step:,}: {right} of these {count} pictures are right.")
+MATRIX = tr("{right:,} of {count:,} validation pictures are right.")
+MISTAKE = tr("The most frequent mistake: {share:.0%} of {true} get the answer {said}.")
+UNIT = tr("{unit} is excited most by: {names}.")
+LEADS = tr("Its largest weight leads to {most}, its smallest to {least}.")
 
 
 class SeesTraits(traitlets.HasTraits):

@@ -7,37 +7,42 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from helpers.language import tr
+
 SIDE = 28  # pixels of a Fashion-MNIST picture
 NUM_TILES = 16
 MOST = 64  # rows and columns of a matrix that is shown as one picture
 
 COLUMNS = (
-    "{count} of {total:,} columns, {high}\u00d7{wide} each",
-    "{count} of {total:,} columns",
+    tr("{count} of {total:,} columns, {high}\u00d7{wide} each"),
+    tr("{count} of {total:,} columns"),
 )
 ALL_COLUMNS = (
-    "all {total} columns, {high}\u00d7{wide} each",
-    "all {total} columns",
+    tr("all {total} columns, {high}\u00d7{wide} each"),
+    tr("all {total} columns"),
 )
-ONE_COLUMN = ("its one column, {high}\u00d7{wide}", "its one column")
+ONE_COLUMN = (tr("its one column, {high}\u00d7{wide}"), tr("its one column"))
 ROWS = (
-    "{count} of {total:,} rows, {high}\u00d7{wide} each",
-    "{count} of {total:,} rows",
+    tr("{count} of {total:,} rows, {high}\u00d7{wide} each"),
+    tr("{count} of {total:,} rows"),
 )
-ALL_ROWS = ("all {total} rows, {high}\u00d7{wide} each", "all {total} rows")
-ONE_ROW = ("its one row, {high}\u00d7{wide}", "its one row")
+ALL_ROWS = (tr("all {total} rows, {high}\u00d7{wide} each"), tr("all {total} rows"))
+ONE_ROW = (tr("its one row, {high}\u00d7{wide}"), tr("its one row"))
 FILTERS = (
-    "{count} of {total:,} filters, {high}\u00d7{wide} each",
-    "{count} of {total:,} filters",
+    tr("{count} of {total:,} filters, {high}\u00d7{wide} each"),
+    tr("{count} of {total:,} filters"),
 )
 ALL_FILTERS = (
-    "all {total} filters, {high}\u00d7{wide} each",
-    "all {total} filters",
+    tr("all {total} filters, {high}\u00d7{wide} each"),
+    tr("all {total} filters"),
 )
-ONE_FILTER = ("its one filter, {high}\u00d7{wide}", "its one filter")
-VECTORS = ("{high} of {rows:,} vectors, a row each", "{high} of {rows:,} vectors")
+ONE_FILTER = (tr("its one filter, {high}\u00d7{wide}"), tr("its one filter"))
+VECTORS = (
+    tr("{high} of {rows:,} vectors, a row each"),
+    tr("{high} of {rows:,} vectors"),
+)
 MATRIX = (
-    "{high} of {rows:,} rows, {wide} of {columns:,} columns",
+    tr("{high} of {rows:,} rows, {wide} of {columns:,} columns"),
     "{rows:,}\u00d7{columns:,}",
 )
 

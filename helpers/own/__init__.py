@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from helpers import model
+from helpers.language import tr
 from helpers.own.trainee import OwnTrainee
 from helpers.training import RULES, Config, as_word
 
@@ -20,19 +21,21 @@ GIVEN = ("num_inputs", "num_outputs")  # arguments that the data decide
 # Fields of Config that no net has to take: they say how it is trained.
 OF_TRAINING = tuple(name for name in RULES if name not in model.RULES)
 
-NOT_A_MAKER = (
+NOT_A_MAKER = tr(
     "net must make a new model for each run, so give a function or a class, such as "
     "net=MyNet without parentheses; you gave {found}."
 )
-NOT_A_STEP = "step must be a function of (net, optimizer, X, y); you gave {found}."
-NO_SIGNATURE = "The arguments of {net} can't be read; write a function that calls it."
-NO_DEFAULT = (
+NOT_A_STEP = tr("step must be a function of (net, optimizer, X, y); you gave {found}.")
+NO_SIGNATURE = tr(
+    "The arguments of {net} can't be read; write a function that calls it."
+)
+NO_DEFAULT = tr(
     "{net}'s argument {name} needs a default, such as {name}=3 for a slider, "
     "{name}=[1, 2] for a choice or {name}=True for a switch."
 )
-NO_CHOICE = "{net}'s {name} needs at least one choice in its list."
-NOT_A_WORD = "A choice of {net}'s {name} must be one word, not {value!r}."
-NOT_AN_OPTION = "{name} can't be {value}; it can be: {known}."
+NO_CHOICE = tr("{net}'s {name} needs at least one choice in its list.")
+NOT_A_WORD = tr("A choice of {net}'s {name} must be one word, not {value!r}.")
+NOT_AN_OPTION = tr("{name} can't be {value}; it can be: {known}.")
 
 
 def own_config(net: Callable | None, step: Callable | None = None) -> type[Config]:

@@ -4,11 +4,12 @@ import linecache
 import traceback
 from types import FrameType
 
+from helpers.language import tr
 from helpers.tables import one_line
 from helpers.training import Config
 
-RAISED_AT = "{kind} at line {number}, `{line}`: {text}"
-RAISED = "{kind}: {text}"
+RAISED_AT = tr("{kind} at line {number}, `{line}`: {text}")
+RAISED = tr("{kind}: {text}")
 
 
 def describe_error(error: BaseException, config: Config) -> str:

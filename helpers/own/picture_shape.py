@@ -6,7 +6,9 @@ import math
 import torch
 from torch import nn
 
-NO_SCORES = (
+from helpers.language import tr
+
+NO_SCORES = tr(
     "{net} must return a row of at least {wanted} scores for each picture; for "
     "{count} pictures of shape {shape} it returned {found}."
 )

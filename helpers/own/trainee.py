@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from helpers.language import tr
 from helpers.model import MLP, global_generator, is_count
 from helpers.own.picture_shape import picture_shape
 from helpers.training import Config, Trainee, as_word
 
-NOT_A_NET = "{net} must return a model, an nn.Module; it returned {found}."
-NO_PARAMETERS = "{net} has no parameters, so there is nothing to train in it."
-NO_LOSS = "{step} must return the loss of its batch; it returned {found}."
-TAKES = "{net} takes pictures of shape (N, {shape})."
+NOT_A_NET = tr("{net} must return a model, an nn.Module; it returned {found}.")
+NO_PARAMETERS = tr("{net} has no parameters, so there is nothing to train in it.")
+NO_LOSS = tr("{step} must return the loss of its batch; it returned {found}.")
+TAKES = tr("{net} takes pictures of shape (N, {shape}).")
 
 LARGE = 2000  # of a net's argument: more than the controls of Config offer
 

@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from helpers.given import expect
+from helpers.language import tr
 from helpers.tables import one_line
 
-NOT_EXECUTOR = (
+NOT_EXECUTOR = tr(
     "executor must be a concurrent.futures.Executor, or None for this machine alone; "
     "you gave {found}."
 )
-SHUT_DOWN = (
+SHUT_DOWN = tr(
     "The executor takes no more work ({text}). Pass a new one and run this again; what "
     "is done is kept."
 )
-NO_GUARD = (
+NO_GUARD = tr(
     "Each process of the executor starts by running {script} again. Put what makes the "
     'executor and trains under `if __name__ == "__main__":`, so that it runs only once.'
 )
-FAILED = "The machine could not do it ({reason})."
+FAILED = tr("The machine could not do it ({reason}).")
 
 
 class MachineFailed(Exception):

@@ -21,6 +21,7 @@ from matplotlib.colors import to_hex
 from helpers import controls as look
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
+from helpers.language import tr
 from helpers.live.page_watch import PageWatch
 from helpers.palette import PRINT
 from helpers.plots import Picture
@@ -39,52 +40,60 @@ EARLY, EVERY = (1, 3, 5), 10  # steps after which a row is measured
 FRAME_SECONDS, SUMMARY_SECONDS = 0.1, 5
 
 TOOLTIPS = {
-    "num_layers": "Hidden layers of every network. A change starts all of them anew.",
-    "batch_size": "Pictures in each step. A change starts all networks anew.",
-    "init": "How the weights begin. A change starts all networks anew.",
-    "optimizer": "How gradients become updates. A change starts all networks anew.",
+    "num_layers": tr(
+        "Hidden layers of every network. A change starts all of them anew."
+    ),
+    "batch_size": tr("Pictures in each step. A change starts all networks anew."),
+    "init": tr("How the weights begin. A change starts all networks anew."),
+    "optimizer": tr("How gradients become updates. A change starts all networks anew."),
 }
 BUTTONS = (  # name, icon, tooltip
-    ("start", "play", "Start, pause or continue."),
-    ("reset", "undo", "Back to step 0, with the first weights."),
+    (look.START, "play", tr("Start, pause or continue.")),
+    (tr("reset"), "undo", tr("Back to step 0, with the first weights.")),
 )
-LEGEND = (
+LEGEND = tr(
     "Each cell is a network in training. All of them see the same {train:,} training "
     "pictures in the same order. A cell shows the accuracy on {val} validation "
     "pictures; × marks a run that diverged, and the frame the best so far."
 )
-GRID = "Accuracy of 64 networks. Columns: lr. Rows: num_hiddens. Arrow keys move."
-HINT = "Click a cell or use the arrow keys, and paste its settings into a lab."
-COPY, COPIED = "copy settings", "copied"
-FRESH = "Nothing is trained yet."
-RUNNING = "Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. {best}"
+GRID = tr("Accuracy of 64 networks. Columns: lr. Rows: num_hiddens. Arrow keys move.")
+HINT = tr("Click a cell or use the arrow keys, and paste its settings into a lab.")
+COPY, COPIED = tr("copy settings"), tr("copied")
+FRESH = tr("Nothing is trained yet.")
+RUNNING = tr("Step {step:,} of {num_steps:,}, epoch {epoch} of {num_epochs}. {best}")
 STATUS = {  # state -> what is said of it
     "fresh": FRESH,
-    "preview": "Preview, the first {step} steps. Press start, or choose another value.",
+    "preview": tr(
+        "Preview, the first {step} steps. Press start, or choose another value."
+    ),
     "running": RUNNING,
-    "paused": f"Paused. {RUNNING}",
-    "away": f"Paused, because no page shows this grid. {RUNNING}",
-    "done": "Done after {step:,} steps, epochs: {num_epochs}. {best}",
+    "paused": tr("Paused. {running}").replace("{running}", RUNNING),
+    "away": tr("Paused, because no page shows this grid. {running}").replace(
+        "{running}", RUNNING
+    ),
+    "done": tr("Done after {step:,} steps, epochs: {num_epochs}. {best}"),
 }
-BEST = "Best so far: {accuracy:.2f}, {width} units, lr {lr:g}."
-ALL_DIVERGED = "All networks have diverged."
-CELL = "num_hiddens={width} lr={lr:g}: accuracy {accuracy:.2f}"
-CELL_DIVERGED = "num_hiddens={width} lr={lr:g}: diverged at step {diverged:,}"
-CELL_FRESH = "num_hiddens={width} lr={lr:g}: not trained yet"
-DETAILS = (
+BEST = tr("Best so far: {accuracy:.2f}, {width} units, lr {lr:g}.")
+ALL_DIVERGED = tr("All networks have diverged.")
+CELL = tr("num_hiddens={width} lr={lr:g}: accuracy {accuracy:.2f}")
+CELL_DIVERGED = tr("num_hiddens={width} lr={lr:g}: diverged at step {diverged:,}")
+CELL_FRESH = tr("num_hiddens={width} lr={lr:g}: not trained yet")
+DETAILS = tr(
     "Step {step:,}. Train: loss {loss:.3f} on the last batch. Validation: loss "
     "{val_loss:.3f}, accuracy {accuracy:.3f}, measured at step {measured:,}."
 )
-DETAILS_DIVERGED = (
+DETAILS_DIVERGED = tr(
     "Diverged at step {diverged:,}: its loss is {loss}, and training cannot recover."
 )
-FAILED = "Training failed. {kind}: {text}"
-OWN_AXIS = "grid_lab tries its own values of {name}; leave {name} out."
-PLAIN_TEXT = (
+FAILED = tr("Training failed. {kind}: {text}")
+OWN_AXIS = tr("grid_lab tries its own values of {name}; leave {name} out.")
+PLAIN_TEXT = tr(
     "Grid lab: 64 networks, lr from {low:g} to {high:g} against {narrow} to {wide} "
     "hidden units, with {settings}. In JupyterLab, run this cell, then press start."
 )
-ALT = "Validation accuracy of 64 networks over lr and num_hiddens, after {step} steps."
+ALT = tr(
+    "Validation accuracy of 64 networks over lr and num_hiddens, after {step} steps."
+)
 
 
 class _Canvas(anywidget.AnyWidget):
@@ -243,8 +252,8 @@ class GridLab(Instrument):
             )
             for name, tooltip in TOOLTIPS.items()
         }
-        actions = {"start": self.start, "reset": lambda: self._submit(self._reset)}
-        buttons = [look.button(*button, actions[button[0]]) for button in BUTTONS]
+        actions = (self.start, lambda: self._submit(self._reset))
+        buttons = [look.button(*said, action) for said, action in zip(BUTTONS, actions)]
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
@@ -405,7 +414,7 @@ class GridLab(Instrument):
             if not running or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
-        self._start_button.description = "pause" if running else "start"
+        self._start_button.description = look.PAUSE if running else look.START
         self._start_button.icon = "pause" if running else "play"
 
     def _status(self, best):

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from helpers.language import tr
 from helpers.tuning.cost import cost, num_weights
 from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
 from helpers.tuning.members import Member, Stack, pictures_of, shape_of
@@ -26,7 +27,7 @@ MOST_RUNS, MOST_WEIGHTS, MOST_PICTURES = 32, 3_200_000, 25_000
 ENOUGH_RUNS = 8  # in one group: from here on, more gain little
 EPOCHS_A_TASK = 2  # what a worker that dies costs its group
 
-LOST_WITH_EXECUTOR = (
+LOST_WITH_EXECUTOR = tr(
     "not trained: a worker of your executor died and took the executor with it; make a "
     "new one and run it again"
 )

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from helpers import records
+from helpers.language import tr
 from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.results import Result
@@ -25,7 +26,7 @@ SWEEPS = ("05_hyperparameters.jsonl.gz", "06_search.jsonl.gz")
 SHIPPED = (*SWEEPS, "06_races.jsonl.gz", "06_joint.journal.gz")
 CURVES = {"train_loss", "val_loss", "val_accuracy", "val_halves"}
 
-DAMAGED = (
+DAMAGED = tr(
     "{path}, a record that came with the course, can't be read ({text}). Get it again, "
     "for example with `git checkout {path}`, or delete it to train its runs here."
 )

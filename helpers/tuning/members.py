@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from helpers.data import FashionMNIST, Split
+from helpers.language import tr
 from helpers.tables import one_line
 from helpers.training import DIVERGED, DONE, Config, train
 from helpers.tuning.captured import Captured
@@ -25,7 +26,7 @@ from helpers.tuning.stacked import BETA1, BETA2, Network, Tensors
 NUM_BUFFERS = {"sgd": 1, "adam": 2, "adamw": 2}  # that an optimizer keeps of a weight
 # With fewer, a second thread gains nothing, and where other programs run it costs much.
 FEW_WEIGHTS = 80_000
-FAILED = "failed with {kind}: {text}"
+FAILED = tr("failed with {kind}: {text}")
 
 
 @dataclass

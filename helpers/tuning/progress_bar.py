@@ -11,17 +11,22 @@ from IPython.display import display
 
 from helpers import waiting
 from helpers.instrument import Instrument, T, open_in_cell
+from helpers.language import tr
 from helpers.training import Config
 from helpers.tuning.cost import cost
 from helpers.tuning.results import Result, Results
 
-SWEEP = "A sweep; runs to train: {count:,}."
-BEGIN = "Runs to train: {count:,}; already known: {known:,}. The first epoch has begun."
-GOING_ON = "Runs done: {done:,} of {count:,}; failed: {failed:,}; epochs: {epochs:,}."
-LEFT = "About {left} left."
-BEST = "Best validation accuracy so far: {best:.3f}."
+SWEEP = tr("A sweep; runs to train: {count:,}.")
+BEGIN = tr(
+    "Runs to train: {count:,}; already known: {known:,}. The first epoch has begun."
+)
+GOING_ON = tr(
+    "Runs done: {done:,} of {count:,}; failed: {failed:,}; epochs: {epochs:,}."
+)
+LEFT = tr("About {left} left.")
+BEST = tr("Best validation accuracy so far: {best:.3f}.")
 SPOKEN_SECONDS = 15  # screen readers say how far it is, and not more often
-ENDED = "Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}."
+ENDED = tr("Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}.")
 
 
 def show_bar(make: Callable[[], T]) -> T:

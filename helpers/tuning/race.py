@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.given import brief, expect, items
+from helpers.language import tr
 from helpers.model import is_count
 from helpers.tables import as_text
 from helpers.tuning.kept import RECORDED, read_record
@@ -31,25 +32,29 @@ NUM_EPOCHS = 300  # what a race may spend: 30 full trainings of the course's tab
 REPEATS = 30
 NEAR = 0.005  # this close to the table's best counts as having reached it
 
-RECORDED_HERE = "{count:,} of the {total:,} races were recorded with the course."
-HEADER = ("accuracy", "epochs to {near:.3f}", "trials", "strategy")
-ABOVE = "{first} ends {gap} above {second}: better on this table."
-BELOW = "{first} ends {gap} below {second}: worse on this table."
-ALIKE = "{first} and {second} end {gap} apart: too close to tell."
-UNKNOWN = "{first} and {second} can't be compared: that takes at least two races each."
+RECORDED_HERE = tr("{count:,} of the {total:,} races were recorded with the course.")
+HEADER = ("accuracy", tr("epochs to {near:.3f}"), "trials", "strategy")
+ABOVE = tr("{first} ends {gap} above {second}: better on this table.")
+BELOW = tr("{first} ends {gap} below {second}: worse on this table.")
+ALIKE = tr("{first} and {second} end {gap} apart: too close to tell.")
+UNKNOWN = tr(
+    "{first} and {second} can't be compared: that takes at least two races each."
+)
 
-NO_STRATEGY = "There is no strategy {name}; there are: {known}."
-NO_STRATEGY_CLOSE = "There is no strategy {name}; did you mean {close[0]!r}?"
-NOT_STRATEGIES = (
+NO_STRATEGY = tr("There is no strategy {name}; there are: {known}.")
+NO_STRATEGY_CLOSE = tr("There is no strategy {name}; did you mean {close[0]!r}?")
+NOT_STRATEGIES = tr(
     "race needs one or more names of strategies, such as ['TPE']; you gave {found}."
 )
-NOT_RACED = "{name} did not take part in these races; these did: {known}."
-BAD_EPOCHS = (
+NOT_RACED = tr("{name} did not take part in these races; these did: {known}.")
+BAD_EPOCHS = tr(
     "num_epochs, what a race may spend, must be a whole number from 1 to 1,000,000; "
     "you gave {found}."
 )
-BAD_RECORDED = "recorded must be True, False or the path of a file; you gave {found}."
-BAD_REPEATS = "repeats must be a whole number from 1 to 10,000; you gave {found}."
+BAD_RECORDED = tr(
+    "recorded must be True, False or the path of a file; you gave {found}."
+)
+BAD_REPEATS = tr("repeats must be a whole number from 1 to 10,000; you gave {found}.")
 
 
 class Difference(NamedTuple):

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.given import expect
+from helpers.language import tr
 from helpers.palette import INK, LINES
 from helpers.plots import SMALL, WIDE, Picture, tidy
 from helpers.tuning.race import Races
@@ -15,12 +16,16 @@ MOST_LINES = 4  # more can't be told apart
 NEAR = 0.065  # of the height, between the names of two lines
 # One colour for each strategy, the same in every picture.
 COLOURS = dict(zip(STRATEGIES, LINES))
-NO_RACES = "plot_races needs what race(strategies, table) returned; you gave {found}."
-RACES = (
+NO_RACES = tr(
+    "plot_races needs what race(strategies, table) returned; you gave {found}."
+)
+RACES = tr(
     "True score of the best trial so far over the epochs spent. At the end: {ends}. "
     "The table's best is {best:.4f}."
 )
-BEST = "the best in the table"
+SCORE, SPENT = tr("true score of the best so far"), tr("epochs spent")
+AFTER = tr("after {epochs:,} epochs")
+BEST = tr("the best in the table")
 
 
 def plot_races(races: Races) -> Picture:
@@ -33,8 +38,8 @@ def plot_races(races: Races) -> Picture:
     expect(isinstance(races, Races), NO_RACES, races)
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
-    tidy(left, "true score of the best so far", "epochs spent")
-    tidy(right, f"after {races.num_epochs:,} epochs")
+    tidy(left, SCORE, SPENT)
+    tidy(right, AFTER.format(epochs=races.num_epochs))
     colours = {name: COLOURS[name] for name in _drawn(races.strategies)}
     _draw_means(left, races, colours)
     _draw_ends(right, races, colours)

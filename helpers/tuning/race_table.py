@@ -7,21 +7,24 @@ import statistics
 from itertools import product
 
 from helpers.given import expect
+from helpers.language import tr
 from helpers.tuning.results import Results
 
 AXES = ("lr", "num_layers", "num_hiddens", "num_epochs")
 
-NOT_A_TABLE = (
+NOT_A_TABLE = tr(
     "race needs the Results that sweep(configs, data) returns; you gave {found}."
 )
-EMPTY = "race needs runs to search; this table is empty."
-NOT_ONE_LENGTH = "The table's runs must have the same num_epochs; these have {found}."
-NOT_NUMBERS = "num_hiddens must be one whole number in each run; one has {found}."
-TWICE = (
+EMPTY = tr("race needs runs to search; this table is empty.")
+NOT_ONE_LENGTH = tr(
+    "The table's runs must have the same num_epochs; these have {found}."
+)
+NOT_NUMBERS = tr("num_hiddens must be one whole number in each run; one has {found}.")
+TWICE = tr(
     "The table has more than one run of {setting}, so its runs differ in more than lr, "
     "num_layers, num_hiddens and seed; give a race the runs of one kind."
 )
-NOT_COMPLETE = (
+NOT_COMPLETE = tr(
     "The table needs a run with an accuracy for every combination of lr, num_layers, "
     "num_hiddens and seed; {missing:,} of {wanted:,} are missing, such as {setting}."
 )

@@ -7,19 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from helpers.language import tr
 from helpers.tables import as_text
 from helpers.training import Config, check_fields
 
-RECORDED_FULL = (
+RECORDED_FULL = tr(
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
     "your bundled sample would give different figures."
 )
-MIXED = (
+MIXED = tr(
     "{count:,} of the {total:,} runs were recorded on all of Fashion-MNIST, which "
     "isn't here; the others were trained on your bundled sample. Don't compare the two."
 )
-RECORDED_HERE = "{count:,} of the {total:,} runs were recorded with the course."
-COLUMNS = ("val accuracy", "lowest", "highest", "seeds", "parameters", "setting")
+RECORDED_HERE = tr("{count:,} of the {total:,} runs were recorded with the course.")
+COLUMNS = (
+    *(tr("val accuracy"), tr("lowest"), tr("highest"), tr("seeds"), tr("parameters")),
+    tr("setting"),
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, expect
+from helpers.language import tr
 from helpers.model import is_count, is_number
 from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.kept import RECORDED
@@ -26,29 +27,33 @@ from helpers.tuning.trial_runner import Space, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
 
-STOPPED = "Stopped after {done:,} of {count:,} trials."
-TIME_IS_UP = "The {minutes:g} minutes were over after {done:,} of {count:,} trials."
-KEPT = "What is done is kept; run the search again to continue."
-LOST = (
+STOPPED = tr("Stopped after {done:,} of {count:,} trials.")
+TIME_IS_UP = tr("The {minutes:g} minutes were over after {done:,} of {count:,} trials.")
+KEPT = tr("What is done is kept; run the search again to continue.")
+LOST = tr(
     "The search can't go on in {path} ({reason}). What was found is in what `search` "
     "returned, until this kernel ends."
 )
-COMPLETE = (
+COMPLETE = tr(
     "This search is complete: {count:,} trials. To search anew, give it another name; "
     "to go on, raise num_trials."
 )
-NOT_KEPT = "Give the search a name, such as name='mine', to keep it and continue later."
-RECORDED_HERE = (
+NOT_KEPT = tr(
+    "Give the search a name, such as name='mine', to keep it and continue later."
+)
+RECORDED_HERE = tr(
     "These {count:,} trials were recorded with the course on the full Fashion-MNIST; "
     "give the search a name of your own to run it here."
 )
-NOT_A_SPACE = (
+NOT_A_SPACE = tr(
     "search needs a function space(trial) that returns a Config; you gave {found}."
 )
-BAD_COUNT = "num_trials must be a whole number from 1 to 100,000; you gave {found}."
-BAD_MINUTES = "minutes must be a number above 0, or None; you gave {found}."
-BAD_NAME = "name must be 1 to 60 letters, digits, - or _, or None; you gave {found}."
-TEST_PICTURES = (
+BAD_COUNT = tr("num_trials must be a whole number from 1 to 100,000; you gave {found}.")
+BAD_MINUTES = tr("minutes must be a number above 0, or None; you gave {found}.")
+BAD_NAME = tr(
+    "name must be 1 to 60 letters, digits, - or _, or None; you gave {found}."
+)
+TEST_PICTURES = tr(
     "search chooses by the validation pictures, and in data.for_the_test() the test "
     "pictures take their place. Give it the data as they were loaded."
 )

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from helpers.language import tr
 from helpers.plots import LINE
 from helpers.tables import as_text
 from helpers.training import Config
@@ -15,16 +16,20 @@ from helpers.tuning.progress_bar import LEFT, ProgressBar, duration
 from helpers.tuning.study_file import ENDED, ended
 from helpers.tuning.study_plot import plot_study
 
-HEADER = ("val accuracy", "epochs", "trial", "setting")
+HEADER = (tr("val accuracy"), tr("epochs"), tr("trial"), tr("setting"))
 # Characters for a setting, in a table no wider than other lines.
 ROOM = LINE - sum(len(name) + 2 for name in HEADER[:-1])
 WHOLE = {"break_long_words": False, "break_on_hyphens": False}
-COUNTS = "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs in all."
-FAILURE = "trial {number}: {reason}"
-BEGIN = "Trials to run: {wanted:,}; already known: {done:,}. The first epoch has begun."
-GOING_ON = "Trials done: {done:,} of {count:,}; epochs: {epochs:,}; {spent} so far."
-BEST = "Best validation accuracy so far: {accuracy:.4f}, {config}."
-SEARCH = "A search with {count:,} trials."
+COUNTS = tr(
+    "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs in all."
+)
+FAILURE = tr("trial {number}: {reason}")
+BEGIN = tr(
+    "Trials to run: {wanted:,}; already known: {done:,}. The first epoch has begun."
+)
+GOING_ON = tr("Trials done: {done:,} of {count:,}; epochs: {epochs:,}; {spent} so far.")
+BEST = tr("Best validation accuracy so far: {accuracy:.4f}, {config}.")
+SEARCH = tr("A search with {count:,} trials.")
 
 
 class Search:

@@ -13,16 +13,17 @@ import filelock
 import torch
 
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
+from helpers.language import tr
 from helpers.tuning.executors import MachineFailed
 
 PREFIX = "one-line-of-pytorch-"  # of the folder for the file
 GRACE_SECONDS = 5  # until a folder without a lock counts as left behind
 
-NO_ROOM = (
+NO_ROOM = tr(
     "The temporary folder {folder} has no room for the data that other processes need. "
     "Make room there, or set TMPDIR to another folder."
 )
-OTHER_DATA = (
+OTHER_DATA = tr(
     "the machine that would train it has different data: {found}, not {wanted}; put "
     "the same Fashion-MNIST there"
 )

@@ -18,6 +18,7 @@ from optuna.storages import InMemoryStorage, JournalStorage, journal
 from optuna.trial import FrozenTrial, TrialState
 
 from helpers import records
+from helpers.language import tr
 from helpers.tables import one_line
 from helpers.tuning.kept import read_record
 from helpers.tuning.shared_data import Shared
@@ -25,29 +26,29 @@ from helpers.tuning.shared_data import Shared
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 AGAIN = "failures before this trial were tried again"  # a study's attribute
 
-NOT_KEPT = (
+NOT_KEPT = tr(
     "The search can't be kept in {path} ({text}). Set COURSE_HOME to a folder that you "
     "can write to, or leave the name out."
 )
-UNREADABLE = (
+UNREADABLE = tr(
     "The file {path} can't be read as a search ({text}). Move it away, or give this "
     "search another name."
 )
-CHANGED = "another program has changed it"
-NOT_A_JOURNAL = "not every line is one of Optuna's"
-OTHER_STUDY = "{path} holds a search named {found!r}. Give this one another name."
-OTHER_DATA = (
+CHANGED = tr("another program has changed it")
+NOT_A_JOURNAL = tr("not every line is one of Optuna's")
+OTHER_STUDY = tr("{path} holds a search named {found!r}. Give this one another name.")
+OTHER_DATA = tr(
     "The search named {name!r} began with other data ({found}, now {now}), so their "
     "accuracies can't be compared. Give this search another name."
 )
-OTHER_SPACE = (
+OTHER_SPACE = tr(
     "The search named {name!r} began with another space ({difference}), so the trials "
     "of the two can't be compared. Give this search another name."
 )
-OTHER_PARAMETER = "{field} was {before} and is {now}"
-NOT_ASKED = "not asked for"
-OTHER_CONFIG = "what was '{before}' is now '{now}'"
-IN_USE = (
+OTHER_PARAMETER = tr("{field} was {before} and is {now}")
+NOT_ASKED = tr("not asked for")
+OTHER_CONFIG = tr("what was '{before}' is now '{now}'")
+IN_USE = tr(
     "The search named {name!r} is being run by another notebook; stop it there, or "
     "give this one another name."
 )

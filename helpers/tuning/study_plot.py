@@ -11,24 +11,29 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from helpers.given import expect
+from helpers.language import tr
 from helpers.palette import INK, LINES, VAL
 from helpers.plots import SMALL, WIDE, Picture, tidy
 from helpers.tuning.study_file import ENDED, ended
 
-NO_STUDY = (
+NO_STUDY = tr(
     "plot_study needs an optuna.Study of accuracies, such as "
     "optuna.create_study(direction='maximize'); you gave {found}."
 )
-MINIMIZES = "one that doesn't maximize"
-STUDY = "Trials: {:,} completed, {:,} given up early, {:,} failed."
-STUDY_BEST = "{} The best accuracy is {:.4f}, in trial {:,}."
-TITLES = ("accuracy of each trial", "accuracy, epoch 1", "importance, epoch 1")
-TRIAL = "trial (grey: given up early)"
-BEST = "best so far"
+MINIMIZES = tr("one that doesn't maximize")
+STUDY = tr("Trials: {:,} completed, {:,} given up early, {:,} failed.")
+STUDY_BEST = tr("{} The best accuracy is {:.4f}, in trial {:,}.")
+TITLES = (
+    tr("accuracy of each trial"),
+    tr("accuracy, epoch 1"),
+    tr("importance, epoch 1"),
+)
+TRIAL = tr("trial (grey: given up early)")
+BEST = tr("best so far")
 BELOW = "≤ {:.3f}"
-NO_TRIALS = "no trial has ended yet"
-FEW_TRIALS = "{count} of the\n{enough} trials\nthat it needs"
-ALL_ALIKE = "the trials don't differ yet"
+NO_TRIALS = tr("no trial has ended yet")
+FEW_TRIALS = tr("{count} of the\n{enough} trials\nthat it needs")
+ALL_ALIKE = tr("the trials don't differ yet")
 
 # Where the three parts are: left, bottom, width and height. Not laid out by
 # "constrained", which takes longer than all the rest.

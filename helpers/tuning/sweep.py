@@ -9,6 +9,7 @@ from pathlib import Path
 from helpers import records
 from helpers.data import FashionMNIST, check_data
 from helpers.given import expect, items
+from helpers.language import tr
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.groups import Trained, train_here, train_with
@@ -22,17 +23,17 @@ from helpers.tuning.under_way import forget, keep, resume
 
 KEEP_EVERY = 60  # seconds of training that a kernel loses when it is killed
 
-STOPPED = "Stopped: {missing:,} of {count:,} runs have not been trained."
-KEPT = "What is done is kept, down to the last whole epoch; run it again to go on."
-NOT_KEPT = (
+STOPPED = tr("Stopped: {missing:,} of {count:,} runs have not been trained.")
+KEPT = tr("What is done is kept, down to the last whole epoch; run it again to go on.")
+NOT_KEPT = tr(
     "What was trained can't be kept in {path} ({reason}), so it lasts only until this "
     "kernel ends. Set COURSE_HOME to a folder that you can write to."
 )
-NOT_CONFIGS = (
+NOT_CONFIGS = tr(
     "sweep(configs, data) needs a list of Configs, such as [Config(lr=0.1), "
     "Config(lr=0.3)]; you gave {found}."
 )
-EMPTY = "an empty list"
+EMPTY = tr("an empty list")
 
 
 def sweep(

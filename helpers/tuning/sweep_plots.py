@@ -8,27 +8,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.given import are_texts, expect
+from helpers.language import tr
 from helpers.palette import LINES, PRINT, TRAIN, VAL
 from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
 from helpers.tuning.results import Results
 
-NO_RESULTS = "A picture of a sweep needs what sweep(configs, data) returned."
-NOTHING_TRAINED = "There is nothing to draw: no run of this sweep has been trained."
-NO_NUMBERS = "A picture needs a field of numbers here, such as 'lr'; not {name}."
-NO_GROUPS = (
+NO_RESULTS = tr("A picture of a sweep needs what sweep(configs, data) returned.")
+NOTHING_TRAINED = tr("There is nothing to draw: no run of this sweep has been trained.")
+NO_NUMBERS = tr("A picture needs a field of numbers here, such as 'lr'; not {name}.")
+NO_GROUPS = tr(
     "plot_losses needs a dict of at least one name and what sweep returned; you gave "
     "{found}."
 )
-NOT_ALIKE = "plot_losses needs runs of the same num_epochs in each group."
+NOT_ALIKE = tr("plot_losses needs runs of the same num_epochs in each group.")
 # As in the lab.
-LOSSES = (("train_loss", "train", TRAIN, "-"), ("val_loss", "validation", VAL, "--"))
+LOSSES = (
+    ("train_loss", tr("train"), TRAIN, "-"),
+    ("val_loss", tr("validation"), VAL, "--"),
+)
+A_SWEEP, ACCURACY = tr("Validation accuracy of a sweep."), tr("validation accuracy")
+LOSS_OF, EPOCH = tr("loss, {name}"), tr("epoch")
 
 
 def plot_sweep(
     results: Results,
     x: str,
     by: str | None = None,
-    text: str = "Validation accuracy of a sweep.",
+    text: str = A_SWEEP,
 ) -> Picture:
     """Validation accuracy over one field of Config: the mean, and a band from the
     lowest to the highest seed.
@@ -40,7 +46,7 @@ def plot_sweep(
     _check(results, x)
     figure = Figure(figsize=(WIDE, 3.2), layout="constrained")
     axes = figure.subplots()
-    tidy(axes, "validation accuracy", x)
+    tidy(axes, ACCURACY, x)
     lines = results.group(by) if by is not None else {"": results}
     for i, (name, of_line) in enumerate(lines.items()):
         places, runs = zip(*sorted(of_line.group(x).items()))
@@ -83,7 +89,7 @@ def plot_losses(groups: dict[str, Results], text: str) -> Picture:
             losses = torch.tensor([getattr(run, field) for run in runs]).mean(dim=0)
             look = {"color": colour, "ls": dash, "lw": 1.8, "label": label}
             axes.plot(range(1, len(losses) + 1), losses.numpy(), **look)
-        tidy(axes, f"loss, {name}", "epoch")
+        tidy(axes, LOSS_OF.format(name=name), EPOCH)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     panels[0].set_ylim(bottom=0)
     panels[-1].legend(fontsize=SMALL, frameon=False)

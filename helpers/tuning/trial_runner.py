@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import TrialState
 
 from helpers.given import check_begun, expect
+from helpers.language import tr
 from helpers.tables import one_line
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, num_workers, result_of, submit
@@ -27,17 +28,17 @@ from helpers.tuning.study_file import ended, put_back
 
 AT_ONCE = 8  # trials under way in this process
 
-NOT_A_CONFIG = "space(trial) must return a Config; it returned {found}."
-NOTHING_TO_SEARCH = (
+NOT_A_CONFIG = tr("space(trial) must return a Config; it returned {found}.")
+NOTHING_TO_SEARCH = tr(
     "space(trial) asks the trial for nothing, so every trial would be the same; use "
     'for example lr=trial.suggest_float("lr", 0.001, 1, log=True).'
 )
-BAD_SPACE = "space(trial) can't be searched ({text})."
-OWN_INIT = (
+BAD_SPACE = tr("space(trial) can't be searched ({text}).")
+OWN_INIT = tr(
     "space(trial) returned a Config with your own init function, which the file of a "
     "search can't hold; use the name of a built-in one, such as init='kaiming'."
 )
-DIED = (
+DIED = tr(
     "A worker of your executor died ({text}). Run the search again with a new executor."
 )
 

@@ -29,67 +29,72 @@ from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
+from helpers.language import tr
 from helpers.model import is_number
 from helpers.tables import one_line
 
-NOT_MODULE = (
+NOT_MODULE = tr(
     "doctor(net, data) needs your model first, an nn.Module such as "
     "MLP(784, 256, 10); you gave {found}."
 )
-A_CLASS = (
+A_CLASS = tr(
     "doctor(net, data) needs a model, but you gave the class {found}; make a model "
     "from it first: {found}(...)."
 )
-NO_TENSORS = "This {found} has no parameters, so nothing in it can learn."
-NOT_OPTIMIZER = (
+NO_TENSORS = tr("This {found} has no parameters, so nothing in it can learn.")
+NOT_OPTIMIZER = tr(
     "optimizer must be one of torch.optim, such as "
     "torch.optim.SGD(net.parameters(), lr=0.1); you gave {found}."
 )
-NOT_SECONDS = "seconds must be a number above 0, such as 60; you gave {found}."
-NOT_CALLABLE = "{name} must be a function, or left out; you gave {found}."
+NOT_SECONDS = tr("seconds must be a number above 0, such as 60; you gave {found}.")
+NOT_CALLABLE = tr("{name} must be a function, or left out; you gave {found}.")
 
-NOTHING = "No problem found in {count} checks."
-NOTHING_SHORT = "No problem found in {count} checks, but not all checks could run."
-NOTHING_YET = (
+NOTHING = tr("No problem found in {count} checks.")
+NOTHING_SHORT = tr("No problem found in {count} checks, but not all checks could run.")
+NOTHING_YET = tr(
     "No problem found, but the model has not started to learn: in {steps} steps the "
     "loss goes from {start:.3g} to {end:.3g}, and the accuracy is {accuracy:.0%} "
     "(guessing one class always gives {chance:.0%}). {count} checks see no cause, and "
     "more steps would take too long here."
 )
-NOTHING_AS_GOOD = (
+NOTHING_AS_GOOD = tr(
     "No problem found in {count} checks, but the model is not yet as good as a linear "
     "model: after {steps:,} steps it is right for {reached:.0%} of new pictures, and a "
     "linear model for {linear:.0%}. More steps would take too long here."
 )
-STILL_RISING = (
+STILL_RISING = tr(
     "No problem found in {count} checks, and the model is still getting better: after "
     "{steps:,} steps it is right for {reached:.0%} of new pictures, and a linear model "
     "for {linear:.0%}."
 )
 WITHOUT_TENSORS = {"raises", "unregistered"}  # what explains that it has none
-FIRST_ONE = (
+FIRST_ONE = tr(
     "Fix the first one and call doctor again: the others may be side effects of it."
 )
-LEFT_OUT = (
+LEFT_OUT = tr(
     "Skipped, since this model's training steps are too slow or fail: {names}. With "
     "doctor(..., seconds=60) it looks longer."
 )
-WORKING = (
+WORKING = tr(
     "The doctor trains copies of this model. It takes up to {total:g} s of the "
     "processor's time."
 )
 LOSS_KINDS = {
-    ONE_EACH: "Your loss has one number for each picture; the doctor used their mean. "
-    "In your loop, call backward() on their mean, too.",
-    A_SUM: "Your loss is the sum over the batch and not the mean, so the gradient, and "
-    "with it each step of SGD, grows with the batch size. With the mean "
-    '(reduction="mean") the usual lr fits any batch size.',
+    ONE_EACH: tr(
+        "Your loss has one number for each picture; the doctor used their mean. "
+        "In your loop, call backward() on their mean, too."
+    ),
+    A_SUM: tr(
+        "Your loss is the sum over the batch and not the mean, so the gradient, and "
+        "with it each step of SGD, grows with the batch size. With the mean "
+        '(reduction="mean") the usual lr fits any batch size.'
+    ),
 }
-FIXED = (
+FIXED = tr(
     "These weights never change, since they are frozen or plain tensors: {names}. If "
     "they are to learn, make each an nn.Parameter with requires_grad=True."
 )
-NO_LOSS = (
+NO_LOSS = tr(
     "Your train_step returns no loss ({returned}); the doctor used the number that "
     "backward() was called on, or measured the loss. End the step with: return loss."
 )

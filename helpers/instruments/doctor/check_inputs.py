@@ -21,6 +21,7 @@ from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
 from helpers.instruments.trace_shapes import trace_shapes
 from helpers.instruments.trace_shapes.messages import ALL_FLAT
+from helpers.language import tr
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
@@ -28,7 +29,7 @@ FEATURES = 16  # a picture with fewer numbers can be like another one
 ENOUGH = 32  # labels in a row, to see whether they are sorted
 SMALL = 0.005  # the same, where they were divided by 255 twice
 
-NOT_A_CLASSIFIER = (
+NOT_A_CLASSIFIER = tr(
     "doctor examines classifiers, but this net returns pictures of shape {shape}, and "
     "no loss in the step compares scores with labels."
 )

@@ -11,10 +11,11 @@ from helpers.instruments.doctor.examples import FEW_ROWS
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
 from helpers.instruments.doctor.training_setup import mode_layers
+from helpers.language import tr
 
 # The operations that limit what they are given, and to which numbers.
 LIMITS = {
-    **dict.fromkeys(("relu", "relu_"), ("0", "any number")),
+    **dict.fromkeys(("relu", "relu_"), ("0", tr("any number"))),
     "relu6": ("0", "6"),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
     "softmax": ("0", "1"),

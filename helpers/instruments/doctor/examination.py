@@ -24,12 +24,13 @@ from helpers.instruments.doctor.training_setup import (
 )
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
 from helpers.instruments.registration.walk import TENSOR, find_tensors
+from helpers.language import tr
 from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
 UNSEEN = 512  # pictures, to see how good a training was
-AND_MORE = "{names} and {count} more"
-UNNAMED = "a tensor of shape {shape}"
+AND_MORE = tr("{names} and {count} more")
+UNNAMED = tr("a tensor of shape {shape}")
 
 DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 NO_LOSS, A_NUMBER, ONE_EACH, A_SUM = "none", "number", "each", "sum"

@@ -9,21 +9,22 @@ import torch
 from torch.utils import data as torch_data
 
 from helpers.data import FashionMNIST
+from helpers.language import tr
 
 ROWS = 2048  # as many pictures represent all of them
 PASS_ROWS, FEW_ROWS = 128, 32  # in an examined pass, and where that is slow
 BATCH = 128
 USUAL_SAMPLERS = torch_data.RandomSampler, torch_data.SequentialSampler
 
-NOT_DATA = (
+NOT_DATA = tr(
     "doctor(net, data) needs what load_fashion_mnist() returns, a pair (X, y) of "
     "tensors, or a DataLoader of such pairs; you gave {found}."
 )
-NOT_AS_LONG = (
+NOT_AS_LONG = tr(
     "X and y need one row for each picture, and at least 2 rows; you gave {X:,} "
     "pictures and {y:,} labels."
 )
-NOT_LABELS = (
+NOT_LABELS = tr(
     "doctor examines classifiers, so y needs a class number for each picture, such as "
     "a tensor of int64, or a row of probabilities; you gave {found}."
 )

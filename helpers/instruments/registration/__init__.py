@@ -10,22 +10,33 @@ from helpers.instruments.objects import is_a, state_of
 from helpers.instruments.registration import verdicts, walk
 from helpers.instruments.registration.report import Registration, TensorRow
 from helpers.instruments.registration.verdicts import has_gradient
+from helpers.language import tr
 
 OWN = (walk.PARAMETER, None)  # what a registered Parameter is, and what hides it
-ONLY_IN_OPTIMIZER = "(only in the optimizer: {number})"  # in place of its name
-NOT_MODULE = (
+ONLY_IN_OPTIMIZER = tr("(only in the optimizer: {number})")  # in place of its name
+NOT_MODULE = tr(
     "registration(module, optimizer) needs an nn.Module as its first argument, such as "
     "MLP(784, 256, 10); you gave {found}."
 )
-A_CLASS = "registration needs a module, not a class; create one first: {found}(...)."
-NO_SUPER = "{found} can't register anything: call super().__init__() first in __init__."
-NO_TENSORS = "This {found} has no tensors at all: no Parameter, buffer or plain tensor."
-NOT_OPTIMIZER = (
+A_CLASS = tr(
+    "registration needs a module, not a class; create one first: {found}(...)."
+)
+NO_SUPER = tr(
+    "{found} can't register anything: call super().__init__() first in __init__."
+)
+NO_TENSORS = tr(
+    "This {found} has no tensors at all: no Parameter, buffer or plain tensor."
+)
+NOT_OPTIMIZER = tr(
     "registration(module, optimizer) needs an optimizer as its second argument, such "
     "as torch.optim.SGD(module.parameters(), lr=0.1); you gave {found}."
 )
-NOT_BEFORE = "before= needs the report of an earlier registration(); you gave {found}."
-NOT_SAME = "before= needs a report on this very {found}, not on another one or a copy."
+NOT_BEFORE = tr(
+    "before= needs the report of an earlier registration(); you gave {found}."
+)
+NOT_SAME = tr(
+    "before= needs a report on this very {found}, not on another one or a copy."
+)
 
 
 def registration(

@@ -8,26 +8,28 @@ from torch import nn
 
 from helpers.instruments.registration.verdicts import STALE
 from helpers.instruments.registration.walk import PARAMETER
+from helpers.language import tr
 from helpers.tables import Look, Row, as_html, as_text, page, reply
 
 FOLD_FROM = 60  # rows; more are folded by module in HTML
 SIGN = Look.WARNED.value
 HEADERS = (  # in the order of the fields of TensorRow
-    *("name", "shape", "kind", "registered", "requires_grad", "in optimizer"),
-    *("has .grad", "leaf", "in state_dict", "moves (.to)", "changed"),
+    *(tr("name"), tr("shape"), tr("kind"), tr("registered"), "requires_grad"),
+    *(tr("in optimizer"), tr("has .grad"), tr("leaf"), tr("in state_dict")),
+    *(tr("moves (.to)"), tr("changed")),
 )
-ANSWERS = {True: "yes", False: "no", None: "-"}
-NO_SHAPE = "not yet"
+ANSWERS = {True: tr("yes"), False: tr("no"), None: "-"}
+NO_SHAPE = tr("not yet")
 
-TOTALS = (
+TOTALS = tr(
     "Registered Parameters: {parameters} ({numbers:,} numbers, {trainable:,} of them "
     "require grad). Buffers: {buffers}. Tensors not registered: {hidden}."
 )
-LOOK = "Rows to look at: {surprises}, marked with {sign}."
-FINE = "Nothing to look at: every row is as you would expect."
-FOLDED = "{name} (tensors: {rows})"
-FOLDED_LOOK = "{name} (tensors: {rows}; marked with {sign}: {surprises})"
-OWN = "in the module itself"  # in place of the name of a part
+LOOK = tr("Rows to look at: {surprises}, marked with {sign}.")
+FINE = tr("Nothing to look at: every row is as you would expect.")
+FOLDED = tr("{name} (tensors: {rows})")
+FOLDED_LOOK = tr("{name} (tensors: {rows}; marked with {sign}: {surprises})")
+OWN = tr("in the module itself")  # in place of the name of a part
 
 # Where a page takes away style sheets, as GitHub does, a plain table remains.
 # On a narrow page the headers of the flags are upright, and all else may wrap.

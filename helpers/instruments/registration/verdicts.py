@@ -5,81 +5,93 @@ from torch.nn.parameter import is_lazy
 
 from helpers.instruments.registration import walk
 from helpers.instruments.registration.walk import Found, Place
+from helpers.language import tr
 
-OPTIMIZER = "an optimizer"  # holds a tensor that the module no longer has
-KIND_IN = "{kind} in {holder}"
-KIND_OF_MODULE_IN = "{kind} of a module in {holder}"
+OPTIMIZER = tr("an optimizer")  # holds a tensor that the module no longer has
+KIND_IN = tr("{kind} in {holder}")
+KIND_OF_MODULE_IN = tr("{kind} of a module in {holder}")
+
+CONTAINERS = {  # the kinds of helpers.instruments.objects, as a learner reads them
+    "a list": tr("a list"),
+    "a tuple": tr("a tuple"),
+    "a dict": tr("a dict"),
+    "a dict view": tr("a dict view"),
+    "a set": tr("a set"),
+    "a function": tr("a function"),
+}
 
 # Verdicts. {kind} is the row's own, as above.
-UNKNOWN = "{kind}: the module does not know it. {cure}"
-WITH_GRAD = (
+UNKNOWN = tr("{kind}: the module does not know it. {cure}")
+WITH_GRAD = tr(
     "{kind} with requires_grad: it gets gradients, but isn't in parameters() and is "
     "neither saved nor moved. Register it as an nn.Parameter."
 )
-COMPUTED = (
+COMPUTED = tr(
     "{kind}, computed from others (not a leaf): it has no .grad unless you called "
     "retain_grad(), and it is neither saved nor moved. Unless forward or a hook "
     "recomputes it from Parameters each time, register it as an nn.Parameter."
 )
-CONSTANT = (
+CONSTANT = tr(
     "{kind}: it gets no gradient and is neither saved nor moved. To train it, register "
     "it as an nn.Parameter; to save and move it, use register_buffer."
 )
-WHOLE_NUMBERS = (
+WHOLE_NUMBERS = tr(
     "{kind}: it is neither saved nor moved. To save and move it, use register_buffer."
 )
-MAY_BE_SET = (
+MAY_BE_SET = tr(
     "This module has hooks that run before forward. If one of them recomputes it each "
     "time, as pruning does, leave it as it is."
 )
-BUFFER_WITH_GRAD = (
+BUFFER_WITH_GRAD = tr(
     "A buffer with requires_grad: it isn't in parameters(), so an optimizer has it "
     "only if you pass it in separately. To train it, use nn.Parameter."
 )
-NOT_HELD = "It requires grad, but the optimizer does not hold it: no step changes it."
-UNUSED = (
+NOT_HELD = tr(
+    "It requires grad, but the optimizer does not hold it: no step changes it."
+)
+UNUSED = tr(
     "Other Parameters have gradients; this one doesn't. No backward has computed one "
     "since it was created, unfrozen or last cleared. If it still has none after the "
     "next backward, the loss does not depend on it, or detach or no_grad cuts it off."
 )
-NOT_A_LEAF = (
+NOT_A_LEAF = tr(
     "Computed from others (not a leaf): an optimizer refuses it, and it gets no .grad. "
     "Register the leaf that it is computed from, and keep this one as an attribute."
 )
-FROZEN = "Frozen: it gets no gradient and stays as it is."
-FROZEN_WITH_GRAD = (
+FROZEN = tr("Frozen: it gets no gradient and stays as it is.")
+FROZEN_WITH_GRAD = tr(
     "Frozen, but it still has a gradient, so the next step of an optimizer that holds "
     "it changes it. Set its .grad to None."
 )
-SHARED = "Shared: the same Parameter as {names}, counted once."
-SAME_MEMORY = (
+SHARED = tr("Shared: the same Parameter as {names}, counted once.")
+SAME_MEMORY = tr(
     "It has the same memory as {name}, counted once, but is a Parameter of its own: a "
     "step on either changes both, and each has its own .grad. To tie them, store the "
     "same Parameter under both names."
 )
-PART_OF_MEMORY = (
+PART_OF_MEMORY = tr(
     "It shares memory with {name}: {counted:,} of its {numbers:,} numbers are also in "
     "another Parameter, so a step on either changes both. To separate them, store a "
     "clone(); to tie them, store one Parameter and use parts of it in forward."
 )
-LAZY = "Lazy: it gets its shape from the first batch."
-META = "On the meta device: it has a shape, but no numbers."
-STALE = (
+LAZY = tr("Lazy: it gets its shape from the first batch.")
+META = tr("On the meta device: it has a shape, but no numbers.")
+STALE = tr(
     "Stale: the optimizer holds it, but it isn't in this module, or no longer is. If "
     "you replaced it, create the optimizer after the last change to the module."
 )
 
 # What registers it. {name} is one of NAMES, {names} are several.
-PARAMETERS_IN = "For Parameters in {holder}, use {name}."
-MODULES_IN = "For modules in {holder}, use {name}."
-OBJECT_OUTSIDE = "Make that object an nn.Module."
-NESTED = "To register it, make every level a module, from the outside in: {names}."
-KEYS = (
+PARAMETERS_IN = tr("For Parameters in {holder}, use {name}.")
+MODULES_IN = tr("For modules in {holder}, use {name}.")
+OBJECT_OUTSIDE = tr("Make that object an nn.Module.")
+NESTED = tr("To register it, make every level a module, from the outside in: {names}.")
+KEYS = tr(
     "Its keys must then be strings without a dot, and not names that nn.ModuleDict "
     "itself uses, such as 'keys'."
 )
-ON_SELF = "Set it on self in __init__."
-NOT_ON_CLASS = "Set it on self in __init__, not on the class."
+ON_SELF = tr("Set it on self in __init__.")
+NOT_ON_CLASS = tr("Set it on self in __init__, not on the class.")
 IN_LIST = ("nn.ModuleList", "nn.ParameterList")
 IN_DICT = ("nn.ModuleDict", "nn.ParameterDict")
 NAMES = {  # level -> what takes modules in its place, and what takes Parameters
@@ -96,7 +108,8 @@ def kind(place: Place) -> str:
     if place.holder in (None, walk.NOTHING, OPTIMIZER):
         return place.what
     template = KIND_OF_MODULE_IN if walk.MODULE in place.levels else KIND_IN
-    return template.format(kind=place.what, holder=place.holder)
+    holder = CONTAINERS.get(place.holder, place.holder)
+    return template.format(kind=place.what, holder=holder)
 
 
 def has_gradient(tensor: torch.Tensor) -> bool:
@@ -184,5 +197,6 @@ def _cure(place):
         names[1:-1] = [BETWEEN]
     one = MODULES_IN if of_module else PARAMETERS_IN
     cure = NESTED if len(way) > 1 else one
-    cure = cure.format(holder=place.holder, name=names[0], names=", ".join(names))
+    holder = CONTAINERS.get(place.holder, place.holder)
+    cure = cure.format(holder=holder, name=names[0], names=", ".join(names))
     return f"{cure} {KEYS}" if walk.ODD_DICT in way else cure

@@ -7,12 +7,13 @@ from torch import nn
 
 from helpers.instruments import objects
 from helpers.instruments.objects import is_a, real_dict, state_of
+from helpers.language import tr
 
 # What a tensor is, as a learner reads it.
-PARAMETER, BUFFER, TENSOR = "Parameter", "buffer", "plain tensor"
-UNSAVED = "non-persistent buffer"
+PARAMETER, BUFFER, TENSOR = "Parameter", tr("buffer"), tr("plain tensor")
+UNSAVED = tr("non-persistent buffer")
 # What hides a tensor from its module, beside the containers.
-NOTHING, OBJECT, HOOK = "nothing", "a plain object", "a hook"
+NOTHING, OBJECT, HOOK = "nothing", tr("a plain object"), tr("a hook")
 # Levels on the way to a tensor, beside these: they decide what registers it.
 MODULE, CLASS = "a module", "the class"
 HOOKED = "a module with hooks before forward"  # which may set its attributes

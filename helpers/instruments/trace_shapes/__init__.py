@@ -14,24 +14,34 @@ from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
 from helpers.instruments.trace_shapes.tracer import Tracer, leaves
+from helpers.language import tr
 from helpers.tables import Look, as_text
 
 MAX_ROWS = 32  # of a table, before it folds
 INPUTS = 40  # characters for them in a row of text, so that most rows stay under 100
 HEAD = 20  # of these from the start, where too many are left; the others from the end
 
-NOT_CALLABLE = "trace_shapes needs a function or module as its net; you gave {found}."
-A_CLASS = "trace_shapes needs a module, not its class: write net = {name}(...) first."
-NO_TENSOR = "trace_shapes needs a tensor to call {name} with: trace_shapes({name}, X)."
-NUMPY = "trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array)."
-NO_SUCH_PART = "The trace has no part {path!r}; it has: {known}."
-TITLE = "{name}: {inputs} -> {outputs}, operations: {count}"
-NO_OUTPUT = "{name}: {inputs} -> no tensor, operations: {count}"
-STOPPED = "{name}: {inputs} -> stopped, operations: {count}"
-HOW_TO_UNFOLD = "Folded by module. unfold({path!r}) opens one part, unfold() opens all."
-RETURNED_NONE = "{name} returned None. Is a return missing?"
-WARNING = "Warning at {number}: {sentence}"
-ERROR = "Error: {sentence}"
+NOT_CALLABLE = tr(
+    "trace_shapes needs a function or module as its net; you gave {found}."
+)
+A_CLASS = tr(
+    "trace_shapes needs a module, not its class: write net = {name}(...) first."
+)
+NO_TENSOR = tr(
+    "trace_shapes needs a tensor to call {name} with: trace_shapes({name}, X)."
+)
+NUMPY = tr("trace_shapes needs tensors, not NumPy arrays: use torch.from_numpy(array).")
+NO_SUCH_PART = tr("The trace has no part {path!r}; it has: {known}.")
+TITLE = tr("{name}: {inputs} -> {outputs}, operations: {count}")
+NO_OUTPUT = tr("{name}: {inputs} -> no tensor, operations: {count}")
+STOPPED = tr("{name}: {inputs} -> stopped, operations: {count}")
+HOW_TO_UNFOLD = tr(
+    "Folded by module. unfold({path!r}) opens one part, unfold() opens all."
+)
+RETURNED_NONE = tr("{name} returned None. Is a return missing?")
+WARNING = tr("Warning at {number}: {sentence}")
+STOPS_HERE = tr("stops here")
+ERROR = tr("Error: {sentence}")
 
 
 def trace_shapes(fn: Callable, *tensors: Any) -> "Trace":
@@ -167,7 +177,7 @@ def _cells(row):
     if isinstance(row, Block):
         shapes = listed(row.inputs), f"-> {listed(row.outputs)}"
         return row.numbers(), row.path, row.label(), *shapes
-    out = "stops here" if row.failed else listed(row.outputs)
+    out = STOPS_HERE if row.failed else listed(row.outputs)
     inputs = listed(row.inputs, row.shown_names(), INPUTS) if row.inputs else ""
     return str(row.number), row.path, row.name, inputs, f"-> {out}"
 

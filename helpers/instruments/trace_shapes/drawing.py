@@ -14,6 +14,7 @@ from string import Template
 from matplotlib.figure import Figure
 
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
+from helpers.language import tr
 from helpers.palette import COMPUTED, FAILED, GIVEN, INK
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, page, reply
@@ -21,10 +22,11 @@ from helpers.tables import Html, Look, Row, as_html, page, reply
 MAX_INSIDE = 100  # rows of a folded part
 MAX_BOXES = 12  # tensors of one operation
 SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
-COLUMNS = ("", "where", "operation", "inputs", "", "output")
+WHERE = tr("where")
+COLUMNS = ("", WHERE, tr("operation"), tr("inputs"), "", tr("output"))
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
-STOPS = f"{Look.NOT_YET.value} stops here"
-LEFT_OUT = "... {count} rows left out; unfold() shows them all."
+STOPS = tr("{sign} stops here").format(sign=Look.NOT_YET.value)
+LEFT_OUT = tr("... {count} rows left out; unfold() shows them all.")
 STYLE = Template("""<style>
 .shapes {line-height: 18px}
 .shapes .title {font-weight: 600; padding: 4px 8px; max-width: none}
@@ -66,7 +68,7 @@ def draw(
 def _table(rows):
     # A function without modules has nothing in the column "where".
     places = any(row.path for row in rows)
-    header = [name for name in COLUMNS if places or name != "where"]
+    header = [name for name in COLUMNS if places or name != WHERE]
     return as_html(header, [_row(row, places) for row in rows])
 
 

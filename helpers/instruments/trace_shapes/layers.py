@@ -16,79 +16,80 @@ from torch import nn
 from helpers.instruments.trace_shapes import messages
 from helpers.instruments.trace_shapes.messages import OTHER, WIDTH, Explained
 from helpers.instruments.trace_shapes.steps import Facts, Shape, TraceStep
+from helpers.language import tr
 
 LAYOUTS = {  # dimensions in space -> the shape that such a layer takes
-    1: "(examples, channels, length)",
-    2: "(examples, channels, height, width)",
-    3: "(examples, channels, depth, height, width)",
+    1: tr("(examples, channels, length)"),
+    2: tr("(examples, channels, height, width)"),
+    3: tr("(examples, channels, depth, height, width)"),
 }
-STEPS_FIRST = "(steps, examples, features), since batch_first is False"
-EXAMPLES_FIRST = "(examples, steps, features)"
+STEPS_FIRST = tr("(steps, examples, features), since batch_first is False")
+EXAMPLES_FIRST = tr("(examples, steps, features)")
 
 # What a layer takes, and what is wrong with what it gets.
-TAKES = "{operation} takes {layout} but gets {a} {a.shape}."
-TAKES_AND_GETS = (
+TAKES = tr("{operation} takes {layout} but gets {a} {a.shape}.")
+TAKES_AND_GETS = tr(
     "{operation} takes {layout}, and gets {given}. PyTorch says: {message}."
 )
-TAKES_CHANNELS = (
+TAKES_CHANNELS = tr(
     "{operation} takes {layout}, with channels = {want}, but gets {a} {a.shape}."
 )
-TAKES_FEATURES = (
+TAKES_FEATURES = tr(
     "{operation} takes {layout}, with features = {want}, but gets {a} {a.shape}."
 )
-CHANNELS_LAST = "The channels are last: use {repair}."
-EXAMPLES_SECOND = "Examples and channels are swapped: use {repair}."
-NO_CHANNELS = "The channel dimension is missing: use {repair}."
-NO_BATCH = "The batch dimension is missing: use {repair}."
-NEITHER = "The batch and channel dimensions are missing: use {repair}."
-FLAT = "The pictures are flat: use {repair}."
-FLAT_SEQUENCES = "The sequences are flat: use {repair}."
-ONE_FLAT = "It is one flat picture, without a batch dimension: use {repair}."
-FRAMES = "To treat each frame as an example, use {repair}."
-FRAMES_FIRST = "Frames and channels are swapped: use {repair}."
-ROWS = "To read each picture row by row, use {repair}."
-FROM_ONE_PIXEL = "Each example should begin as one pixel: use {repair}."
-GREY = "There is one channel. Create the layer for one, or repeat it: use {repair}."
-COLOUR = (
+CHANNELS_LAST = tr("The channels are last: use {repair}.")
+EXAMPLES_SECOND = tr("Examples and channels are swapped: use {repair}.")
+NO_CHANNELS = tr("The channel dimension is missing: use {repair}.")
+NO_BATCH = tr("The batch dimension is missing: use {repair}.")
+NEITHER = tr("The batch and channel dimensions are missing: use {repair}.")
+FLAT = tr("The pictures are flat: use {repair}.")
+FLAT_SEQUENCES = tr("The sequences are flat: use {repair}.")
+ONE_FLAT = tr("It is one flat picture, without a batch dimension: use {repair}.")
+FRAMES = tr("To treat each frame as an example, use {repair}.")
+FRAMES_FIRST = tr("Frames and channels are swapped: use {repair}.")
+ROWS = tr("To read each picture row by row, use {repair}.")
+FROM_ONE_PIXEL = tr("Each example should begin as one pixel: use {repair}.")
+GREY = tr("There is one channel. Create the layer for one, or repeat it: use {repair}.")
+COLOUR = tr(
     "There are three channels. Create the layer for three, or make the pictures grey: "
     "use {repair}."
 )
-FEATURES_FIRST = "Steps and features are swapped: use {repair}."
-ROWS_AS_STEPS = "To make each row of a picture a step, use {repair}."
-FOR_SO_MANY = "Create it for {got}, or let what comes before it output {want}."
-ONE_STEP = "It is one step of one example: use {repair}."
-OTHER_FORM = "For this shape, use {other}."
-FLATTENED = "It has been flattened already: move this layer before the flatten."
-TOOK_ONE = (
+FEATURES_FIRST = tr("Steps and features are swapped: use {repair}.")
+ROWS_AS_STEPS = tr("To make each row of a picture a step, use {repair}.")
+FOR_SO_MANY = tr("Create it for {got}, or let what comes before it output {want}.")
+ONE_STEP = tr("It is one step of one example: use {repair}.")
+OTHER_FORM = tr("For this shape, use {other}.")
+FLATTENED = tr("It has been flattened already: move this layer before the flatten.")
+TOOK_ONE = tr(
     "{operation} took {a} {a.shape} for one example without a batch dimension, and so "
     "did the layers after it, until this one failed. Use {a:.unsqueeze(0)}."
 )
-HIDDEN = (
+HIDDEN = tr(
     "{operation} takes {layout}. So {a} {a.shape} has {count} examples, and the hidden "
     "state, of shape (layers, examples, units), must be {want}, but it is {got}."
 )
-HIDDEN_FIRST = "With batch_first=True the first size would be the examples."
-HIDDEN_SWAPPED = (
+HIDDEN_FIRST = tr("With batch_first=True the first size would be the examples.")
+HIDDEN_SWAPPED = tr(
     "Its first two sizes are swapped, since batch_first does not apply to hidden "
     "states: use .transpose(0, 1) on it."
 )
-MASK_OF_EXAMPLES = (
+MASK_OF_EXAMPLES = tr(
     "The mask would fit if the examples were first: create the layer with "
     "batch_first=True."
 )
-TWO_STATES = (
+TWO_STATES = tr(
     "{operation} takes its state as a tuple of two tensors, (hidden, cell), each of "
     "shape (layers, examples, units)."
 )
-OTHER_WIDTH = (
+OTHER_WIDTH = tr(
     "{operation} was made for a {name} with {want} features, but gets one with {got}: "
     "make it with {what}={got}."
 )
-AS_MANY_EXAMPLES = (
+AS_MANY_EXAMPLES = tr(
     "{operation} takes {layout}, with as many examples in the key and the value as in "
     "the query, but gets {given}."
 )
-EXCHANGED = (
+EXCHANGED = tr(
     "{layer} took {shape} for {steps} steps of {examples} examples, but {steps} rows "
     "come out at the end, as if those were the examples. Then examples and steps are "
     "exchanged: use batch_first={right}."

@@ -5,191 +5,195 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 from helpers.instruments.trace_shapes.steps import Facts
+from helpers.language import tr
 
 # The causes, as `trace.cause` names them.
-TRANSPOSED = "transposed weight"
-FLATTEN = "missing flatten"
-SWAPPED = "batch and features swapped"
-WIDTH = "wrong width between layers"
-BIAS = "bias shape"
+TRANSPOSED = tr("transposed weight")
+FLATTEN = tr("missing flatten")
+SWAPPED = tr("batch and features swapped")
+WIDTH = tr("wrong width between layers")
+BIAS = tr("bias shape")
 MOST_COMMON = (TRANSPOSED, FLATTEN, SWAPPED, WIDTH, BIAS)
-ORDER, ALL_FLAT, OTHER = "wrong order", "batch flattened away", "other shapes"
+ORDER, ALL_FLAT = tr("wrong order"), tr("batch flattened away")
+OTHER = tr("other shapes")
 
-IN_STEPS = (
+IN_STEPS = tr(
     "The {layer} expects {want} numbers in each step but gets {got}: make it with "
     "{what}={got}, or give it {want}."
 )
-FEATURES = (
+FEATURES = tr(
     "The {layer} was made for {want} features but gets {got}: make it for {got}, or "
     "let the layer before it output {want}."
 )
-LABEL_COUNT = (
+LABEL_COUNT = tr(
     "{operation} got {got} rows of scores but {want} labels. Each row needs one label."
 )
-ONE_LABEL_EACH = (
+ONE_LABEL_EACH = tr(
     "{operation} got {want} rows of scores but {got} labels. Each row needs one label."
 )
-SCORES_TRANSPOSED = "The scores {a.shape} are transposed: use {a:.T}."
-LABEL_SHAPE = (
+SCORES_TRANSPOSED = tr("The scores {a.shape} are transposed: use {a:.T}.")
+LABEL_SHAPE = tr(
     "{operation} takes labels of one dimension, with one class number for each row of "
     "scores, but the shape of {b} is {b.shape}."
 )
-FLATTEN_IT = "Use {b:.flatten()}."
-SAME_SHAPE = (
+FLATTEN_IT = tr("Use {b:.flatten()}.")
+SAME_SHAPE = tr(
     "{operation} compares {a} {a.shape} with {b} {b.shape}, but each output needs one "
     "target, so both need the same shape."
 )
-RESHAPE_TARGETS = "Use {b:.reshape({a.its_shape})}."
-CAT = (
+RESHAPE_TARGETS = tr("Use {b:.reshape({a.its_shape})}.")
+CAT = tr(
     "cat along dimension {dim}: all other sizes must be equal, but {want} and {got} "
     "are not. Cut one of the two, or join them along another dimension."
 )
-ONE_TOKEN = "To join one row to each example, repeat it first with .expand."
-TOO_SMALL = (
+ONE_TOKEN = tr("To join one row to each example, repeat it first with .expand.")
+TOO_SMALL = tr(
     "{operation}: {a} {a.shape} is too small for its kernel, so nothing would be left. "
     "Use a smaller kernel, padding, or fewer layers that shrink the pictures."
 )
-FEW_VALUES = (
+FEW_VALUES = tr(
     "In training mode, {layer} subtracts the mean of the batch, so it needs more than "
     "one example. Give it several, or call net.eval() first."
 )
-CLASSES_SECOND = (
+CLASSES_SECOND = tr(
     "{operation} takes scores of shape (examples, classes, ...), with the classes "
     "second, but gets {a} {a.shape} and {b} {b.shape}."
 )
-ONE_EACH = (
+ONE_EACH = tr(
     "{operation} takes scores of shape (examples, classes) with one label for each "
     "example, but gets {a} {a.shape} and {b} {b.shape}. Check for a missing flatten "
     "before the last layer, or for steps in time of which only one is needed."
 )
-MAKE_SECOND = "Use {a:.transpose(1, 2)}."
-ONE_OUTPUT = (
+MAKE_SECOND = tr("Use {a:.transpose(1, 2)}.")
+ONE_OUTPUT = tr(
     "{operation} takes scores of shape (examples, classes) and class numbers, but {a} "
     "and {b} have the same shape, {a.shape}. For one output for each example, use "
     "F.binary_cross_entropy_with_logits and targets of type float."
 )
-FEATURES_LAST = "Its features must be last: use {a:.movedim(1, -1)}."
-STACK = (
+FEATURES_LAST = tr("Its features must be last: use {a:.movedim(1, -1)}.")
+STACK = tr(
     "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
     "different lengths, use cat."
 )
-EINSUM = (
+EINSUM = tr(
     "einsum: the letter {letter} stands for the sizes {want} and {got}, which must be "
     "equal. Check the order of the letters against the shapes {shapes}."
 )
-NO_DIMENSION = (
+NO_DIMENSION = tr(
     "{operation}: {a} {a.shape} has no dimension {got}. Its dimensions are numbered 0 "
     "to {last}, or -1 to -{count} from the right."
 )
-GROUPS = (
+GROUPS = tr(
     "{operation} divides the channels into {want} groups of equal size, but {a} "
     "{a.shape} has {a.shape[1]} channels, and {want} does not divide {a.shape[1]}."
 )
-CHANNELS = (
+CHANNELS = tr(
     "{operation} was made for {want} channels, but {a} {a.shape} has {a.shape[1]}: "
     "make it for {a.shape[1]}, or let the layer before it output {want}."
 )
-CHANNELS_LAST = "If the channels are last, use {a:.permute(0, 3, 1, 2)}."
-ONE_AT_A_TIME = (
+CHANNELS_LAST = tr("If the channels are last, use {a:.permute(0, 3, 1, 2)}.")
+ONE_AT_A_TIME = tr(
     "{layer} takes a single step, of shape (examples, features), but gets {a} "
     "{a.shape}. Call it once for each step, as in: for step in X.unbind(1)."
 )
-STATE_WIDTH = (
+STATE_WIDTH = tr(
     "The state that {layer} gets has {got} numbers for each example, but the layer has "
     "{want} units: make the state with shape (examples, {want})."
 )
-STATE_COUNT = (
+STATE_COUNT = tr(
     "{layer} gets {got} examples, but a state for {want}: make the state with a row "
     "for each example."
 )
-STATE_FORM = (
+STATE_FORM = tr(
     "The state that {layer} gets has {got} dimensions; it takes one of shape "
     "(examples, units)."
 )
-MASK = (
+MASK = tr(
     "The attention mask has the shape ({got}), but must have ({want}): a row for each "
     "step that asks, and a column for each step that is looked at."
 )
-MASK_PER_HEAD = (
+MASK_PER_HEAD = tr(
     "The attention mask has the shape ({got}), but must have ({want}), which is "
     "(examples * heads, steps that ask, steps that are looked at)."
 )
-MASK_FORM = (
+MASK_FORM = tr(
     "An attention mask has 2 dimensions, (steps that ask, steps that are looked at), "
     "or 3 with one for each example and head, but this one has {got}."
 )
-PADDING = (
+PADDING = tr(
     "key_padding_mask has the shape (examples, steps), and True where a step is only "
     "padding. Its size in dimension {dim} must be {want}, but it is {got}."
 )
-SWAP_PADDING = "It looks transposed: use .T on it."
-PADDING_FORM = (
+SWAP_PADDING = tr("It looks transposed: use .T on it.")
+PADDING_FORM = tr(
     "key_padding_mask has 2 dimensions, (examples, steps), but this one has {got}."
 )
-PER_CHANNEL = (
+PER_CHANNEL = tr(
     "{layer} has {want} slopes, one for each channel, but {a} {a.shape} has {got} "
     "channels: make it with {got}, or with 1 for all."
 )
-INTO_PIXELS = (
+INTO_PIXELS = tr(
     "{layer} makes one channel of {want}, so {want} must divide the number of "
     "channels, but {a} {a.shape} has {got}."
 )
-HALVES = (
+HALVES = tr(
     "{operation} cuts dimension {dim} into halves, but the size of {a} {a.shape} is "
     "odd there, {got}."
 )
-TWO_WIDTHS = (
+TWO_WIDTHS = tr(
     "{layer} was made for {want} numbers in input {which}, but gets {got}: make it for "
     "{got}, or let what comes before it output {want}."
 )
-PARTS = (
+PARTS = tr(
     "{operation} cuts dimension {dim} of {a} {a.shape} into parts, so their sizes must "
     "add up to {want}, but they are {got}."
 )
-UNFLATTENED = (
+UNFLATTENED = tr(
     "{operation} to ({wanted}) needs sizes that multiply to {got}, the size of "
     "dimension {dim} of {a} {a.shape}."
 )
-ALL_DIMENSIONS = (
+ALL_DIMENSIONS = tr(
     "{operation} needs the place of each dimension: {a} {a.shape} has {got}, but "
     "{want} are given."
 )
-ONLY_ONES_GROW = (
+ONLY_ONES_GROW = tr(
     "{operation}: only a size of 1 can be expanded, but {a} {a.shape} has {got} where "
     "{want} is asked for."
 )
-POSITIONS = (
+POSITIONS = tr(
     "{a} {a.shape} has only {want} positions in dimension {dim}, counted from 0, so "
     "there is no position {got}."
 )
-TOO_MANY = (
+TOO_MANY = tr(
     "Too many indices: {a} {a.shape} has {got} dimensions, and each index takes one."
 )
-CHOICE = (
+CHOICE = tr(
     "The mask in the brackets has the shape ({got}), but what it chooses from has "
     "({want}); each size of the mask must be equal to the one it meets."
 )
-NOT_A_PLACE = (
+NOT_A_PLACE = tr(
     "What is assigned has the shape ({got}), and its place has ({want}); the two must "
     "be equal, or the first one must expand to the second."
 )
-STACKS_OF = (
+STACKS_OF = tr(
     "{operation} multiplies two stacks of matrices, each of shape (examples, rows, "
     "columns), but gets {shapes}. For other shapes, use @."
 )
-MODEL_WIDTH = (
+MODEL_WIDTH = tr(
     "{layer} takes src and tgt whose last size is its d_model, but gets {given}."
 )
-AS_MANY = (
+AS_MANY = tr(
     "{layer} takes as many examples in src as in tgt, but gets {given}. They come "
     "second, unless it has batch_first=True."
 )
-CLASS_WEIGHTS = "{operation}: weight needs one number for each of the {want} classes."
-CAT_DIMENSIONS = (
+CLASS_WEIGHTS = tr(
+    "{operation}: weight needs one number for each of the {want} classes."
+)
+CAT_DIMENSIONS = tr(
     "{operation} joins tensors with the same number of dimensions, but gets {shapes}. "
     "unsqueeze adds one."
 )
-CHECKED = "A check in the code of {layer} failed: {message}."
+CHECKED = tr("A check in the code of {layer} failed: {message}.")
 
 # What PyTorch says -> the cause, and the sentence that its parts fill in. <got> and
 # the like stand for a word, a number, or several numbers.

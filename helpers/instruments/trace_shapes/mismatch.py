@@ -16,73 +16,78 @@ import torch
 from helpers.instruments.trace_shapes import layers, messages, products
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
 from helpers.instruments.trace_shapes.steps import Block, Operand, Shape, TraceStep
+from helpers.language import tr
 from helpers.tables import one_line
 
-STACKS = (
+STACKS = tr(
     "{a} {a.shape} @ {b} {b.shape}: both are stacks of matrices, so the sizes before "
     "the last two, {first} and {second}, must be equal, or one of them must be 1."
 )
-PAIRED = (
+PAIRED = tr(
     "{operation} of {a} {a.shape} and {b} {b.shape}: counted from the right, the sizes "
     "{first} and {second} meet; they must be equal, or one of them must be 1."
 )
-BIAS_LENGTH = (
+BIAS_LENGTH = tr(
     "The bias shape is wrong: a bias has one number for each column of {a}, so give "
     "{b} the shape ({columns},)."
 )
-BIAS_PER_ROW = (
+BIAS_PER_ROW = tr(
     "There is one number for each row. Only if each column is an example, as in "
     "W @ X, use {b:.unsqueeze(1)}."
 )
-PER_FIRST = "The sizes of {b} are the first ones of {a}: use {b:[..., {nones}]}."
-FIRST_AND_LAST = (
+PER_FIRST = tr("The sizes of {b} are the first ones of {a}: use {b:[..., {nones}]}.")
+FIRST_AND_LAST = tr(
     "The sizes of {b} are the first and the last one of {a}: use {b:[:, {nones}, :]}."
 )
-PER_ROW = "For each row of {a}, {b} has one number: use {b:.unsqueeze(1)}."
-RESHAPE = (
+PER_ROW = tr("For each row of {a}, {b} has one number: use {b:.unsqueeze(1)}.")
+RESHAPE = tr(
     "{operation} to {wanted} needs {needed} numbers, but {a} {a.shape} holds "
     "{a.count}. A reshape keeps every number, so the sizes must multiply to {a.count}."
 )
-RESHAPE_TO = "For example, {operation}{fitting} would work."
-RESHAPE_REST = (
+RESHAPE_TO = tr("For example, {operation}{fitting} would work.")
+RESHAPE_REST = tr(
     "{operation} to {wanted}: {a} {a.shape} holds {a.count} numbers, which {needed} "
     "does not divide, so no size fits in place of -1."
 )
-NOT_COMPARED = (
+NOT_COMPARED = tr(
     "{operation} compares each row of {a} {a.shape} with each row of {b} {b.shape}, so "
     "their last sizes, {first} and {second}, must be equal."
 )
-WRONG_MASK = (
+WRONG_MASK = tr(
     "The mask {c.shape} must fit ({rows}, {columns}), with a row for each step that "
     "asks and a column for each step that is looked at."
 )
-REFUSED = "{operation} can't take {shapes}. PyTorch says: {message}."
-NOT_SHAPES = (
+REFUSED = tr("{operation} can't take {shapes}. PyTorch says: {message}.")
+NOT_SHAPES = tr(
     "{operation} on {shapes} raised {kind}, but the shapes are not the cause. PyTorch "
     "says: {message}."
 )
-A_TUPLE = (
+A_TUPLE = tr(
     "{operation} needs a tensor but gets a tuple. A layer such as LSTM returns its "
     "outputs and its state: take them apart, as in outputs, state = lstm(X)."
 )
-ROWS_MADE = (
+ROWS_MADE = tr(
     "{operation} made {rows} rows of {a} {a.shape}: use {a:.flatten(1)}, which keeps "
     "the first size and gives {numbers} numbers for each."
 )
-TOO_LARGE = "A number for {operation} is larger than allowed. PyTorch says: {message}."
-OWN_AT_ONCE = "The code raised {kind} before its first operation: {message}."
-OWN_AFTER = "The code raised {kind} after operation {count}, {operation}: {message}."
-ALL_PAIRS = (
+TOO_LARGE = tr(
+    "A number for {operation} is larger than allowed. PyTorch says: {message}."
+)
+OWN_AT_ONCE = tr("The code raised {kind} before its first operation: {message}.")
+OWN_AFTER = tr(
+    "The code raised {kind} after operation {count}, {operation}: {message}."
+)
+ALL_PAIRS = tr(
     "{operation} expanded {a} {a.shape} and {b} {b.shape} to {out}: every element was "
     "paired with every other. To pair them one by one, give both the same shape, as in "
     "{b:.reshape({a.its_shape})}."
 )
-COLUMN_BIAS = (
+COLUMN_BIAS = tr(
     "{operation} used one number of {b} {b.shape} for each row of {a} {a.shape}. A "
     "bias has one number for each column: if {b} is a bias, give it the shape "
     "({a.shape[1]},)."
 )
-EXPANDED = "PyTorch expanded them to {out} instead."
+EXPANDED = tr("PyTorch expanded them to {out} instead.")
 
 MAX_TEXT = 66  # characters of a list of shapes
 MAX_MESSAGE = 240  # characters of PyTorch's own message

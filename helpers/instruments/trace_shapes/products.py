@@ -17,71 +17,74 @@ from helpers.instruments.trace_shapes.messages import (
     Explained,
 )
 from helpers.instruments.trace_shapes.steps import Operand
+from helpers.language import tr
 
 # How the product is written, and what clashes in it.
-PLAIN = (
+PLAIN = tr(
     "{a} {a.shape} @ {b} {b.shape}: the last size of {a} is {k} but {b} has {rows} "
     "rows; the two must match."
 )
-IN_LINEAR = (
+IN_LINEAR = tr(
     "F.linear takes a weight of shape (outputs, inputs): the last sizes of {a} "
     "{a.shape} and {b} {b.shape}, {k} and {rows}, must match."
 )
-IN_LAYER = (
+IN_LAYER = tr(
     "nn.Linear({rows}, {columns}) takes {rows} numbers for each example, but the last "
     "size of {a} {a.shape} is {k}."
 )
 
 # The causes and repairs.
-FLATTEN_EXAMPLES = (
+FLATTEN_EXAMPLES = tr(
     "A flatten is missing: use {a:.flatten(1)}, since {example} = {rows}."
 )
-FLATTEN_AND_WIDTH = (
+FLATTEN_AND_WIDTH = tr(
     "A flatten is missing: use {a:.flatten(1)}, or nn.Flatten() before the layer, and "
     "then nn.Linear({numbers}, {columns}), since {example} = {numbers}."
 )
-FLATTEN_ONE = "A flatten is missing: use {a:.flatten()}, since {sizes} = {rows}."
-ONE_EXAMPLE = (
+FLATTEN_ONE = tr("A flatten is missing: use {a:.flatten()}, since {sizes} = {rows}.")
+ONE_EXAMPLE = tr(
     "This is one example without a batch dimension: use {a:.reshape(1, -1)}, since "
     "{sizes} = {rows}."
 )
-KEEP_THE_BATCH = "The batch became one row: use flatten(1), which keeps the first size."
-SAME_TWICE = "Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}."
-INPUT_FIRST = (
+KEEP_THE_BATCH = tr(
+    "The batch became one row: use flatten(1), which keeps the first size."
+)
+SAME_TWICE = tr("Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}.")
+INPUT_FIRST = tr(
     "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
     "{b}."
 )
-SWAP_THEM = (
+SWAP_THEM = tr(
     "The two are in the wrong order: swap them, so that the examples come first, one "
     "in each row."
 )
-AS_IN_BOOKS = (
+AS_IN_BOOKS = tr(
     "This is the order in books, where each example is a column: use {b} @ {a}.T, with "
     "one example in each row of {b}."
 )
-WEIGHT_LIKELY = (
+WEIGHT_LIKELY = tr(
     "The weight is probably transposed: use {b:.T}. If instead batch and features of "
     "{a} are swapped, use {a:.T}."
 )
-BATCH_LIKELY = (
+BATCH_LIKELY = tr(
     "Batch and features of {a} are probably swapped: use {a:.T}. If instead the "
     "weight is transposed, use {b:.T}."
 )
-LAYER_SIZES = (
+LAYER_SIZES = tr(
     "Its two sizes are swapped: use nn.Linear({columns}, {rows}), inputs first; the "
     "layer itself stores its weight transposed."
 )
-WEIGHT_STACK = "Each matrix in {b} is transposed: use {b:.mT}."
-WEIGHT = "The weight is transposed: use {b:.T}."
-BATCH = (
+WEIGHT_STACK = tr("Each matrix in {b} is transposed: use {b:.mT}.")
+WEIGHT = tr("The weight is transposed: use {b:.T}.")
+BATCH = tr(
     "Batch and features of {a} are swapped: use {a:.T}, with {rows} numbers in each "
     "row."
 )
-LAYER_WIDTH = (
+LAYER_WIDTH = tr(
     "The widths of two layers don't match: use nn.Linear({k}, {columns}), or let the "
     "layer before it output {rows}."
 )
-WEIGHT_WIDTH = (
+WEIGHT_WIDTH = tr(
     "The widths of two layers don't match: give {b} the shape {wanted}, or let the "
     "layer before it output {rows} columns."
 )

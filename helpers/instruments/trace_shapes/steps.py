@@ -6,18 +6,35 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
+from helpers.language import tr
+
 Shape = tuple[int, ...]
 Facts = dict[str, Any]  # what sentences are filled with
-FOLDED = "{kind}, operations: {count}"
+FOLDED = tr("{kind}, operations: {count}")
 
 # What the tensors of an operation are called if they have no names.
 ROLES = {"addmm": ("bias", "left", "right"), "cross_entropy": ("scores", "labels")}
 ROLES["scaled_dot_product_attention"] = "query", "key", "value", "mask"
 LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm")
 ROLES |= dict.fromkeys(LAYERS, ("input", "weight", "bias"))
-THE_SIDE, THE = "the {role} tensor", "the {role}"
+THE = {  # such a tensor in a sentence
+    "input": tr("the input"),
+    "weight": tr("the weight"),
+    "bias": tr("the bias"),
+    "left": tr("the left tensor"),
+    "right": tr("the right tensor"),
+    "scores": tr("the scores"),
+    "labels": tr("the labels"),
+    "query": tr("the query"),
+    "key": tr("the key"),
+    "value": tr("the value"),
+    "mask": tr("the mask"),
+    "output": tr("the output"),
+    "target": tr("the target"),
+    "product": tr("the product"),
+}
 LOSS = ("_loss", "cross_entropy", "cross_entropy_with_logits")
-ON = "{code} on {tensor}"  # a repair of what has no name, as in ".T on the input"
+ON = tr("{code} on {tensor}")  # a repair of what has no name, as in ".T on the input"
 
 
 class Operand(NamedTuple):
@@ -32,8 +49,7 @@ class Operand(NamedTuple):
     role: str = "input"
 
     def __str__(self) -> str:
-        the = THE_SIDE if self.role in ("left", "right") else THE
-        return self.name or the.format(role=self.role)
+        return self.name or THE.get(self.role) or self.role
 
     def __format__(self, code: str) -> str:
         if self.name or not code:
