@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
 NOTEBOOKS = ROOT / "notebooks"
 KEYWORDS = {"tr": None, "tr_n": (1, 2)}
+# An exercise's hints and what to notice; of a call Babel takes one text at a time.
+HINTS = [{"exercise": (place,)} for place in range(3, 7)]
 SAYING = {"print", "predict", "reveal", "plot_pictures"}  # one word counts here, too
 WIDE = 78  # columns of a line of code
 LITERAL = re.compile(r'([rRbBfF]*)("""|"|\'\'\'|\')((?:\\.|(?!\2).)*)\2', re.DOTALL)
@@ -275,11 +277,20 @@ def templates() -> dict[str, Catalog]:
     made = {
         domain: Catalog(domain=domain) for domain in ("helpers", "notebooks", "readme")
     }
-    extracted = extract_from_dir(
-        ROOT / "helpers", [("**.py", "python")], keywords=KEYWORDS
-    )
-    for name, _, message, *_ in sorted(extracted, key=lambda found: found[:2]):
-        made["helpers"].add(message, locations=[(f"helpers/{name}", 0)])
+    lessons = ((hint, "exercises/lesson_*.py") for hint in HINTS)
+    extracted = [
+        found
+        for keywords, files in ((KEYWORDS, "**.py"), *lessons)
+        for found in extract_from_dir(
+            ROOT / "helpers",
+            [(files, "python")],
+            keywords=keywords,
+            comment_tags=["Translators:"],
+        )
+    ]
+    for name, _, message, comments, _ in sorted(extracted, key=lambda one: one[:2]):
+        where = [(f"helpers/{name}", 0)]
+        made["helpers"].add(message, locations=where, auto_comments=comments)
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for cell in nbformat.read(path, 4).cells:
             in_cell = {

@@ -27,6 +27,7 @@ MAX_TEXT = 200  # characters of an error's message that are shown
 
 NOT_ATTEMPTED = tr("{id} not attempted yet: replace the ... and run the cell again.")
 NOT_YET = tr("{id} not yet: {why}")
+# Translators: {notice} and {why} are whole sentences.
 RIGHT = tr("{id} right. {notice}")
 NO_EXERCISE = tr("There is no exercise {id}. The course has: {known}.")
 NOT_SECONDS = tr("seconds must be a number above 0, such as 10; you gave {found}.")
@@ -59,7 +60,7 @@ HINT = tr("{id}, hint {number} of {count}: {hint}")
 NO_MORE_HINTS = tr(
     '{id}: those were all {count} hints. solution("{id}") shows the answer.'
 )
-PROGRESS_COLUMNS = ("lesson", tr("exercises solved"), tr("still open"))
+PROGRESS_COLUMNS = (tr("lesson"), tr("exercises solved"), tr("still open"))
 TOTAL = tr(
     "{solved} of {count} exercises solved. {right} of {made} predictions matched the "
     "measurement."

@@ -9,6 +9,13 @@ import torch
 from torch import nn
 
 from helpers.exercises.exercise import expect
+from helpers.language import tr
+
+# Translators: what changed of a model, at the end of "your function changed ...: ".
+OTHER_PARAMETERS = tr("it has other Parameters now")
+OTHER_NUMBERS = tr("its numbers are different now")
+OTHER_FLAG = tr("{name}.requires_grad is {found} now")
+OTHER_GRADIENT = tr("{name}.grad has changed")
 
 
 def near(found: Any, wanted: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
@@ -23,10 +30,15 @@ def rule_out(
     found: Any,
     mistakes: Mapping[Any, str],
     same: Callable[[Any, Any], bool] = operator.eq,
+    /,
+    **fields: Any,
 ) -> None:
-    """Raise NotYet if what was found is one of the mistakes: what it is -> why."""
+    """Raise NotYet if what was found is one of the mistakes: what it is -> why.
+
+    fields: those of the sentences.
+    """
     for mistake, why in mistakes.items():
-        expect(not same(found, mistake), why)
+        expect(not same(found, mistake), why, **fields)
 
 
 def unchanged(net: nn.Module, kept: Mapping[str, torch.Tensor]) -> bool:
@@ -44,14 +56,14 @@ def watched(net: nn.Module) -> Callable[[], str]:
         if [*now] != [*parameters] or any(
             p is not parameters[n] for n, p in now.items()
         ):
-            return "it has other Parameters now"
+            return OTHER_PARAMETERS
         if not unchanged(net, kept):
-            return "its numbers are different now"
+            return OTHER_NUMBERS
         for (name, p), (slopes, empty) in zip(now.items(), flags):
             if p.requires_grad != slopes:
-                return f"{name}.requires_grad is {p.requires_grad} now"
+                return OTHER_FLAG.format(name=name, found=p.requires_grad)
             if (p.grad is None) != empty:
-                return f"{name}.grad has changed"
+                return OTHER_GRADIENT.format(name=name)
         return ""
 
     return changed

@@ -8,7 +8,8 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Real
@@ -24,6 +25,19 @@ NO_RETURN = tr("your {name} returned None; does it end in a return?")
 OTHER_TYPE = tr("your {name} returned {found}, but the exercise asks for {wanted}.")
 NOT_FINITE = tr("your {name} returned NaN or infinite values.")
 CHANGED_INPUT = tr("your {name} changed its input {argument}.")
+# Translators: stands for the name of an argument that has none.
+NUMBER = tr("number {position}")
+# Translators: what a function should return, in the middle of a sentence.
+A_TENSOR = tr("a tensor")
+# Translators: a {found}, what a function did return, in the middle of a sentence.
+SHAPED = tr("a tensor of shape {shape}")
+# Translators: a {found}, what a function did return, in the middle of a sentence.
+OF_A_TYPE = tr("an object of type {kind}")
+# Translators: in place of a list of names that is empty, in the middle of a sentence.
+NOTHING = tr("nothing")
+# Translators: between the things of a list, such as "5 and a tensor", with its spaces.
+AND = tr(" and ")
+OR = tr(" or ")
 
 
 class NotYet(Exception):
@@ -63,11 +77,13 @@ def exercise(
 
     The function takes the answer, and returns, or raises NotYet (by `expect` and
     `ask`). hints: two or three, one after another. notice: what a right answer shows.
+    Both are marked for translation by standing here.
     """
     assert 2 <= len(hints) <= 3, id
+    said = tuple(map(tr, hints)), tr(notice)
 
     def register(checker: Checker) -> Checker:
-        _exercises[id] = Exercise(id, reference, hints, notice, checker)
+        _exercises[id] = Exercise(id, reference, *said, checker)
         return checker
 
     return register
@@ -81,10 +97,19 @@ def all_exercises() -> dict[str, Exercise]:
     return dict(sorted(_exercises.items()))
 
 
-def expect(fine: object, why: str) -> None:
-    """Go on if `fine`; else raise NotYet with `why`, a sentence."""
+def expect(fine: object, why: str, /, **fields: Any) -> None:
+    """Go on if `fine`; else raise NotYet with `why`, a sentence with these fields."""
     if not fine:
-        raise NotYet(why)
+        raise NotYet(why.format(**fields) if fields else why)
+
+
+@contextmanager
+def saying(sentence: str, /, **fields: Any) -> Iterator[None]:
+    """What is not right yet in this block is the {why} of a sentence."""
+    try:
+        yield
+    except NotYet as why:
+        raise NotYet(sentence.format(why=why, **fields)) from None
 
 
 def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any:
@@ -99,12 +124,12 @@ def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any
     names = parameters(answer)
     for i, (given, kept) in enumerate(zip(inputs, before)):
         if not _same(given, kept) or _items(given) != items[i]:
-            argument = names[i] if i < len(names) else f"number {i + 1}"
+            argument = names[i] if i < len(names) else NUMBER.format(position=i + 1)
             raise NotYet(CHANGED_INPUT.format(name=name, argument=argument))
     if kind is not None:
         expect(returned is not None, NO_RETURN.format(name=name))
         found = describe(returned)
-        wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", "a tensor")
+        wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", A_TENSOR)
         fits = isinstance(returned, kind)
         expect(fits, OTHER_TYPE.format(name=name, found=found, wanted=wanted))
     if isinstance(returned, torch.Tensor):
@@ -115,12 +140,14 @@ def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any
 def describe(value: object) -> str:
     """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
     if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
+        return SHAPED.format(shape=tuple(value.shape))
     try:
         text = repr(value)
     except Exception:  # an object of the learner's own
         text = ""
-    return text if 0 < len(text) <= 40 else f"an object of type {type(value).__name__}"
+    if 0 < len(text) <= 40:
+        return text
+    return OF_A_TYPE.format(kind=type(value).__name__)
 
 
 def number(value: object) -> int | float | None:

@@ -18,9 +18,20 @@ from torch.nn import functional as F
 
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
 from helpers.exercises.comparing import rule_out
-from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.exercises.exercise import (
+    AND,
+    NOTHING,
+    NotYet,
+    ask,
+    describe,
+    exercise,
+    expect,
+    number,
+    saying,
+)
 from helpers.instruments.measure_layers import measure_layers
 from helpers.instruments.state import is_own_module
+from helpers.language import tr
 from helpers.model import MLP
 from helpers.training import evaluate
 
@@ -32,49 +43,63 @@ def about(found: float, wanted: float) -> bool:
 
 def expect_shape(W: torch.Tensor, num_inputs: int, num_outputs: int) -> None:
     """Expect a matrix of floats with a row for each input."""
-    got = f"for {num_inputs} inputs and {num_outputs} units I got {describe(W)}"
     wanted = num_inputs, num_outputs
-    turned = f"{got}. Your matrix is transposed: it needs a row for each input."
-    expect(W.shape == wanted or W.shape != wanted[::-1], turned)
-    expect(W.shape == wanted, f"{got}; the two arguments must be its sizes.")
-    expect_floats(W, "weights")
+    said = {"inputs": num_inputs, "outputs": num_outputs, "found": describe(W)}
+    turned = tr(
+        "for {inputs} inputs and {outputs} units I got {found}. Your matrix is "
+        "transposed: it needs a row for each input."
+    )
+    expect(W.shape == wanted or W.shape != wanted[::-1], turned, **said)
+    why = tr(
+        "for {inputs} inputs and {outputs} units I got {found}; the two arguments must "
+        "be its sizes."
+    )
+    expect(W.shape == wanted, why, **said)
+    expect_floats(W, tr("weights"))
 
 
 def expect_floats(tensor: torch.Tensor, name: str) -> None:
     """Expect numbers that can be trained."""
-    wrong = f"the type of your {name} is {tensor.dtype}, but training needs floats."
-    expect(tensor.is_floating_point(), wrong)
+    wrong = tr("the type of your {name} is {dtype}, but training needs floats.")
+    expect(tensor.is_floating_point(), wrong, name=name, dtype=tensor.dtype)
 
 
 def expect_finite(tensor: torch.Tensor, name: str) -> None:
     """Expect numbers without NaN and infinity."""
-    expect(tensor.isfinite().all(), f"your {name} has NaN or infinite values.")
+    why = tr("your {name} has NaN or infinite values.")
+    expect(tensor.isfinite().all(), why, name=name)
 
 
-def expect_centred(W: torch.Tensor, said: str = "") -> None:
+def expect_centred(W: torch.Tensor) -> None:
     """Expect a mean near 0, measured by the spread."""
     mean, spread = W.mean(), W.std()
-    seen = f"{said}your weights have mean {mean:.2g} and spread {spread:.2g}"
-    expect(abs(mean) < 0.1 * spread, f"{seen}; they should be centred on 0.")
+    why = tr(
+        "your weights have mean {mean:.2g} and spread {spread:.2g}; they should be "
+        "centred on 0."
+    )
+    expect(abs(mean) < 0.1 * spread, why, mean=mean, spread=spread)
 
 
 def expect_different_units(W: torch.Tensor) -> None:
     """Expect that no two columns are equal, and not all rows."""
-    same, units = bool((W == W[0, 0]).all()), count_units(W)
-    expect(not same, f"all your weights are {W[0, 0]:.3g}, so all units are the same.")
-    expect(
-        units == W.shape[1],
-        f"your matrix has {W.shape[1]} columns, but the number of different ones is "
-        f"{units}; units with equal columns are the same unit.",
+    constant, units = bool((W == W[0, 0]).all()), count_units(W)
+    why = tr("all your weights are {value:.3g}, so all units are the same.")
+    expect(not constant, why, value=W[0, 0])
+    why = tr(
+        "your matrix has {columns} columns, but the number of different ones is "
+        "{units}; units with equal columns are the same unit."
     )
-    same = "all rows of your matrix are equal, so a unit weighs every input the same."
+    expect(units == W.shape[1], why, columns=W.shape[1], units=units)
     inputs = count_units(W.T)
-    expect(inputs > 1, same)
-    expect(
-        inputs > W.shape[0] // 2,
-        f"your matrix has {W.shape[0]} rows, but the number of different ones is "
-        f"{inputs}; to your units, inputs with equal rows are the same input.",
+    same = tr(
+        "all rows of your matrix are equal, so a unit weighs every input the same."
     )
+    expect(inputs > 1, same)
+    why = tr(
+        "your matrix has {rows} rows, but the number of different ones is {inputs}; to "
+        "your units, inputs with equal rows are the same input."
+    )
+    expect(inputs > W.shape[0] // 2, why, rows=W.shape[0], inputs=inputs)
 
 
 def count_units(W: torch.Tensor, apart: float | None = None) -> int:
@@ -112,65 +137,73 @@ def check_first_layer(answer: Callable) -> None:
         W1, b1 = _two_tensors(answer(num_inputs, num_hiddens))
         expect_shape(W1, num_inputs, num_hiddens)
         expect_finite(W1, "W1")
-        expect(
-            b1.shape != (num_inputs,),
-            "your b1 has one number for each input; a bias belongs to a hidden unit.",
+        why = tr(
+            "your b1 has one number for each input; a bias belongs to a hidden unit."
         )
-        expect(
-            b1.shape == (num_hiddens,),
-            f"your b1 is {describe(b1)}; for {num_hiddens} units it should have the "
-            f"shape ({num_hiddens},).",
+        expect(b1.shape != (num_inputs,), why)
+        why = tr(
+            "your b1 is {found}; for {units} units it should have the shape ({units},)."
         )
+        expect(b1.shape == (num_hiddens,), why, found=describe(b1), units=num_hiddens)
         expect_different_units(W1)
         _expect_our_line(W1)
         expect_floats(b1, "b1")
         expect_finite(b1, "b1")
-        seen = f"your b1 goes from {b1.min():.2g} to {b1.max():.2g}"
-        expect(not b1.any(), f"{seen}; here biases start at 0.")
+        why = tr(
+            "your b1 goes from {lowest:.2g} to {highest:.2g}; here biases start at 0."
+        )
+        expect(not b1.any(), why, lowest=b1.min(), highest=b1.max())
 
 
 def _two_tensors(found: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """W1 and b1, if that is what was returned."""
     listed = isinstance(found, (tuple, list))
-    got = " and ".join(map(describe, found)) if listed else describe(found)
-    got = f"your function returned {got or 'nothing'}"
+    got = AND.join(map(describe, found)) if listed else describe(found)
     pair = listed and len(found) == 2
     pair = pair and all(isinstance(one, torch.Tensor) for one in found)
-    expect(pair, f"{got}; it should return two tensors, W1 and b1.")
+    expect(
+        pair,
+        tr("your function returned {found}; it should return two tensors, W1 and b1."),
+        found=got or NOTHING,
+    )
     W1, b1 = (one.detach() for one in found)
-    swapped = f"your first tensor is {describe(W1)}; the order is W1, then b1."
-    expect((W1.dim(), b1.dim()) != (1, 2), swapped)
+    swapped = tr("your first tensor is {found}; the order is W1, then b1.")
+    expect((W1.dim(), b1.dim()) != (1, 2), swapped, found=describe(W1))
     return W1, b1
 
 
 def _expect_our_line(W1: torch.Tensor) -> None:
     """Expect normal numbers of mean 0 and spread 0.01."""
     spread = W1.std()
-    seen = f"the spread of your W1 is {spread:.2g}"
-    expect(
-        W1.min() < 0,
-        f"your W1 has mean {W1.mean():.2g} and spread {spread:.2g}, and none of its "
-        "numbers is negative; torch.rand draws such numbers, from 0 to 1.",
+    why = tr(
+        "your W1 has mean {mean:.2g} and spread {spread:.2g}, and none of its numbers "
+        "is negative; torch.rand draws such numbers, from 0 to 1."
     )
+    expect(W1.min() < 0, why, mean=W1.mean(), spread=spread)
     expect_centred(W1)
     mistakes = {
-        1.0: f"{seen}; the factor 0.01 is missing.",
-        0.1: f"{seen}, so 0.01 is its variance, the square of the spread.",
+        1.0: tr("the spread of your W1 is {spread:.2g}; the factor 0.01 is missing."),
+        0.1: tr(
+            "the spread of your W1 is {spread:.2g}, so 0.01 is its variance, the "
+            "square of the spread."
+        ),
     }
-    rule_out(spread, mistakes, about)
-    wrong = f"the spread of your W1 is {spread:.4f}, but it should be 0.01."
-    expect(about(spread, 0.01), wrong)
-    expect(
-        not is_uniform(W1),
-        f"{seen}, but none of its numbers is further from 0 than {W1.abs().max():.2g}: "
-        "they are not normally distributed, as torch.randn draws them.",
+    rule_out(spread, mistakes, about, spread=spread)
+    wrong = tr("the spread of your W1 is {spread:.4f}, but it should be 0.01.")
+    expect(about(spread, 0.01), wrong, spread=spread)
+    why = tr(
+        "the spread of your W1 is {spread:.2g}, but none of its numbers is further "
+        "from 0 than {furthest:.2g}: they are not normally distributed, as torch.randn "
+        "draws them."
     )
+    expect(not is_uniform(W1), why, spread=spread, furthest=W1.abs().max())
     near = float((W1.abs() < spread).double().mean())
-    expect(
-        abs(near - 0.683) < 0.02,
-        f"{seen}, but {near:.0%} of its numbers are closer to 0 than that. Of normally "
-        "distributed numbers, as torch.randn draws them, 68% are.",
+    why = tr(
+        "the spread of your W1 is {spread:.2g}, but {near:.0%} of its numbers are "
+        "closer to 0 than that. Of normally distributed numbers, as torch.randn draws "
+        "them, 68% are."
     )
+    expect(abs(near - 0.683) < 0.02, why, spread=spread, near=near)
 
 
 # --- 1.2
@@ -198,7 +231,7 @@ def check_kaiming(answer: Callable) -> None:
         expect_different_units(W)
         expect_centred(W)
         _expect_kaiming(W, num_inputs, num_outputs)
-        same = "a second call gave the same numbers; the task asks for random ones."
+        same = tr("a second call gave the same numbers; the task asks for random ones.")
         expect(drew or not torch.equal(W, answer(num_inputs, num_outputs)), same)
 
 
@@ -207,30 +240,47 @@ def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
     spread, wanted = W.std(), (2 / n) ** 0.5
     if about(spread, wanted):
         return
-    asked = f"for {n} inputs and {m} outputs your spread is {spread:.3g}"
-    expect(
-        not (about(spread, wanted / 3**0.5) and is_uniform(W)),
-        f"{asked}. Your bounds are what the spread should be, but uniform numbers from "
-        "-1 to 1 have spread 0.58, not 1.",
+    # Translators: {asked} in the next sentences, which explain this spread.
+    asked = tr(
+        "for {inputs} inputs and {outputs} outputs your spread is {spread:.3g}"
+    ).format(inputs=n, outputs=m, spread=spread)
+    why = tr(
+        "{asked}. Your bounds are what the spread should be, but uniform numbers from "
+        "-1 to 1 have spread 0.58, not 1."
     )
+    expect(not (about(spread, wanted / 3**0.5) and is_uniform(W)), why, asked=asked)
     mistakes = {
-        (2 / m) ** 0.5: f"{asked}, the square root of 2/{m}: you divided by the "
-        "outputs. (So does nn.init here: it takes the rows for outputs.)",
-        (2 / (n + m)) ** 0.5: f"{asked}, Xavier's: it divides by inputs plus outputs.",
-        (1 / n) ** 0.5: f"{asked}, the square root of 1/{n}: it forgets that relu "
-        "turns half of the numbers into 0.",
-        (6 / n) ** 0.5: f"{asked}, the square root of 6/{n}: that is the bound of "
-        "uniform numbers with Kaiming's spread.",
-        (n / 2) ** 0.5: f"{asked}, the root of {n}/2: that is Kaiming's upside down.",
-        2 / n: f"{asked}, which is 2/{n}: that should be the variance, and randn is "
-        "multiplied by a spread.",
-        2**0.5 / n: f"{asked}: you took the root of the 2 alone.",
-        (2 / 784) ** 0.5: f"{asked}, which is right for 784 inputs only.",
-        0.01: f"{asked}, the same for every size of layer.",
-        1.0: f"{asked}: the factor is missing.",
+        (2 / m) ** 0.5: tr(
+            "{asked}, the square root of 2/{outputs}: you divided by the outputs. (So "
+            "does nn.init here: it takes the rows for outputs.)"
+        ),
+        (2 / (n + m)) ** 0.5: tr(
+            "{asked}, Xavier's: it divides by inputs plus outputs."
+        ),
+        (1 / n) ** 0.5: tr(
+            "{asked}, the square root of 1/{inputs}: it forgets that relu turns half "
+            "of the numbers into 0."
+        ),
+        (6 / n) ** 0.5: tr(
+            "{asked}, the square root of 6/{inputs}: that is the bound of uniform "
+            "numbers with Kaiming's spread."
+        ),
+        (n / 2) ** 0.5: tr(
+            "{asked}, the root of {inputs}/2: that is Kaiming's upside down."
+        ),
+        2 / n: tr(
+            "{asked}, which is 2/{inputs}: that should be the variance, and randn is "
+            "multiplied by a spread."
+        ),
+        2**0.5 / n: tr("{asked}: you took the root of the 2 alone."),
+        (2 / 784) ** 0.5: tr("{asked}, which is right for 784 inputs only."),
+        0.01: tr("{asked}, the same for every size of layer."),
+        1.0: tr("{asked}: the factor is missing."),
     }
-    rule_out(spread, mistakes, about)
-    raise NotYet(f"{asked}, but it should be {wanted:.3g}.")
+    rule_out(spread, mistakes, about, asked=asked, outputs=m, inputs=n)
+    raise NotYet(
+        tr("{asked}, but it should be {wanted:.3g}.").format(asked=asked, wanted=wanted)
+    )
 
 
 # --- 1.3
@@ -260,17 +310,32 @@ def check_nearly_constant(answer: Callable) -> None:
         expect_shape(W, num_inputs, num_outputs)
         changed = int(((W - 0.01).abs() > 1e-8).sum())
         units = count_units(W, apart=1e-8)
-        size = f"in a matrix of {num_inputs} by {num_outputs}"
-        expect(changed, f"{size} all weights are 0.01, so all units are the same.")
-        counted = f"{size} you changed {changed} weights"
-        same = f"{counted}, but all columns are equal: every unit got the same change."
-        expect(units > 1, same)
-        some = f"{size} only {units} of the {num_outputs} columns are different"
-        expect(units == num_outputs, f"{some}; units that start equal stay equal.")
-        counted = f"all units are different, but {counted}"
-        far = f"{counted} of {W.numel()}. That is far more than you need."
-        expect(changed < W.numel() // 2, far)
-        expect(changed <= num_outputs, f"{counted}; {num_outputs} are enough.")
+        said = {"inputs": num_inputs, "outputs": num_outputs, "changed": changed}
+        why = tr(
+            "in a matrix of {inputs} by {outputs} all weights are 0.01, so all units "
+            "are the same."
+        )
+        expect(changed, why, **said)
+        why = tr(
+            "in a matrix of {inputs} by {outputs} you changed {changed} weights, but "
+            "all columns are equal: every unit got the same change."
+        )
+        expect(units > 1, why, **said)
+        why = tr(
+            "in a matrix of {inputs} by {outputs} only {units} of the {outputs} "
+            "columns are different; units that start equal stay equal."
+        )
+        expect(units == num_outputs, why, **said, units=units)
+        why = tr(
+            "all units are different, but in a matrix of {inputs} by {outputs} you "
+            "changed {changed} weights of {weights}. That is far more than you need."
+        )
+        expect(changed < W.numel() // 2, why, **said, weights=W.numel())
+        why = tr(
+            "all units are different, but in a matrix of {inputs} by {outputs} you "
+            "changed {changed} weights; {outputs} are enough."
+        )
+        expect(changed <= num_outputs, why, **said)
 
 
 # --- 1.4
@@ -299,15 +364,18 @@ def check_gain(answer: Callable) -> None:
         seen = []
         found = ask(answer, _watched(activation, seen), kind=None)
         value = number(found)
-        is_number = f"your function returned {describe(found)}; a gain is one number."
-        expect(value is not None, is_number)
+        is_number = tr("your function returned {found}; a gain is one number.")
+        expect(value is not None, is_number, found=describe(found))
         z = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
         share = torch.softmax(-z.square() / 2, dim=0)  # of a normal distribution
         outputs = activation(z)
         sizes = outputs, outputs.square(), outputs.abs()
         mean, square, size = (float((share * each).sum()) for each in sizes)
         if not about(value, square**-0.5):
-            asked = f"for {name} I got a gain of {value:.2f}"
+            # Translators: {asked} in the next sentences, which explain this gain.
+            asked = tr("for {name} I got a gain of {value:.2f}").format(
+                name=name, value=value
+            )
             _expect_normal_numbers(asked, seen)
             _explain_gain(asked, value, mean, square, size)
 
@@ -332,37 +400,58 @@ def _watched(activation: Callable, seen: list) -> Callable:
 
 def _expect_normal_numbers(asked: str, seen: list) -> None:
     """Expect that enough numbers of mean 0 and spread 1 went through."""
-    never = f"{asked}, but your function never calls activation to see what it does."
-    expect(seen, never)
+    never = tr("{asked}, but your function never calls activation to see what it does.")
+    expect(seen, never, asked=asked)
     count, total, squares = (sum(column) for column in zip(*seen))
     centre = round(total / count, 2) + 0.0  # and not -0.0
     spread = max(squares / count - (total / count) ** 2, 0) ** 0.5
+    why = tr(
+        "{asked}; the numbers that you sent through it have mean {centre:.2f} and "
+        "spread {spread:.2f}, but should have 0 and 1."
+    )
     expect(
         count > 1 and abs(centre) < 0.3 and 0.7 < spread < 1.3,
-        f"{asked}; the numbers that you sent through it have mean {centre:.2f} "
-        f"and spread {spread:.2f}, but should have 0 and 1.",
+        why,
+        asked=asked,
+        centre=centre,
+        spread=spread,
     )
-    few = f"{asked}, from {count:,} numbers, too few to trust the second digit."
-    expect(count >= 100_000, few)
+    few = tr("{asked}, from {count:,} numbers, too few to trust the second digit.")
+    expect(count >= 100_000, few, asked=asked, count=count)
 
 
 def _explain_gain(
     asked: str, found: float, mean: float, square: float, size: float
 ) -> None:
     """Say why it is no gain for outputs of this mean, mean square and mean size."""
-    make_up = "the gain has to make up for it."
     mistakes = {
-        1 / square: f"{asked}, which would bring back the mean square if it multiplied "
-        "that; but it multiplies the numbers, so it is squared with them.",
-        square**0.5: f"{asked}, which is what is left after the activation; {make_up}",
-        square: f"{asked}, which is the mean square that is left; {make_up}",
-        (square - mean**2) ** -0.5: f"{asked}, which comes from the spread around the "
-        "mean; the next layer sums squares, so what counts is the mean square.",
-        1 / size: f"{asked}, which brings the mean size of the outputs (without their "
-        "sign) to 1, not their mean square.",
+        1 / square: tr(
+            "{asked}, which would bring back the mean square if it multiplied that; "
+            "but it multiplies the numbers, so it is squared with them."
+        ),
+        square**0.5: tr(
+            "{asked}, which is what is left after the activation; the gain has to make "
+            "up for it."
+        ),
+        square: tr(
+            "{asked}, which is the mean square that is left; the gain has to make up "
+            "for it."
+        ),
+        (square - mean**2) ** -0.5: tr(
+            "{asked}, which comes from the spread around the mean; the next layer sums "
+            "squares, so what counts is the mean square."
+        ),
+        1 / size: tr(
+            "{asked}, which brings the mean size of the outputs (without their sign) "
+            "to 1, not their mean square."
+        ),
     }
-    rule_out(found, mistakes, about)
-    raise NotYet(f"{asked}, but {square**-0.5:.2f} would keep the mean square.")
+    rule_out(found, mistakes, about, asked=asked)
+    raise NotYet(
+        tr("{asked}, but {wanted:.2f} would keep the mean square.").format(
+            asked=asked, wanted=square ** (-0.5)
+        )
+    )
 
 
 # --- 1.5
@@ -398,20 +487,33 @@ def check_without_luck(answer: Callable) -> None:
     accuracy = _train(net, data.train, data.val)
     if accuracy >= LEARNS:
         return
-    reached = f"after {NUM_STEPS} steps the accuracy is only {accuracy:.2f}: "
     units = count_units(W)
-    few = f"{reached}layer 1 has 64 units, but the number of different ones is {units}."
-    expect(units > 32, few)
-    expect_centred(W, reached)
     first, last = (layers[i].activations.spread for i in (0, 9))
-    sizes = f"the spread of the activations goes from {first:.2g} in layer 1 to "
-    sizes += f"{last:.2g} in layer 10"
-    expect(last < 5 * first, f"{reached}{sizes}; it explodes.")
-    expect(last > 0.02 * first, f"{reached}{sizes}; it dies out.")
-    raise NotYet(
-        f"{reached}{sizes}, which is fine. Perhaps your numbers are too regular: many "
-        "units see nearly the same."
-    )
+    with saying(
+        tr("after {steps} steps the accuracy is only {accuracy:.2f}: {why}"),
+        steps=NUM_STEPS,
+        accuracy=accuracy,
+    ):
+        why = tr("layer 1 has 64 units, but the number of different ones is {units}.")
+        expect(units > 32, why, units=units)
+        expect_centred(W)
+        why = tr(
+            "the spread of the activations goes from {first:.2g} in layer 1 to "
+            "{last:.2g} in layer 10; it explodes."
+        )
+        expect(last < 5 * first, why, first=first, last=last)
+        why = tr(
+            "the spread of the activations goes from {first:.2g} in layer 1 to "
+            "{last:.2g} in layer 10; it dies out."
+        )
+        expect(last > 0.02 * first, why, first=first, last=last)
+        raise NotYet(
+            tr(
+                "the spread of the activations goes from {first:.2g} in layer 1 to "
+                "{last:.2g} in layer 10, which is fine. Perhaps your numbers are too "
+                "regular: many units see nearly the same."
+            ).format(first=first, last=last)
+        )
 
 
 def _drawn_without_luck(answer: Callable) -> torch.Tensor:
@@ -421,11 +523,15 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     expect_shape(W, 784, 64)
     for sizes in ((64, 64), (64, 10)):
         expect_shape(ask(answer, *sizes), *sizes)
-    luck = "; with a fixed seed they are still luck, only the same luck every time."
-    drew = " and ".join(name for name, now in _states().items() if now != state[name])
-    expect(not drew, f"your function used random numbers of {drew}{luck}")
+    drew = AND.join(name for name, now in _states().items() if now != state[name])
+    why = tr(
+        "your function used random numbers of {drew}; with a fixed seed they are still "
+        "luck, only the same luck every time."
+    )
+    expect(not drew, why, drew=drew)
     again = torch.equal(W, answer(784, 64))
-    expect(again, "a second call gave different numbers; there is still luck in it.")
+    why = tr("a second call gave different numbers; there is still luck in it.")
+    expect(again, why)
     _expect_made_inside(answer)
     return W
 
@@ -454,23 +560,28 @@ def _expect_made_inside(answer: Callable) -> None:
     The learner's functions that it calls by name are read too.
     """
     names, values = _used(answer)
-    luck = "; with a fixed seed they are still luck, only the same luck every time."
     maker = min(names & MAKERS, default=None)
-    own = f"your code calls {maker}, which makes random numbers repeat{luck}"
-    expect(maker is None, own)
+    own = tr(
+        "your code calls {maker}, which makes random numbers repeat; with a fixed seed "
+        "they are still luck, only the same luck every time."
+    )
+    expect(maker is None, own, maker=maker)
     for name, value in values.items():
-        own = f"your code uses {name}, which makes random numbers of its own{luck}"
-        expect(not isinstance(value, GENERATORS), own)
+        own = tr(
+            "your code uses {name}, which makes random numbers of its own; with a "
+            "fixed seed they are still luck, only the same luck every time."
+        )
+        expect(not isinstance(value, GENERATORS), own, name=name)
         count = 0
         if isinstance(value, (torch.Tensor, np.ndarray)):
             count = math.prod(value.shape)
         elif isinstance(value, (list, tuple)):
             count = len(value)
-        expect(
-            count < MANY,
-            f"your code uses {name}, {count:,} numbers that were made outside of the "
-            "function; make all of them inside, so that I can see by what rule.",
+        why = tr(
+            "your code uses {name}, {count:,} numbers that were made outside of the "
+            "function; make all of them inside, so that I can see by what rule."
         )
+        expect(count < MANY, why, name=name, count=count)
 
 
 def _used(answer: Callable) -> tuple[set[str], dict]:

@@ -10,19 +10,27 @@ from torch.nn import functional as F
 
 from helpers.exercises.comparing import near, rule_out, unchanged, watched
 from helpers.exercises.exercise import (
+    AND,
     NO_RETURN,
+    NOTHING,
     NotYet,
     ask,
     describe,
     exercise,
     expect,
     number,
+    saying,
 )
 from helpers.instruments.registration import registration
 from helpers.language import tr
 from helpers.model import MLP
 
 # --- 3.1
+
+# Translators: {case} is the model that was counted, such as "for MLP(20, 16, 10)".
+# {why} is one of the next sentences.
+COUNTED = tr("{case} you count {count:,}: {why}")
+COUNTED_OTHERWISE = tr("{case} you count {count:,} instead of {wanted}.")
 
 
 def count_trainable(net):
@@ -41,37 +49,39 @@ def count_trainable(net):
 )
 def check_count_trainable(answer: Callable) -> None:
     mistakes = {
-        4: "that is the number of Parameters, not of the numbers in them.",
-        62: "len() of a tensor counts only its rows.",
-        480: "the biases are missing.",
+        4: tr("that is the number of Parameters, not of the numbers in them."),
+        62: tr("len() of a tensor counts only its rows."),
+        480: tr("the biases are missing."),
     }
     net = MLP(20, 16, 10, seed=0)
-    _expect_count(answer, net, 506, "for MLP(20, 16, 10)", mistakes)
+    _expect_count(answer, net, 506, tr("for MLP(20, 16, 10)"), mistakes)
     mistakes = {
-        0: "its Parameters belong to its parts, but you looked only at the whole.",
-        1012: "you counted each Parameter in the whole, and again in its part.",
+        0: tr("its Parameters belong to its parts, but you looked only at the whole."),
+        1012: tr("you counted each Parameter in the whole, and again in its part."),
     }
     net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
-    case = "for an nn.Sequential with two nn.Linear"
+    case = tr("for an nn.Sequential with two nn.Linear")
     _expect_count(answer, net, 506, case, mistakes)
     net[0].weight.requires_grad_(False)
-    mistakes = {506: "frozen Parameters are not trained."}
-    case = "with one weight frozen, which is 320 of the 506 numbers,"
+    mistakes = {506: tr("frozen Parameters are not trained.")}
+    case = tr("with one weight frozen, which is 320 of the 506 numbers,")
     _expect_count(answer, net, 186, case, mistakes)
     net = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 10))
     net[2].weight = net[0].weight
-    mistakes = {220: "you count it twice, but it is one Parameter with two names."}
-    case = "for two layers of 10 units that share a weight of 100 numbers"
+    mistakes = {220: tr("you count it twice, but it is one Parameter with two names.")}
+    case = tr("for two layers of 10 units that share a weight of 100 numbers")
     _expect_count(answer, net, 120, case, mistakes)
-    mistakes = {41: "buffers are not trained by an optimizer."}
-    case = "for nn.BatchNorm1d(10), with 20 numbers in Parameters and 21 in buffers,"
+    mistakes = {41: tr("buffers are not trained by an optimizer.")}
+    case = tr(
+        "for nn.BatchNorm1d(10), with 20 numbers in Parameters and 21 in buffers,"
+    )
     _expect_count(answer, nn.BatchNorm1d(10), 20, case, mistakes)
     net = nn.Sequential(nn.LayerNorm(10), nn.LayerNorm(10))
-    mistakes = {20: "you count equal numbers once, but they are other Parameters."}
-    case = "for two nn.LayerNorm(10), which start with the same 20 numbers each,"
+    mistakes = {20: tr("you count equal numbers once, but they are other Parameters.")}
+    case = tr("for two nn.LayerNorm(10), which start with the same 20 numbers each,")
     _expect_count(answer, net, 40, case, mistakes)
     net = nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False)))
-    case = "for a weight of 50 numbers, without a bias, in a part of a part,"
+    case = tr("for a weight of 50 numbers, without a bias, in a part of a part,")
     _expect_count(answer, net, 50, case, {})
 
 
@@ -81,16 +91,21 @@ def _expect_count(
     """Expect this count; each mistake is a wrong count and what it comes from."""
     changed = watched(net)
     returned = ask(answer, net, kind=None)
-    touched = f"your function changed the model that it was given: {changed()}."
-    expect(not changed(), touched)
+    touched = tr("your function changed the model that it was given: {change}.")
+    expect(not changed(), touched, change=changed())
     expect(returned is not None, NO_RETURN.format(name="count_trainable"))
     found = number(returned)
-    expect(found is not None, f"return one number; I got {describe(returned)}.")
+    wrong = tr("return one number; I got {found}.")
+    expect(found is not None, wrong, found=describe(returned))
     whole = math.isfinite(found) and found % 1 == 0
-    expect(whole, f"a count is a whole number; I got {describe(returned)}.")
-    counted = f"{case} you count {int(found):,}"
-    rule_out(found, {count: f"{counted}: {why}" for count, why in mistakes.items()})
-    expect(found == wanted, f"{counted} instead of {wanted}.")
+    wrong = tr("a count is a whole number; I got {found}.")
+    expect(whole, wrong, found=describe(returned))
+    said = {"case": case, "count": int(found)}
+    with_case = {
+        each: COUNTED.format(**said, why=why) for each, why in mistakes.items()
+    }
+    rule_out(found, with_case)
+    expect(found == wanted, COUNTED_OTHERWISE, **said, wanted=wanted)
 
 
 # --- 3.2
@@ -154,12 +169,14 @@ def check_freeze(answer: Callable) -> None:
     last = net[2].weight.detach().clone()
     answer(layer)
     found, wanted = layer.state_dict(), kept.state_dict()
-    names = " and ".join(found) or "nothing"
+    names = AND.join(found) or NOTHING
     expect(set(found) == set(wanted), NOT_SAVED.format(found=names))
     same = all(torch.equal(found[name], wanted[name]) for name in wanted)
-    changed = "your function changed the layer's numbers; it should only freeze them."
+    changed = tr(
+        "your function changed the layer's numbers; it should only freeze them."
+    )
     expect(same, changed)
-    computes = "after your function the layer computes something else than before."
+    computes = tr("after your function the layer computes something else than before.")
     expect(near(net[0](X), kept(X)), computes)
     gradients = {name: getattr(layer, name).grad for name in found}
     left = {name for name, g in gradients.items() if g is not None and g.any()}
@@ -171,7 +188,7 @@ def check_freeze(answer: Callable) -> None:
         optimizer.step()
         _expect_still(layer, kept, old, set())
     fine = not torch.equal(net[2].weight, last)
-    expect(fine, "the layer after the frozen one no longer learns.")
+    expect(fine, tr("the layer after the frozen one no longer learns."))
 
 
 def _expect_still(layer: nn.Linear, kept: nn.Linear, old: list, left: set) -> None:
@@ -235,47 +252,59 @@ def check_deep(answer: Callable) -> None:
     widths = [7, 30, 20, 4]
     X, net = torch.randn(64, 7), _made(answer, widths)
     scores = _scores(net, X, widths)
-    expect(
-        torch.equal(net(X), net(X)),
+    why = tr(
         "two calls with the same batch gave different scores: forward draws random "
-        "numbers, and nothing can learn those.",
+        "numbers, and nothing can learn those."
     )
+    expect(torch.equal(net(X), net(X)), why)
     _expect_all_registered(net)
-    cut = "no gradient flows from the scores back to the Parameters: nothing can learn."
+    cut = tr(
+        "no gradient flows from the scores back to the Parameters: nothing can learn."
+    )
     expect(scores.requires_grad, cut)
     net(X).square().sum().backward()
     unused = [name for name, p in net.named_parameters() if p.grad is None]
-    expect(
-        not unused,
-        f"after backward() these Parameters have no gradient: {', '.join(unused)}; "
-        "forward doesn't use them, or it cuts the way back to them.",
+    why = tr(
+        "after backward() these Parameters have no gradient: {names}; forward doesn't "
+        "use them, or it cuts the way back to them."
     )
+    expect(not unused, why, names=", ".join(unused))
     _expect_relu_between(net, X, widths)
     for widths in ([7, 4], [7, 9, 8, 6, 5]):
-        said = f"right for [7, 30, 20, 4], but with widths {widths}: "
         net = _made(answer, widths)
-        _scores(net, X, widths, said)
-        _expect_relu_between(net, X, widths, said)
+        with saying(
+            tr("right for [7, 30, 20, 4], but with widths {widths}: {why}"),
+            widths=widths,
+        ):
+            _scores(net, X, widths)
+            _expect_relu_between(net, X, widths)
 
 
 def _made(answer: type, widths: list[int]) -> nn.Module:
     given = list(widths)
     net = answer(given)
-    emptied = f"your __init__ was given the widths {widths}, and left {given} of them."
-    expect(given == widths, emptied)
-    expect(isinstance(net, nn.Module), "your class is no longer an nn.Module.")
+    emptied = tr(
+        "your __init__ was given the widths {widths}, and left {given} of them."
+    )
+    expect(given == widths, emptied, widths=widths, given=given)
+    expect(isinstance(net, nn.Module), tr("your class is no longer an nn.Module."))
     return net
 
 
-def _scores(
-    net: nn.Module, X: torch.Tensor, widths: list[int], said: str = ""
-) -> torch.Tensor:
+def _scores(net: nn.Module, X: torch.Tensor, widths: list[int]) -> torch.Tensor:
     """Expect scores of the right shape, and return them."""
     scores, wanted = ask(net.forward, X), (len(X), widths[-1])
+    why = tr(
+        "a batch of shape {shape} and widths {widths} should give scores of shape "
+        "{wanted}, but I got {found}."
+    )
     expect(
         scores.shape == wanted,
-        f"{said}a batch of shape {tuple(X.shape)} and widths {widths} should give "
-        f"scores of shape {wanted}, but I got {describe(scores)}.",
+        why,
+        shape=tuple(X.shape),
+        widths=widths,
+        wanted=wanted,
+        found=describe(scores),
     )
     return scores
 
@@ -285,23 +314,29 @@ def _expect_all_registered(net: nn.Module) -> None:
     parameters = dict(net.named_parameters())
     found = sum(p.numel() for p in parameters.values())
     for row in registration(net).rows if found < 944 else []:
-        expect(
-            row.registered,
-            f"net.parameters() finds {found} of the 944 numbers: {row.name} is a "
-            f"{row.kind}, and the module does not know it.",
+        # Translators: {kind} is in the words of the X-ray, such as "plain tensor".
+        why = tr(
+            "net.parameters() finds {found} of the 944 numbers: {name} is a {kind}, "
+            "and the module does not know it."
         )
-    finds = f"net.parameters() finds {found} numbers"
-    expect(found != 890, f"{finds}, all of them weights; the biases are missing.")
-    expect(found == 944, f"{finds}, but widths [7, 30, 20, 4] make 944.")
+        expect(row.registered, why, found=found, name=row.name, kind=row.kind)
+    why = tr(
+        "net.parameters() finds {found} numbers, all of them weights; the biases are "
+        "missing."
+    )
+    expect(found != 890, why, found=found)
+    why = tr(
+        "net.parameters() finds {found} numbers, but widths [7, 30, 20, 4] make 944."
+    )
+    expect(found == 944, why, found=found)
     for name, p in parameters.items():
-        expect(p.requires_grad, f"{name} does not require a gradient: it can't learn.")
-        same = f"all numbers of {name} are equal, so its units stay equal for ever."
-        expect(p.dim() < 2 or 1 in p.shape or p.std() > 0, same)
+        why = tr("{name} does not require a gradient: it can't learn.")
+        expect(p.requires_grad, why, name=name)
+        same = tr("all numbers of {name} are equal, so its units stay equal for ever.")
+        expect(p.dim() < 2 or 1 in p.shape or p.std() > 0, same, name=name)
 
 
-def _expect_relu_between(
-    net: nn.Module, X: torch.Tensor, widths: list[int], said: str = ""
-) -> None:
+def _expect_relu_between(net: nn.Module, X: torch.Tensor, widths: list[int]) -> None:
     """Expect relu after each layer but the last, for random weights and biases."""
     with torch.no_grad():
         for p in net.parameters():
@@ -310,29 +345,36 @@ def _expect_relu_between(
         both, none = net(X + X.flip(0)), net(torch.zeros_like(X))
         layers = _layers(net, widths)
     if layers is None:  # the layout is the learner's own
-        expect(scores.min() < 0, f"{said}none of {scores.numel()} scores is negative.")
+        wrong = tr("none of {count} scores is negative.")
+        expect(scores.min() < 0, wrong, count=scores.numel())
         linear = near(both + none, scores + other, rtol=1e-3, atol=1e-3)
-        expect(linear == (len(widths) == 2), said + ONE_MAP)
+        expect(linear == (len(widths) == 2), ONE_MAP)
         return
     relu, as_it_is = torch.relu, nn.Identity()
     wanted = _computed(layers, X, relu, as_it_is)
     if near(scores, wanted, rtol=1e-3, atol=1e-3):
         return
     for why, between, after in (
-        ("your last layer has a relu too.", relu, relu),
+        (tr("your last layer has a relu too."), relu, relu),
         (ONE_MAP, as_it_is, as_it_is),
-        ("there is a sigmoid between your layers, not relu.", torch.sigmoid, as_it_is),
-        ("there is a tanh between your layers, not relu.", torch.tanh, as_it_is),
-        ("the scores went through a softmax.", relu, nn.Softmax(dim=1)),
-        ("the scores went through a log_softmax.", relu, nn.LogSoftmax(dim=1)),
-        ("the scores went through a sigmoid.", relu, torch.sigmoid),
+        (
+            tr("there is a sigmoid between your layers, not relu."),
+            torch.sigmoid,
+            as_it_is,
+        ),
+        (tr("there is a tanh between your layers, not relu."), torch.tanh, as_it_is),
+        (tr("the scores went through a softmax."), relu, nn.Softmax(dim=1)),
+        (tr("the scores went through a log_softmax."), relu, nn.LogSoftmax(dim=1)),
+        (tr("the scores went through a sigmoid."), relu, torch.sigmoid),
     ):
         wrong = _computed(layers, X, between, after)
-        expect(not near(scores, wrong, rtol=1e-3, atol=1e-4), said + why)
+        expect(not near(scores, wrong, rtol=1e-3, atol=1e-4), why)
     n, k = divmod(int((scores - wanted).abs().argmax()), scores.shape[1])
     raise NotYet(
-        f"{said}with a relu after each layer but the last, one of the scores is "
-        f"{wanted[n, k]:.2f}, but yours is {scores[n, k]:.2f}."
+        tr(
+            "with a relu after each layer but the last, one of the scores is "
+            "{wanted:.2f}, but yours is {found:.2f}."
+        ).format(wanted=wanted[n, k], found=scores[n, k])
     )
 
 
@@ -461,13 +503,13 @@ def _expect_named(
     expect(found is not None, NO_RETURN.format(name="never_changed"))
     fine = isinstance(found, (list, tuple, set))
     fine = fine and all(isinstance(name, str) for name in found)
-    got = f"return a list of names, such as ['W1', 'b1']; I got {describe(found)}."
-    expect(fine, got)
+    got = tr("return a list of names, such as ['W1', 'b1']; I got {found}.")
+    expect(fine, got, found=describe(found))
     same = all(map(torch.equal, tensors, before))
-    expect(same, "your function changed numbers of the model; it should only look.")
+    expect(same, tr("your function changed numbers of the model; it should only look."))
     twice = [name for name in found if list(found).count(name) > 1]
-    expect(not twice, f"you named {' '.join(twice[:1])} more than once.")
-    named, found = ", ".join(sorted(found)) or "nothing", set(found)
+    expect(not twice, tr("you named {name} more than once."), name=" ".join(twice[:1]))
+    named, found = ", ".join(sorted(found)) or NOTHING, set(found)
     hidden = {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
     parameters = dict(net.named_parameters()) | hidden
     said = {"case": case, "named": named}
@@ -515,23 +557,30 @@ def check_write_means(answer: Callable) -> None:
     for name, parameter in kept.items():
         _expect_same_parameter(net, name, parameter, old[name])
     W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
-    expect(
-        not unchanged(net, old),
+    why = tr(
         "no number of the four Parameters has changed. (`W1 = ...` only gives a name "
-        "to another tensor.)",
+        "to another tensor.)"
     )
+    expect(not unchanged(net, old), why)
     _expect_means(W1, old["W1"], means)
     _expect_half_squares(b1, means)
+    why = tr(
+        "W2 should be the identity matrix, so that unit k votes for kind k alone; your "
+        "W2 sums to {total:.2f}, its diagonal to {diagonal:.2f}."
+    )
     expect(
         torch.equal(W2, torch.eye(10)),
-        "W2 should be the identity matrix, so that unit k votes for kind k alone; your "
-        f"W2 sums to {W2.sum():.2f}, its diagonal to {W2.diagonal().sum():.2f}.",
+        why,
+        total=W2.sum(),
+        diagonal=W2.diagonal().sum(),
     )
     k = int(b2.abs().argmax())
-    same = ", as it was in my model" if near(b2, old["b2"]) else ""
-    expect(not b2.any(), f"b2 should be zero, but b2[{k}] is {b2[k]:.2f}{same}.")
+    why = tr("b2 should be zero, but b2[{k}] is {found:.2f}, as it was in my model.")
+    expect(not near(b2, old["b2"]), why, k=k, found=b2[k])
+    why = tr("b2 should be zero, but b2[{k}] is {found:.2f}.")
+    expect(not b2.any(), why, k=k, found=b2[k])
     means.zero_()
-    shared = "net.W1 now shares its memory with means: if one changes, both do."
+    shared = tr("net.W1 now shares its memory with means: if one changes, both do.")
     expect(W1.any(), shared)
 
 
@@ -540,38 +589,55 @@ def _expect_same_parameter(
 ) -> None:
     """Expect the Parameter that was there before, of the same shape and type."""
     now = getattr(net, name, None)
-    expect(
-        now is parameter,
-        f"net.{name} is another tensor after your function; an optimizer made before "
-        "would go on with the old one.",
+    why = tr(
+        "net.{name} is another tensor after your function; an optimizer made before "
+        "would go on with the old one."
     )
-    fixed = f"net.{name} no longer requires a gradient, so it could not be trained."
-    expect(now.requires_grad, fixed)
-    had = f"net.{name} had the shape {tuple(old.shape)}"
-    has = f"{had}, and after your function it has {tuple(now.shape)}."
-    expect(now.shape == old.shape, has)
-    expect(
-        now.dtype == old.dtype,
-        f"net.{name} was of type {old.dtype}, and after your function it is of type "
-        f"{now.dtype}; the other Parameters can't be multiplied by that.",
+    expect(now is parameter, why, name=name)
+    fixed = tr("net.{name} no longer requires a gradient, so it could not be trained.")
+    expect(now.requires_grad, fixed, name=name)
+    has = tr(
+        "net.{name} had the shape {old_shape}, and after your function it has {shape}."
     )
+    expect(
+        now.shape == old.shape,
+        has,
+        name=name,
+        old_shape=tuple(old.shape),
+        shape=tuple(now.shape),
+    )
+    why = tr(
+        "net.{name} was of type {old_type}, and after your function it is of type "
+        "{dtype}; the other Parameters can't be multiplied by that."
+    )
+    expect(now.dtype == old.dtype, why, name=name, old_type=old.dtype, dtype=now.dtype)
 
 
 def _expect_means(W1: torch.Tensor, old: torch.Tensor, means: torch.Tensor) -> None:
     """Expect mean k in column k."""
     mistakes = {
-        old: "no number of net.W1 has changed.",
-        old + means.T: "column k of W1 is mean k plus what was there before.",
-        means.reshape(12, 10): "W1 has the numbers of means, but a column of W1 is not "
-        "a mean picture: reshape and view keep the order of the numbers; they do not "
-        "turn rows into columns.",
+        old: tr("no number of net.W1 has changed."),
+        old + means.T: tr("column k of W1 is mean k plus what was there before."),
+        means.reshape(12, 10): tr(
+            "W1 has the numbers of means, but a column of W1 is not a mean picture: "
+            "reshape and view keep the order of the numbers; they do not turn rows "
+            "into columns."
+        ),
     }
     rule_out(W1, mistakes, near)
     k = int((W1 - means.T).abs().amax(dim=0).argmax())  # the worst
+    why = tr(
+        "column {k} of W1 should be mean {k}, which begins with {first:.2f}, "
+        "{second:.2f}, but yours begins with {found_first:.2f}, {found_second:.2f}."
+    )
     expect(
         near(W1, means.T),
-        f"column {k} of W1 should be mean {k}, which begins with {means[k, 0]:.2f}, "
-        f"{means[k, 1]:.2f}, but yours begins with {W1[0, k]:.2f}, {W1[1, k]:.2f}.",
+        why,
+        k=k,
+        first=means[k, 0],
+        second=means[k, 1],
+        found_first=W1[0, k],
+        found_second=W1[1, k],
     )
 
 
@@ -579,14 +645,18 @@ def _expect_half_squares(b1: torch.Tensor, means: torch.Tensor) -> None:
     """Expect minus half of the sum of the squares in mean k as b1[k]."""
     half = (means**2).sum(dim=1) / 2
     mistakes = {
-        0 * half: "b1 is still zero: a kind with a bright mean wins for most pictures.",
-        half: "the sign of b1 is wrong: bright kinds get a bonus instead of a cost.",
-        -2 * half: "b1 is too low by a factor of two: it misses the half.",
+        0 * half: tr(
+            "b1 is still zero: a kind with a bright mean wins for most pictures."
+        ),
+        half: tr(
+            "the sign of b1 is wrong: bright kinds get a bonus instead of a cost."
+        ),
+        -2 * half: tr("b1 is too low by a factor of two: it misses the half."),
     }
     rule_out(b1, mistakes, near)
     k = int((b1 + half).abs().argmax())
-    expect(
-        near(b1, -half),
-        f"b1[{k}] should be minus half of the sum of the squares in mean {k}, which is "
-        f"{-half[k]:.2f}, but yours is {b1[k]:.2f}.",
+    why = tr(
+        "b1[{k}] should be minus half of the sum of the squares in mean {k}, which is "
+        "{wanted:.2f}, but yours is {found:.2f}."
     )
+    expect(near(b1, -half), why, k=k, wanted=-half[k], found=b1[k])

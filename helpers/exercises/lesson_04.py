@@ -43,29 +43,28 @@ def check_cross_entropy(answer: Callable) -> None:
     scores, y = 3 * torch.randn(7, 10), torch.tensor([3, 1, 4, 1, 5, 9, 2])
     with _Calls() as called:
         returned = ask(answer, scores, y, kind=object)
-    expect(
-        not isinstance(returned, Tensor) or returned.shape != (7,),
-        "I got one loss per picture; the loss of the batch is their mean.",
-    )
+    why = tr("I got one loss per picture; the loss of the batch is their mean.")
+    expect(not isinstance(returned, Tensor) or returned.shape != (7,), why)
     found = number(returned)
-    expect(found is not None, f"I got {describe(returned)}; a loss is one number.")
+    why = tr("I got {found}; a loss is one number.")
+    expect(found is not None, why, found=describe(returned))
     wanted = float(F.cross_entropy(scores.double(), y))
     rule_out(found, _wrong_losses(wanted, scores.double(), y), near)
-    expect(
-        near(found, wanted),
-        f"for 7 pictures with random scores I got {found:.4f}; F.cross_entropy gives "
-        f"{wanted:.4f}.",
+    why = tr(
+        "for 7 pictures with random scores I got {found:.4f}; F.cross_entropy gives "
+        "{wanted:.4f}."
     )
+    expect(near(found, wanted), why, found=found, wanted=wanted)
     _expect_no_help(called)
     _check_large_scores(answer)
 
 
 def _expect_no_help(called: "_Calls") -> None:
-    expect(
-        not called.names & {"cross_entropy", "cross_entropy_loss"},
+    why = tr(
         "the number is right, but your function calls F.cross_entropy; do without it. "
-        "(nn.CrossEntropyLoss calls it too.)",
+        "(nn.CrossEntropyLoss calls it too.)"
     )
+    expect(not called.names & {"cross_entropy", "cross_entropy_loss"}, why)
 
 
 class _Calls(TorchFunctionMode):
@@ -86,31 +85,50 @@ def _wrong_losses(wanted: float, scores: Tensor, y: Tensor) -> dict:
     chances, right = logs.exp()[rows, y], scores[rows, y]
     by_column = scores - scores.max(dim=0).values
     return {
-        7 * wanted: "I got the sum over the pictures, not their mean.",
-        -wanted: "the sign is wrong: a probability is below 1, so its logarithm is "
-        "negative, and the loss is minus that.",
-        -chances.mean().log(): "I got the logarithm of the mean probability, not the "
-        "mean of the logarithms.",
-        -chances.mean(): "I got minus the mean probability of the right labels; the "
-        "logarithm is missing.",
-        1 - chances.mean(): "I got 1 minus the mean probability of the right labels; "
-        "the logarithm is missing.",
-        -scores.log_softmax(dim=0)[rows, y].mean(): "your softmax adds up over the "
-        "pictures of the batch (dim=0), not over the ten scores of each picture.",
-        -logs[:, y].mean(): "I got a mean over 49 numbers: for each of the 7 pictures "
-        "you took the probabilities of all 7 labels, not only of its own.",
-        wanted / 10: "I got a tenth of the loss: your mean includes ten numbers per "
-        "picture, and nine of them are 0.",
-        -right.mean(): "I got minus the mean score of the right labels; the other nine "
-        "scores of each picture play no part.",
-        scores.logsumexp(dim=1).mean(): "I got the logarithm of the sum alone; the "
-        "score of the right label plays no part.",
-        F.cross_entropy(logs.exp(), y): "softmax was applied twice.",
-        F.cross_entropy(by_column, y): "you subtracted ten different numbers from the "
-        "ten scores of a picture (the largest of each column), which changes its "
-        "softmax.",
-        wanted / math.log(2): "your logarithm has base 2, not e.",
-        wanted / math.log(10): "your logarithm has base 10, not e.",
+        7 * wanted: tr("I got the sum over the pictures, not their mean."),
+        -wanted: tr(
+            "the sign is wrong: a probability is below 1, so its logarithm is "
+            "negative, and the loss is minus that."
+        ),
+        -chances.mean().log(): tr(
+            "I got the logarithm of the mean probability, not the mean of the "
+            "logarithms."
+        ),
+        -chances.mean(): tr(
+            "I got minus the mean probability of the right labels; the logarithm is "
+            "missing."
+        ),
+        1 - chances.mean(): tr(
+            "I got 1 minus the mean probability of the right labels; the logarithm is "
+            "missing."
+        ),
+        -scores.log_softmax(dim=0)[rows, y].mean(): tr(
+            "your softmax adds up over the pictures of the batch (dim=0), not over the "
+            "ten scores of each picture."
+        ),
+        -logs[:, y].mean(): tr(
+            "I got a mean over 49 numbers: for each of the 7 pictures you took the "
+            "probabilities of all 7 labels, not only of its own."
+        ),
+        wanted / 10: tr(
+            "I got a tenth of the loss: your mean includes ten numbers per picture, "
+            "and nine of them are 0."
+        ),
+        -right.mean(): tr(
+            "I got minus the mean score of the right labels; the other nine scores of "
+            "each picture play no part."
+        ),
+        scores.logsumexp(dim=1).mean(): tr(
+            "I got the logarithm of the sum alone; the score of the right label plays "
+            "no part."
+        ),
+        F.cross_entropy(logs.exp(), y): tr("softmax was applied twice."),
+        F.cross_entropy(by_column, y): tr(
+            "you subtracted ten different numbers from the ten scores of a picture "
+            "(the largest of each column), which changes its softmax."
+        ),
+        wanted / math.log(2): tr("your logarithm has base 2, not e."),
+        wanted / math.log(10): tr("your logarithm has base 10, not e."),
     }
 
 
@@ -118,26 +136,37 @@ def _check_large_scores(answer: Callable) -> None:
     _check_loss(
         answer,
         [[1000.0, 999.0]],
-        "right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
-        "instead of {wanted:.2f}: the scores were changed on the way.",
-        "with scores of 1000 and 999 the result is not finite: exp of more than 88 is "
-        "infinity.",
+        tr(
+            "right for small scores, but with scores of 1000 and 999 I got {found:.2f} "
+            "instead of {wanted:.2f}: the scores were changed on the way."
+        ),
+        tr(
+            "with scores of 1000 and 999 the result is not finite: exp of more than 88 "
+            "is infinity."
+        ),
     )
     _check_loss(
         answer,
         [[1000.0, 0.0, -1000.0]],
-        "right for small scores, but if the right label has score 0 and another has "
-        "1000, I got {found:.1f} instead of {wanted:.1f}: so small a probability was "
-        "replaced by a larger number.",
-        "right for small scores, but if the right label has score 0 and another has "
-        "1000, the result is not finite: so small a probability rounds to 0, and the "
-        "logarithm of 0 is minus infinity.",
+        tr(
+            "right for small scores, but if the right label has score 0 and another "
+            "has 1000, I got {found:.1f} instead of {wanted:.1f}: so small a "
+            "probability was replaced by a larger number."
+        ),
+        tr(
+            "right for small scores, but if the right label has score 0 and another "
+            "has 1000, the result is not finite: so small a probability rounds to 0, "
+            "and the logarithm of 0 is minus infinity."
+        ),
     )
     _check_loss(
         answer,
         [[1000.0, 999.0], [2.0, 1.0, 3.0]],
-        "right for each picture alone, but with scores of 1000 in one row and up to 3 "
-        "below, I got {found:.2f}, not {wanted:.2f}: a fix for one row spoils another.",
+        tr(
+            "right for each picture alone, but with scores of 1000 in one row and up "
+            "to 3 below, I got {found:.2f}, not {wanted:.2f}: a fix for one row spoils "
+            "another."
+        ),
     )
 
 
@@ -150,9 +179,10 @@ def _check_loss(
     with _Calls() as called:
         returned = answer(scores, y)
     found, wanted = number(returned), float(F.cross_entropy(scores, y))
-    expect(found is not None, f"with scores of 1000 I got {describe(returned)}.")
+    no_number = tr("with scores of 1000 I got {found}.")
+    expect(found is not None, no_number, found=describe(returned))
     why = wrong if math.isfinite(found) else infinite or wrong
-    expect(near(found, wanted), why.format(found=found, wanted=wanted))
+    expect(near(found, wanted), why, found=found, wanted=wanted)
     _expect_no_help(called)
 
 
@@ -193,52 +223,42 @@ def check_sgd_update(answer: Callable) -> None:
         _check_changes(moved, same, gone)
         for step, gradient in zip(moved, gradients):
             _check_step(step, gradient, lr)
-        expect(
-            all(p.requires_grad and p.is_leaf for p in parameters),
-            "after your step a parameter no longer requires a gradient.",
+        why = tr("after your step a parameter no longer requires a gradient.")
+        expect(all(p.requires_grad and p.is_leaf for p in parameters), why)
+        why = tr(
+            "the old gradients are still there, and the next backward() adds to them."
         )
-        expect(
-            gone,
-            "the old gradients are still there, and the next backward() adds to them.",
-        )
+        expect(gone, why)
 
 
 def _check_changes(moved: list, same: bool, gone: bool) -> None:
     """moved: how far each of three parameters went; same: if the list holds them."""
     changed = sum(bool(step.any()) for step in moved)
-    expect(
-        same or changed,
+    why = tr(
         "after your step the list holds other tensors; the model still has the old "
-        "ones, and they have not changed.",
+        "ones, and they have not changed."
     )
-    expect(same, "after your step the list does not hold the same parameters.")
-    expect(
-        changed or not gone,
-        "the parameters have not changed, and their gradients are gone.",
+    expect(same or changed, why)
+    expect(same, tr("after your step the list does not hold the same parameters."))
+    why = tr("the parameters have not changed, and their gradients are gone.")
+    expect(changed or not gone, why)
+    why = tr(
+        "the parameters have not changed. (`p = p - ...` makes a new tensor and leaves "
+        "the parameter as it was.)"
     )
-    expect(
-        changed,
-        "the parameters have not changed. (`p = p - ...` makes a new tensor and "
-        "leaves the parameter as it was.)",
-    )
-    expect(
-        changed == 3,
-        f"I gave you three parameters, and the number that changed is {changed}.",
-    )
+    expect(changed, why)
+    why = tr("I gave you three parameters, and the number that changed is {changed}.")
+    expect(changed == 3, why, changed=changed)
 
 
 def _check_step(step: Tensor, gradient: Tensor, lr: float) -> None:
     times = -_times(step, gradient)
-    expect(not math.isnan(times), "the parameters did not move by -lr * grad.")
-    expect(times > 0, "the parameters moved along their gradients: uphill.")
-    expect(
-        not near(times, 1.0),
-        f"with lr {lr} the parameters moved by their full gradients, as with lr 1.",
-    )
-    expect(
-        near(times, lr),
-        f"with lr {lr} the parameters moved by {times:.3g} times their gradients.",
-    )
+    expect(not math.isnan(times), tr("the parameters did not move by -lr * grad."))
+    expect(times > 0, tr("the parameters moved along their gradients: uphill."))
+    why = tr("with lr {lr} the parameters moved by their full gradients, as with lr 1.")
+    expect(not near(times, 1.0), why, lr=lr)
+    why = tr("with lr {lr} the parameters moved by {times:.3g} times their gradients.")
+    expect(near(times, lr), why, lr=lr, times=times)
 
 
 def _times(one: Tensor, other: Tensor) -> float:
@@ -278,18 +298,20 @@ def check_momentum_step(answer: Callable) -> None:
             ours.grad, theirs.grad = gradient.clone(), gradient.clone()
             before = ours.detach().clone()
             velocity = answer(ours, velocities[-1].clone(), lr, momentum)
+            why = tr("return the velocity for the next step; I got {found}.")
             expect(
                 isinstance(velocity, Tensor) and velocity.shape == (4,),
-                f"return the velocity for the next step; I got {describe(velocity)}.",
+                why,
+                found=describe(velocity),
             )
-            expect(
-                velocity is not ours,
-                "your function returned the parameter, not the new velocity.",
-            )
-            expect(
-                ours.grad is None or velocity.data_ptr() != ours.grad.data_ptr(),
+            why = tr("your function returned the parameter, not the new velocity.")
+            expect(velocity is not ours, why)
+            why = tr(
                 "the velocity that you returned is parameter.grad itself, so the next "
-                "backward() will change it.",
+                "backward() will change it."
+            )
+            expect(
+                ours.grad is None or velocity.data_ptr() != ours.grad.data_ptr(), why
             )
             velocities.append(velocity.detach().clone())
             steps.append(ours.detach() - before)
@@ -298,57 +320,76 @@ def check_momentum_step(answer: Callable) -> None:
         _check_steps(
             torch.stack(steps), torch.stack(velocities), gradients, lr, momentum
         )
-        expect(
-            near(ours.detach(), theirs.detach()),
-            f"with lr {lr} and momentum {momentum} the velocities are right, but after "
-            "three steps the parameter is not where torch.optim.SGD puts it.",
+        why = tr(
+            "with lr {lr} and momentum {momentum} the velocities are right, but after "
+            "three steps the parameter is not where torch.optim.SGD puts it."
         )
-        expect(
-            ours.requires_grad,
-            "after your step the parameter no longer requires a gradient.",
-        )
+        expect(near(ours.detach(), theirs.detach()), why, lr=lr, momentum=momentum)
+        why = tr("after your step the parameter no longer requires a gradient.")
+        expect(ours.requires_grad, why)
 
 
 def _check_velocities(
     velocities: list, gradients: Tensor, lr: float, momentum: float
 ) -> None:
-    first, second, last = velocities
-    whole = "PyTorch's SGD takes the whole gradient, with its sign."
+    first, said = velocities[0], {"lr": lr, "momentum": momentum}
+    # Translators: {whole} in the next four.
+    whole = tr("PyTorch's SGD takes the whole gradient, with its sign.")
     mistakes = {
-        -1.0: f"starting from zero, the first velocity is minus the gradient. {whole}",
-        -lr: f"with lr {lr} the first velocity, starting from zero, is minus lr times "
-        f"the gradient. {whole}",
-        lr: f"with lr {lr} the first velocity, starting from zero, is lr times the "
-        f"gradient. {whole}",
-        1 - momentum: f"with momentum {momentum} the first velocity, starting from "
-        f"zero, is the gradient times 1 - momentum. {whole}",
-        momentum: f"with momentum {momentum} the first velocity, starting from zero, "
-        f"is the gradient times momentum. {whole}",
-        0.0: "after the first step the velocity is still zero.",
+        -1.0: tr(
+            "starting from zero, the first velocity is minus the gradient. {whole}"
+        ),
+        -lr: tr(
+            "with lr {lr} the first velocity, starting from zero, is minus lr times "
+            "the gradient. {whole}"
+        ),
+        lr: tr(
+            "with lr {lr} the first velocity, starting from zero, is lr times the "
+            "gradient. {whole}"
+        ),
+        1 - momentum: tr(
+            "with momentum {momentum} the first velocity, starting from zero, is the "
+            "gradient times 1 - momentum. {whole}"
+        ),
+        momentum: tr(
+            "with momentum {momentum} the first velocity, starting from zero, is the "
+            "gradient times momentum. {whole}"
+        ),
+        0.0: tr("after the first step the velocity is still zero."),
     }
-    rule_out(_times(first, gradients[0]), mistakes, near)
-    expect(
-        near(first, gradients[0]),
-        "starting from zero, the first velocity should be the gradient.",
-    )
+    rule_out(_times(first, gradients[0]), mistakes, near, whole=whole, **said)
+    why = tr("starting from zero, the first velocity should be the gradient.")
+    expect(near(first, gradients[0]), why)
+    _check_memory(velocities, gradients, momentum, said)
+
+
+def _check_memory(
+    velocities: list, gradients: Tensor, momentum: float, said: dict
+) -> None:
+    """Expect that the second and third velocity keep enough of the one before."""
+    first, second, last = velocities
     kept = _times(second - gradients[1], first)
     mistakes = {
-        0.0: "the second velocity holds nothing of the first: your velocity forgets "
-        "earlier steps.",
-        1.0: "the second velocity holds all of the first: in your velocity earlier "
-        "steps never fade.",
+        0.0: tr(
+            "the second velocity holds nothing of the first: your velocity forgets "
+            "earlier steps."
+        ),
+        1.0: tr(
+            "the second velocity holds all of the first: in your velocity earlier "
+            "steps never fade."
+        ),
     }
     rule_out(kept, mistakes, near)
-    expect(
-        math.isnan(kept) or near(kept, momentum),
-        f"with lr {lr} and momentum {momentum} the second velocity holds {kept:.2g} "
-        f"times the first one; it should keep {momentum} of it.",
+    why = tr(
+        "with lr {lr} and momentum {momentum} the second velocity holds {kept:.2g} "
+        "times the first one; it should keep {momentum} of it."
     )
-    expect(
-        near(kept, momentum) and near(last, momentum * second + gradients[2]),
+    expect(math.isnan(kept) or near(kept, momentum), why, **said, kept=kept)
+    why = tr(
         "the first velocity is right, but a later one is not `momentum` times the one "
-        "before plus the gradient.",
+        "before plus the gradient."
     )
+    expect(near(kept, momentum) and near(last, momentum * second + gradients[2]), why)
 
 
 def _check_steps(
@@ -357,21 +398,28 @@ def _check_steps(
     """steps: three, of four numbers; velocities: before the first, and after each."""
     before, after = velocities[:-1], velocities[1:]
     mistakes = {
-        0 * steps: "the parameter itself has not moved.",
-        -lr * before: "the parameter stays put in the first step and then moves by the "
-        "velocity of the step before.",
-        lr * after: "the parameter moved along the velocity: uphill.",
-        -lr * (momentum * after + gradients): "the parameter moved by lr times "
-        "(momentum * velocity + gradient), one step ahead of the velocity: that is "
-        "Nesterov's momentum.",
-        -lr * gradients: "the parameter moved by lr * gradient, not by lr * velocity.",
+        0 * steps: tr("the parameter itself has not moved."),
+        -lr * before: tr(
+            "the parameter stays put in the first step and then moves by the velocity "
+            "of the step before."
+        ),
+        lr * after: tr("the parameter moved along the velocity: uphill."),
+        -lr * (momentum * after + gradients): tr(
+            "the parameter moved by lr times (momentum * velocity + gradient), one "
+            "step ahead of the velocity: that is Nesterov's momentum."
+        ),
+        -lr * gradients: tr(
+            "the parameter moved by lr * gradient, not by lr * velocity."
+        ),
     }
     rule_out(steps, mistakes, near)
     times = -_times(steps[0], after[0])
+    why = tr(
+        "with lr {lr} and momentum {momentum} the parameter moved by {times:.3g} times "
+        "the velocity."
+    )
     expect(
-        math.isnan(times) or near(times, lr),
-        f"with lr {lr} and momentum {momentum} the parameter moved by {times:.3g} "
-        "times the velocity.",
+        math.isnan(times) or near(times, lr), why, lr=lr, momentum=momentum, times=times
     )
 
 
@@ -425,24 +473,15 @@ CURVES = {  # what a training is, and its losses: what they show
         "By the end only a tenth of the loss is gone, although all losses are small."
     ),
     ("too high", 2.30, 0.90, 0.60, 1.10, 1.95): tr(
-        "Less than a fifth is gone by the "
-        'end, but the last loss is more than three times the lowest one, and "too '
-        'high" '
-        "is decided first."
+        "Less than a fifth is gone by the end, but the last loss is more than three "
+        'times the lowest one, and "too high" is decided first.'
     ),
     ("fine", 2.30, 3.10, 1.40, 0.80, 0.60): tr(
         "They rise above the start on the way, but what counts is the end."
     ),
-    (
-        "fine",
-        2.30,
-        0.50,
-        1.20,
-        0.60,
-        0.55,
-    ): tr(
-        "On the way one loss is more than twice the "
-        "lowest one, but what counts is the last."
+    ("fine", 2.30, 0.50, 1.20, 0.60, 0.55): tr(
+        "On the way one loss is more than twice the lowest one, but what counts is the "
+        "last."
     ),
     ("too low", 2.30, 1.60, 1.90, 2.10): tr(
         "The lowest loss is 1.60, but by the end less than a fifth is gone."
@@ -453,12 +492,9 @@ CURVES = {  # what a training is, and its losses: what they show
     ("fine", 2.00, 0.75, 1.50): tr(
         "The last loss is exactly twice the lowest one, which is not more than twice."
     ),
-    (
-        tr("too low"),
-        2.30,
-        2.00,
-        2.30,
-    ): tr("They end at their start, which is not above it, and nothing is gone."),
+    ("too low", 2.30, 2.00, 2.30): tr(
+        "They end at their start, which is not above it, and nothing is gone."
+    ),
     ("too low", 2.00, 1.80, 1.62): tr(
         "By the end 19 % of the loss is gone, which is less than a fifth."
     ),
@@ -496,18 +532,24 @@ def check_read_curve(answer: Callable) -> None:
         first, lowest, last = losses[0], min(losses), losses[-1]
         edges = last / first - 0.8, last - first, last / lowest - 2
         if min(map(abs, edges)) > 0.02:  # others are decided by rounding
-            seen = f"The first is {first}, the lowest {lowest}, and the last {last}."
+            # Translators: {seen} in the sentences about losses that were misread.
+            seen = tr(
+                "The first is {first}, the lowest {lowest}, and the last {last}."
+            ).format(first=first, lowest=lowest, last=last)
             _expect_reading(answer, losses, read_curve(losses), seen)
 
 
 def _expect_reading(answer: Callable, losses: list, wanted: str, seen: str) -> None:
     found = ask(answer, list(losses), kind=None)
+    why = tr("return one of 'too low', 'fine' and 'too high'; I got {found}.")
     expect(
         isinstance(found, str) and found in ("too low", "fine", "too high"),
-        f"return one of 'too low', 'fine' and 'too high'; I got {describe(found)}.",
+        why,
+        found=describe(found),
     )
     run = ", ".join(f"{loss:.2f}" for loss in losses)
-    expect(found == wanted, f"for the losses {run} you said {found!r}. {seen}")
+    why = tr("for the losses {run} you said {found!r}. {seen}")
+    expect(found == wanted, why, run=run, found=found, seen=seen)
 
 
 # --- 4.5
@@ -539,7 +581,8 @@ def check_most_typical(answer: Callable) -> None:
         scores = net(images)
     changed = watched(net)
     found = _positions(ask(answer, net, images, kind=object))
-    expect(not changed(), f"your function changed the model: {changed()}.")
+    why = tr("your function changed the model: {change}.")
+    expect(not changed(), why, change=changed())
     _check_typical(found, scores, scores.softmax(dim=1))
 
 
@@ -547,24 +590,35 @@ def _check_typical(found: Tensor, scores: Tensor, chances: Tensor) -> None:
     """found: ten positions; chances: the probability of each kind, for each picture."""
     wanted, surest = chances.argmax(dim=0), chances.max(dim=1).values
     mistakes = {
-        scores.argmax(dim=0): "these are the pictures with the highest raw score of "
-        "each kind. (A softmax over the pictures, dim=0, finds the same ones.) A "
-        "picture with ten high scores wins, although the model is not sure of it.",
-        chances.argmin(dim=0): "these are the least typical pictures.",
+        scores.argmax(dim=0): tr(
+            "these are the pictures with the highest raw score of each kind. (A "
+            "softmax over the pictures, dim=0, finds the same ones.) A picture with "
+            "ten high scores wins, although the model is not sure of it."
+        ),
+        chances.argmin(dim=0): tr("these are the least typical pictures."),
     }
     rule_out(found, mistakes, torch.equal)
+    why = tr(
+        "these are the ten pictures that the model is surest of, whatever their kind."
+    )
     expect(
-        not torch.equal(found.sort().values, surest.topk(10).indices.sort().values),
-        "these are the ten pictures that the model is surest of, whatever their kind.",
+        not torch.equal(found.sort().values, surest.topk(10).indices.sort().values), why
     )
     for kind, (picture, right) in enumerate(zip(found.tolist(), wanted.tolist())):
-        none = f"there is no picture {picture}; I gave you {NUM_IMAGES}."
-        expect(0 <= picture < NUM_IMAGES, none)
+        none = tr("there is no picture {picture}; I gave you {count}.")
+        expect(0 <= picture < NUM_IMAGES, none, picture=picture, count=NUM_IMAGES)
+        why = tr(
+            "of kind {kind}, picture {best} has the highest probability, "
+            "{highest:.3f}; your picture {picture} has {found:.3f}."
+        )
         expect(
             chances[right, kind] - chances[picture, kind] < 1e-6,
-            f"of kind {kind}, picture {right} has the highest probability, "
-            f"{chances[right, kind]:.3f}; your picture {picture} has "
-            f"{chances[picture, kind]:.3f}.",
+            why,
+            kind=kind,
+            best=right,
+            highest=chances[right, kind],
+            picture=picture,
+            found=chances[picture, kind],
         )
 
 
@@ -578,19 +632,18 @@ def _positions(returned: Any) -> Tensor:
     elif isinstance(returned, np.ndarray) and returned.dtype.kind in "iuf":
         found = torch.from_numpy(returned)
     shape = found.shape if isinstance(found, Tensor) else None
-    each = f"I got {NUM_IMAGES} numbers, one for each picture: they say what each "
     mistakes = {
-        (NUM_IMAGES,): f"{each}picture is taken for. The task asks for one picture for "
-        "each of the ten kinds.",
-        (10, 20): "I got ten rows of pixels, not the positions of ten pictures.",
+        (NUM_IMAGES,): tr(
+            "I got {count} numbers, one for each picture: they say what each picture "
+            "is taken for. The task asks for one picture for each of the ten kinds."
+        ),
+        (10, 20): tr("I got ten rows of pixels, not the positions of ten pictures."),
     }
-    rule_out(shape, mistakes)
-    expect(
-        shape is None or not found.is_floating_point(),
-        "I got decimal numbers, perhaps the probabilities, not positions of pictures.",
+    rule_out(shape, mistakes, count=NUM_IMAGES)
+    why = tr(
+        "I got decimal numbers, perhaps the probabilities, not positions of pictures."
     )
-    expect(
-        shape == (10,),
-        f"I got {describe(returned)}; return ten positions, one for each kind.",
-    )
+    expect(shape is None or not found.is_floating_point(), why)
+    why = tr("I got {found}; return ten positions, one for each kind.")
+    expect(shape == (10,), why, found=describe(returned))
     return found.long()

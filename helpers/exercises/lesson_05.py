@@ -11,7 +11,7 @@ import torch
 
 from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
-from helpers.language import tr
+from helpers.language import tr, tr_n
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
 
@@ -37,38 +37,49 @@ def log_grid(lo, hi, count):
 def check_log_grid(answer: Callable) -> None:
     _check_powers_of_ten(_numbers(answer, 0.001, 1.0, 4))
     found = _numbers(answer, 2, 50, 3)
-    expect(
-        _close(found, [2, 10, 50]),
-        f"right for powers of ten, but from 2 to 50 with 3 numbers I got "
-        f"{_shown(found)}; the middle one should be as many times 2 as 50 is times it.",
+    why = tr(
+        "right for powers of ten, but from 2 to 50 with 3 numbers I got {numbers}; the "
+        "middle one should be as many times 2 as 50 is times it."
     )
+    expect(_close(found, [2, 10, 50]), why, numbers=_shown(found))
     found = _numbers(answer, 0.0001, 0.02, 6)
-    expect(
-        _close(found, log_grid(0.0001, 0.02, 6)),
-        f"right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got "
-        f"{_shown(found)}; the second one should be 0.000289.",
+    why = tr(
+        "right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got {numbers}; "
+        "the second one should be 0.000289."
     )
+    expect(_close(found, log_grid(0.0001, 0.02, 6)), why, numbers=_shown(found))
 
 
 def _check_powers_of_ten(found: list) -> None:
     wanted = [0.001, 0.01, 0.1, 1.0]
-    got = f"from 0.001 to 1 with 4 numbers I got {_shown(found)}."
-    exponents = f"{got} These are the exponents, not the numbers themselves."
+    # Translators: {got} in the next sentences.
+    got = tr("from 0.001 to 1 with 4 numbers I got {numbers}.").format(
+        numbers=_shown(found)
+    )
+    exponents = tr("{got} These are the exponents, not the numbers themselves.")
     mistakes = {
-        (0.001, 0.334, 0.667, 1.0): f"{got} They have equal differences, not ratios.",
+        (0.001, 0.334, 0.667, 1.0): tr(
+            "{got} They have equal differences, not ratios."
+        ),
         (-3, -2, -1, 0): exponents,
         tuple(map(math.log, wanted)): exponents,
     }
-    rule_out(found, mistakes, _close)
-    expect(len(found) == 4, f"I asked for 4 numbers and got {len(found)}.")
-    expect(_close(found[:1], [0.001]), f"{got} The first one has to be lo.")
+    rule_out(found, mistakes, _close, got=got)
+    why = tr("I asked for 4 numbers and got {count}.")
+    expect(len(found) == 4, why, count=len(found))
+    expect(_close(found[:1], [0.001]), tr("{got} The first one has to be lo."), got=got)
+    why = tr(
+        "{got} The next one would be hi: you cut the range into 4 equal ratios, but "
+        "between 4 numbers there are 3."
+    )
     expect(
         not _close([*found[1:], 1.0], [value * found[1] / found[0] for value in found]),
-        f"{got} The next one would be hi: you cut the range into 4 equal ratios, but "
-        "between 4 numbers there are 3.",
+        why,
+        got=got,
     )
-    expect(_close(found[-1:], [1.0]), f"{got} They do not end at hi.")
-    expect(_close(found, wanted), f"{got} The ratios of neighbours are not all equal.")
+    expect(_close(found[-1:], [1.0]), tr("{got} They do not end at hi."), got=got)
+    why = tr("{got} The ratios of neighbours are not all equal.")
+    expect(_close(found, wanted), why, got=got)
 
 
 def _numbers(answer: Callable, *inputs: float) -> list:
@@ -76,12 +87,12 @@ def _numbers(answer: Callable, *inputs: float) -> list:
     found = returned.tolist() if isinstance(returned, torch.Tensor) else returned
     listed = isinstance(found, Iterable) and not isinstance(found, (str, dict))
     found = list(found) if listed else []
-    said = f"I need a list of numbers; your function returned {describe(returned)}."
-    expect(found, said)
+    said = tr("I need a list of numbers; your function returned {found}.")
+    expect(found, said, found=describe(returned))
     numbers = [number(value) for value in found]
     for value, each in zip(found, numbers):
-        other = f"I need a list of numbers; yours holds {describe(value)}."
-        expect(each is not None, other)
+        other = tr("I need a list of numbers; yours holds {found}.")
+        expect(each is not None, other, found=describe(value))
     return list(map(float, numbers))
 
 
@@ -126,9 +137,11 @@ def check_widest(answer: Callable) -> None:
             sys.setrecursionlimit(1000)  # `check` undoes it
         returned = ask(answer, budget, num_layers, kind=object)
         found = number(returned)
+        why = tr("a width is a whole number of units; I got {found}.")
         expect(
             found is not None and math.isfinite(found) and found % 1 == 0,
-            f"a width is a whole number of units; I got {describe(returned)}.",
+            why,
+            found=describe(returned),
         )
         if found != widest(budget, num_layers):
             _explain_width(int(found), budget, num_layers)
@@ -137,34 +150,49 @@ def check_widest(answer: Callable) -> None:
 def _explain_width(found: int, budget: int, num_layers: int) -> None:
     wanted = widest(budget, num_layers)
     count, next_one = (_count(width, num_layers) for width in (found, found + 1))
-    case = (
-        f"for {budget:,} parameters and num_layers={num_layers} you said {found}, and "
-        f"that model has {count:,} parameters."
-    )
+    # Translators: {case} in the next sentences.
+    case = tr(
+        "for {budget:,} parameters and num_layers={num_layers} you said {found}, and "
+        "that model has {count:,} parameters."
+    ).format(budget=budget, num_layers=num_layers, found=found, count=count)
     fits_without = wanted
     while _count(fits_without + 1, num_layers, biases=False) <= budget:
         fits_without += 1
     # Where two mistakes give one width, the later line is told.
     mistakes = {
-        wanted + 1: f"{case} That is one unit too many.",
-        fits_without: f"{case} It would fit without biases.",
+        wanted + 1: tr("{case} That is one unit too many."),
+        fits_without: tr("{case} It would fit without biases."),
     }
     if num_layers > 1:
         mistakes |= {
-            widest(budget, num_layers - 1): f"{case} {num_layers} hidden layers have "
-            f"{num_layers - 1} matrices between them.",
-            widest(budget, 1): f"{case} It is the width for a single hidden layer; the "
-            "matrices between the hidden layers count too.",
+            widest(budget, num_layers - 1): tr_n(
+                "{case} {num_layers} hidden layers have one matrix between them.",
+                "{case} {num_layers} hidden layers have {matrices} matrices between "
+                "them.",
+                num_layers - 1,
+            ),
+            widest(budget, 1): tr(
+                "{case} It is the width for a single hidden layer; the matrices "
+                "between the hidden layers count too."
+            ),
         }
-    expect(
-        found > 0,
-        f"for {budget:,} parameters and num_layers={num_layers} you said {found}, but "
-        "there is room for at least one unit.",
+    why = tr(
+        "for {budget:,} parameters and num_layers={num_layers} you said {found}, but "
+        "there is room for at least one unit."
     )
-    rule_out(found, mistakes)
-    expect(found < wanted, f"{case} That is too many.")
-    exactly = " A model of exactly the budget fits." if next_one == budget else ""
-    raise NotYet(f"{case} {found + 1} units would fit too, with {next_one:,}.{exactly}")
+    expect(found > 0, why, budget=budget, num_layers=num_layers, found=found)
+    rule_out(found, mistakes, case=case, num_layers=num_layers, matrices=num_layers - 1)
+    expect(found < wanted, tr("{case} That is too many."), case=case)
+    why = tr(
+        "{case} {more} units would fit too, with {next_one:,}. A model of exactly the "
+        "budget fits."
+    )
+    expect(next_one != budget, why, case=case, more=found + 1, next_one=next_one)
+    raise NotYet(
+        tr("{case} {more} units would fit too, with {next_one:,}.").format(
+            case=case, more=found + 1, next_one=next_one
+        )
+    )
 
 
 def _count(width: int, num_layers: int, biases: bool = True) -> int:
@@ -203,85 +231,82 @@ def check_best_and_rivals(answer: Callable) -> None:
         }
     )
     best, rivals = _best_and_list(answer, groups)
-    expect(
-        best != 1.0,
+    why = tr(
         "you said 1.0 is the best. Its seeds got 0.20, 0.91 and 0.885: a mean of only "
-        "0.665. (It is also the largest of the values.)",
+        "0.665. (It is also the largest of the values.)"
     )
-    expect(
-        best == 0.3,
-        f"you said {best} is the best; the highest mean belongs to 0.3, with "
-        f"{groups[0.3].mean:.2f}.",
+    expect(best != 1.0, why)
+    why = tr(
+        "you said {best} is the best; the highest mean belongs to 0.3, with {mean:.2f}."
     )
+    expect(best == 0.3, why, best=best, mean=groups[0.3].mean)
     mistakes = {
-        frozenset({0.1, 1.0}): "you left the best itself out of the rivals.",
-        frozenset({0.3}): "you found no rival of 0.3 (0.84 to 0.89), but 0.1 reaches "
-        "from 0.84 to 0.86, and 1.0 from 0.20 to 0.91.",
+        frozenset({0.1, 1.0}): tr("you left the best itself out of the rivals."),
+        frozenset({0.3}): tr(
+            "you found no rival of 0.3 (0.84 to 0.89), but 0.1 reaches from 0.84 to "
+            "0.86, and 1.0 from 0.20 to 0.91."
+        ),
     }
     rule_out(rivals, mistakes)
-    expect(
-        0.5 not in rivals,
+    why = tr(
         "0.5 is among your rivals, but its best seed, 0.838, is below 0.84, the worst "
-        "seed of 0.3: the ranges do not overlap.",
+        "seed of 0.3: the ranges do not overlap."
     )
-    expect(
-        1.0 in rivals,
+    expect(0.5 not in rivals, why)
+    why = tr(
         "1.0 is missing from your rivals. It reaches from 0.20 to 0.91, so its range "
-        "overlaps with that of 0.3, although its mean is far below.",
+        "overlaps with that of 0.3, although its mean is far below."
     )
-    expect(
-        rivals == {0.1, 0.3, 1.0},
-        f"0.1 and 1.0 overlap with the best, 0.3; you said {sorted(rivals)}.",
-    )
+    expect(1.0 in rivals, why)
+    why = tr("0.1 and 1.0 overlap with the best, 0.3; you said {rivals}.")
+    expect(rivals == {0.1, 0.3, 1.0}, why, rivals=sorted(rivals))
     best, touching = _best_and_list(answer, _groups({2: (0.7, 0.8), 1: (0.8, 0.9)}))
-    said = (
-        f"for seeds with 0.7 and 0.8 (2) and 0.8 and 0.9 (1) you said {best} is best."
+    said = tr(
+        "for seeds with 0.7 and 0.8 (2) and 0.8 and 0.9 (1) you said {best} is best."
     )
-    expect(best == 1, said)
-    expect(
-        touching == {1, 2},
-        "ranges that share only one number, 0.7 to 0.8 and 0.8 to 0.9, overlap too.",
+    expect(best == 1, said, best=best)
+    why = tr(
+        "ranges that share only one number, 0.7 to 0.8 and 0.8 to 0.9, overlap too."
     )
+    expect(touching == {1, 2}, why)
 
 
 def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
     """The best and the set of rivals that an answer returned, all of them values."""
     found = ask(answer, groups, kind=None)
+    why = tr("return two things, the best value and its rivals; I got {found}.")
     expect(
-        isinstance(found, (tuple, list)) and len(found) == 2,
-        f"return two things, the best value and its rivals; I got {describe(found)}.",
+        isinstance(found, (tuple, list)) and len(found) == 2, why, found=describe(found)
     )
     best, rivals = found
     means = [runs.mean for runs in groups.values()]
+    why = tr("you returned the accuracy {found} as the best, not a key of groups.")
     expect(
         not isinstance(best, float) or best in groups or best not in means,
-        f"you returned the accuracy {describe(best)} as the best, not a key of groups.",
+        why,
+        found=describe(best),
     )
     _expect_key(best, groups)
-    expect(
-        isinstance(rivals, (list, tuple, set, dict)),
-        f"the rivals should be a list of values; I got {describe(rivals)}.",
-    )
+    why = tr("the rivals should be a list of values; I got {found}.")
+    expect(isinstance(rivals, (list, tuple, set, dict)), why, found=describe(rivals))
     for rival in rivals:
-        expect(
-            rival in list(groups),
-            f"the rivals should be keys of groups; yours include {describe(rival)}.",
-        )
+        why = tr("the rivals should be keys of groups; yours include {found}.")
+        expect(rival in list(groups), why, found=describe(rival))
     twice = [rival for rival in rivals if list(rivals).count(rival) > 1]
     if twice:
-        raise NotYet(f"{describe(twice[0])} is among your rivals more than once.")
+        raise NotYet(
+            tr("{found} is among your rivals more than once.").format(
+                found=describe(twice[0])
+            )
+        )
     return best, set(rivals)
 
 
 def _expect_key(found: Any, groups: dict) -> None:
-    expect(
-        not isinstance(found, Results),
-        "I need a key of groups, and you returned its runs.",
-    )
-    expect(
-        found in list(groups),
-        f"I need a key of groups, and you returned {describe(found)}.",
-    )
+    why = tr("I need a key of groups, and you returned its runs.")
+    expect(not isinstance(found, Results), why)
+    why = tr("I need a key of groups, and you returned {found}.")
+    expect(found in list(groups), why, found=describe(found))
 
 
 def _groups(accuracies: dict, num_parameters: dict | None = None) -> dict:
@@ -309,6 +334,8 @@ def early_stopping(val_loss, patience):
     return best_epoch
 
 
+# Translators: {case} is a sentence that says what was returned, and for which losses.
+SAID = tr("{case} {why}")
 TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.6, 0.5, 0.55, 0.6, 0.7), 2): {
         2: tr(
@@ -335,8 +362,7 @@ TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.5, 0.7, 0.6, 0.55, 0.3), 2): {
         6: tr(
             "After epoch 3 the loss falls from 0.7 to 0.6, but that is not a new "
-            "lowest "
-            "loss; what counts is the best so far, not the epoch before."
+            "lowest loss; what counts is the best so far, not the epoch before."
         ),
     },
     ((0.9, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45, 0.5), 2): {
@@ -348,8 +374,8 @@ TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.5, 0.5, 0.6, 0.4), 2): {
         3: tr("The 0.5 of epoch 3 equals the lowest loss; it is not a new lowest."),
         5: tr(
-            "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs "
-            "in a row have brought none."
+            "The 0.5 of epoch 3 is not a new lowest loss, so by epoch 4 two epochs in "
+            "a row have brought none."
         ),
     },
     ((0.9, 0.5, 0.6, 0.7, 0.4, 0.45), 3): {
@@ -391,23 +417,31 @@ def check_early_stopping(answer: Callable) -> None:
         run = ", ".join(map(str, losses))
         returned = ask(answer, list(losses), patience, kind=None)
         epoch = number(returned)
+        wrong = tr(
+            "for {run} with patience {patience} your function returned {found}; every "
+            "training has a best epoch, even one that never stops, and it is a whole "
+            "number."
+        )
         expect(
             epoch is not None and math.isfinite(epoch),
-            f"for {run} with patience {patience} your function returned "
-            f"{describe(returned)}; every training has a best epoch, even one that "
-            "never stops, and it is a whole number.",
+            wrong,
+            run=run,
+            patience=patience,
+            found=describe(returned),
         )
-        case = f"for {run} with patience {patience} you said {epoch:g}."
-        expect(
-            epoch == int(epoch) or epoch not in losses,
-            f"{case} That is a loss, not its epoch.",
+        # Translators: {case} in the next sentences.
+        case = tr("for {run} with patience {patience} you said {epoch:g}.").format(
+            run=run, patience=patience, epoch=epoch
         )
-        rule_out(epoch, {wrong: f"{case} {why}" for wrong, why in mistakes.items()})
+        wrong = tr("{case} That is a loss, not its epoch.")
+        expect(epoch == int(epoch) or epoch not in losses, wrong, case=case)
+        told = {
+            wrong: SAID.format(case=case, why=why) for wrong, why in mistakes.items()
+        }
+        rule_out(epoch, told)
         wanted = early_stopping(losses, patience)
-        expect(
-            epoch == wanted,
-            f"{case} The lowest loss up to the stop is that of epoch {wanted}.",
-        )
+        wrong = tr("{case} The lowest loss up to the stop is that of epoch {wanted}.")
+        expect(epoch == wanted, wrong, case=case, wanted=wanted)
 
 
 # --- 5.5
@@ -436,18 +470,17 @@ NOT_THE_CHEAPEST = {
     ),
     (64, 3): tr("you returned a setting with one lucky seed; its mean is only 0.850."),
     (128, 2): tr(
-        "you returned a setting with 0.884, and the best has 0.900. The margin "
-        "of 0.01 is subtracted from the best: anything from 0.890 up is good enough."
+        "you returned a setting with 0.884, and the best has 0.900. The margin of 0.01 "
+        "is subtracted from the best: anything from 0.890 up is good enough."
     ),
     (256, 2): tr(
-        "you returned (256, 2), 0.896 with 260,000 parameters. Another setting "
-        "within the margin has fewer parameters, although its layer has more units."
+        "you returned (256, 2), 0.896 with 260,000 parameters. Another setting within "
+        "the margin has fewer parameters, although its layer has more units."
     ),
     (280, 2): tr(
-        "you returned (280, 2), 0.893 with 250,000 parameters. (300, 1) has "
-        "fewer, and its mean, 0.8905, is less than 0.01 below the best mean, 0.900. "
-        "(One "
-        "percent of 0.900 would be less than 0.01.)"
+        "you returned (280, 2), 0.893 with 250,000 parameters. (300, 1) has fewer, and "
+        "its mean, 0.8905, is less than 0.01 below the best mean, 0.900. (One percent "
+        "of 0.900 would be less than 0.01.)"
     ),
 }
 
@@ -467,23 +500,29 @@ def check_cheapest(answer: Callable) -> None:
     groups = _groups(SETTINGS, counts)
     found = _setting(answer, groups, 0.01)
     rule_out(found, NOT_THE_CHEAPEST)
+    why = tr(
+        "you returned {found}, {mean:.3f} with {count:,} parameters. (300, 1) has "
+        "fewer, and its mean is 0.8905."
+    )
     expect(
         found == (300, 1),
-        f"you returned {found}, {groups[found].mean:.3f} with {counts[found]:,} "
-        "parameters. (300, 1) has fewer, and its mean is 0.8905.",
+        why,
+        found=found,
+        mean=groups[found].mean,
+        count=counts[found],
     )
     found = _setting(answer, groups, 0.0)
-    expect(
-        found == (512, 2),
+    why = tr(
         "right for a margin of 0.01, but with 0.0, where only the best itself is good "
-        f"enough, you returned {found}.",
+        "enough, you returned {found}."
     )
+    expect(found == (512, 2), why, found=found)
     found = _setting(answer, groups, 0.5)
-    expect(
-        found == (8, 1),
+    why = tr(
         "right for a margin of 0.01, but with 0.5, where every setting is good enough, "
-        f"you returned {found}.",
+        "you returned {found}."
     )
+    expect(found == (8, 1), why, found=found)
     _check_other_groups(answer)
 
 
@@ -498,12 +537,22 @@ def _check_other_groups(answer: Callable) -> None:
         found = _setting(answer, groups, 0.0505)  # no mean is at the edge
         wanted = cheapest(groups, 0.0505)
         best = max(means.values()) / 1000
-        said = (
-            f"with a margin of 0.0505 and a best mean of {best} you returned {found}, "
-            f"with a mean of {means[found] / 1000} and {counts[found]:,} parameters; "
-            f"{wanted} has {means[wanted] / 1000} and {counts[wanted]:,}."
+        said = tr(
+            "with a margin of 0.0505 and a best mean of {best} you returned {found}, "
+            "with a mean of {mean} and {count:,} parameters; {wanted} has "
+            "{wanted_mean} and {wanted_count:,}."
         )
-        expect(found == wanted, said)
+        expect(
+            found == wanted,
+            said,
+            best=best,
+            found=found,
+            mean=means[found] / 1000,
+            count=counts[found],
+            wanted=wanted,
+            wanted_mean=means[wanted] / 1000,
+            wanted_count=counts[wanted],
+        )
 
 
 def _setting(answer: Callable, groups: dict, margin: float) -> tuple:
@@ -538,24 +587,24 @@ def check_one_at_a_time(answer: Callable) -> None:
     _check_way(found, asked, start)
     other_way = {"depth": choices["depth"], "lr": choices["lr"]}
     found, _ = _tuned(answer, other_way, (0.01, 1))
-    expect(
-        found == {"lr": 0.01, "depth": 3},
+    why = tr(
         "with the names in the other order, depth before lr, and lr 0.01 at the start, "
         "the depths 1, 2 and 3 score 0.70, 0.60 and 0.90, and then 0.01 stays the best "
-        f"lr; I got {describe(found)}.",
+        "lr; I got {found}."
     )
+    expect(found == {"lr": 0.01, "depth": 3}, why, found=describe(found))
     found, _ = _tuned(answer, choices, start, below=5.0)
-    expect(
-        found == {"lr": 1.0, "depth": 2},
-        f"when all scores were below 0 (minus a loss, say) you returned "
-        f"{describe(found)}, and with scores above 0 {{'lr': 1.0, 'depth': 2}}.",
+    why = tr(
+        "when all scores were below 0 (minus a loss, say) you returned {found}, and "
+        "with scores above 0 {{'lr': 1.0, 'depth': 2}}."
     )
+    expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found))
     found, _ = _tuned(answer, {"depth": choices["depth"]}, (1.0, 3))
-    expect(
-        found == {"lr": 1.0, "depth": 2},
+    why = tr(
         "with only depth in choices, and lr 1.0 and depth 3 at the start, the depths "
-        f"1, 2 and 3 score 0.85, 0.88 and 0.10; I got {describe(found)}.",
+        "1, 2 and 3 score 0.85, 0.88 and 0.10; I got {found}."
     )
+    expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found))
     _check_by_luck(answer)
 
 
@@ -572,50 +621,54 @@ def _check_by_luck(answer: Callable) -> None:
 
         found = ask(answer, score, choices, start, kind=dict)
         wanted = one_at_a_time(score, choices, start)
-        expect(
-            found == wanted,
-            f"with three names and random scores you returned {found} from {start}, "
-            f"but one name at a time leads to {wanted}.",
+        why = tr(
+            "with three names and random scores you returned {found} from {start}, but "
+            "one name at a time leads to {wanted}."
         )
+        expect(found == wanted, why, found=found, start=start, wanted=wanted)
 
 
 def _check_way(found: dict, asked: list, start: tuple) -> None:
     """found: what was tuned from `start`; asked: the (lr, depth) on the way."""
-    expect(
-        len(set(asked)) < 9,
-        "you asked for all 9 settings of the grid; one name at a time takes 6.",
-    )
+    why = tr("you asked for all 9 settings of the grid; one name at a time takes 6.")
+    expect(len(set(asked)) < 9, why)
     tried = [setting for setting in asked if setting != start]
-    expect(tried, "your function never asked score for anything but the start.")
-    expect(
-        tried[0][1] == 1,
-        f"the first setting that you asked for, besides start, has depth "
-        f"{tried[0][1]}, but the first name in choices is lr.",
+    expect(tried, tr("your function never asked score for anything but the start."))
+    why = tr(
+        "the first setting that you asked for, besides start, has depth {depth}, but "
+        "the first name in choices is lr."
     )
-    expect(
-        found["lr"] == 1.0,
+    expect(tried[0][1] == 1, why, depth=tried[0][1])
+    why = tr(
         "with depth 1 the lrs 0.01, 0.1 and 1.0 score 0.70, 0.80 and 0.85; you kept "
-        f"{describe(found['lr'])}.",
+        "{found}."
     )
+    expect(found["lr"] == 1.0, why, found=describe(found["lr"]))
     deeper = [lr for lr, depth in asked if depth != 1]
-    expect(deeper, "you never asked for another depth than 1, that of start.")
-    expect(
-        deeper[0] != 0.1,
+    expect(deeper, tr("you never asked for another depth than 1, that of start."))
+    why = tr(
         "at the first other depth that you asked for, lr was at its start, 0.1, not at "
-        "the 1.0 that is best with depth 1.",
+        "the 1.0 that is best with depth 1."
     )
-    expect(
-        found == {"lr": 1.0, "depth": 2},
-        "with lr 1.0 the depths 1, 2 and 3 score 0.85, 0.88 and 0.10; you kept "
-        f"{describe(found['depth'])}.",
+    expect(deeper[0] != 0.1, why)
+    why = tr(
+        "with lr 1.0 the depths 1, 2 and 3 score 0.85, 0.88 and 0.10; you kept {found}."
     )
-    expect(
-        set(deeper) == {1.0},
+    expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found["depth"]))
+    why = tr(
         "you asked for other depths with other lrs than 1.0, the best with depth 1; "
-        "each name is tuned once, with the others as found so far.",
+        "each name is tuned once, with the others as found so far."
     )
+    expect(set(deeper) == {1.0}, why)
 
 
+OTHER_VALUE = tr(
+    "you asked for the score of {found}, which has a value that is not in choices."
+)
+OTHER_VALUE_BELOW_0 = tr(
+    "you asked for the score of {found}, which has a value that is not in choices. All "
+    "scores were below 0 (minus a loss, say)."
+)
 # By depth and lr. Two ridges: along the one that tuning finds, and a higher one beyond
 # a valley.
 RIDGES = {
@@ -630,27 +683,33 @@ def _tuned(
 ) -> tuple[dict, list]:
     """(what it found, the (lr, depth) that it asked for); `below` is taken off."""
     asked, began = [], dict(zip(("lr", "depth"), start))
-    note = " All scores were below 0 (minus a loss, say)." if below else ""
+    other = OTHER_VALUE_BELOW_0 if below else OTHER_VALUE
 
     def score(setting: dict) -> float:
+        why = tr(
+            "score takes one whole setting, a dictionary with a value for every name "
+            "of start; you gave it {found}."
+        )
         expect(
             isinstance(setting, dict) and set(setting) == {"lr", "depth"},
-            "score takes one whole setting, a dictionary with a value for every name "
-            f"of start; you gave it {describe(setting)}.",
+            why,
+            found=describe(setting),
         )
         lr, depth = setting["lr"], setting["depth"]
         asked.append((lr, depth))
         expect(
             depth in list(RIDGES) and lr in list(RIDGES[depth]),
-            f"you asked for the score of {describe(setting)}, which has a value that "
-            f"is not in choices.{note}",
+            other,
+            found=describe(setting),
         )
         return RIDGES[depth][lr] - below
 
     found = ask(answer, score, choices, began, kind=object)
+    why = tr("return a dictionary with the names of start; I got {found}.")
     expect(
         isinstance(found, dict) and set(found) == {"lr", "depth"},
-        f"return a dictionary with the names of start; I got {describe(found)}.",
+        why,
+        found=describe(found),
     )
-    expect(found is not began, "you returned start itself, not a new dictionary.")
+    expect(found is not began, tr("you returned start itself, not a new dictionary."))
     return found, asked

@@ -10,8 +10,16 @@ from numbers import Real
 from typing import Any
 
 from helpers.exercises.comparing import near, rule_out
-from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
-from helpers.language import tr
+from helpers.exercises.exercise import (
+    OR,
+    NotYet,
+    ask,
+    describe,
+    exercise,
+    expect,
+    number,
+)
+from helpers.language import tr, tr_n
 
 
 def _ask(answer: Callable, *inputs: Any) -> float:
@@ -20,7 +28,8 @@ def _ask(answer: Callable, *inputs: Any) -> float:
 
 def _number(returned: Any) -> float:
     found = number(returned)
-    expect(found is not None, f"return one number; I got {describe(returned)}.")
+    why = tr("return one number; I got {found}.")
+    expect(found is not None, why, found=describe(returned))
     return float(found)
 
 
@@ -47,40 +56,46 @@ def num_combinations(space):
 )
 def check_num_combinations(answer: Callable) -> None:
     returned = ask(answer, _space(5, 4, 2), kind=object)
-    expect(
-        not isinstance(returned, (list, tuple, set)),
+    why = tr(
         "return how many settings there are, one number; for 5, 4 and 2 values I got a "
-        f"whole {type(returned).__name__}.",
+        "whole {kind}."
+    )
+    expect(
+        not isinstance(returned, (list, tuple, set)), why, kind=type(returned).__name__
     )
     found = _number(returned)
-    said = f"for 5, 4 and 2 values you said {found:g}."
+    # Translators: {said} in the next sentences.
+    said = tr("for 5, 4 and 2 values you said {found:g}.").format(found=found)
     mistakes = {
-        5 + 4 + 2: f"{said} That is their sum: what you would try if you changed one "
-        "hyperparameter at a time.",
-        3: f"{said} That is how many hyperparameters there are.",
-        **{n**3: f"{said} That would be right for three lists of {n}." for n in (5, 4)},
-        **{
-            n: f"{said} One of the lists has {n} values, but not the others."
-            for n in (5, 4, 2)
-        },
-        6 * 5 * 3: f"{said} That would be right for 6, 5 and 3 values.",
-        4 * 3 * 1: f"{said} That would be right for 4, 3 and 1 values.",
+        5 + 4 + 2: tr(
+            "{said} That is their sum: what you would try if you changed one "
+            "hyperparameter at a time."
+        ),
+        3: tr("{said} That is how many hyperparameters there are."),
+        5**3: tr("{said} That would be right for three lists of 5."),
+        4**3: tr("{said} That would be right for three lists of 4."),
+        5: tr("{said} One of the lists has 5 values, but not the others."),
+        4: tr("{said} One of the lists has 4 values, but not the others."),
+        2: tr("{said} One of the lists has 2 values, but not the others."),
+        6 * 5 * 3: tr("{said} That would be right for 6, 5 and 3 values."),
+        4 * 3 * 1: tr("{said} That would be right for 4, 3 and 1 values."),
     }
-    rule_out(found, mistakes)
-    expect(found == 40, f"{said} Written down one by one, there are 40 settings.")
+    rule_out(found, mistakes, said=said)
+    why = tr("{said} Written down one by one, there are 40 settings.")
+    expect(found == 40, why, said=said)
     for lengths in ((5,), (1, 1, 7), (3, 3, 2, 2, 5)):
         found = _ask(answer, _space(*lengths))
         listed, wanted = ", ".join(map(str, lengths)), math.prod(lengths)
-        expect(
-            found == wanted,
-            f"right for three lists, but for lists of length {listed} you said "
-            f"{found:g}, and there are {wanted} settings.",
+        why = tr(
+            "right for three lists, but for lists of length {listed} you said "
+            "{found:g}, and there are {wanted} settings."
         )
+        expect(found == wanted, why, listed=listed, found=found, wanted=wanted)
     found = _ask(answer, _space(2, 0))
-    expect(
-        found == 0,
-        f"if a hyperparameter has no value, there is no setting; you said {found:g}.",
+    why = tr(
+        "if a hyperparameter has no value, there is no setting; you said {found:g}."
     )
+    expect(found == 0, why, found=found)
 
 
 def _space(*lengths: int) -> dict:
@@ -115,89 +130,107 @@ def check_sample_lr(answer: Callable) -> None:
     rng = random.Random(0)
     before = rng.getstate()
     found = _draws(answer, rng, LOW, HIGH)
-    expect(
-        min(found) < max(found),
-        f"2,000 draws with one rng gave the same number each time: {found[0]:.3g}.",
-    )
-    expect(
-        rng.getstate() != before,
+    why = tr("2,000 draws with one rng gave the same number each time: {found:.3g}.")
+    expect(min(found) < max(found), why, found=found[0])
+    why = tr(
         "after 2,000 draws rng has not moved: your numbers come from somewhere else, "
-        "and the same seed won't bring them back.",
+        "and the same seed won't bring them back."
     )
+    expect(rng.getstate() != before, why)
     _check_range(found)
     _check_values(found)
     _check_evenness(found)
-    expect(
-        found == _draws(answer, random.Random(0), LOW, HIGH),
+    why = tr(
         "the same seed, random.Random(0), gave different numbers the second time: "
-        "something in your function is not drawn from rng.",
+        "something in your function is not drawn from rng."
     )
-    expect(
-        found != _draws(answer, random.Random(1), LOW, HIGH),
-        "random.Random(0) and random.Random(1) gave the very same numbers.",
-    )
+    expect(found == _draws(answer, random.Random(0), LOW, HIGH), why)
+    why = tr("random.Random(0) and random.Random(1) gave the very same numbers.")
+    expect(found != _draws(answer, random.Random(1), LOW, HIGH), why)
     found = _draws(answer, random.Random(2), 0.02, 3.0)
+    why = tr(
+        "right from {low} to {high}, but from 0.02 to 3 I got numbers from "
+        "{lowest:.2g} to {highest:.2g} that are not log-uniform there."
+    )
     expect(
         _within(found, 0.02, 3.0) and _unevenness(_log_shares(found, 0.02, 3.0)) < FAR,
-        f"right from {LOW} to {HIGH}, but from 0.02 to 3 I got numbers from "
-        f"{min(found):.2g} to {max(found):.2g} that are not log-uniform there.",
+        why,
+        low=LOW,
+        high=HIGH,
+        lowest=min(found),
+        highest=max(found),
     )
 
 
 def _check_range(found: list) -> None:
-    reach = (
-        f"between {LOW} and {HIGH} I drew 2,000 times and got numbers from "
-        f"{min(found):.2g} to {max(found):.2g}."
-    )
+    # Translators: {reach} in the next three.
+    reach = tr(
+        "between {low} and {high} I drew 2,000 times and got numbers from {lowest:.2g} "
+        "to {highest:.2g}."
+    ).format(low=LOW, high=HIGH, lowest=min(found), highest=max(found))
+    why = tr("{reach} These are logarithms of learning rates, not learning rates.")
     expect(
         not _within(found, math.log10(LOW), math.log10(HIGH))
         and not _within(found, math.log(LOW), math.log(HIGH)),
-        f"{reach} These are logarithms of learning rates, not learning rates.",
+        why,
+        reach=reach,
+    )
+    why = tr(
+        "{reach} You took the logarithm to one base and undid it with another (one is "
+        "10, the other e)."
     )
     expect(
         not _fills(found, math.exp(math.log10(LOW)), math.exp(math.log10(HIGH)))
         and not _fills(found, 10 ** math.log(LOW), 10 ** math.log(HIGH)),
-        f"{reach} You took the logarithm to one base and undid it with another (one is "
-        "10, the other e).",
+        why,
+        reach=reach,
     )
-    expect(_within(found, LOW, HIGH), f"{reach} Some are outside the range.")
+    why = tr("{reach} Some are outside the range.")
+    expect(_within(found, LOW, HIGH), why, reach=reach)
 
 
 def _check_values(found: list) -> None:
-    expect(
-        len(set(found)) > DRAWS / 20,
-        f"2,000 draws gave only {len(set(found))} different numbers: a grid. Draw any "
-        "number from low to high.",
+    why = tr(
+        "2,000 draws gave only {count} different numbers: a grid. Draw any number from "
+        "low to high."
     )
+    expect(len(set(found)) > DRAWS / 20, why, count=len(set(found)))
     smallest = [lr for lr in found if lr < 0.001]
+    why = tr(
+        "of 2,000 draws {below:,} were below 0.001, with only {different} different "
+        "numbers. Draw any number from low to high."
+    )
     expect(
         len(set(smallest)) > len(smallest) / 4 or not smallest,
-        f"of 2,000 draws {len(smallest):,} were below 0.001, with only "
-        f"{len(set(smallest))} different numbers. Draw any number from low to high.",
+        why,
+        below=len(smallest),
+        different=len(set(smallest)),
     )
 
 
 def _check_evenness(found: list) -> None:
     decades = [sum(a <= lr < 10 * a for lr in found) for a in (0.0001, 0.001, 0.01)]
-    said = (
-        f"of 2,000 draws between {LOW} and {HIGH}, {decades[0]:,} were below 0.001, "
-        f"{decades[1]:,} between 0.001 and 0.01, and {decades[2]:,} above 0.01."
-    )
-    expect(
-        _unevenness((lr - LOW) / (HIGH - LOW) for lr in found) > FAR,
-        f"{said} That is uniform, not log-uniform.",
-    )
+    # Translators: {said} in the next three.
+    said = tr(
+        "of 2,000 draws between {low} and {high}, {below:,} were below 0.001, "
+        "{between:,} between 0.001 and 0.01, and {above:,} above 0.01."
+    ).format(low=LOW, high=HIGH, below=decades[0], between=decades[1], above=decades[2])
+    why = tr("{said} That is uniform, not log-uniform.")
+    expect(_unevenness((lr - LOW) / (HIGH - LOW) for lr in found) > FAR, why, said=said)
     even = max(decades) - min(decades) < FAR * DRAWS
     low_half = sum(0.001 <= lr < 0.00316 for lr in found)
+    why = tr(
+        "{said} That is even. But of those between 0.001 and 0.01, {low_half:,} were "
+        "below 0.00316, the middle on a log scale."
+    )
     expect(
         not even or abs(low_half - decades[1] / 2) < FAR * DRAWS / 2,
-        f"{said} That is even. But of those between 0.001 and 0.01, {low_half:,} were "
-        "below 0.00316, the middle on a log scale.",
+        why,
+        said=said,
+        low_half=low_half,
     )
-    expect(
-        _unevenness(_log_shares(found, LOW, HIGH)) < FAR,
-        f"{said} Log-uniform means about as many in each power of ten.",
-    )
+    why = tr("{said} Log-uniform means about as many in each power of ten.")
+    expect(_unevenness(_log_shares(found, LOW, HIGH)) < FAR, why, said=said)
 
 
 def _draws(answer: Callable, rng: random.Random, low: float, high: float) -> list:
@@ -249,22 +282,24 @@ ACCURACIES = {
     (0.5, 1): [0.60, 0.92, 0.61],
     (1.0, 4): [0.10, 0.10, 0.11],
 }
+# Translators: {why} is one of the next sentences.
+CHOSEN = tr("you chose {found} with {accuracies}. {why}")
 NOT_THE_BEST = {
     (0.5, 1): tr("One seed was lucky; the mean is 0.71."),
     (0.01, 1): tr("Five seeds have the largest sum, but their mean is only 0.71."),
     (1.0, 4): tr("That is the worst of all."),
     (0.05, 2): tr("No setting has a higher last seed, but the mean is only 0.847."),
     (0.3, 2): tr(
-        "Halfway between its lowest and its highest seed is the highest number, "
-        "0.875, but the mean of all four is only 0.858."
+        "Halfway between its lowest and its highest seed is the highest number, 0.875, "
+        "but the mean of all four is only 0.858."
     ),
     (0.1, 1): tr(
-        "Its lowest seed is the highest of all lowest seeds, but another setting "
-        "has a mean above its 0.868."
+        "Its lowest seed is the highest of all lowest seeds, but another setting has a "
+        "mean above its 0.868."
     ),
     (0.2, 1): tr(
-        "It has the best median and the best first seed, but a mean of 0.850; "
-        "another setting has 0.870."
+        "It has the best median and the best first seed, but a mean of 0.850; another "
+        "setting has 0.870."
     ),
 }
 
@@ -280,29 +315,33 @@ NOT_THE_BEST = {
 )
 def check_best_setting(answer: Callable) -> None:
     found = ask(answer, deepcopy(ACCURACIES), kind=object)
+    wrong = tr("return the setting, a key of accuracies; I got {found}.")
     expect(
         isinstance(found, tuple) and found in list(ACCURACIES),
-        f"return the setting, a key of accuracies; I got {describe(found)}.",
+        wrong,
+        found=describe(found),
     )
     seeds = ", ".join(map(str, ACCURACIES[found]))
     for setting, why in NOT_THE_BEST.items():
-        expect(found != setting, f"you chose {found} with {seeds}. {why}")
+        expect(found != setting, CHOSEN, found=found, accuracies=seeds, why=why)
     found = ask(answer, {1: [0.5, 0.7], 2: [0.9], 3: [0.2, 0.8, 0.85]}, kind=object)
-    expect(
-        found == 2,
+    wrong = tr(
         "settings 1, 2 and 3 have the means 0.600, 0.900 and 0.617, from 2, 1 and 3 "
-        f"seeds; you chose {describe(found)}.",
+        "seeds; you chose {found}."
     )
+    expect(found == 2, wrong, found=describe(found))
     for one, other, means in (
-        ([0.87, 0.8703], [0.8704, 0.87], "0.87015 and 0.87020"),
-        ([0.69, 0.69], [0.5, 0.9], "0.69 and 0.70"),
-        ([0.5, 0.9], [0.71, 0.71], "0.70 and 0.71"),
+        ([0.87, 0.8703], [0.8704, 0.87], ("0.87015", "0.87020")),
+        ([0.69, 0.69], [0.5, 0.9], ("0.69", "0.70")),
+        ([0.5, 0.9], [0.71, 0.71], ("0.70", "0.71")),
     ):
         found = ask(answer, {1: list(one), 2: list(other)}, kind=object)
+        wrong = tr(
+            "settings 1 and 2 with {one} and {other} have the means {means[0]} and "
+            "{means[1]}; you chose {found}."
+        )
         expect(
-            found == 2,
-            f"settings 1 and 2 with {one} and {other} have the means {means}; you "
-            f"chose {describe(found)}.",
+            found == 2, wrong, one=one, other=other, means=means, found=describe(found)
         )
 
 
@@ -314,6 +353,8 @@ def honest_score(first_half, second_half):
     return second_half[chosen]
 
 
+# Translators: {why} is one of the next sentences.
+RETURNED = tr("you returned {found:g}. {why}")
 NOT_HONEST = {
     1: tr("That is the position of the chosen setting, not its accuracy."),
     0.91: tr(
@@ -353,14 +394,16 @@ NOT_HONEST = {
 def check_honest_score(answer: Callable) -> None:
     first, second = [0.81, 0.92, 0.89, 0.82, 0.83], [0.86, 0.84, 0.875, 0.91, 0.825]
     found = _ask(answer, first, second)
-    why = {wrong: f"you returned {found:g}. {why}" for wrong, why in NOT_HONEST.items()}
-    rule_out(found, why, near)
-    expect(
-        near(found, 0.84),
+    told = {
+        each: RETURNED.format(found=found, why=why) for each, why in NOT_HONEST.items()
+    }
+    rule_out(found, told, near)
+    wrong = tr(
         "with 0.81, 0.92, 0.89, 0.82, 0.83 on the first half and 0.86, 0.84, 0.875, "
-        f"0.91, 0.825 on the second you returned {found:g}; the setting chosen on the "
-        "first half scores 0.84 on the second.",
+        "0.91, 0.825 on the second you returned {found:g}; the setting chosen on the "
+        "first half scores 0.84 on the second."
     )
+    expect(near(found, 0.84), wrong, found=found)
     for first, second in (
         ([0.5, 0.6, 0.7], [0.8, 0.6, 0.65]),
         ([0.5, 0.6, 0.55], [0.4, 0.7, 0.8]),
@@ -369,10 +412,17 @@ def check_honest_score(answer: Callable) -> None:
     ):
         again, wanted = _ask(answer, first, second), honest_score(first, second)
         ones, others = (", ".join(map(str, half)) for half in (first, second))
+        wrong = tr(
+            "right for five settings, but with {ones} on the first half and {others} "
+            "on the second you returned {again:g} instead of {wanted:g}."
+        )
         expect(
             near(again, wanted),
-            f"right for five settings, but with {ones} on the first half and {others} "
-            f"on the second you returned {again:g} instead of {wanted:g}.",
+            wrong,
+            ones=ones,
+            others=others,
+            again=again,
+            wanted=wanted,
         )
 
 
@@ -417,33 +467,58 @@ def check_halving_cost(answer: Callable) -> None:
 
 
 def _explain_cost(found: float, settings: int, epochs: int) -> None:
-    said = f"for {settings} settings and {epochs} epochs you said {found:g}."
+    # Translators: {said} in the next sentences.
+    said = tr("for {settings} and {epochs} you said {found:g}.").format(
+        settings=tr_n("{count} setting", "{count} settings", settings).format(
+            count=settings
+        ),
+        epochs=tr_n("{count} epoch", "{count} epochs", epochs).format(count=epochs),
+        found=found,
+    )
     rounds, costs = _rounds(settings, epochs), _costs(settings, epochs)
     # Where two mistakes give one cost, the later line is told.
     mistakes = {
-        sum(
-            n * max(since, 1) for n, since, _ in rounds
-        ): f"{said} That is the cost if the last round goes beyond {epochs} epochs.",
-        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): f"{said} That "
-        "is the cost if the larger half of an odd number of settings goes on.",
-        sum(_costs(settings, epochs, half=lambda n: n / 2)): f"{said} That is what "
-        "halves of settings cost, such as 2.5; a setting goes on or it does not.",
-        sum(n for n, _, _ in rounds): f"{said} That is one epoch for each setting in "
-        "each round, but later rounds are longer.",
-        sum(costs[1:]): f"{said} The first epoch of all settings is missing.",
+        sum(n * max(since, 1) for n, since, _ in rounds): tr(
+            "{said} That is the cost if the last round goes beyond {epochs} epochs."
+        ),
+        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): tr(
+            "{said} That is the cost if the larger half of an odd number of settings "
+            "goes on."
+        ),
+        sum(_costs(settings, epochs, half=lambda n: n / 2)): tr(
+            "{said} That is what halves of settings cost, such as 2.5; a setting goes "
+            "on or it does not."
+        ),
+        sum(n for n, _, _ in rounds): tr(
+            "{said} That is one epoch for each setting in each round, but later rounds "
+            "are longer."
+        ),
+        sum(costs[1:]): tr("{said} The first epoch of all settings is missing."),
         **{
-            sum(costs[:i]): f"{said} That is what the first {i} of {len(costs)} rounds "
-            f"cost; what is left trains up to {epochs} epochs."
+            sum(costs[:i]): tr_n(
+                "{said} That is what the first of {rounds} rounds costs; what is left "
+                "trains up to {epochs} epochs.",
+                "{said} That is what the first {first} of {rounds} rounds cost; what "
+                "is left trains up to {epochs} epochs.",
+                i,
+            ).format(said=said, first=i, rounds=len(costs), epochs=epochs)
             for i in range(len(costs) - 1, 0, -1)
         },
-        sum(n * until for n, _, until in rounds): f"{said} In each round the survivors "
-        "pay again for the epochs that they have already had.",
-        settings * epochs: f"{said} That is every setting trained to the end, as if "
-        "none were stopped.",
+        sum(n * until for n, _, until in rounds): tr(
+            "{said} In each round the survivors pay again for the epochs that they "
+            "have already had."
+        ),
+        settings * epochs: tr(
+            "{said} That is every setting trained to the end, as if none were stopped."
+        ),
     }
-    rule_out(found, mistakes)
+    rule_out(found, mistakes, said=said, epochs=epochs)
     each = " + ".join(map(str, costs))
-    raise NotYet(f"{said} Round by round it is {each}, together {sum(costs)}.")
+    raise NotYet(
+        tr("{said} Round by round it is {each}, together {total}.").format(
+            said=said, each=each, total=sum(costs)
+        )
+    )
 
 
 def _costs(settings: int, epochs: int, half: Callable = lambda n: n // 2) -> list:
@@ -462,6 +537,8 @@ def _rounds(settings: int, epochs: int, half: Callable = lambda n: n // 2) -> li
 
 # --- 6.6
 
+# Translators: what the answer returned, in the middle of a sentence.
+TWO_THINGS = tr("two things, {one} and {other}")
 
 SPACE = {
     "lr": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
@@ -497,28 +574,31 @@ def check_random_search(answer: Callable) -> None:
     _check_draws(first)
     _check_best(first)
     again = _search(answer, TRIALS, seed=0)
-    expect(
-        again.asked == first.asked,
+    why = tr(
         "the same seed, random.Random(0), gave other settings the second time: "
-        "something in your function is not drawn from rng.",
+        "something in your function is not drawn from rng."
     )
+    expect(again.asked == first.asked, why)
     losses = _search(answer, 20, seed=1, below=5.0)
-    expect(
-        losses.asked != first.asked[: len(losses.asked)],
-        "random.Random(0) and random.Random(1) drew the very same settings.",
-    )
+    why = tr("random.Random(0) and random.Random(1) drew the very same settings.")
+    expect(losses.asked != first.asked[: len(losses.asked)], why)
     _check_calls(losses)
     ties = _search(answer, TRIALS, seed=2, digits=1)
     _check_best(ties)
+    why = tr("with three seeds the first trial was always {setting}: it was not drawn.")
     expect(
         not first.asked[0] == losses.asked[0] == ties.asked[0],
-        f"with three seeds the first trial was always {_said(first.asked[0])}: it was "
-        "not drawn.",
+        why,
+        setting=_said(first.asked[0]),
+    )
+    why = tr(
+        "when all scores were below 0 (minus a loss, say) you returned {found}, "
+        "although one of them was the highest."
     )
     expect(
         losses.found is not None and losses.found != {},
-        "when all scores were below 0 (minus a loss, say) you returned "
-        f"{describe(losses.found)}, although one of them was the highest.",
+        why,
+        found=describe(losses.found),
     )
     _check_best(losses)
 
@@ -546,17 +626,22 @@ def _search(
     asked, objects, heard, before = [], [], [], rng.getstate()
 
     def score(setting: dict) -> float:
+        why = tr(
+            "score takes one whole setting, a dictionary with a value for every name "
+            "in space ({names}); you gave it {found}."
+        )
         expect(
             isinstance(setting, dict) and set(setting) == set(SPACE),
-            "score takes one whole setting, a dictionary with a value for every name "
-            f"in space ({', '.join(SPACE)}); you gave it {_said(setting)}.",
+            why,
+            names=", ".join(SPACE),
+            found=_said(setting),
         )
         for name, value in setting.items():
-            expect(
-                value in SPACE[name],
-                f"you asked for the score of {name} = {_said(value)}, which is not "
-                f"one of the values of {name} in space.",
+            why = tr(
+                "you asked for the score of {name} = {value}, which is not one of the "
+                "values of {name} in space."
             )
+            expect(value in SPACE[name], why, name=name, value=_said(value))
         asked.append(dict(setting))
         objects.append(setting)
         heard.append(round(0.5 + 0.4 * luck.random(), digits) - below)
@@ -569,83 +654,100 @@ def _search(
 
 def _check_calls(search: _Search) -> None:
     calls, wanted = len(search.asked), search.num_trials
-    expect(calls > 0, "your function never asked score for anything.")
-    expect(
-        search.asked not in (GRID, GRID[:wanted]),
-        f"your {calls} settings came in the order of the grid, one value after "
-        "another; nothing was drawn.",
+    expect(calls > 0, tr("your function never asked score for anything."))
+    why = tr(
+        "your {calls} settings came in the order of the grid, one value after another; "
+        "nothing was drawn."
+    )
+    expect(search.asked not in (GRID, GRID[:wanted]), why, calls=calls)
+    why = tr(
+        "with {wanted} trials score was called {calls} times, for some settings more "
+        "than once. Each call may be a training, and may return another number."
     )
     expect(
         not wanted < calls <= 2 * wanted
         or len({id(setting) for setting in search.objects}) > wanted,
-        f"with {wanted} trials score was called {calls} times, for some settings more "
-        "than once. Each call may be a training, and may return another number.",
+        why,
+        wanted=wanted,
+        calls=calls,
     )
-    expect(
-        calls == wanted,
-        f"I asked for {wanted} trials, and score was called {calls} times.",
+    why = tr_n(
+        "I asked for {wanted} trials, and score was called once.",
+        "I asked for {wanted} trials, and score was called {calls} times.",
+        calls,
     )
+    expect(calls == wanted, why, wanted=wanted, calls=calls)
 
 
 def _check_draws(search: _Search) -> None:
     asked, trials = search.asked, search.num_trials
-    expect(
-        search.used_rng,
-        f"after {trials} trials rng has not moved: your settings come from somewhere "
-        "else, and the same seed won't bring them back.",
+    why = tr(
+        "after {trials} trials rng has not moved: your settings come from somewhere "
+        "else, and the same seed won't bring them back."
     )
+    expect(search.used_rng, why, trials=trials)
     different = len({tuple(sorted(setting.items())) for setting in asked})
-    expect(
-        different > 1,
-        f"all {trials} trials tried the same setting, {_said(asked[0])}.",
-    )
+    why = tr("all {trials} trials tried the same setting, {setting}.")
+    expect(different > 1, why, trials=trials, setting=_said(asked[0]))
     for name, values in SPACE.items():
         tried = {setting[name] for setting in asked}
-        expect(
-            len(tried) > 1,
-            f"in all {trials} trials {name} was {asked[0][name]}: it was not drawn.",
-        )
+        why = tr("in all {trials} trials {name} was {value}: it was not drawn.")
+        expect(len(tried) > 1, why, trials=trials, name=name, value=asked[0][name])
         never = [str(value) for value in values if value not in tried]
-        expect(not never, f"in {trials} trials {name} was never {' or '.join(never)}.")
+        why = tr("in {trials} trials {name} was never {values}.")
+        expect(not never, why, trials=trials, name=name, values=OR.join(never))
+    why = tr(
+        "from one trial to the next you drew only one of the names; draw all of them."
+    )
     expect(
         any(
             sum(one[name] != other[name] for name in SPACE) > 1
             for one, other in itertools.pairwise(asked)
         ),
-        "from one trial to the next you drew only one of the names; draw all of them.",
+        why,
+    )
+    why = tr(
+        "{trials} trials tried only {different} different settings of {all}; drawn "
+        "name by name there would be more."
     )
     expect(
-        different > TRIALS / 2,
-        f"{trials} trials tried only {different} different settings of {len(GRID)}; "
-        "drawn name by name there would be more.",
+        different > TRIALS / 2, why, trials=trials, different=different, all=len(GRID)
     )
 
 
 def _check_best(search: _Search) -> None:
     found, asked, heard = search.found, search.asked, search.heard
+    why = tr("you returned the score; the task asks for the setting that reached it.")
+    expect(not isinstance(found, Real) or found not in heard, why)
+    why = tr("return a dictionary with the names of space; I got {found}.")
     expect(
-        not isinstance(found, Real) or found not in heard,
-        "you returned the score; the task asks for the setting that reached it.",
-    )
-    expect(
-        isinstance(found, dict) and set(found) == set(SPACE),
-        f"return a dictionary with the names of space; I got {_said(found)}.",
+        isinstance(found, dict) and set(found) == set(SPACE), why, found=_said(found)
     )
     trial, worst = heard.index(max(heard)), heard.index(min(heard))
     if found in [one for one, score in zip(asked, heard) if score == max(heard)]:
         return
-    best = f"the best of {search.num_trials} trials was number {trial + 1}."
-    expect(
-        len({id(setting) for setting in search.objects}) > 1,
-        f"{best} But every trial wrote into the same dictionary, so what you kept as "
-        "the best became the last.",
+    # Translators: {best} in the next sentences.
+    best = tr("the best of {trials} trials was number {number}.").format(
+        trials=search.num_trials, number=trial + 1
     )
-    expect(found != asked[-1], f"{best} You returned the setting of the last.")
-    expect(found != asked[worst], f"{best} You returned the setting of the worst.")
-    expect(found != asked[0], f"{best} You returned the setting of the first.")
+    why = tr(
+        "{best} But every trial wrote into the same dictionary, so what you kept as "
+        "the best became the last."
+    )
+    expect(len({id(setting) for setting in search.objects}) > 1, why, best=best)
+    why = tr("{best} You returned the setting of the last.")
+    expect(found != asked[-1], why, best=best)
+    why = tr("{best} You returned the setting of the worst.")
+    expect(found != asked[worst], why, best=best)
+    why = tr("{best} You returned the setting of the first.")
+    expect(found != asked[0], why, best=best)
     raise NotYet(
-        f"{best} It scored {heard[trial]:.3f} with {_said(asked[trial])}; you returned "
-        f"{_said(found)}."
+        tr("{best} It scored {score:.3f} with {setting}; you returned {found}.").format(
+            best=best,
+            score=heard[trial],
+            setting=_said(asked[trial]),
+            found=_said(found),
+        )
     )
 
 
@@ -654,5 +756,5 @@ def _said(value: Any) -> str:
     if isinstance(value, dict) and len(value) <= len(SPACE):
         return repr(value)
     if isinstance(value, tuple) and len(value) == 2:
-        return f"two things, {_said(value[0])} and {_said(value[1])}"
+        return TWO_THINGS.format(one=_said(value[0]), other=_said(value[1]))
     return f"{value:.4g}" if isinstance(value, Real) else describe(value)

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from helpers import records
 from helpers.given import brief
 from helpers.instrument import Instrument, open_in_cell
-from helpers.language import tr
+from helpers.language import from_english, to_english, tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
 
 MAX_VOTES = 100_000
@@ -27,7 +27,7 @@ PREDICTED = tr("You predicted: {choice}")
 AS_PREDICTED = tr("You predicted: {choice}. Correct.")
 VOTED = tr("The class voted: {tally}.")
 MEASURED = tr("Measured: {measured}")
-COLUMNS = ("answer", "you", "class", "measured")
+COLUMNS = (tr("answer"), tr("you"), tr("class"), tr("measured"))
 BAD_ID = tr(
     "{call} needs a short name as its id, such as 'init-zeros'; you gave {found}."
 )
@@ -145,8 +145,9 @@ def _are_options(value: object) -> bool:
 def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
     """What was kept of a question: its text, the choice, and the votes by option.
 
-    People can edit the file. So a record without a question and options counts as
-    none, a choice that is no option as not made, and a count that can't be as 0.
+    It is kept in English, and comes in the language of this kernel. People can edit
+    the file. So a record without a question and options counts as none, a choice that
+    is no option as not made, and a count that can't be as 0.
     """
     made = records.read("predictions")
     kept = made.get(id) or made.get(FORMER.get(id), {})
@@ -159,7 +160,9 @@ def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
         count = counts.get(option)
         if type(count) is int and 0 <= count <= MAX_VOTES:
             votes[option] = count
-    return question, choice if choice in options else None, votes
+    chosen = from_english(choice) if choice in options else None
+    votes = {from_english(option): count for option, count in votes.items()}
+    return from_english(question), chosen, votes
 
 
 class Prediction(Instrument):
@@ -222,8 +225,10 @@ class Prediction(Instrument):
         self._say(KEPT.format(choice=_tally(votes)), saved=True)
 
     def _keep(self, **values: Any) -> None:
+        """Keep it in English, since the next kernel may speak another language."""
         asked = {"question": self.question, "options": self.options}
-        records.change("predictions", self.id, **asked, **values)
+        english = {name: _in_english(value) for name, value in (asked | values).items()}
+        records.change("predictions", self.id, **english)
 
     def _say(self, sentence: str, saved: bool = False) -> None:
         (self._said.add_class if saved else self._said.remove_class)("course-saved")
@@ -258,6 +263,12 @@ class Prediction(Instrument):
     def _text(self) -> str:
         options = " / ".join(self.options)
         return ASK.format(question=self.question, options=options)
+
+
+def _in_english(value: Any) -> Any:
+    if isinstance(value, dict):  # votes by option
+        return {to_english(option): count for option, count in value.items()}
+    return [*map(to_english, value)] if isinstance(value, list) else to_english(value)
 
 
 def _votes_box(count: int) -> widgets.BoundedIntText:

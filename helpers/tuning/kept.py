@@ -31,7 +31,7 @@ DAMAGED = tr(
     "for example with `git checkout {path}`, or delete it to train its runs here."
 )
 
-MISSING = (
+MISSING = tr(
     "{path}, a record that came with the course, is missing, so what it held has to be "
     "trained again. Get it back, for example with `git checkout {path}`."
 )

@@ -1,9 +1,17 @@
 """predict and reveal, and the file that keeps what a learner chose."""
 
+import json
 import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 
 from helpers import predict, records, reveal
 from helpers.exercises.predict import _asked
@@ -337,3 +345,72 @@ def test_what_cant_be_written_lasts_as_long_as_the_kernel(path):
     records.change("predictions", "other", choice="y")
     assert set(records.read("predictions")) == {"dropout", "other"}
     assert records.notice() == "" and path.exists()
+
+
+# --- in two languages
+
+ROOT = Path(__file__).parents[2]
+TEXTS = {"How much lower?": "低多少？"} | dict(
+    zip(OPTIONS, ("约 1 个百分点", "约 10 个百分点", "只剩瞎猜"))
+)
+PREDICTS = """
+import json, sys
+from helpers import predict, reveal
+question, *options = json.loads(sys.argv[1])
+asked = predict("dropout", question, options)
+radio, votes = asked.children[1:3]
+print(radio.value, votes.children[1].children[0].value)
+radio.value = options[int(sys.argv[2])]
+votes.children[1].children[0].value += 3
+print(reveal("dropout", options[1]))
+"""
+REVEALS = """
+import sys
+from helpers import progress, reveal
+print(reveal("dropout", sys.argv[1]))
+print(progress())
+"""
+
+
+@pytest.fixture
+def says(tmp_path):
+    """What some code says in a language, with the course's own records of this test."""
+    files = shutil.ignore_patterns("__pycache__", "sample", "recorded")
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers", ignore=files)
+    catalogue = Catalog("zh_CN")
+    for english, chinese in TEXTS.items():
+        catalogue.add(english, chinese)
+    folder = tmp_path / "locale" / "zh_CN" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    for domain in ("helpers", "notebooks"):
+        with open(folder / f"{domain}.mo", "wb") as file:
+            write_mo(file, catalogue)
+
+    def in_language(language, code, *inputs):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *inputs],
+            cwd=tmp_path,
+            env=os.environ | {"COURSE_LANG": language, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.splitlines()
+
+    return in_language
+
+
+def test_a_prediction_that_was_made_in_one_language_is_read_in_another(says):
+    english, chinese = list(TEXTS), list(TEXTS.values())
+    said = says("zh_CN", PREDICTS, json.dumps(chinese), "0")
+    assert said[:3] == ["None 0", chinese[0], f"You predicted: {chinese[1]}"]
+    kept = records.read("predictions")["dropout"]
+    assert [kept["question"], *kept["options"]] == english
+    said = says("en", PREDICTS, json.dumps(english), "1")
+    assert said[:2] == [f"{english[1]} 3", english[0]]
+    assert said[2] == f"You predicted: {english[2]}. Correct."
+    assert f'"{english[2]}" 6' in said[3]
+    said = says("zh_CN", REVEALS, chinese[2])
+    assert said[:2] == [chinese[0], f"You predicted: {chinese[2]}. Correct."]
+    assert f'"{chinese[2]}" 6' in said[2] and said[3] == f"Measured: {chinese[2]}"
+    assert "1 of 1 predictions matched" in said[-1]

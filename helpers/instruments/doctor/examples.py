@@ -28,6 +28,8 @@ NOT_LABELS = tr(
     "doctor examines classifiers, so y needs a class number for each picture, such as "
     "a tensor of int64, or a row of probabilities; you gave {found}."
 )
+# Translators: the {found} above, in the middle of a sentence.
+OF_SHAPE = tr("y of shape {shape} and {dtype}")
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # pictures and labels
 
@@ -125,7 +127,7 @@ def read_data(data: Any) -> Examples:
     if y.ndim == 2 and y.shape[1] > 1:  # such as one-hot labels
         return Examples({"train": (X, y)}, y.shape[1], True, **more)
     if not _are_class_numbers(y):
-        found = f"y of shape {tuple(y.shape)} and {y.dtype}"
+        found = OF_SHAPE.format(shape=tuple(y.shape), dtype=y.dtype)
         raise ValueError(NOT_LABELS.format(found=found))
     return Examples({"train": (X, y)}, int(y.max()) + 1, False, **more)
 
