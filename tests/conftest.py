@@ -79,12 +79,20 @@ def course(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="session", params=LESSONS)
-def lesson(request, course, chromium):
-    """Each lesson as it is stored, opened once for all tests that look at it."""
-    notebook = Notebook(chromium, course, request.param)
+@pytest.fixture(scope="session")
+def lessons(course, chromium):
+    """A page that shows one lesson after the other."""
+    notebook = Notebook(chromium, course, LESSONS[0])
     yield notebook
     notebook.close()
+
+
+@pytest.fixture(scope="session", params=LESSONS)
+def lesson(request, lessons):
+    """Each lesson as it is stored, opened once for all tests that look at it."""
+    lessons.errors.clear()
+    lessons.open(request.param)
+    return lessons
 
 
 def pytest_generate_tests(metafunc):

@@ -44,6 +44,8 @@ IDLE = """() => {
     const kernel = panel?.sessionContext?.session?.kernel;
     return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
+COMPLETE = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .every((cell) => cell.node.isConnected)"""
 expect.set_options(timeout=PAGE_PATIENCE)
 
 
@@ -203,8 +205,13 @@ class Notebook:
             self.errors.append(message.text)
 
     def wait_idle(self) -> None:
-        """Wait until the kernel is connected and idle."""
+        """Wait until the kernel is connected and idle, and all cells are there.
+
+        JupyterLab adds them between frames, and a page at rest draws one in ten
+        seconds; this asks before each frame, so it draws them.
+        """
         self.page.wait_for_function(IDLE)
+        self.page.wait_for_function(COMPLETE)
 
     def run(self, index: int) -> None:
         """Run one cell to its end."""
@@ -213,6 +220,24 @@ class Notebook:
     def run_all(self) -> None:
         """Run all cells to their end."""
         self._execute("notebook:run-all-cells", 0)
+
+    def open(self, name: str) -> None:
+        """Open another one in its place, in the same page."""
+        self.page.evaluate(
+            """async (path) => {
+                const { commands, serviceManager, shell } = window.jupyterapp;
+                const { currentWidget: before } = shell;
+                if (before.context.path === path) return;
+                const { id } = before.sessionContext.session;
+                const opened = await commands.execute("docmanager:open", { path });
+                await opened.revealed;
+                shell.activateById(opened.id);
+                before.dispose();
+                await serviceManager.sessions.shutdown(id);
+            }""",
+            name,
+        )
+        self.wait_idle()
 
     def _execute(self, command, index):
         ended = self.page.evaluate(

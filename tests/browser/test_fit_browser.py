@@ -5,8 +5,6 @@ import re
 
 import pytest
 
-from lab_in_browser import Notebook
-
 SIZES = [(1440, 900), (1024, 700), (960, 600)]  # the last is the first at 150 %
 WITH_FILES = (780, 700)  # about what the list of files leaves of a projector
 INSTRUMENTS = [
@@ -19,7 +17,9 @@ INSTRUMENTS = [
     "check('1.1', lambda *_: 1 / 0)",
     "progress()",
 ]
-REPLIES = "display(check('1.1', solved), check('1.1', lambda *_: 3), check('1.1', ...))"
+REPLIES = """from helpers.exercises.exercise import all_exercises
+solved = all_exercises()["1.1"].reference
+display(check("1.1", solved), check("1.1", lambda *_: 3), check("1.1", ...))"""
 LOOKS = """() => [...document.querySelectorAll(".reply")].map((one) => {
     const mark = one.querySelector("b"), style = getComputedStyle(one);
     const page = getComputedStyle(one.closest(".jp-Notebook")).backgroundColor;
@@ -31,19 +31,6 @@ LOOKS = """() => [...document.querySelectorAll(".reply")].map((one) => {
     };
 })"""
 THEME = "(t) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: t})"
-# As after a run of all cells: nothing hidden, nothing stripped, nothing out of sight.
-SHOW_ALL = """async () => {
-    const content = window.jupyterapp.shell.currentWidget.content;
-    content.notebookConfig = {...content.notebookConfig, windowingMode: "none"};
-    content.viewModel.windowingActive = false;
-    content.update();
-    for (const cell of content.widgets) {
-        cell.model.trusted = true;
-        if (cell.outputHidden) cell.outputHidden = false;
-    }
-    while (!content.widgets.every((cell) => cell.node.isConnected))
-        await new Promise((end) => setTimeout(end, 50));
-}"""
 # What an output, a text or code cuts off or scrolls, and what is wider than it.
 CUT_OFF = """() => {
     const found = [];
@@ -114,19 +101,11 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.fixture(scope="module")
-def lab(course, chromium, full_data):
-    notebook = Notebook(chromium, course, "lab.ipynb")
-    notebook.run(0)
-    notebook.execute("import torch; from torchvision.models import resnet18")
-    yield notebook
-    notebook.close()
-
-
 @pytest.mark.parametrize("source", INSTRUMENTS, ids=lambda source: source[:20])
-def test_no_instrument_is_cut_off(lab, source):
-    lab.fill([source])
-    lab.run(1)
+def test_no_instrument_is_cut_off(open_notebook, source):
+    lab = open_notebook(
+        f"import torch\nfrom torchvision.models import resnet18\n{source}"
+    )
     lab.page.evaluate(
         "() => document.querySelectorAll('details').forEach("
         "(part) => (part.open = true))"
@@ -135,11 +114,8 @@ def test_no_instrument_is_cut_off(lab, source):
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_right_not_yet_and_not_attempted_look_different(lab, theme):
-    lab.execute("from helpers.exercises.exercise import all_exercises")
-    lab.execute("solved = all_exercises()['1.1'].reference")
-    lab.fill([REPLIES])
-    lab.run(1)
+def test_right_not_yet_and_not_attempted_look_different(open_notebook, theme):
+    lab = open_notebook(REPLIES)
     lab.page.evaluate(THEME, f"JupyterLab {theme}")
     lab.page.wait_for_function(
         "(light) => document.body.dataset.jpThemeLight === light",
@@ -152,10 +128,3 @@ def test_right_not_yet_and_not_attempted_look_different(lab, theme):
     for text, ground in (pair for look in looks for pair in look["inks"]):
         assert contrast(text, ground) >= 4.5
     lab.page.evaluate(THEME, "JupyterLab Light")
-
-
-def test_no_output_of_a_lesson_is_cut_off(lesson):
-    lesson.page.evaluate(SHOW_ALL)
-    shown = "document.querySelectorAll('.jp-OutputArea-output').length"
-    lesson.page.wait_for_function(f"{shown} > 10")
-    assert cut_off(lesson.page, WITH_FILES) == {}

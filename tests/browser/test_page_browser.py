@@ -201,46 +201,6 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     notebook.close()
 
 
-HIDDEN = """() => window.jupyterapp.shell.currentWidget.content.widgets
-    .map((cell, i) => cell.model.getMetadata("jupyter")?.outputs_hidden &&
-        cell.model.outputs.length ? i : -1)
-    .filter((i) => i >= 0)"""
-SHOWN = """async (index) => {
-    const content = window.jupyterapp.shell.currentWidget.content;
-    await content.scrollToItem(index);
-    const cell = content.widgets[index];
-    for (let i = 0; i < 100 && !cell.node.isConnected; i++)
-        await new Promise((end) => setTimeout(end, 50));
-    return [...cell.node.querySelectorAll(".jp-OutputArea-output")]
-        .filter((one) => one.offsetParent).length;
-}"""
-SET_SOURCE = """(index) => {
-    const content = window.jupyterapp.shell.currentWidget.content;
-    content.widgets[index].model.sharedModel.setSource("'shown'");
-}"""
-WIDER = """() => {
-    const room = document.querySelector(".jp-WindowedPanel-outer");
-    return room.scrollWidth > room.clientWidth;
-}"""
-
-
-def test_an_answer_is_hidden_until_its_cell_is_run(lesson):
-    notebook = lesson
-    notebook.page.reload()  # as it was stored
-    notebook.wait_idle()
-    # A projector, beside the list of files: the line in its place is cut to fit.
-    notebook.page.set_viewport_size({"width": 780, "height": 700})
-    hidden = notebook.page.evaluate(HIDDEN)
-    assert hidden
-    assert not notebook.page.evaluate(DIRTY)
-    for index in hidden:
-        assert notebook.page.evaluate(SHOWN, index) == 0
-        assert not notebook.page.evaluate(WIDER)
-    notebook.page.evaluate(SET_SOURCE, hidden[0])  # it needs no other cell now
-    notebook.run(hidden[0])
-    assert notebook.page.evaluate(SHOWN, hidden[0]) > 0
-
-
 SOURCES = """window.jupyterapp.shell.currentWidget.content.widgets
     .map((cell) => cell.model.sharedModel.getSource())"""
 # The height of a line of code, in lines, of so many columns.
