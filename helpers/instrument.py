@@ -55,6 +55,8 @@ class Instrument(widgets.VBox):
     error: what went wrong in the last call of `_work`, or None.
     """
 
+    # ipywidgets 7, as on Colab, shows a widget by this alone, as its repr.
+    _ipython_display_ = None
     error: BaseException | None = None
     _condition: threading.Condition | None = None
     _page: _Page | None = None
@@ -188,8 +190,10 @@ class Instrument(widgets.VBox):
         """What the widget shows, as HTML, or None."""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        bundle, metadata = dict(super()._repr_mimebundle_(**kwargs)), {}
-        bundle["text/plain"] = self._text()
+        bundle, metadata = {"text/plain": self._text()}, {}
+        if self.comm:
+            view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+            bundle["application/vnd.jupyter.widget-view+json"] = view
         if picture := self._picture():
             drawn, metadata = picture._repr_mimebundle_()
             bundle["image/png"] = drawn["image/png"]

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from types import SimpleNamespace
 
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from ipywidgets.widgets import widget
 
 from helpers import (
@@ -84,6 +85,17 @@ def test_a_cell_that_runs_again_leaves_one_instrument(make, data, run_cell, has_
     assert len(registered() - before) == once
     shown.close()
     assert registered() == before
+
+
+def test_with_ipywidgets_7_it_shows_its_text_too(monkeypatch, closed):
+    """There a widget shows its repr itself, and knows no bundle."""
+    monkeypatch.setattr(widget.Widget, "_ipython_display_", print, raising=False)
+    monkeypatch.delattr(widget.Widget, "_repr_mimebundle_")
+    shown = closed(shapes_lab())
+    found, _ = DisplayFormatter().format(shown)
+    assert found["text/plain"] == shown._text()
+    view = found["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == shown.model_id
 
 
 def test_a_cell_keeps_all_that_one_run_of_it_made(data, run_cell):

@@ -51,7 +51,7 @@ PRINT = """
 @media print {
   .jp-Cell-inputArea, .jp-OutputArea-child {display: flex; break-inside: avoid}
   .highlight pre, .jp-OutputArea-output pre {white-space: pre-wrap !important;
-    overflow-wrap: anywhere}
+    word-break: normal; overflow-wrap: anywhere}
   .jp-InputArea-prompt, .jp-OutputArea-prompt {display: none}
   .jp-InputArea-editor, .jp-OutputArea-output {max-width: 100%; flex: 1 1 auto}
   .jp-OutputArea-output img {max-width: 100%; height: auto}

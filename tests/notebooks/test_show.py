@@ -98,6 +98,10 @@ BEYOND = """() => [...document.querySelectorAll("pre, table, img")].filter((one)
 }).map((one) => one.outerHTML.slice(0, 200))"""
 
 
+BREAKS = """() => [...new Set([...document.querySelectorAll(
+    ".jp-OutputArea-output pre")].map((one) => getComputedStyle(one).wordBreak))]"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["02_shapes.ipynb", "03_parameters.ipynb"])
 def test_nothing_runs_off_the_paper(name, config, chromium):
@@ -108,6 +112,7 @@ def test_nothing_runs_off_the_paper(name, config, chromium):
     page.set_content(made)
     assert page.locator(".shapes, .registration").count() > 2
     assert page.evaluate(BEYOND) == []
+    assert page.evaluate(BREAKS) == ["normal"]  # within no word
     page.close()
 
 
