@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from helpers.given import brief, described
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.memory import check_room
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -58,7 +58,7 @@ def _is_init(value):
 
 def one_of(names: Collection[str]) -> Rule:
     """The rule for a field that takes one of these names."""
-    sentence = ONE_OF.format(known=", ".join(map(repr, names)))
+    sentence = ONE_OF.format(known=COMMA.join(map(repr, names)))
     return lambda value: isinstance(value, str) and value in names, sentence
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import platformdirs
 
-from helpers.language import tr
+from helpers.language import SPACE, tr
 
 APPLICATION_ID = 0x1C0D_E001  # in the file's header: it is the course's
 CREATE = "CREATE TABLE records (section, id, field, value, UNIQUE (section, id, field))"
@@ -83,7 +83,7 @@ class Records:
 
     def notice(self) -> str:
         """What went wrong with the file since the last call, or ""."""
-        said = " ".join(dict.fromkeys(self._notices))
+        said = SPACE.join(dict.fromkeys(self._notices))
         self._notices.clear()
         return said
 

@@ -25,7 +25,7 @@ from helpers.given import (
     check_labelled,
     scores_of,
 )
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.memory import check_room
 from helpers.model import (
     MLP,
@@ -259,7 +259,7 @@ class Config:
         known = cls.names()
         for name in names:
             if not isinstance(name, str) or name not in known:
-                said = {"name": brief(name), "known": ", ".join(known)}
+                said = {"name": brief(name), "known": COMMA.join(known)}
                 # 0.7: 'epochs' is close to a field, 'scheme' is not close to 'seed'.
                 word = name if isinstance(name, str) else ""
                 for close in difflib.get_close_matches(word, known, n=1, cutoff=0.7):

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from helpers import records
 from helpers.given import brief
 from helpers.instrument import Instrument, open_in_cell
-from helpers.language import from_english, to_english, tr
+from helpers.language import SPACE, from_english, to_english, tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
 
 MAX_VOTES = 100_000
@@ -232,7 +232,7 @@ class Prediction(Instrument):
 
     def _say(self, sentence: str, saved: bool = False) -> None:
         (self._said.add_class if saved else self._said.remove_class)("course-saved")
-        said = " ".join(filter(None, [sentence, records.notice()]))
+        said = SPACE.join(filter(None, [sentence, records.notice()]))
         self._said.value = prose(said)
         self._announce(said)
 

@@ -11,7 +11,7 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments import layer_values
 from helpers.instruments.layer_values import ABOVE, BINS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.live import Lab
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, one_line, page, reply
@@ -166,7 +166,7 @@ class InitLab(Instrument):
         return SHOWN.format(config=self.config, status=status, loss=loss)
 
     def _text(self) -> str:
-        return f"{self._summary()} {HOW_TO}"
+        return f"{self._summary()}{SPACE}{HOW_TO}"
 
     def _picture(self) -> Picture:
         return layer_values.draw_layers(self.layers.layers, self._summary())
@@ -223,7 +223,7 @@ def _shown(layers, config):
         legend.append(NO_SIGMA.format(init=config.init))
     status = STATUS.format(text=layers.status)
     loss = FIRST_LOSS.format(loss=layers.loss)
-    note = f'<p class="note">{" ".join(legend)}</p>'
+    note = f'<p class="note">{SPACE.join(legend)}</p>'
     return f"{status}<p>{loss}</p>{as_html(header, rows)}{note}"
 
 

@@ -17,7 +17,7 @@ ENOUGH = 8192  # values for a histogram
 LOW, HIGH, TICK = -12, 4, 4  # powers of ten on the axis of a spread
 ABOVE, BELOW = "▶", "◀"  # mark a spread that is off that axis
 COLOURS = {"activations": ACTIVATIONS, "gradients": GRADIENTS}
-TITLES = {"activations": "activations", "gradients": tr("gradients of W1, W2, ...")}
+TITLES = {"activations": tr("activations"), "gradients": tr("gradients of W1, W2, ...")}
 SPREAD_TITLE = tr("their spread")
 
 

@@ -16,10 +16,10 @@ from helpers.model import ACTIVATIONS, MLP
 from helpers.tables import as_text
 
 NEAR = 0.01  # of an end of tanh or sigmoid: flat, with almost no gradient
-SCORES = "scores"  # the name of the last layer
+SCORES = tr("scores")  # the name of the last layer
 # By activation: what counts as a unit or an output that passes no gradient on.
-DEAD = {"relu": tr("dead units"), "tanh": "saturated", "sigmoid": "saturated"}
-HEADER = ("layer", "activations", "{dead}", tr("gradients of W"))
+DEAD = {"relu": tr("dead units"), "tanh": tr("saturated"), "sigmoid": tr("saturated")}
+HEADER = (tr("layer"), tr("activations"), "{dead}", tr("gradients of W"))
 FIRST_LOSS = tr("First loss {loss:.4g}; ten equal guesses would give ln 10 = 2.303.")
 NOT_MLP = tr("measure_layers(net, X, y) needs an MLP as its net; you gave {found}.")
 NOT_BATCH = tr(

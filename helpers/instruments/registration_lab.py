@@ -13,7 +13,7 @@ from helpers.controls import button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.registration import Registration, registration
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.tables import Look, one_line, page, reply
 
 BATCH_SIZE = 256
@@ -192,8 +192,8 @@ class RegistrationLab(Instrument):
             STEPPED.format(
                 step=self._steps,
                 loss=self._names["loss"].item(),
-                changed=", ".join(row.name for row in rows if row.changed) or NONE,
-                same=", ".join(row.name for row in rows if not row.changed) or NONE,
+                changed=COMMA.join(row.name for row in rows if row.changed) or NONE,
+                same=COMMA.join(row.name for row in rows if not row.changed) or NONE,
             )
         )
 

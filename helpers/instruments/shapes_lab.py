@@ -12,7 +12,7 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.trace_shapes import Trace, messages, trace_shapes
 from helpers.instruments.trace_shapes.drawing import picture
 from helpers.instruments.trace_shapes.steps import Shape
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.plots import Picture
 from helpers.tables import Look
 
@@ -21,6 +21,7 @@ WAYS = (NOTHING, *messages.MOST_COMMON)
 BATCHES = (1, 4, 16, 64, 256, 784, 1024)
 INPUTS = (16, 49, 196, 784)  # squares, as pictures are
 HIDDENS = (1, 4, 16, 64, 128, 256, 512, 1024)
+BROKEN = tr("broken")
 BREAK = tr("break it")
 CONTROLS = (  # name, choices, the first value, tooltip
     ("batch_size", BATCHES, 64, tr("Examples in the batch: the rows of X.")),
@@ -108,7 +109,7 @@ class ShapesLab(Instrument):
         look = Look.WARNED if wrong else Look.RIGHT
         self._drawing.value = self.trace.html(*[(look, said)] * self.trace.ok)
         notes = (sentence for _, sentence in self.trace.notes())
-        self._announce(" ".join([self.trace.title(), *notes, self._said]).strip())
+        self._announce(SPACE.join([self.trace.title(), *notes, self._said]).strip())
         made, called = self.code.split("\n\n", 1)
         blocks = "".join(f"<div>{escape(block)}</div>" for block in (made, called))
         self._code.value = f'<div class="course"><pre>{blocks}</pre></div>'
@@ -124,7 +125,7 @@ def _as_code(shapes, wrong):
     """The lines that were traced."""
     lines = []
     for name, shape in shapes.items():
-        mark = "  # broken" if name in wrong else ""
+        mark = f"  # {BROKEN}" if name in wrong else ""
         lines.append(f"{name} = torch.rand({', '.join(map(str, shape))}){mark}")
     call = f"trace_shapes(forward, {', '.join(shapes)})"
     return "\n".join([*lines, "", inspect.getsource(forward), call])

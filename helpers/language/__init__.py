@@ -116,3 +116,5 @@ def _here() -> Path:
 
 
 LANGUAGE = choose(os.environ.get("COURSE_LANG", ""), _here())
+# Between two sentences, and between the things in a list.
+SPACE, COMMA = tr(" "), tr(", ")

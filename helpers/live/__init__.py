@@ -23,7 +23,7 @@ from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
-from helpers.language import tr
+from helpers.language import COMMA, SPACE, tr
 from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
 from helpers.live.pasted import read_settings
@@ -268,7 +268,7 @@ def lab(
         offered.pop("device", None)
         known = [one for one in offered if one in kind.names()]
         if not isinstance(name, str) or name not in known:
-            known = ", ".join(known)
+            known = COMMA.join(known)
             raise ValueError(NO_SUCH_CONTROL.format(name=brief(name), known=known))
     kind.check_fields(defaults)
     config = kind(**defaults)
@@ -364,7 +364,7 @@ class Lab(Instrument):
     def _text(self) -> str:
         if self._state.failure:
             return self._state.failure
-        controls = ", ".join(self._controls)
+        controls = COMMA.join(self._controls)
         return PLAIN_TEXT.format(controls=controls, config=self.config)
 
     def _picture(self) -> Picture | None:
@@ -798,7 +798,7 @@ class Lab(Instrument):
         sentence, num_val = STATUS[state.name] if newest else fresh, len(self._data.val)
         said = sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
         says = self.run.trainee.says if state.name in ("fresh", "preview") else ""
-        return f"{said} {says}".strip()
+        return SPACE.join([said, says] if says else [said])
 
     def _status_back(self):
         step, known = self._history.step, self._seen.step

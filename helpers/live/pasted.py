@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.model import INITS
 from helpers.training import Config, as_word
 
+AND = tr(" and ")
 NO_SETTINGS = tr("An empty line holds no settings, so nothing has changed.")
 TWICE = tr("{name} is given twice, as {values}; keep one of them.")
 NO_SUCH_INIT = tr("The lab has no init {value!r}; it has: {known}.")
@@ -25,8 +26,8 @@ def read_settings(
     for name, _, value in pairs:
         values = [other for one, _, other in pairs if one == name]
         if len(values) > 1:
-            raise ValueError(TWICE.format(name=name, values=" and ".join(values)))
+            raise ValueError(TWICE.format(name=name, values=AND.join(values)))
         if name == "init" and value and value not in inits:
-            known = ", ".join(inits)
+            known = COMMA.join(inits)
             raise ValueError(NO_SUCH_INIT.format(value=value, known=known))
     return kind.from_string(text, own_init)

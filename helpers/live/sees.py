@@ -14,7 +14,7 @@ import torch
 import traitlets
 from torch import nn
 
-from helpers.language import tr
+from helpers.language import COMMA, SPACE, tr
 from helpers.live.looks import Looks, answers, confusion, in_turn, unit_of
 from helpers.live.weights import Shown, on_one_scale
 from helpers.own.learner_line import describe_error
@@ -113,7 +113,9 @@ class Sees:
         if not running or now >= self._text_due:
             self._text_due = now + TEXT_SECONDS
             self._canvas.sees_told = {
-                "say": " ".join(filter(None, (one() for one in self._texts.values()))),
+                "say": SPACE.join(
+                    filter(None, (one() for one in self._texts.values()))
+                ),
                 "pictures": self._texts.get("unit", self._each)(),
             }
 
@@ -254,7 +256,7 @@ class Sees:
         if most := mistakes.max().item():
             true, answer = divmod(mistakes.argmax().item(), len(self._names))
             names = {"true": self._names[true], "said": self._names[answer]}
-            said += " " + MISTAKE.format(share=most / totals[true], **names)
+            said += SPACE + MISTAKE.format(share=most / totals[true], **names)
         return said
 
     def _score(self):
@@ -278,7 +280,7 @@ class Sees:
         right = sum(map(int.__eq__, labels, said))
         said_of = {"step": step, "count": len(ten), "right": right}
         self._texts["scores"] = lambda: PICTURES.format(**said_of)
-        self._each = lambda: ", ".join(
+        self._each = lambda: COMMA.join(
             PICTURE.format(true=self._name(a), said=self._name(b), share=row[b])
             for a, b, row in zip(labels, said, found.tolist())
         )
@@ -306,8 +308,8 @@ class Sees:
     def _tell_unit(self, unit):
         names = self._names
         exciting = [names[label] for label in self._looks.labels[unit.exciting]]
-        told = UNIT.format(unit=unit.name, names=", ".join(exciting))
+        told = UNIT.format(unit=unit.name, names=COMMA.join(exciting))
         if unit.leads is not None:
             most, least = names[unit.leads.argmax()], names[unit.leads.argmin()]
-            told += " " + LEADS.format(most=most, least=least)
+            told += SPACE + LEADS.format(most=most, least=least)
         return told

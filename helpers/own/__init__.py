@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from helpers import model
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.own.trainee import OwnTrainee
 from helpers.training import RULES, Config, as_word
 
@@ -157,6 +157,6 @@ class _OwnConfig(Config):
             if as_word(option) == value:
                 return option
         if name in cls.options and _kind(getattr(cls, name)) is object:
-            known = ", ".join(map(as_word, cls.options[name]))
+            known = COMMA.join(map(as_word, cls.options[name]))
             raise ValueError(NOT_AN_OPTION.format(name=name, value=value, known=known))
         return super()._read(name, value, init)

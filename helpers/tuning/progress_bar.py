@@ -11,7 +11,7 @@ from IPython.display import display
 
 from helpers import waiting
 from helpers.instrument import Instrument, T, open_in_cell
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.training import Config
 from helpers.tuning.cost import cost
 from helpers.tuning.results import Result, Results
@@ -23,6 +23,7 @@ BEGIN = tr(
 GOING_ON = tr(
     "Runs done: {done:,} of {count:,}; failed: {failed:,}; epochs: {epochs:,}."
 )
+MINUTES, SECONDS = tr("{minutes} min {seconds} s"), tr("{seconds} s")
 LEFT = tr("About {left} left.")
 BEST = tr("Best validation accuracy so far: {best:.3f}.")
 SPOKEN_SECONDS = 15  # screen readers say how far it is, and not more often
@@ -65,7 +66,7 @@ class ProgressBar(Instrument):
         self._said.value = "<br>".join(escape(one, quote=False) for one in sentences)
         if now or self._spent() >= self._spoken_due:
             self._spoken_due = self._spent() + SPOKEN_SECONDS
-            self._announce(" ".join(sentences))
+            self._announce(SPACE.join(sentences))
 
     def _spent(self) -> float:
         """Seconds since it was opened."""
@@ -121,7 +122,7 @@ class SweepBar(ProgressBar):
             said.append(LEFT.format(left=duration(self._left())))
         if runs.accuracies:
             said.append(BEST.format(best=max(runs.accuracies)))
-        self._say(" ".join(said))
+        self._say(SPACE.join(said))
 
     def _counts(self, sentence, **values):
         done, failed = len(self._over), sum(not run.ok for run in self._over)
@@ -138,4 +139,4 @@ def _cost_so_far(run):
 def duration(seconds: float) -> str:
     """Seconds as a text, such as "2 min 5 s"."""
     minutes, seconds = divmod(math.ceil(seconds), 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return (MINUTES if minutes else SECONDS).format(minutes=minutes, seconds=seconds)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.given import brief, expect, items
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.model import is_count
 from helpers.tables import as_text
 from helpers.tuning.kept import RECORDED, read_record
@@ -33,7 +33,10 @@ REPEATS = 30
 NEAR = 0.005  # this close to the table's best counts as having reached it
 
 RECORDED_HERE = tr("{count:,} of the {total:,} races were recorded with the course.")
-HEADER = ("accuracy", tr("epochs to {near:.3f}"), "trials", "strategy")
+HEADER = (
+    *(tr("accuracy"), tr("epochs to {near:.3f}"), tr("trials")),
+    tr("strategy"),
+)
 ABOVE = tr("{first} ends {gap} above {second}: better on this table.")
 BELOW = tr("{first} ends {gap} below {second}: worse on this table.")
 ALIKE = tr("{first} and {second} end {gap} apart: too close to tell.")
@@ -101,7 +104,7 @@ class Races(list[Race]):
         """The races of one strategy."""
         rows = [row for row in self if row.strategy == strategy]
         if not rows:
-            known = ", ".join(self.strategies)
+            known = COMMA.join(self.strategies)
             raise ValueError(NOT_RACED.format(name=brief(strategy), known=known))
         return rows
 
@@ -247,7 +250,7 @@ def _checked(strategies, num_epochs, repeats):
         expect(isinstance(name, str), NOT_STRATEGIES, name)
         if name not in STRATEGIES:
             found = difflib.get_close_matches(name.lower(), lower, n=1)
-            close, known = [lower[one] for one in found], ", ".join(STRATEGIES)
+            close, known = [lower[one] for one in found], COMMA.join(STRATEGIES)
             sentence = NO_STRATEGY_CLOSE if close else NO_STRATEGY
             raise ValueError(
                 sentence.format(name=brief(name), close=close, known=known)

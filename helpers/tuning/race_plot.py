@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.given import expect
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.palette import INK, LINES
 from helpers.plots import SMALL, WIDE, Picture, tidy
 from helpers.tuning.race import Races
@@ -48,7 +48,7 @@ def plot_races(races: Races) -> Picture:
     left.annotate(
         BEST, (0, races.best), (4, 3), textcoords="offset points", fontsize=SMALL
     )
-    ends = ", ".join(f"{name} {races.final(name)[0]:.4f}" for name in races.strategies)
+    ends = COMMA.join(f"{name} {races.final(name)[0]:.4f}" for name in races.strategies)
     return Picture(figure, RACES.format(ends=ends, best=races.best))
 
 

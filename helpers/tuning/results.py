@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.tables import as_text
 from helpers.training import Config, check_fields
 
@@ -20,6 +20,7 @@ MIXED = tr(
     "isn't here; the others were trained on your bundled sample. Don't compare the two."
 )
 RECORDED_HERE = tr("{count:,} of the {total:,} runs were recorded with the course.")
+FAILURE = tr("{config}: {reason}")
 COLUMNS = (
     *(tr("val accuracy"), tr("lowest"), tr("highest"), tr("seeds"), tr("parameters")),
     tr("setting"),
@@ -79,7 +80,7 @@ class Results(UserList[Result]):
         if self.stand_in:
             sentence = RECORDED_FULL if recorded == total else MIXED
         origin = sentence.format(count=recorded, total=total)
-        return " ".join(filter(None, [self._stopped, origin]))
+        return SPACE.join(filter(None, [self._stopped, origin]))
 
     @property
     def stand_in(self) -> bool:
@@ -123,7 +124,11 @@ class Results(UserList[Result]):
             )
             for runs in self.group(*fields).values()
         ]
-        failed = [f"{row.config}: {row.reason}" for row in self if not row.ok]
+        failed = [
+            FAILURE.format(config=row.config, reason=row.reason)
+            for row in self
+            if not row.ok
+        ]
         table = as_text(COLUMNS, cells, ">>>>>")
         return "\n".join(filter(None, [self.note, table, *failed]))
 

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.plots import LINE
 from helpers.tables import as_text
 from helpers.training import Config
@@ -125,7 +125,7 @@ class SearchPanel(ProgressBar):
             lines = [GOING_ON.format(**counts, spent=duration(self._spent()))]
             if done > self._known:
                 left = max(0, min(self._left(), self._limit - self._spent()))
-                lines[0] += " " + LEFT.format(left=duration(left))
+                lines[0] += SPACE + LEFT.format(left=duration(left))
         if found.best:
             config = _short(str(found.best))
             lines.append(BEST.format(accuracy=found.accuracy, config=config))

@@ -9,7 +9,7 @@ from pathlib import Path
 from helpers import records
 from helpers.data import FashionMNIST, check_data
 from helpers.given import expect, items
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.groups import Trained, train_here, train_with
@@ -76,10 +76,10 @@ def sweep(
                 why = str(error) if isinstance(error, MachineFailed) else ""
                 kept = "" if unkept else KEPT
                 note = STOPPED.format(missing=left, count=len(configs))
-                note = " ".join(filter(None, [note, why, kept]))
+                note = SPACE.join(filter(None, [note, why, kept]))
             if unkept:
                 said = NOT_KEPT.format(path=records.home(), reason=unkept[0])
-                note = f"{note} {said}".strip()
+                note = SPACE.join(filter(None, [note, said]))
             bar.end(note)
     return Results([known[config] for config in configs if config in known], note)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from helpers.given import are_texts, expect
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.palette import LINES, PRINT, TRAIN, VAL
 from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
 from helpers.tuning.results import Results
@@ -145,4 +145,4 @@ def _check(results, *axes):
 def _with_note(text, *results):
     """On the sample, a picture of what was recorded on the full data says so."""
     notes = [one.note for one in results if one.stand_in]
-    return f"{text} {notes[0]}" if notes else text
+    return f"{text}{SPACE}{notes[0]}" if notes else text

@@ -29,7 +29,7 @@ from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.model import is_number
 from helpers.tables import one_line
 
@@ -189,7 +189,7 @@ def _examine(exam: Examination) -> Report:
         notes.insert(0, FIRST_ONE)
     if left_out:
         names = [one.__name__ for one in STATIC | TRIALS | LAST if one in left_out]
-        notes.append(LEFT_OUT.format(names=", ".join(names)))
+        notes.append(LEFT_OUT.format(names=COMMA.join(names)))
     if not findings and (fixed := exam.frozen_weights + exam.plain_weights):
         notes.append(FIXED.format(names=exam.names(fixed)))
     nothing, well = _nothing(exam, left_out)

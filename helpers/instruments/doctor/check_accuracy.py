@@ -16,6 +16,7 @@ from helpers.instruments.doctor.check_training import cause_of_poor
 from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.trial import SHORT
+from helpers.language import COMMA
 
 CLEARLY = 0.12  # as much below a linear model is not chance
 NOISE = 0.02  # as much may be chance
@@ -55,7 +56,7 @@ def below_linear(exam: Examination) -> Finding | None:
     if found := cause_of_poor(exam, trial):
         return found
     facts |= {"before": before, "earlier": more}
-    return exam.finding("below_linear", ruled_out=", ".join(exam.asked[:-1]), **facts)
+    return exam.finding("below_linear", ruled_out=COMMA.join(exam.asked[:-1]), **facts)
 
 
 def as_good_as_linear(exam: Examination) -> bool:

@@ -21,7 +21,7 @@ from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
 from helpers.instruments.trace_shapes import trace_shapes
 from helpers.instruments.trace_shapes.messages import ALL_FLAT
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
@@ -71,7 +71,7 @@ def _raises(exam):
         made = exam.recording.operations
         places = [one.name for one in made if any(one.output is t for t in one.inputs)]
         key = "raises: in place" if places else "raises: backward"
-        facts = {"operation": ", ".join(dict.fromkeys(places))}
+        facts = {"operation": COMMA.join(dict.fromkeys(places))}
         return exam.finding(key, message=one_line(exam.backward_error), **facts)
     fits = out.ndim == 2 and len(out) == len(X) and out.shape[1] >= exam.classes
     if exam.loss_error is None or not fits:

@@ -24,7 +24,7 @@ from helpers.instruments.doctor.training_setup import (
 )
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
 from helpers.instruments.registration.walk import TENSOR, find_tensors
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
@@ -223,7 +223,7 @@ class Examination:
     def names(self, about: Iterable[torch.Tensor | str]) -> str:
         """Of these, or of many only the first."""
         names = [one if isinstance(one, str) else self._name(one) for one in about]
-        text = ", ".join(names[:MAX_NAMES])
+        text = COMMA.join(names[:MAX_NAMES])
         if len(names) > MAX_NAMES:
             text = AND_MORE.format(names=text, count=len(names) - MAX_NAMES)
         return text

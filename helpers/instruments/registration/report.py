@@ -47,7 +47,7 @@ STYLE = """<style>
 @container (max-width: 840px) {
   .registration td:nth-child(3) {white-space: normal}
   .registration th:nth-child(n+5) {writing-mode: vertical-rl; white-space: nowrap;
-    transform: rotate(180deg); width: 1px}
+    text-orientation: sideways; transform: rotate(180deg); width: 1px}
 }
 @container (max-width: 640px) {
   .registration th, .registration td {padding: 1px 2px !important}

@@ -5,7 +5,7 @@ from torch.nn.parameter import is_lazy
 
 from helpers.instruments.registration import walk
 from helpers.instruments.registration.walk import Found, Place
-from helpers.language import tr
+from helpers.language import COMMA, SPACE, tr
 
 OPTIMIZER = tr("an optimizer")  # holds a tensor that the module no longer has
 KIND_IN = tr("{kind} in {holder}")
@@ -142,7 +142,7 @@ def verdict(
         sentence = SAME_MEMORY if counted == tensor.numel() else PART_OF_MEMORY
         facts = {"name": same, "counted": counted, "numbers": tensor.numel()}
         said.append(sentence.format(**facts))
-    return " ".join(said)
+    return SPACE.join(said)
 
 
 def _on_registered(found, in_optimizer, after_backward):
@@ -162,7 +162,7 @@ def _on_registered(found, in_optimizer, after_backward):
         yield UNUSED
     names = [other.name for other in found.places[1:] if other.holder is None]
     if names:
-        yield SHARED.format(names=", ".join(names))
+        yield SHARED.format(names=COMMA.join(names))
 
 
 def _on_hidden(tensor, place):
@@ -198,5 +198,5 @@ def _cure(place):
     one = MODULES_IN if of_module else PARAMETERS_IN
     cure = NESTED if len(way) > 1 else one
     holder = CONTAINERS.get(place.holder, place.holder)
-    cure = cure.format(holder=holder, name=names[0], names=", ".join(names))
-    return f"{cure} {KEYS}" if walk.ODD_DICT in way else cure
+    cure = cure.format(holder=holder, name=names[0], names=COMMA.join(names))
+    return f"{cure}{SPACE}{KEYS}" if walk.ODD_DICT in way else cure

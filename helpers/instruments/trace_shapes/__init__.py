@@ -14,7 +14,7 @@ from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
 from helpers.instruments.trace_shapes.tracer import Tracer, leaves
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.tables import Look, as_text
 
 MAX_ROWS = 32  # of a table, before it folds
@@ -113,7 +113,7 @@ class Trace:
         if not found or not path:
             known = {part.path for part in self.root.inside()} - {""}
             known = difflib.get_close_matches(str(path), known, n=5, cutoff=0)
-            known = ", ".join(known) or "-"
+            known = COMMA.join(known) or "-"
             raise ValueError(NO_SUCH_PART.format(path=path, known=known))
         parts = [part for block in found for part in block.parts]
         ends = found[0].inputs, found[-1].outputs

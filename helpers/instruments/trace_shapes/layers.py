@@ -16,7 +16,7 @@ from torch import nn
 from helpers.instruments.trace_shapes import messages
 from helpers.instruments.trace_shapes.messages import OTHER, WIDTH, Explained
 from helpers.instruments.trace_shapes.steps import Facts, Shape, TraceStep
-from helpers.language import tr
+from helpers.language import SPACE, tr
 
 LAYOUTS = {  # dimensions in space -> the shape that such a layer takes
     1: tr("(examples, channels, length)"),
@@ -193,7 +193,7 @@ def explain_layer(
             return None
         said = FOR_SO_MANY
     takes = TAKES_CHANNELS if want else TAKES
-    return OTHER, f"{takes} {said}".strip().format(**facts)
+    return OTHER, SPACE.join([takes, said] if said else [takes]).format(**facts)
 
 
 def _in_space(facts):
@@ -283,7 +283,7 @@ def _about_hidden(facts, module, want, got):
         second = ""
     count = shape[0 if module.batch_first else 1]
     facts = facts | {"want": f"({want})", "got": f"({got})", "count": count}
-    return f"{HIDDEN} {second}".strip().format(**facts)
+    return SPACE.join([HIDDEN, second] if second else [HIDDEN]).format(**facts)
 
 
 def _other_form(facts, space):

@@ -16,7 +16,7 @@ import torch
 from helpers.instruments.trace_shapes import layers, messages, products
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
 from helpers.instruments.trace_shapes.steps import Block, Operand, Shape, TraceStep
-from helpers.language import tr
+from helpers.language import COMMA, SPACE, tr
 from helpers.tables import one_line
 
 STACKS = tr(
@@ -274,12 +274,12 @@ def _pair(operation, a, b):
     else:
         first = b.shape and b.shape == a.shape[: len(b.shape)]
         nones = ["None"] * (len(a.shape) - len(b.shape))
-        facts["nones"] = ", ".join(nones)
+        facts["nones"] = COMMA.join(nones)
         repair = PER_ROW if per_row else PER_FIRST if first and nones else ""
         if nones and b.shape == (a.shape[0], a.shape[-1]):
             repair = FIRST_AND_LAST
         cause = OTHER
-    return cause, f"{PAIRED} {repair}".strip().format(**facts)
+    return cause, SPACE.join([PAIRED, repair] if repair else [PAIRED]).format(**facts)
 
 
 def _reshape(operation, given, message):
@@ -294,5 +294,7 @@ def _reshape(operation, given, message):
     for fitting in ((*shape[:1], *wanted), (-1, *wanted[1:]), (*wanted[:-1], -1)):
         rest = math.prod(n for n in fitting if n != -1)
         if rest == given.count or -1 in fitting and rest and given.count % rest == 0:
-            return OTHER, f"{RESHAPE} {RESHAPE_TO}".format(**facts, fitting=fitting)
+            return OTHER, f"{RESHAPE}{SPACE}{RESHAPE_TO}".format(
+                **facts, fitting=fitting
+            )
     return OTHER, RESHAPE.format(**facts)

@@ -17,7 +17,7 @@ from helpers.instruments.trace_shapes.messages import (
     Explained,
 )
 from helpers.instruments.trace_shapes.steps import Operand
-from helpers.language import tr
+from helpers.language import SPACE, tr
 
 # How the product is written, and what clashes in it.
 PLAIN = tr(
@@ -138,4 +138,4 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     sizes = [" * ".join(map(str, shape)) for shape in (a.shape, a.shape[1:])]
     facts |= {"sizes": sizes[0], "example": sizes[1]}
     facts["numbers"] = math.prod(a.shape[1:])
-    return cause, f"{written} {repair}".format(**facts)
+    return cause, f"{written}{SPACE}{repair}".format(**facts)
