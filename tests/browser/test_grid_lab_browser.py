@@ -1,6 +1,7 @@
 """The grid lab in a real JupyterLab in a real browser."""
 
 import pytest
+from test_page_browser import LARGEST_GAP
 
 TEXTS = '() => [...document.querySelectorAll(".gridlab-cell")].map((c) => c.innerText)'
 UNTIL = """([state, run, step]) => {
@@ -50,6 +51,7 @@ def test_a_grid_trains_is_read_by_keys_and_abandoned_by_a_change(shown, size):
     until(shown, "running", "1", 15)
     assert shown.evaluate(TEXTS) != first
     assert shown.evaluate(AMISS) == []
+    assert shown.evaluate(LARGEST_GAP, 1) < 0.2
 
     cells = shown.locator(".jp-Notebook .jp-CodeCell").count()
     shown.locator(".gridlab-cell").first.focus()

@@ -62,6 +62,41 @@ CUT = """(index) => {
     });
 }"""
 
+# The largest rectangle of a cell's instrument with nothing in it, as a share of it all.
+LARGEST_GAP = """(index) => {
+    const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
+    const lab = cell.querySelector(".course-instrument");
+    const side = 10, all = lab.getBoundingClientRect(), range = document.createRange();
+    const [across, down] = [all.width, all.height].map((one) => Math.floor(one / side));
+    const free = Array.from({ length: down }, () => new Array(across).fill(1));
+    const take = (box) => {
+        const [left, right] = [box.left, box.right].map((x) => (x - all.left) / side);
+        const [top, bottom] = [box.top, box.bottom].map((y) => (y - all.top) / side);
+        for (const row of free.slice(Math.max(0, Math.floor(top)), Math.ceil(bottom)))
+            row.fill(0, Math.max(0, Math.floor(left)), Math.ceil(right));
+    };
+    const parts = document.createTreeWalker(lab);
+    while (parts.nextNode()) {
+        const part = parts.currentNode;
+        const box = "canvas, img, svg, input, select, button, td, .noUi-target";
+        range.selectNodeContents(part);
+        if (part.nodeType === Node.TEXT_NODE && part.data.trim())
+            [...range.getClientRects()].forEach(take);
+        else if (part.matches?.(box)) take(part.getBoundingClientRect());
+    }
+    const high = new Array(across).fill(0); // how many rows are free above
+    let largest = 0;
+    for (const row of free) {
+        row.forEach((one, x) => { high[x] = one && high[x] + 1; });
+        for (let x = 0; x < across; x++)
+            for (let end = x, low = Infinity; end < across && high[end]; end++) {
+                low = Math.min(low, high[end]);
+                largest = Math.max(largest, low * (end - x + 1));
+            }
+    }
+    return largest / across / down;
+}"""
+
 
 def run_and_go_on(notebook, index):
     """Shift + Enter on a cell, as a learner presses it."""
@@ -88,6 +123,8 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     notebook.page.wait_for_timeout(1000)  # and stays there
     assert notebook.page.evaluate(IN_VIEW, 2)
     assert notebook.page.evaluate(CUT, 2) == []
+    if width > 1000 and "predict" not in source:  # a question is text
+        assert notebook.page.evaluate(LARGEST_GAP, 2) < 0.4
     assert notebook.errors == []
 
 
