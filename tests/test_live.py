@@ -827,6 +827,29 @@ def test_a_finished_run_shows_any_of_its_steps(make_lab, data):
     assert (canvas(shown).frame["status"], tiles(shown)) == (done, newest)
 
 
+def test_the_weights_of_pins_are_scrubbed_with_the_run(make_lab, data):
+    config = Config(num_hiddens=8, num_epochs=2, lr=0.5)
+    shown = make_lab(**vars(config))
+    press(shown, "Start")
+    shown.wait(60)
+    press(shown, "Keep this run")
+    control(shown, "lr").value = 0.1
+    shown.wait(60)
+    assert canvas(shown).weights == ["W1", "W2", "A: W1"]
+    own = tiles(shown)
+    send(shown, weights="A: W1")
+    shown.wait(60)
+    assert tiles(shown) == tiles_after(config, data, 48) != own
+    go_back(shown, 40)
+    assert tiles(shown) == tiles_after(config, data, 36)
+    assert canvas(shown).tiles["captions"][0] == "as it was at step 36"
+    assert canvas(shown).tiles["units"] == []  # what it sees is of the run
+    go_back(shown, 48)
+    send(shown, unpin="A")
+    shown.wait(60)
+    assert canvas(shown).weights == ["W1", "W2"] and tiles(shown) == own
+
+
 def test_a_paused_run_goes_on_from_its_newest_step(make_lab, data):
     config = Config(num_hiddens=8, num_epochs=2)
     shown = make_lab(num_hiddens=8, num_epochs=2)

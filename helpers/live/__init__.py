@@ -143,6 +143,8 @@ PINNED = tr("Pinned as {name}.")
 PINNED_OVER = tr("Pinned as {name}. Only {most} runs fit, so the oldest was removed.")
 PINNED_LR = tr("{config}, lr changed to {lr:g} at step {step:,}")
 PINNED_LRS = tr("{config}, lr changed {count} times, to {lr:g} at step {step:,}")
+PINNED_WEIGHTS = "{name}: {weights}"
+PINNED_AT = (tr("as it was at step {step:,}"), tr("step {step:,}"))
 UNPIN = tr("Remove pin {name}")
 UNPINNED = tr("Pin {name} is removed.")
 NOTHING_TO_PIN = tr("Nothing to pin yet: press start first.")
@@ -208,6 +210,10 @@ class _Canvas(SeesTraits, anywidget.AnyWidget):
     weights = traitlets.List().tag(sync=True)  # the names that can be shown
     finding = traitlets.Unicode().tag(sync=True)  # the doctor's
     summary = traitlets.Unicode().tag(sync=True)
+
+
+# Of which pin, and its pictures by step.
+_PinnedWeights = tuple[str, list[tuple[int, dict]]]
 
 
 @dataclass(frozen=True)
@@ -294,6 +300,7 @@ class Lab(Instrument):
         self._seen: Run | None = None  # whose weights are shown now, after its .step
         self._weights: list[Shown] = []
         self._chosen = ""
+        self._pinned_weights: dict[str, _PinnedWeights] = {}  # by the menu's words
         self._sees = Sees(self._canvas)
         self._watch = PageWatch(
             self._canvas, self._on_page, on_gone=lambda: self._submit(self._rest)
@@ -471,6 +478,7 @@ class Lab(Instrument):
     def _free(self) -> None:
         self._leave_run()
         self._sees = self._data = self._curves = None
+        self._pinned_weights = {}
         self._state = replace(self._state, newest=None)
 
     # The worker: all below runs on its thread alone, once it has begun.
@@ -535,7 +543,12 @@ class Lab(Instrument):
     def _see(self, run):
         """Show the weights of this run: the one that trains, or it as it was before."""
         self._seen, self._weights = run, shown_weights(run.net)
-        self._canvas.weights = [one.name for one in self._weights]
+        self._offer_weights()
+
+    def _offer_weights(self):
+        """In the menu: those of this run, and of each pin."""
+        names = [one.name for one in self._weights]
+        self._canvas.weights = [*names, *self._pinned_weights]
 
     def _advance(self):
         if self._watch.is_gone():
@@ -693,11 +706,35 @@ class Lab(Instrument):
             "curves": self._curves.packed(),
             "steps_per_epoch": self.run.steps_per_epoch,
         }
-        self._canvas.pins = [*pins, pin]
+        self._pin_weights(name)
+        self._set_pins([*pins, pin])
         return name
 
+    def _pin_weights(self, name):
+        """Pictures of what is shown now, at each step of the run that is kept."""
+        shown = self._shown_weights()
+        if not shown:
+            return
+
+        def look(run):
+            same = [one for one in shown_weights(run.net) if one.name == shown.name]
+            captions = [one.format(step=run.step) for one in PINNED_AT]
+            said = {"name": label, "captions": captions, "units": []}
+            return packed(same[0]) | said if same else None  # a lazy net has none yet
+
+        label = PINNED_WEIGHTS.format(name=name, weights=shown.name)
+        with self._inside:
+            tiles = [*self._history.look_at_all(look), (self.run.step, look(self.run))]
+        self._pinned_weights[label] = name, [one for one in tiles if one[1]]
+
+    def _set_pins(self, pins):
+        self._canvas.pins, names = pins, [pin["name"] for pin in pins]
+        weights = self._pinned_weights.items()
+        self._pinned_weights = {label: of for label, of in weights if of[0] in names}
+        self._offer_weights()
+
     def _unpin(self, name):
-        self._canvas.pins = [pin for pin in self._canvas.pins if pin["name"] != name]
+        self._set_pins([pin for pin in self._canvas.pins if pin["name"] != name])
         self._say(UNPINNED.format(name=name))
 
     def _show_code(self):
@@ -712,8 +749,16 @@ class Lab(Instrument):
         self._chosen = name
         self._tiles_due = 0.0
 
+    def _tiles(self, step):
+        """What is shown of the weights: this run's, or a pin's at this step."""
+        _, pinned = self._pinned_weights.get(self._chosen, ("", []))
+        if pinned:
+            return next((one for at, one in pinned[::-1] if at <= step), pinned[0][1])
+        shown = self._shown_weights()
+        return packed(shown) if shown else {"name": SHOWS_NOTHING}
+
     def _shown_weights(self):
-        """The weights to show: those of the menu's choice, or those that say most."""
+        """Of this run's weights: those of the menu's choice, or those that say most."""
         chosen = [one for one in self._weights if one.name == self._chosen]
         return next(iter(chosen or self._weights), None)
 
@@ -755,10 +800,7 @@ class Lab(Instrument):
             if now or time_now >= self._tiles_due:
                 self._tiles_due = time_now + TILE_SECONDS
                 if self._seen and not state.failure:
-                    shown = self._shown_weights()
-                    self._canvas.tiles = (
-                        packed(shown) if shown else {"name": SHOWS_NOTHING}
-                    )
+                    self._canvas.tiles = self._tiles(self._canvas.frame["step"])
             if self._sees.is_open:
                 seen = None if state.failure else self._seen
                 with self._inside:

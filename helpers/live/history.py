@@ -3,6 +3,8 @@
 import math
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -97,6 +99,16 @@ class History:
             past.load(kept.state, self.run.lr_changes)
         self.past = past
         return past
+
+    def look_at_all(self, look: Callable[[Run], Any]) -> list[tuple[int, Any]]:
+        """What `look` makes of the run at each step whose state is kept."""
+        found = []
+        with suppress(Exception):  # anything, from a learner's own net
+            past = self.kept and train(self.run.config, self.run.data)
+            for kept in self.kept:
+                past.load(kept.state, self.run.lr_changes)
+                found.append((kept.step, look(past)))
+        return found
 
     def repeat(self) -> bool:
         """One more step of `past` towards `step`; returns whether it is there."""
