@@ -97,8 +97,7 @@ def test_an_own_net_and_step_train_by_keyboard_alone(open_notebook):
     expect(field).to_have_value("num_hiddens=128 lr=0.2 drop=0.2 norm=True")
     until_state(notebook, "running", beyond=5)
     menu = notebook.page.get_by_label("weights to show")
-    names = menu.locator("option").all_text_contents()
-    assert names == ["0.weight", "4.weight"]
+    expect(menu.locator("option")).to_have_text(["0.weight", "4.weight"])
     menu.focus()
     notebook.page.keyboard.press("ArrowDown")
     expect(menu).to_have_value("4.weight")
