@@ -19,7 +19,7 @@ from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.given import brief
-from helpers.language import tr
+from helpers.language import COMMA, SPACE, tr
 from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
@@ -114,7 +114,7 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
         return Sentence(NOT_YET.format(id=id, why=one_line(why)), Look.NOT_YET)
     records.change("exercises", id, solved=True)
     said = RIGHT.format(id=id, notice=asked.notice)
-    said = " ".join(filter(None, [said, records.notice()]))
+    said = SPACE.join(filter(None, [said, records.notice()]))
     return Sentence(said, Look.RIGHT)
 
 
@@ -182,7 +182,7 @@ def _find(id: str) -> Exercise | Said:
     meant = str(id) if isinstance(id, float) else id  # 1.2 is meant as "1.2"
     if isinstance(meant, str) and meant in known:
         return known[meant]
-    return Sentence(NO_EXERCISE.format(id=brief(id), known=", ".join(known)))
+    return Sentence(NO_EXERCISE.format(id=brief(id), known=COMMA.join(known)))
 
 
 # --- around an answer

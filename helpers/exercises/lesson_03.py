@@ -22,7 +22,7 @@ from helpers.exercises.exercise import (
     saying,
 )
 from helpers.instruments.registration import registration
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.model import MLP
 
 # --- 3.1
@@ -268,7 +268,7 @@ def check_deep(answer: Callable) -> None:
         "after backward() these Parameters have no gradient: {names}; forward doesn't "
         "use them, or it cuts the way back to them."
     )
-    expect(not unused, why, names=", ".join(unused))
+    expect(not unused, why, names=COMMA.join(unused))
     _expect_relu_between(net, X, widths)
     for widths in ([7, 4], [7, 9, 8, 6, 5]):
         net = _made(answer, widths)
@@ -509,7 +509,7 @@ def _expect_named(
     expect(same, tr("your function changed numbers of the model; it should only look."))
     twice = [name for name in found if list(found).count(name) > 1]
     expect(not twice, tr("you named {name} more than once."), name=" ".join(twice[:1]))
-    named, found = ", ".join(sorted(found)) or NOTHING, set(found)
+    named, found = COMMA.join(sorted(found)) or NOTHING, set(found)
     hidden = {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
     parameters = dict(net.named_parameters()) | hidden
     said = {"case": case, "named": named}

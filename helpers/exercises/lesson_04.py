@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.exercises.comparing import near, rule_out, watched
 from helpers.exercises.exercise import ask, describe, exercise, expect, number
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.model import MLP
 
 # --- 4.1
@@ -547,7 +547,7 @@ def _expect_reading(answer: Callable, losses: list, wanted: str, seen: str) -> N
         why,
         found=describe(found),
     )
-    run = ", ".join(f"{loss:.2f}" for loss in losses)
+    run = COMMA.join(f"{loss:.2f}" for loss in losses)
     why = tr("for the losses {run} you said {found!r}. {seen}")
     expect(found == wanted, why, run=run, found=found, seen=seen)
 

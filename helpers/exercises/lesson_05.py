@@ -11,7 +11,7 @@ import torch
 
 from helpers.exercises.comparing import near, rule_out
 from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
-from helpers.language import tr, tr_n
+from helpers.language import COMMA, tr, tr_n
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
 
@@ -97,7 +97,7 @@ def _numbers(answer: Callable, *inputs: float) -> list:
 
 
 def _shown(numbers: list) -> str:
-    return ", ".join(f"{value:.3g}" for value in numbers)
+    return COMMA.join(f"{value:.3g}" for value in numbers)
 
 
 def _close(found: Iterable, wanted: Iterable) -> bool:
@@ -414,7 +414,7 @@ def check_early_stopping(answer: Callable) -> None:
         losses = tuple(luck.randint(30, 60) / 100 for _ in range(luck.randint(4, 8)))
         others[losses, patience] = {}
     for (losses, patience), mistakes in (TRAININGS | others).items():
-        run = ", ".join(map(str, losses))
+        run = COMMA.join(map(str, losses))
         returned = ask(answer, list(losses), patience, kind=None)
         epoch = number(returned)
         wrong = tr(

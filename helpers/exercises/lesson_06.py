@@ -19,7 +19,7 @@ from helpers.exercises.exercise import (
     expect,
     number,
 )
-from helpers.language import tr, tr_n
+from helpers.language import COMMA, tr, tr_n
 
 
 def _ask(answer: Callable, *inputs: Any) -> float:
@@ -85,7 +85,7 @@ def check_num_combinations(answer: Callable) -> None:
     expect(found == 40, why, said=said)
     for lengths in ((5,), (1, 1, 7), (3, 3, 2, 2, 5)):
         found = _ask(answer, _space(*lengths))
-        listed, wanted = ", ".join(map(str, lengths)), math.prod(lengths)
+        listed, wanted = COMMA.join(map(str, lengths)), math.prod(lengths)
         why = tr(
             "right for three lists, but for lists of length {listed} you said "
             "{found:g}, and there are {wanted} settings."
@@ -321,7 +321,7 @@ def check_best_setting(answer: Callable) -> None:
         wrong,
         found=describe(found),
     )
-    seeds = ", ".join(map(str, ACCURACIES[found]))
+    seeds = COMMA.join(map(str, ACCURACIES[found]))
     for setting, why in NOT_THE_BEST.items():
         expect(found != setting, CHOSEN, found=found, accuracies=seeds, why=why)
     found = ask(answer, {1: [0.5, 0.7], 2: [0.9], 3: [0.2, 0.8, 0.85]}, kind=object)
@@ -411,7 +411,7 @@ def check_honest_score(answer: Callable) -> None:
         ([0.6], [0.5]),
     ):
         again, wanted = _ask(answer, first, second), honest_score(first, second)
-        ones, others = (", ".join(map(str, half)) for half in (first, second))
+        ones, others = (COMMA.join(map(str, half)) for half in (first, second))
         wrong = tr(
             "right for five settings, but with {ones} on the first half and {others} "
             "on the second you returned {again:g} instead of {wanted:g}."
@@ -633,7 +633,7 @@ def _search(
         expect(
             isinstance(setting, dict) and set(setting) == set(SPACE),
             why,
-            names=", ".join(SPACE),
+            names=COMMA.join(SPACE),
             found=_said(setting),
         )
         for name, value in setting.items():

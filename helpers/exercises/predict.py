@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from helpers import records
 from helpers.given import brief
 from helpers.instrument import Instrument, open_in_cell
-from helpers.language import SPACE, from_english, to_english, tr
+from helpers.language import COMMA, SPACE, from_english, to_english, tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
 
 MAX_VOTES = 100_000
@@ -26,6 +26,8 @@ NO_PREDICTION = tr("No prediction was made here.")
 PREDICTED = tr("You predicted: {choice}")
 AS_PREDICTED = tr("You predicted: {choice}. Correct.")
 VOTED = tr("The class voted: {tally}.")
+# Translators: an answer and how many chose it, in the {tally} above.
+TALLIED = tr('"{option}" {count}')
 MEASURED = tr("Measured: {measured}")
 COLUMNS = (tr("answer"), tr("you"), tr("class"), tr("measured"))
 BAD_ID = tr(
@@ -101,7 +103,7 @@ def _answer(id: str, options: list[str] | Ranges, measured: tuple) -> str:
         fits = [one for one, (low, high) in options.items() if low <= found < high]
     else:
         fits = [option for option in options if option == _in_words(found)]
-    listed = ", ".join(map(repr, options))
+    listed = COMMA.join(map(repr, options))
     _check(len(fits) == 1, NO_OPTION, found, id=id, options=listed)
     return fits[0]
 
@@ -332,4 +334,5 @@ def _bar(votes: dict[str, int], answer: str) -> str:
 
 
 def _tally(votes: dict[str, int]) -> str:
-    return ", ".join(f'"{option}" {count}' for option, count in votes.items())
+    each = (TALLIED.format(option=one, count=count) for one, count in votes.items())
+    return COMMA.join(each)
