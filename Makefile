@@ -31,16 +31,15 @@ update: setup ## Get the newest version; your answers, notes and progress stay.
 	$(PYTHON) tools/update.py $(if $(FROM),"$(FROM)")
 	@python3 tools/set_up.py
 
-# Two files at a time, those in the browser first, with one thread of PyTorch for each
-# kernel: more get in each other's way.
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile \
-	--no-loadscope-reorder
+# Several files at a time, those in the browser first, with one thread of PyTorch for
+# each kernel: more get in each other's way. Three where some wait, as in the browser.
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --dist loadfile --no-loadscope-reorder
 
 check: lint ## Check style, imports and what needs no notebook, browser or process.
-	$(PYTEST) -m "not slow" tests
+	$(PYTEST) --numprocesses 2 -m "not slow" tests
 
 test: lint ## Run all tests, among them every notebook.
-	$(PYTEST)
+	$(PYTEST) --numprocesses 3
 
 lint: setup ## Check style and the directions of imports alone.
 	$(PYTHON) -m ruff check --quiet

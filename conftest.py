@@ -18,7 +18,7 @@ from run_notebooks import private_jupyter
 
 MODE = pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
-ONE_BY_ONE = ("/test_doctor", "::test_with_all_solutions_")
+ONE_BY_ONE = ("/test_doctor", "::test_what_is_solved_")
 
 
 def pytest_configure(config):
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     """What one process runs together: the tests of a file, or of one JupyterLab.
 
-    Some share nothing that takes long. They go one by one, and last, so that both
+    Some share nothing that takes long. They go one by one, and last, so that all
     processes end at the same time.
     """
     from xdist.scheduler import LoadScopeScheduling  # an option of the tests
@@ -60,8 +60,9 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             path = nodeid.partition("::")[0]
             if "/browser/" in path:
-                one = "no_subshells" in nodeid
-                return "a lab without subshells" if one else "a lab"
+                if "no_subshells" in nodeid:
+                    return "a lab without subshells"
+                return "a lab" if "/test_lab_" in path else "a page"
             alone = any(part in nodeid for part in ONE_BY_ONE)
             return nodeid if alone else path
 

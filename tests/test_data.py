@@ -678,6 +678,7 @@ def test_a_mirror_that_is_far_too_slow_is_left_for_the_other(mirrors, load, said
     assert good.sent == dict.fromkeys(NAMES[2:], 1)
 
 
+@pytest.mark.slow
 def test_a_download_that_is_killed_leaves_nothing(mirrors, cache):
     (mirror,) = mirrors()
     mirror.slow.add(TEST_IMAGES)
@@ -780,6 +781,7 @@ OUT_OF_DESCRIPTORS = """
 """
 
 
+@pytest.mark.slow
 def test_an_error_that_passes_sets_no_good_file_aside(real, cache):
     pytest.importorskip("resource", reason="needs a limit on open files")
     folder_with(cache, real)

@@ -478,6 +478,7 @@ def memory():
     return psutil.Process().memory_info().rss
 
 
+@pytest.mark.slow
 def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab):
     shown = make_lab(num_epochs=1000)
     slider = control(shown, "num_hiddens")
@@ -920,7 +921,10 @@ def test_a_branch_with_another_lr_is_repeated_by_its_code(
     assert "Step 40 of 48, epoch 2. Train" in canvas(shown).frame["status"]
 
 
-@pytest.mark.parametrize("net", [small_net, filters])  # one is lazy
+# One is lazy.
+@pytest.mark.parametrize(
+    "net", [small_net, pytest.param(filters, marks=pytest.mark.slow)]
+)
 def test_a_branch_of_an_own_net_with_an_own_step(make_lab, monkeypatch, net):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
     shown = make_lab(net=net, step=small_step, num_epochs=2)

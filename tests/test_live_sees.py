@@ -132,7 +132,7 @@ def test_a_column_with_what_excites_it_and_where_it_leads(make_lab, data):
         (AutoEncoder, "encoder.0.weight[3]", "More layers lie between it and"),
         (LeNet, None, ""),
         (RNN, None, ""),
-        (resnet, None, ""),
+        pytest.param(resnet, None, "", marks=pytest.mark.slow),
     ],
 )
 def test_networks_from_elsewhere_are_seen(make_lab, data, net, unit, says):

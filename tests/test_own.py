@@ -94,7 +94,16 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("net, step, shape, steps", NETS.values(), ids=NETS)
+LONG = {"resnet18", "LeNet", "LSTM over rows"}
+
+
+@pytest.mark.parametrize(
+    "net, step, shape, steps",
+    [
+        pytest.param(*values, id=name, marks=[pytest.mark.slow] * (name in LONG))
+        for name, values in NETS.items()
+    ],
+)
 def test_a_net_from_elsewhere_trains_and_its_code_repeats_it(
     data, net, step, shape, steps
 ):

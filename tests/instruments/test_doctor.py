@@ -32,6 +32,20 @@ from helpers.instruments.doctor.findings import SENTENCES
 from helpers.instruments.doctor.training_setup import Limits
 
 CODES = {key.partition(":")[0] for key in SENTENCES}
+LONG = {  # they take more than half a second; each code has a shorter one
+    "1e-4 by hand, into .data, and an optimizer that nobody uses",
+    "1e-5 by hand",
+    "a loss divided too often",
+    "a momentum of 0.999",
+    "a penalty that is too large",
+    "gradients clipped to nothing",
+    "labels smoothed away",
+    "noise in the step",
+    "only the brightness of four quarters",
+    "statistics that never settle",
+    "weights of a half, and biases that differ, with a step",
+    "weights of one, and biases that differ",
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +67,10 @@ def test_nothing_is_found_in_a_right_model(name, data):
     assert "<b>✓</b>" in report._repr_html_()
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in WRONG],
+)
 def test_the_first_finding_is_what_is_wrong(name, data):
     code, make = WRONG[name]
     report = examine(make(data), data)
@@ -116,6 +133,7 @@ def test_a_step_that_returns_nothing_is_told_so(lr, begins, data):
     assert "returns no loss (NoneType)" in report._repr_html_()
 
 
+@pytest.mark.slow  # a whole examination
 def test_a_net_no_better_than_guessing_is_never_called_right(data):
     """Here enough steps would take too long, and no check knows why."""
     case = WRONG["scores a million times too small"][1](data)

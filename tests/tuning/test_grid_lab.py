@@ -99,6 +99,7 @@ def test_a_cell_shows_its_accuracy_its_setting_and_where_it_stands(make):
     assert best == max(shown["text"] for shown in frame(grid)["cells"])
 
 
+@pytest.mark.slow
 def test_networks_that_diverge_leave_their_neighbours_as_they_were(make, data):
     settings = {"num_layers": 3, "sigma": 0.5, "init": "normal", "batch_size": 200}
     known = finish(make(num_epochs=2, **settings))
