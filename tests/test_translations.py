@@ -9,7 +9,8 @@ HELPERS = Path(__file__).resolve().parents[1] / "helpers"
 MARKED = {"tr", "tr_n", "exercise"}  # whose texts `make translations` collects
 WORDS = re.compile(r"[^\W\d_]{2,}['’]?[^\W\d_]*,? +[^\W\d_]{2,}")  # two in a row
 CODE = re.compile(
-    r"</?\w|[;{]\s*[\w-]+:|\(\?|\.\*|\\[sdwbn]|^[\w.]+\(.*\)$|^(SELECT|CREATE|REPLACE) ",
+    r"</?\w|[;{]\s*[\w-]+:|\(\?|\.\*|\\[sdwbn]"  # HTML, CSS, patterns
+    r"|^[\w.]+\(.*\)$|^(SELECT|CREATE|REPLACE) ",
     re.DOTALL,
 )
 # Texts that are in no catalogue, by their file and how they begin, and why.
