@@ -474,5 +474,6 @@ def _fetch(names, sources):
             return packed, mirror
         except Exception as error:  # whatever a network does, the course opens
             host = mirror.split("/")[2]
-            reasons.append(f"{host}: {getattr(error, 'reason', None) or error}")
+            error = getattr(error, "reason", None) or error
+            reasons.append(f"{host}: {getattr(error, 'strerror', None) or error}")
     raise Unreachable("; ".join(reasons))
