@@ -63,6 +63,7 @@ FAILED = tr("This network could not be measured. {kind}: {text}")
 STYLE = f"""<style>
 .layers {{font-size: 13px; line-height: 1.4}}
 .course .layers th, .course .layers td {{padding: 0 4px !important; height: 22px}}
+.course .layers th:nth-child(5) {{padding-left: 12px !important}}
 .course .layers td:nth-child(6) {{padding-left: 20px !important; min-width: 2.5em}}
 .layers .number {{display: inline-block; width: 5.5em; text-align: right;
   white-space: nowrap}}
@@ -90,7 +91,7 @@ STYLE = f"""<style>
   .layers .bar, .layers .axis {{width: 72px}}
   .layers .axis text:nth-child(3) {{display: none}}
   .course .layers th, .course .layers td {{padding: 0 2px !important; font-size: 12px}}
-  .layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 10px !important}}
+  .layers td:nth-child(3), .layers td:nth-child(8) {{padding-right: 8px !important}}
   .course .layers td:nth-child(6) {{padding-left: 6px !important; min-width: 2em}}
 }}
 </style>"""

@@ -11,6 +11,7 @@ INSTRUMENTS = [
     "init_lab(data, num_layers=10, sigma=1.0)",
     "shapes_lab()",
     "registration_lab(data)",
+    "grid_lab(data)",
     "registration(resnet18())",
     "trace_shapes(resnet18(), torch.rand(2, 3, 64, 64)).unfold('layer2')",
     "predict('long', 'How often is it right? ' * 9, ['quite often ' * 20, 'no'])",
