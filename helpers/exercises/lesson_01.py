@@ -547,7 +547,8 @@ def _states() -> dict[str, list]:
 
 
 MAKERS = {
-    *("default_rng", "RandomState", "Random", "SystemRandom", "Generator"),
+    *("default_rng", "RandomState", "Random", "SystemRandom", "Generator", "rvs"),
+    *("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64", "SeedSequence"),
     *("manual_seed", "fork_rng", "set_rng_state", "setstate", "set_state"),
 }
 GENERATORS = random.Random, np.random.Generator, np.random.RandomState, torch.Generator
@@ -560,6 +561,7 @@ def _expect_made_inside(answer: Callable) -> None:
     The learner's functions that it calls by name are read too.
     """
     names, values = _used(answer)
+    names |= {str(getattr(value, "__name__", "")) for value in values.values()}
     maker = min(names & MAKERS, default=None)
     own = tr(
         "your code calls {maker}, which makes random numbers repeat; with a fixed seed "

@@ -108,7 +108,8 @@ def _explain_hidden(
             "smallest is {lowest:.2f}."
         ),
         sums + b1: tr(
-            "{negative} of the 36 hidden values are negative; relu is missing."
+            "{negative} of the 36 hidden values are negative: they have not gone "
+            "through relu."
         ),
         relu(sums): tr("b1 has no effect: I get the hidden values for biases of 0."),
         relu(sums + b1[:, None]): tr(
@@ -399,6 +400,7 @@ def _expect_error(case: str, answer: Callable, *inputs: torch.Tensor) -> None:
 
 # Translators: {why} is a sentence about W1 or b1.
 IF_SQUARE = tr("right for nn.Linear(6, 4), but for nn.Linear(5, 5) {why}")
+IF_NARROW = tr("right for nn.Linear(6, 4), but for nn.Linear(1, 4) {why}")
 
 
 def from_linear(layer):
@@ -434,6 +436,10 @@ def check_from_linear(answer: Callable) -> None:
     _expect_types(W1, b1, layer)
     _expect_copies(W1, b1, layer, changed)
     _expect_square(answer, nn.Linear(5, 5))
+    layer = nn.Linear(1, 4)  # whose transpose is contiguous, and then is no copy
+    changed = watched(layer)
+    with saying(IF_NARROW):
+        _expect_parts(*_pair(_called(answer, layer)), layer, changed)
     layer = nn.Linear(6, 4, bias=False)
     with saying(tr("right with a bias, but for nn.Linear(6, 4, bias=False) {why}")):
         _expect_without_bias(answer, layer)
@@ -458,10 +464,16 @@ def _expect_square(answer: Callable, layer: nn.Linear) -> None:
     )
     expect(not near(W1, layer.weight), why)
     with saying(IF_SQUARE):
-        why = tr("I got {found} as W1, and X @ W1 is not the layer's product.")
-        expect(near(W1, layer.weight.T), why, found=describe(W1))
-        expect(near(b1, layer.bias), tr("b1 is not the layer's bias."))
-        _expect_copies(W1, b1, layer, changed)
+        _expect_parts(W1, b1, layer, changed)
+
+
+def _expect_parts(
+    W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear, changed: Callable[[], str]
+) -> None:
+    why = tr("I got {found} as W1, and X @ W1 is not the layer's product.")
+    expect(near(W1, layer.weight.T), why, found=describe(W1))
+    expect(near(b1, layer.bias), tr("b1 is not the layer's bias."))
+    _expect_copies(W1, b1, layer, changed)
 
 
 def _expect_without_bias(answer: Callable, layer: nn.Linear) -> None:
@@ -494,10 +506,12 @@ def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None
     )
     expect(not near(W1, weight.reshape(6, 4)), why)
     why = tr(
-        "X @ W1 and the layer's own product differ: the weight from input 0 to unit 1 "
-        "is {wanted:.2f} in the layer, but {found:.2f} in your W1."
+        "X @ W1 and the layer's own product differ: the weight from input {i} to unit "
+        "{k} is {wanted:.4f} in the layer, but {found:.4f} in your W1."
     )
-    expect(near(W1, weight.T), why, wanted=weight[1, 0], found=W1[0, 1])
+    i, k = divmod(int((W1 - weight.T).abs().argmax()), 4)
+    facts = {"i": i, "k": k, "wanted": weight[k, i], "found": W1[i, k]}
+    expect(near(W1, weight.T), why, **facts)
 
 
 def _expect_types(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None:
@@ -525,7 +539,7 @@ def _expect_copies(
     kept = W1.detach().clone(), b1.detach().clone()
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter += 1
+            parameter.data += 1  # which views notice, however they were made
     for name, tensor, copied in (("W1", W1, kept[0]), ("b1", b1, kept[1])):
         shared = tr("your {name} is no copy: I changed the layer, and it changed too.")
         expect(near(tensor, copied), shared, name=name)

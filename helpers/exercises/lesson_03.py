@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from helpers.exercises.comparing import near, rule_out, unchanged, watched
 from helpers.exercises.exercise import (
     AND,
-    NO_RETURN,
     NOTHING,
     NotYet,
     ask,
@@ -90,10 +89,9 @@ def _expect_count(
 ) -> None:
     """Expect this count; each mistake is a wrong count and what it comes from."""
     changed = watched(net)
-    returned = ask(answer, net, kind=None)
+    returned = ask(answer, net, kind=object)
     touched = tr("your function changed the model that it was given: {change}.")
     expect(not changed(), touched, change=changed())
-    expect(returned is not None, NO_RETURN.format(name="count_trainable"))
     found = number(returned)
     wrong = tr("return one number; I got {found}.")
     expect(found is not None, wrong, found=describe(returned))
@@ -133,6 +131,10 @@ ONE_LEARNS = tr(
     "after your function {name} still requires a gradient; a layer has more than one "
     "Parameter."
 )
+SWITCHED_OFF = tr(
+    "after your function gradients are switched off everywhere, so the rest of the "
+    "model can't learn either."
+)
 NOT_SAVED = tr(
     "after your function the layer's state_dict() holds {found} instead of weight and "
     "bias, so a saved model would lack what you froze."
@@ -159,15 +161,17 @@ def freeze(layer):
 )
 def check_freeze(answer: Callable) -> None:
     torch.manual_seed(1)
-    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    sizes = (6, 7), (7, 5), (5, 3)
+    first, layer, last = [nn.Linear(*pair) for pair in sizes]
+    net = nn.Sequential(first, nn.ReLU(), layer, nn.ReLU(), last)
     settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
     optimizer = torch.optim.SGD(net.parameters(), **settings)
     X, y = torch.randn(30, 6), torch.arange(30) % 3
     F.cross_entropy(net(X), y).backward()
     optimizer.step()
-    layer, old, kept = net[0], [*net[0].parameters()], copy.deepcopy(net[0])
-    last = net[2].weight.detach().clone()
+    old, kept, H = [*layer.parameters()], copy.deepcopy(layer), torch.randn(30, 7)
     answer(layer)
+    expect(torch.is_grad_enabled(), SWITCHED_OFF)
     found, wanted = layer.state_dict(), kept.state_dict()
     names = AND.join(found) or NOTHING
     expect(set(found) == set(wanted), NOT_SAVED.format(found=names))
@@ -177,17 +181,20 @@ def check_freeze(answer: Callable) -> None:
     )
     expect(same, changed)
     computes = tr("after your function the layer computes something else than before.")
-    expect(near(net[0](X), kept(X)), computes)
+    expect(near(layer(H), kept(H)), computes)
     gradients = {name: getattr(layer, name).grad for name in found}
     left = {name for name, g in gradients.items() if g is not None and g.any()}
     optimizer.step()
     _expect_still(layer, kept, old, left)
+    begun = [other.weight.detach().clone() for other in (first, last)]
     for _ in range(2):
         optimizer.zero_grad()
         F.cross_entropy(net(X), y).backward()
         optimizer.step()
         _expect_still(layer, kept, old, set())
-    fine = not torch.equal(net[2].weight, last)
+    fine = not torch.equal(first.weight, begun[0])
+    expect(fine, tr("the layer before the frozen one no longer learns."))
+    fine = not torch.equal(last.weight, begun[1])
     expect(fine, tr("the layer after the frozen one no longer learns."))
 
 
@@ -499,8 +506,7 @@ def _expect_named(
     """Expect a list of these names, if the optimizer holds `held`; and no changes."""
     tensors = [*net.parameters(), *getattr(net, "hidden", [])]
     before = [tensor.detach().clone() for tensor in tensors]
-    found = answer(net, torch.optim.SGD(held, lr=0.1))
-    expect(found is not None, NO_RETURN.format(name="never_changed"))
+    found = ask(answer, net, torch.optim.SGD(held, lr=0.1), kind=object)
     fine = isinstance(found, (list, tuple, set))
     fine = fine and all(isinstance(name, str) for name in found)
     got = tr("return a list of names, such as ['W1', 'b1']; I got {found}.")

@@ -599,6 +599,7 @@ def check_one_at_a_time(answer: Callable) -> None:
         "with scores above 0 {{'lr': 1.0, 'depth': 2}}."
     )
     expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found))
+    _tuned(answer, choices, (1.0, 2))  # where start is the best
     found, _ = _tuned(answer, {"depth": choices["depth"]}, (1.0, 3))
     why = tr(
         "with only depth in choices, and lr 1.0 and depth 3 at the start, the depths "

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import torch
 from answers import right, wrong
+from scipy import stats
 from torch import nn
 
 # --- 1.1
@@ -626,3 +627,18 @@ def forks_the_luck(num_inputs, num_outputs):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+new_numbers = np.random.default_rng
+
+
+@wrong("1.5", "calls default_rng, which makes random numbers repeat")
+def by_another_name(num_inputs, num_outputs):
+    numbers = new_numbers(0).standard_normal((num_inputs, num_outputs))
+    return torch.from_numpy(numbers).float() * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "calls rvs, which makes random numbers repeat")
+def by_scipy(num_inputs, num_outputs):
+    numbers = stats.norm.rvs(size=(num_inputs, num_outputs), random_state=0)
+    return torch.from_numpy(numbers).float() * (2 / num_inputs) ** 0.5

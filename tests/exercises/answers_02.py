@@ -69,7 +69,7 @@ def bias_after_relu(pictures, W1, b1):
     return torch.relu(pictures.flatten(1) @ W1) + b1
 
 
-@wrong("2.1", "relu is missing")
+@wrong("2.1", "they have not gone through relu")
 def without_relu(pictures, W1, b1):
     return pictures.flatten(1) @ W1 + b1
 
@@ -426,7 +426,7 @@ def bias_as_a_column(layer):
     return layer.weight.detach().T.clone(), _bias(layer)[:, None]
 
 
-@wrong("2.4", "the weight from input 0 to unit 1")
+@wrong("2.4", "the weight from input")
 def a_new_matrix(layer):
     fresh = torch.randn(layer.in_features, layer.out_features) * 0.01
     return fresh, _bias(layer)
@@ -455,6 +455,17 @@ def still_in_the_graph(layer):
 @wrong("2.4", "your W1 is no copy: I changed the layer")
 def a_view(layer):
     return layer.weight.detach().T, _bias(layer)
+
+
+@wrong("2.4", "your W1 is no copy: I changed the layer")
+@torch.no_grad()
+def a_view_without_gradients(layer):
+    return layer.weight.T, _bias(layer)
+
+
+@wrong("2.4", "for nn.Linear(1, 4) your W1 is no copy")
+def copies_if_it_has_to(layer):
+    return layer.weight.detach().T.contiguous(), _bias(layer)
 
 
 @wrong("2.4", "your b1 is no copy: I changed the layer")

@@ -64,6 +64,19 @@ def with_sgd(net, lr=0.1, momentum=0, weight_decay=0, maximize=False, **others):
     return {"net": net, "optimizer": optimizer} | others
 
 
+HIGH = torch.tensor(0.02)  # of scores that are cut off
+
+
+def clips_early(net, optimizer, X, y):
+    """It clips gradients that are not there yet."""
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(X), y)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
 def with_adam(net, lr=1e-3, **others):
     return {"net": net, "optimizer": ADAM(net.parameters(), lr)} | others
 
@@ -1343,6 +1356,14 @@ WRONG_BY_CODE = {
             Altered(lambda H: H + (H - H).sqrt())
         ),
     },
+    "clips_nothing": {
+        "SGD at 10, and clipped in vain": lambda d: with_sgd(
+            mlp(), 10.0, train_step=clips_early
+        ),
+        "Adam at 1, and clipped in vain": lambda d: with_adam(
+            mlp(), 1.0, train_step=clips_early
+        ),
+    },
     "lr_too_high": {
         "SGD at 10": lambda d: with_sgd(mlp(), 10.0),
         "SGD at 2, with a step": lambda d: with_sgd(
@@ -1585,7 +1606,8 @@ WRONG_BY_CODE = {
             Altered(before=quarters), 1e-2
         ),
         "scores that are cut off, with a step": lambda d: with_sgd(
-            Altered(after=lambda out: out.clamp(-0.02, 0.02)), train_step=plain
+            Altered(after=lambda out: out.minimum(HIGH).maximum(-HIGH)),
+            train_step=plain,
         ),
     },
     "wrong_mode": {

@@ -359,6 +359,23 @@ def clipped_away(net, optimizer, X, y):
     return loss
 
 
+def clipped_too_early(net, optimizer, X, y):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(X), y)
+    nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def halves_the_weights(net, optimizer, X, y):
+    loss = usual(net, optimizer, X, y)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(0.5)
+    return loss
+
+
 def likelihood(net, optimizer, X, y):
     optimizer.zero_grad()
     loss = F.log_softmax(net(X), dim=1)[torch.arange(len(y)), y].mean()
@@ -642,6 +659,33 @@ REPORTS = {
         "lr_too_low",
         "",
         lambda d: sgd(dense(784, 64, 10), flat(d), step=clipped_away),
+    ),
+    "I clip the gradients, and it still jumps": (
+        "clips_nothing",
+        "lr_too_high",
+        lambda d: adam(dense(784, 64, 10), flat(d), 1.0, clipped_too_early),
+    ),
+    "max-norm by hand, in each step": (
+        "weight_decay",
+        "",
+        lambda d: sgd(dense(784, 64, 10), flat(d), step=halves_the_weights),
+    ),
+    "my loss is tiny, and stays so": (
+        "lr_too_low",
+        "",
+        lambda d: sgd(
+            dense(784, 64, 10), flat(d), loss=lambda s, y: F.cross_entropy(s, y) / 1e6
+        ),
+    ),
+    "ReLU6 in place of a relu, also at the end": (
+        "activated_scores",
+        "",
+        lambda d: sgd(dense(784, 64, 10, act=nn.ReLU6, end=[nn.ReLU6()]), flat(d)),
+    ),
+    "scores clamped to probabilities": (
+        "activated_scores",
+        "",
+        lambda d: sgd(Around(after=lambda s: s.clamp(0, 1)), flat(d)),
     ),
     "train() forgotten after the first evaluation": (
         "wrong_mode",

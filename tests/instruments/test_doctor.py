@@ -189,6 +189,10 @@ def test_a_scripted_net_stays_in_its_mode(mode, data):
 LOOKALIKE = SimpleNamespace(train=[1, 2], class_names=["a", "b"])
 
 
+def as_numbers(scores, y):
+    return (scores[:, 0] - y).square().mean()
+
+
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
@@ -206,6 +210,7 @@ LOOKALIKE = SimpleNamespace(train=[1, 2], class_names=["a", "b"])
         ({"net": mlp(), "optimizer": 0.1}, "optimizer must be .* you gave float"),
         ({"net": mlp(), "train_step": 1}, "train_step must be a function"),
         ({"net": mlp(), "loss": "mse"}, "loss must be a function"),
+        ({"net": nn.Linear(784, 1), "loss": as_numbers}, "one number for each picture"),
         ({"net": mlp(), "seconds": 0}, "seconds must be .* above 0, .* you gave 0"),
         ({"net": mlp(), "seconds": "60"}, "seconds must be .* you gave '60'"),
     ],

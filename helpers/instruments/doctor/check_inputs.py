@@ -34,6 +34,13 @@ NOT_A_CLASSIFIER = tr(
     "no loss in the step compares scores with labels."
 )
 
+REGRESSION = tr(
+    "doctor examines classifiers, but this net gives one number for each picture, and "
+    "the loss compares it with the label as a number, as in a regression. To tell "
+    "{classes} classes apart, give the net a score for each and use F.cross_entropy."
+)
+
+
 # --- It does not even run
 
 
@@ -122,6 +129,8 @@ def wrong_output_width(exam: Examination) -> Finding | None:
             return exam.finding("wrong_output_width: pairs", **facts)
     if shape[:1] != (len(exam.X),):
         return exam.finding("flatten_order: rows", found=shape[0])
+    if math.prod(shape) == len(exam.X) and _is_regression(exam):
+        raise ValueError(REGRESSION.format(classes=classes))
     if len(shape) != 2:
         return exam.finding("wrong_output_width: shape", shape=shape)
     # Where only the labels tell the number of classes, some classes may not occur.
@@ -138,6 +147,13 @@ def wrong_output_width(exam: Examination) -> Finding | None:
     from_1 = low == 1 and shape[1] == classes - 1
     key = "wrong_output_width: from 1" if from_1 else "wrong_output_width"
     return exam.finding(key, width=shape[1], high=classes - 1, last=classes - 2)
+
+
+def _is_regression(exam):
+    """Whether the learner's loss has no use for scores and runs."""
+    own = exam.setup.train_step or exam.setup.raw_loss is not F.cross_entropy
+    names = [one.name for one in exam.step.operations]
+    return own and not exam.step.error and not any("entropy" in name for name in names)
 
 
 def _last_batch(exam):

@@ -102,6 +102,8 @@ def _compared(key, exam, trial, changes, is_better):
         if other is not None and is_better(other):
             if "factor" in change:
                 key = key.partition(":")[0] + ": factor"
+            if key.startswith("lr_too_high") and exam.setup.clips_too_early:
+                key = "clips_nothing"
             (value,) = change.values()
             facts = {"other": value, "better": other.end, "taken": other.steps}
             return exam.finding(key, **facts, **vars(trial))
@@ -209,9 +211,12 @@ def _loses(exam):
             return exam.finding("lost_information: step", **facts)
         X = seen
     with setup.experiment():
-        operations = record(setup.net.train(), X).operations
+        recording = record(setup.net.train(), X)
+    products = [product.operation for product in recording.products]
     known, worst = {id(X): by_means(X, y)}, {}
-    for one in operations:
+    for one in recording.operations:
+        if one in products[-1:]:  # its weights have still to learn the classes
+            break
         before = max((known.get(id(t), 0) for t in one.inputs), default=0)
         if one.output.shape[:1] != X.shape[:1]:  # such as one with the time first
             known[id(one.output)] = before
@@ -252,7 +257,8 @@ def unexplained(exam: Examination) -> Finding | None:
     if halves and not math.isfinite(trial.end):
         names = [exam.used.get(id(p), p) for p in halves]
         return exam.finding("not_finite: half", names, steps=trial.steps)
-    if found := _vanishing(exam, SLOW_START, trial, enough) or _steps_too_short(exam):
+    found = _vanishing(exam, SLOW_START, trial, enough) or _steps_too_short(exam)
+    if found := found or _pulled_to_zero(exam, trial):
         return found
     if trial.dead is not None:
         facts = {"steps": trial.steps, "count": trial.dead.data.shape[-1]}
@@ -283,5 +289,5 @@ def _steps_too_short(exam):
     def is_better(other):
         return _falls(other, trial) and other.learns
 
-    changes = _times(exam, 10, 100, 1_000, 1e4, 1e5)
+    changes = _times(exam, 10, 100, 1_000, 1e4, 1e5, 1e6, 1e7)
     return _compared("lr_too_low: short", exam, trial, changes, is_better)

@@ -19,7 +19,12 @@ LIMITS = {
     "relu6": ("0", "6"),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
     "softmax": ("0", "1"),
-    "tanh": ("-1", "1"),
+    **dict.fromkeys(("tanh", "softsign"), ("-1", "1")),
+    # Of nn.ReLU6, too:
+    **dict.fromkeys(
+        ("hardtanh", "clamp", "clip"), (tr("its lower"), tr("its upper limit"))
+    ),
+    **dict.fromkeys(("softplus", "gelu", "silu"), (tr("about 0"), tr("any number"))),
 }
 LOG_LOSSES = {"nll_loss", "kl_div"}
 OF_SCORES = {"cross_entropy", "log_softmax", "binary_cross_entropy_with_logits"}
@@ -65,11 +70,18 @@ def activated_scores(exam: Examination) -> Finding | None:
     for loss in operations:
         if loss.name in OF_SCORES and loss.inputs:
             for made in operations:
-                if made.name in LIMITS and made.output is loss.inputs[0]:
+                if made.output is loss.inputs[0] and _limits(made):
                     facts = {"low": LIMITS[made.name][0], "high": LIMITS[made.name][1]}
                     facts |= {"operation": made.name, "loss": loss.name}
                     return exam.finding("activated_scores", **facts)
     return None
+
+
+def _limits(made):
+    """Whether it is an activation; a clamp may be there for rare cases only."""
+    if made.name not in ("clamp", "clip"):
+        return made.name in LIMITS
+    return (made.output != made.inputs[0]).float().mean() > 0.1
 
 
 def _adds_up(rows, dim):

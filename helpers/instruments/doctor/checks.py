@@ -46,7 +46,7 @@ TRIALS = {  # each is asked only where nothing has been found so far
     check_training.vanishing: ("vanishing",),
     check_training.weight_decay: ("weight_decay",),
     check_training.lr_too_low: ("lr_too_low",),
-    check_training.lr_too_high: ("lr_too_high",),
+    check_training.lr_too_high: ("lr_too_high", "clips_nothing"),
     check_training.unexplained: (
         *("unexplained", "vanishing", "lr_too_low", "dead_units", "not_finite"),
     ),

@@ -547,6 +547,13 @@ SENTENCES = {
         "Try an lr that is ten or a hundred times smaller, and call doctor again."
     ),
     "lr_too_high: factor": WITH_FACTOR + tr("Use a smaller lr: {other:g} times yours."),
+    "clips_nothing": tr(
+        "Your training step clips the gradients before backward() has computed them, "
+        "so nothing is clipped. In {steps:,} steps the loss goes from {start:.3g} to "
+        "{end:.3g}; with shorter steps it comes to {better:.3g}.\n"
+        "Clip between loss.backward() and optimizer.step(), and use a smaller lr if "
+        "the loss still jumps."
+    ),
     "lr_too_low": WITH_LR + tr("Use a larger lr, such as {other:g}."),
     "lr_too_low: short": WITH_LR
     + tr(

@@ -6,6 +6,7 @@ can reach is noted beforehand, and put back to the bit afterwards.
 
 import contextlib
 import copy
+import dis
 import itertools
 import math
 import time
@@ -36,6 +37,7 @@ from helpers.own.trainee import as_loss
 
 MAX_CALLS = 64  # of a step that may change the weights in only some of its calls
 END_OF_SCHEDULE = "lr_scheduler.py"
+CLIPS = "clip_grad", "backward"  # as clip_grad_norm_ and clip_grad_value_ begin
 LOGIT, PROBABILITY, NUMBER = "logit", "probability", "number"
 MODE_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
@@ -320,9 +322,9 @@ class TrainingSetup:
         return found
 
     @cached_property
-    def names_step(self) -> bool:
-        """Whether anything that train_step reaches names a step(), as of an optimizer,
-        or is not written in Python."""
+    def _named(self) -> list[list]:
+        """Of each function that train_step reaches, the names in it, in their order,
+        and more."""
         code = [
             one.__code__
             for one in reachable(self.train_step)
@@ -330,7 +332,24 @@ class TrainingSetup:
         ]
         for one in code:  # it grows
             code += [const for const in one.co_consts if isinstance(const, CodeType)]
-        return not code or any("step" in one.co_names for one in code)
+        return [[op.argval for op in dis.get_instructions(one)] for one in code]
+
+    @property
+    def names_step(self) -> bool:
+        """Whether anything that train_step reaches names a step(), as of an optimizer,
+        or is not written in Python."""
+        return not self._named or any("step" in names for names in self._named)
+
+    @property
+    def clips_too_early(self) -> bool:
+        """Whether train_step clips the gradients before backward() computes them."""
+        for names in self._named:
+            calls = [str(name)[:9] for name in names]
+            calls = [one for one in calls if one in ("clip_grad", "backward", "step")]
+            pairs = [*itertools.pairwise(calls)]
+            if CLIPS in pairs and CLIPS[::-1] not in pairs:
+                return True
+        return False
 
     def hand_on(self, more: tuple[tuple, dict], rows: int) -> None:
         """From here on the net gets these arguments, too, where it is called with

@@ -1,6 +1,7 @@
 """What PyTorch's own messages say about a shape error, put as a cause and a repair."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -193,6 +194,31 @@ CAT_DIMENSIONS = tr(
     "{operation} joins tensors with the same number of dimensions, but gets {shapes}. "
     "unsqueeze adds one."
 )
+PICTURES = tr(
+    "{operation} takes (examples, channels, height, width), or one example without the "
+    "first of these, but gets {a} {a.shape}."
+)
+INTO_BLOCKS = tr(
+    "{operation} cuts pictures into squares of {want} by {want}, so {want} must divide "
+    "their height and width, but {a} {a.shape} has {got}."
+)
+FOLD_ROWS = tr(
+    "{operation} takes (examples, channels * kernel, places), so the {got} rows of {a} "
+    "{a.shape} must be a multiple of the numbers in a kernel of ({want})."
+)
+FOLD_PLACES = tr(
+    "{operation} finds {want} places for the kernel in its output, so {a} {a.shape} "
+    "needs as many columns, but has {got}."
+)
+TWO_TYPES = tr(
+    "{operation} gets numbers of two types, but needs one: use .float() on what is not "
+    "float32. PyTorch says: {message}."
+)
+POSITIONS_TYPE = tr(
+    "{operation} needs whole numbers as positions: use .long() on them."
+)
+LABELS_TYPE = tr("{operation} needs whole numbers as class numbers: use {b:.long()}.")
+FLOATS = tr("{operation} needs floats, but gets whole numbers: use .float() on them.")
 CHECKED = tr("A check in the code of {layer} failed: {message}.")
 
 # What PyTorch says -> the cause, and the sentence that its parts fill in. <got> and
@@ -223,6 +249,13 @@ KNOWN = {
     "expected `key_padding_mask` to be .* but found <got>-D": (OTHER, PADDING_FORM),
     "parameter numbers = <want> and channel size = <got>": (WIDTH, PER_CHANNEL),
     r"input.size\(-3\)=<got> is not divisible by <want>": (OTHER, INTO_PIXELS),
+    r"input.size\(-\d\)=<got> is not divisible by <want>": (OTHER, INTO_BLOCKS),
+    "divisible by groups. Got <got> channels and <want>": (OTHER, GROUPS),
+    "^unfold .*Unfold:.*range": (OTHER, PICTURES),
+    "^unfold .*Expected 3D": (OTHER, PICTURES),
+    "expects input (to have at least 3|with > 2) dim": (OTHER, PICTURES),
+    r"product of kernel_size, .*=<got> and kernel_size=\(<want>\)": (OTHER, FOLD_ROWS),
+    r"sliding blocks [\d* ]+ = <want>, .*=<got>$": (OTHER, FOLD_PLACES),
     "must be even, but dimension <dim> is size <got>": (OTHER, HALVES),
     "input<which> size does not match .* got <got> but expected <want>": (
         WIDTH,
@@ -234,7 +267,7 @@ KNOWN = {
         OTHER,
         ALL_DIMENSIONS,
     ),
-    r"^setitem: .*Target sizes: \[<want>\]\.\s+Tensor sizes: \[<got>\]": (
+    r"^setitem .*Target sizes: \[<want>\]\.\s+Tensor sizes: \[<got>\]": (
         OTHER,
         NOT_A_PLACE,
     ),
@@ -242,7 +275,7 @@ KNOWN = {
         OTHER,
         ONLY_ONES_GROW,
     ),
-    "^[gs]etitem: index <got> is out of bounds for dimension <dim> with size <want>": (
+    "^[gs]etitem .*index <got> is out of bounds for dimension <dim> with size <want>": (
         OTHER,
         POSITIONS,
     ),
@@ -262,7 +295,10 @@ KNOWN = {
     r"stack expects .* got \[<want>\] at .* and \[<got>\]": (OTHER, STACK),
     "subscript <letter> has size <got> .* seen size <want>": (OTHER, EINSUM),
     "more than 1 value per channel": (OTHER, FEW_VALUES),
-    "(Kernel size can't be greater|Output size is too small)": (OTHER, TOO_SMALL),
+    "(Kernel size can't be greater|Output size is too small|sliding blocks as)": (
+        OTHER,
+        TOO_SMALL,
+    ),
     r"(targets of dimension: 1|Expected target size .* got \[\w+\]$)": (
         OTHER,
         ONE_EACH,
@@ -282,6 +318,16 @@ KNOWN = {
     r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
     "multi-target not supported": (OTHER, LABEL_SHAPE),
     r"(Using a t|T)arget size \(": (OTHER, SAME_SHAPE),
+}
+# The same, where the shapes are not the cause.
+TYPES = {
+    "same (dtype|datatype)|should be the same|match weight dtype": (None, TWO_TYPES),
+    "'indices' to have|as indices must be|index tensor of type": (None, POSITIONS_TYPE),
+    "expected target dtype to be Long": (None, LABELS_TYPE),
+    "not implemented for '(Long|Int|Byte)|infer output dtype|output type (Long|Int)": (
+        None,
+        FLOATS,
+    ),
 }
 PART = re.compile(r"<(\w+)>")
 # A sentence -> when a repair follows it, and that repair.
@@ -305,7 +351,7 @@ REPAIRS = {
 Explained = tuple[str | None, str]  # the cause, and a sentence
 
 
-def read(facts: Facts) -> Explained | None:
+def read(facts: Facts, known: Mapping = KNOWN) -> Explained | None:
     """The cause and a sentence, if PyTorch's message is known.
 
     facts: operation, layer, shapes (a text), message; and a and b, its first two
@@ -313,9 +359,10 @@ def read(facts: Facts) -> Explained | None:
     """
     if "a" in facts and (count := len(facts["a"].shape)):
         facts = facts | {"last": count - 1, "count": count}
-    for pattern, (cause, sentence) in KNOWN.items():
+    for pattern, (cause, sentence) in known.items():
         pattern = PART.sub(r"(?P<\1>-?\\w+(?:, \\d+)*)", pattern)
-        if found := re.search(pattern, "{operation}: {message}".format(**facts)):
+        text = "{operation} in {layer}: {message}".format(**facts)
+        if found := re.search(pattern, text):
             with suppress(KeyError, AttributeError):  # of a tensor that isn't there
                 return cause, say(sentence, facts | found.groupdict())
     return None if "a" in facts else (OTHER, CHECKED.format(**facts))

@@ -133,7 +133,8 @@ def explain(
     if "must be Tensor, not tuple" in message:
         return None, A_TUPLE.format(**facts)
     if "dtype" in message or "device" in message or not ABOUT_SHAPES.search(message):
-        return None, NOT_SHAPES.format(**facts)
+        known = messages.read(facts, messages.TYPES) if "a" in facts else None
+        return known or (None, NOT_SHAPES.format(**facts))
     found = layers.explain_layer(facts, module, given) or _clash(step, layer, message)
     if step.name == "linear" and found and (said := layers.unbatched(before)):
         return OTHER, said
@@ -270,7 +271,8 @@ def _pair(operation, a, b):
     may_be_bias = len(a.shape) > 1 and len(b.shape) <= 2 and len(b.sizes) == 1
     if operation.rstrip("_") == "add" and may_be_bias and b.origin == "kept":
         column = messages.FLATTEN_IT if b.shape == (a.shape[-1], 1) else ""
-        cause, repair = BIAS, f"{BIAS_LENGTH} {BIAS_PER_ROW if per_row else column}"
+        more = BIAS_PER_ROW if per_row else column
+        cause, repair = BIAS, SPACE.join(filter(None, [BIAS_LENGTH, more]))
     else:
         first = b.shape and b.shape == a.shape[: len(b.shape)]
         nones = ["None"] * (len(a.shape) - len(b.shape))
@@ -279,7 +281,7 @@ def _pair(operation, a, b):
         if nones and b.shape == (a.shape[0], a.shape[-1]):
             repair = FIRST_AND_LAST
         cause = OTHER
-    return cause, SPACE.join([PAIRED, repair] if repair else [PAIRED]).format(**facts)
+    return cause, SPACE.join(filter(None, [PAIRED, repair])).format(**facts)
 
 
 def _reshape(operation, given, message):

@@ -41,6 +41,10 @@ FLATTEN_AND_WIDTH = tr(
     "A flatten is missing: use {a:.flatten(1)}, or nn.Flatten() before the layer, and "
     "then nn.Linear({numbers}, {columns}), since {example} = {numbers}."
 )
+FLATTEN_AND_SHAPE = tr(
+    "A flatten is missing: use {a:.flatten(1)}, since {example} = {numbers}, and give "
+    "{b} the shape {wanted}."
+)
 FLATTEN_ONE = tr("A flatten is missing: use {a:.flatten()}, since {sizes} = {rows}.")
 ONE_EXAMPLE = tr(
     "This is one example without a batch dimension: use {a:.reshape(1, -1)}, since "
@@ -107,6 +111,7 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     plain, in_layer = written == PLAIN, written == IN_LAYER
     reversed_fits = plain and matrices and columns == a.shape[0]
     kept_first = plain and matrices and a.origin == "kept" and b.origin != "kept"
+    pictures = len(a.shape) == 4 and a.shape[2] == k and len(b.shape) == 2
     weight_first = kept_first and not b.name.startswith(("W", "w"))
     causes = (  # when, the cause, the repair; the first row that applies
         (a.shape[1:] and math.prod(a.shape[1:]) == rows, FLATTEN, FLATTEN_EXAMPLES),
@@ -126,16 +131,19 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
         (one_matrix, FLATTEN, FLATTEN_ONE),
         (in_layer and len(a.shape) == 4, FLATTEN, FLATTEN_AND_WIDTH),
         (in_layer, WIDTH, LAYER_WIDTH),
+        (pictures, FLATTEN, FLATTEN_AND_SHAPE),
         (True, WIDTH, WEIGHT_WIDTH),
     )
     cause, repair = next(row for applies, *row in causes if applies)
     if cause == ORDER and not (a.name and b.name):
         repair = SWAP_THEM
-    wanted = (*b.shape[:-2], k, columns) if len(b.shape) > 1 else (k,)
+    numbers = math.prod(a.shape[1:])
+    inputs = numbers if cause == FLATTEN else k
+    wanted = (*b.shape[:-2], inputs, columns) if len(b.shape) > 1 else (inputs,)
     if not plain:  # a weight of F.linear has its outputs first
         wanted, b = wanted[::-1], b._replace(shape=b.shape[::-1])
     facts = {"a": a, "b": b, "k": k, "rows": rows, "columns": columns, "wanted": wanted}
     sizes = [" * ".join(map(str, shape)) for shape in (a.shape, a.shape[1:])]
     facts |= {"sizes": sizes[0], "example": sizes[1]}
-    facts["numbers"] = math.prod(a.shape[1:])
+    facts["numbers"] = numbers
     return cause, f"{written}{SPACE}{repair}".format(**facts)

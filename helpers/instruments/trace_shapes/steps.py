@@ -15,7 +15,7 @@ FOLDED = tr("{kind}, operations: {count}")
 # What the tensors of an operation are called if they have no names.
 ROLES = {"addmm": ("bias", "left", "right"), "cross_entropy": ("scores", "labels")}
 ROLES["scaled_dot_product_attention"] = "query", "key", "value", "mask"
-LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm")
+LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm", "embedding")
 ROLES |= dict.fromkeys(LAYERS, ("input", "weight", "bias"))
 THE = {  # such a tensor in a sentence
     "input": tr("the input"),
