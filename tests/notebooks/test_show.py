@@ -104,8 +104,9 @@ BREAKS = """() => [...new Set([...document.querySelectorAll(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["02_shapes.ipynb", "03_parameters.ipynb"])
-def test_nothing_runs_off_the_paper(name, config, chromium):
-    made, _ = HTMLExporter(config=config).from_notebook_node(read(name))
+def test_nothing_runs_off_the_paper(name, config, chromium, tmp_path):
+    settings = {"config_dir": str(tmp_path)}  # else custom/custom.css would be there
+    made, _ = HTMLExporter(config=config).from_notebook_node(read(name), settings)
     page = chromium.new_page(viewport={"width": 698, "height": 900})  # Letter
     page.route("https://**", lambda route: route.abort())
     page.emulate_media(media="print")
