@@ -241,7 +241,8 @@ def _suit_light_and_dark(figure):
     for spine in figure.findobj(Spine):
         spine.set_color(INK)
     for text in figure.findobj(Text):
-        text.set_fontfamily(families())
+        if not text.get_text().isascii():
+            text.set_fontfamily(families())
         if same_color(text.get_color(), "black"):
             text.set_color(INK)
 

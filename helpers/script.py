@@ -63,7 +63,7 @@ def net(X):
         X = torch.{activation}(X @ W + b)
 {dropout}    return X @ params[-2] + params[-1]
 """
-LR_CHANGES = "lr_changes = {lr_changes}  # after so many steps: lr\n"
+LR_CHANGES = "lr_changes = {lr_changes}  # " + tr("after so many steps: lr") + "\n"
 NUM_STEPS = "lr, num_steps = {lr}, {num_epochs} * math.ceil(len(X) / {batch_size})\n"
 CHANGE_LR = """\
         if len(losses) in lr_changes:

@@ -21,6 +21,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 ROOT = Path(__file__).parents[1]
+IN_CHINESE = "zh_CN/"
 SHAPES, PARAMETERS, START = "02_shapes", "03_parameters", "00_start_here"
 pytestmark = [
     pytest.mark.slow,
@@ -91,8 +92,10 @@ def put_course(folder):
     shutil.copy(ROOT / ".gitignore", folder)
     shutil.copy(ROOT / "jupyter_server_config.py", folder)
     (folder / "README.md").write_text("The course.\n")
+    (folder / "notebooks" / "zh_CN").mkdir()
     for name in (START, SHAPES, PARAMETERS):
         shutil.copy(path_of(ROOT, name), folder / "notebooks")
+        shutil.copy(path_of(ROOT, IN_CHINESE + name), folder / "notebooks/zh_CN")
     return folder
 
 
@@ -108,6 +111,8 @@ def work(folder):
         shapes.cells.append(new_markdown_cell("What I have learned."))
     with Edit(folder, PARAMETERS) as parameters:
         parameters.cells[parameters.exercises()[0]].source += "  # solved"
+    with Edit(folder, IN_CHINESE + SHAPES) as shapes:
+        shapes.cells[shapes.exercises()[0]].source += "  # solved in Chinese"
     with Edit(folder, START) as start:
         start.run_all("mine\n")
 
@@ -122,6 +127,8 @@ def publish(folder):
         shapes.cells[3:3] = [new_markdown_cell("A new cell.")]
         del shapes.cells[third + 1]  # solved by the learner
         del shapes.cells[7]
+    with Edit(folder, IN_CHINESE + SHAPES) as shapes:
+        shapes.cells[0].source += "\n\nNew in Chinese."
     with Edit(folder, PARAMETERS) as parameters:
         parameters.cells[1].source += "\n# new"
     path_of(folder, PARAMETERS).rename(path_of(folder, "03_modules"))
@@ -130,8 +137,17 @@ def publish(folder):
     (folder / "README.md").write_text("The new course.\n")
 
 
+def expect_chinese(folder):
+    """That it is in the notebook of the other language, and only there."""
+    for name, kept in ((IN_CHINESE + SHAPES, 1), (SHAPES, 0)):
+        found = texts(read(folder, name))
+        assert sum("# solved in Chinese" in text for text in found) == kept
+    assert "New in Chinese." in texts(read(folder, IN_CHINESE + SHAPES))[0]
+
+
 def expect_both(folder, before, news):
     """That the learner's work is in the new version."""
+    expect_chinese(folder)
     cells = read(folder, SHAPES)
     mine, new, found = texts(before), texts(news), texts(cells)
     solved = [text for text in mine if "# solved" in text]
@@ -201,7 +217,7 @@ def test_a_clone_gets_the_new_version_and_keeps_the_work(clones, state):
         folder = Path(re.search("before this update: (.*)", done.stdout)[1])
         assert path_of(folder, SHAPES).read_bytes() == whole
     # Once more, nothing happens; and the next version finds it all in its place.
-    files = {path: path.read_bytes() for path in mine.glob("notebooks/*")}
+    files = {path: path.read_bytes() for path in mine.glob("notebooks/**/*.ipynb")}
     assert update(mine).stdout == "This is already the newest version.\n"
     with Edit(course, START) as start:
         start.cells.append(new_markdown_cell("The third version."))
@@ -309,7 +325,7 @@ def test_a_new_folder_takes_over_what_was_saved_in_an_old_one(tmp_path, monkeypa
     copy = shutil.copytree(old, tmp_path / "copy")
     work(copy)
     with server(old, sys.executable, "-m", "jupyterlab", **conda_variables()) as ask:
-        for name in (START, SHAPES, PARAMETERS):
+        for name in (START, SHAPES, PARAMETERS, IN_CHINESE + SHAPES):
             # As JupyterLab saves, twice: the first version must stay known.
             saved = ask(f"contents/notebooks/{name}.ipynb")
             assert len(saved["content"]["metadata"]["language_info"]) > 1
@@ -362,6 +378,7 @@ def test_an_old_folder_without_a_known_beginning_still_hands_over_answers(tmp_pa
     publish(new)
     done = update(new, old)
     assert done.returncode == 0, done.stderr
+    expect_chinese(new)
     found = texts(read(new, SHAPES))
     assert {"my_own = 1", "What I have learned.", "A new cell."} < set(found)
     assert sum("# solved" in text for text in found) == 3

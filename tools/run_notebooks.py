@@ -119,9 +119,17 @@ def run(path: Path, slow: float = SLOW) -> None:
 def main(
     names: list[str], folder: Path = NOTEBOOKS, run: Callable[[Path], None] = run
 ) -> None:
-    """Run the named notebooks of a folder, or all of them."""
-    notebooks = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
-    names = [Path(name).stem for name in names] or list(notebooks)
+    """Run the named notebooks of a folder, or all of them, in each language.
+
+    names: such as "02_shapes" or "notebooks/zh_CN/02_shapes.ipynb".
+    """
+    notebooks = {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*.ipynb"))
+        if not path.parent.name.startswith(".")  # Jupyter's copies
+    }
+    names = [name.removesuffix(".ipynb").removeprefix("notebooks/") for name in names]
+    names = names or list(notebooks)
     if unknown := set(names) - set(notebooks):
         there = ", ".join(notebooks)
         sys.exit(f"There is no notebook {min(unknown)}. There are: {there}.")

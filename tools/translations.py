@@ -15,6 +15,7 @@ import re
 import tokenize
 import unicodedata
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -38,7 +39,7 @@ SAYING = {"print", "predict", "reveal", "plot_pictures"}  # one word counts here
 WIDE = 78  # columns of a line of code
 LITERAL = re.compile(r'([rRbBfF]*)("""|"|\'\'\'|\')((?:\\.|(?!\2).)*)\2', re.DOTALL)
 FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-NO_PROSE = re.compile(r"`[^`]*`|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|https?:\S+")
+NO_PROSE = re.compile(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|https?:\S+")
 HEADER = "# One line of PyTorch. `make translations` writes this file; translate in it."
 UNSAID = tuple(  # headers of a .po file
     f'"{name}'
@@ -68,13 +69,12 @@ def translated_code(source: str, translate: Translate) -> str:
 def is_prose(text: str, said: bool = False) -> bool:
     """Whether a learner reads it as words: two of them, or one where it is said.
 
-    One will do beside a {field}, too, since nothing but a text to read has such.
+    One will do beside a number or a {field}, too, as in "16 units".
     """
-    words = re.findall(r"[^\W\d_]{2,}", FIELD.sub(" 0 ", text))
     plain = FIELD.sub("0", text)
-    return bool(words) and (
-        said or " " in plain.strip() and (len(words) > 1 or plain != text)
-    )
+    words = re.findall(r"[^\W\d_]{2,}", FIELD.sub(" 0 ", text))
+    parts = re.findall(r"\S*\w\S*", plain)
+    return bool(words) and (said or len(parts) > 1)
 
 
 def _edited(source: str, edits: list[Edit]) -> str:
@@ -122,7 +122,7 @@ def _of_comments(source: str, translate: Translate) -> Iterator[Edit]:
 
     def done() -> Iterator[Edit]:
         text = " ".join(text for _, _, text in block)
-        if block and is_prose(text) and (new := translate(text)) != text:
+        if block and is_prose(text, said=True) and (new := translate(text)) != text:
             (first, column, _), (last, *_) = block[0], block[-1]
             said = _cut(new, WIDE - column - 2)
             said = f"\n{' ' * column}".join(f"# {line.rstrip()}" for line in said)
@@ -184,6 +184,8 @@ def _strings(tree: ast.AST, said: bool = False) -> Iterator[tuple[ast.expr, bool
             own = said or name in SAYING and not isinstance(argument, ast.keyword)
             yield from _strings(argument, own)
     else:
+        of = tree.targets[0] if isinstance(tree, ast.Assign) else None
+        said = said or isinstance(of, ast.Name) and of.id == "titles"
         for child in ast.iter_child_nodes(tree):
             index = isinstance(tree, ast.Subscript) and child is tree.slice
             yield from _strings(child, said and not index)
@@ -259,13 +261,13 @@ def write_notebooks(language: str, translate: Translate) -> list[str]:
         here.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
         cells = zip(english.cells, notebook.cells)
         if any(its.get("outputs") and not own.outputs for its, own in cells):
-            to_run.append(path.name)
+            to_run.append(f"{language}/{path.stem}")
     return to_run
 
 
 def readme_in(language: str, english: str, translate: Translate) -> str:
     """The README in a language."""
-    text = translated(english, translate).replace("README.md", f"README.{language}.md")
+    text = translated(english, translate)
     return text.replace("](notebooks/", f"](notebooks/{language}/")
 
 
@@ -333,9 +335,11 @@ def as_po(catalogue: Catalog) -> str:
 
 
 def as_mo(catalogue: Catalog) -> bytes:
-    """The same for the standard library's gettext."""
+    """The same for the standard library's gettext, and the same from every run."""
     file = io.BytesIO()
-    write_mo(file, read_po(io.StringIO(as_po(catalogue)), locale=catalogue.locale))
+    same = read_po(io.StringIO(as_po(catalogue)), locale=catalogue.locale)
+    same.creation_date = same.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
+    write_mo(file, same)
     return file.getvalue()
 
 
@@ -386,7 +390,7 @@ def main() -> None:
         text = readme_in(language, text, translator(catalogues["readme"]))
         (ROOT / f"README.{language}.md").write_text(text, encoding="utf-8")
         if to_run := write_notebooks(language, translator(catalogues["notebooks"])):
-            run_notebooks.main(to_run, NOTEBOOKS / language)
+            run_notebooks.main(to_run)
 
 
 if __name__ == "__main__":

@@ -264,13 +264,13 @@ def merged_files(
     for path, mine in changed.items():
         old, new = stored(base, path), stored(target, path)
         if path.endswith(".ipynb") and new is None and old is not None:
-            path = renamed(old, new_notebooks(base, target)) or path
+            path = renamed(old, new_notebooks(base, target, path)) or path
             new = stored(target, path)
         if new is None or new == old:
             yield path, mine
         elif path.endswith(".ipynb"):
             merged = merge(old, mine, new) or merge_committed(path, base, old, new)
-            report(PurePosixPath(path).name, merged)
+            report(path.removeprefix("notebooks/"), merged)
             if merged:
                 yield path, merged.data
         elif mine != new:
@@ -283,12 +283,17 @@ def merge_committed(path: str, base: str, old: bytes, new: bytes) -> Merged | No
     return None if head == base else merge(old, stored(head, path) or b"", new)
 
 
-def new_notebooks(base: str, target: str) -> dict[str, bytes]:
-    """The notebooks that the new version has and the old one had not."""
+def new_notebooks(base: str, target: str, path: str) -> dict[str, bytes]:
+    """The notebooks beside `path` that the new version has and the old one had not."""
     added = git(
         "diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", base, target
     )
-    names = [name for name in added.split("\0") if name.endswith(".ipynb")]
+    beside = PurePosixPath(path).parent
+    names = [
+        name
+        for name in added.split("\0")
+        if name.endswith(".ipynb") and PurePosixPath(name).parent == beside
+    ]
     return {name: stored(target, name) for name in names}
 
 
@@ -335,9 +340,17 @@ def take_over(old: Path) -> None:
     old = old.expanduser().resolve()
     if not (old / "notebooks").is_dir() or old == ROOT:
         sys.exit(NO_COURSE.format(old=old))
-    here = {path.name: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    theirs, mine = ROOT / "notebooks", old / "notebooks"
+    for folder in (mine, *sorted(path.parent for path in mine.glob("*_*/00_*.ipynb"))):
+        take_over_folder(old, folder, theirs / folder.relative_to(mine))
+    print(OLD_IS_KEPT.format(old=old))
+
+
+def take_over_folder(old: Path, folder: Path, target: Path) -> None:
+    """The same for the notebooks of one language."""
+    here = {path.name: path for path in sorted(target.glob("*.ipynb"))}
     new = {name: path.read_bytes() for name, path in here.items()}
-    for path in sorted((old / "notebooks").iterdir()):
+    for path in sorted(folder.iterdir()):
         if path.is_file():
             name = path.name if path.name in here else None
             mine = path.read_bytes()
@@ -346,21 +359,20 @@ def take_over(old: Path) -> None:
                 name = renamed(mine, {name: new[name] for name in there})
             if name:
                 take_over_notebook(old, path, here[name])
-            elif not (ROOT / "notebooks" / path.name).exists():
-                write(ROOT / "notebooks" / path.name, mine)
+            elif not (target / path.name).exists():
+                write(target / path.name, mine)
                 print(COPIED.format(name=path.name))
-    print(OLD_IS_KEPT.format(old=old))
 
 
 def take_over_notebook(old: Path, path: Path, target: Path) -> None:
     """Merge one notebook of an old folder into the same one of this folder."""
-    here = target.read_bytes()
+    here, name = target.read_bytes(), target.relative_to(ROOT / "notebooks").as_posix()
     new = as_it_came(ROOT, target) or here
     if merge(new, here, new) != Merged(new):
-        print(HAS_WORK.format(name=target.name))
+        print(HAS_WORK.format(name=name))
         return
     merged = merge(as_it_came(old, path), path.read_bytes(), new)
-    report(target.name, merged)
+    report(name, merged)
     if merged and merged.kept:
         write(snapshot(target), new)
         write(target, merged.data)

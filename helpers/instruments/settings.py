@@ -22,6 +22,10 @@ from torch.utils._device import DeviceContext
 CPU = torch.device("cpu")
 # Their functions can be replaced (`torch.relu = ...`).
 MODULES = (torch, nn, F, nn.init, torch.optim, np, math, random, builtins)
+FLAGS = [  # as in a recipe for repeatable numbers
+    *((torch.backends.cudnn, name) for name in ("benchmark", "deterministic")),
+    (torch.utils.deterministic, "fill_uninitialized_memory"),
+]
 HOOKS = [
     value
     for name, value in vars(nn.modules.module).items()
@@ -172,6 +176,9 @@ SETTINGS: dict[Callable[[], Any], Callable[[Any], object]] = {
     ),
     lambda: [dict(hooks) for hooks in HOOKS]: lambda kept: [
         (hooks.clear(), hooks.update(before)) for hooks, before in zip(HOOKS, kept)
+    ],
+    lambda: [getattr(*flag) for flag in FLAGS]: lambda kept: [
+        setattr(*flag, value) for flag, value in zip(FLAGS, kept)
     ],
     np.geterr: lambda kept: np.seterr(**kept),
     np.geterrcall: np.seterrcall,

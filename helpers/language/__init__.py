@@ -116,5 +116,6 @@ def _here() -> Path:
 
 
 LANGUAGE = choose(os.environ.get("COURSE_LANG", ""), _here())
-# Between two sentences, and between the things in a list.
-SPACE, COMMA = tr(" "), tr(", ")
+# Translators: {} stands for a whole sentence.
+SPACE = tr("{} {}").replace("{}", "")  # what is between two
+COMMA = tr(", ")  # between the things in a list

@@ -387,6 +387,10 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
         lambda: nn.modules.module.register_module_forward_hook(lambda *_: 1 / 0),
         lambda: nn.Identity()(3),
     ),
+    (
+        lambda: setattr(torch.backends.cudnn, "deterministic", True),
+        lambda: torch.backends.cudnn.deterministic,
+    ),
     (lambda: np.seterr(all="raise"), np.geterr),
     (lambda: np.set_printoptions(precision=2), lambda: repr(np.ones(1) / 3)),
     (lambda: warnings.simplefilter("error"), lambda: [*warnings.filters]),

@@ -1599,7 +1599,9 @@ WRONG_BY_CODE = {
         "the same in the step": lambda d: with_sgd(
             mlp(), train_step=lambda net, o, X, y: plain(net, o, X // 1, y)
         ),
-        "noise in the step": lambda d: with_sgd(mlp(), train_step=with_noise),
+        "noise in the step": lambda d: with_sgd(
+            MLP(784, 16, 10, seed=0), train_step=with_noise
+        ),
     },
     "below_linear": {
         "only the brightness of four quarters": lambda d: with_adam(

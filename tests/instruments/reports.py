@@ -841,7 +841,7 @@ REPORTS = {
     "AdamW, a momentum-free SGD's lr, deep convolutions": (
         "lr_too_high",
         "",
-        lambda d: with_(optim.AdamW, vgg(16, 32, 64), square(d), 0.1),
+        lambda d: with_(optim.AdamW, vgg(8, 16, 32), square(d), 0.1),
     ),
     "a big net that diverges": (
         "lr_too_high",

@@ -1,0 +1,197 @@
+"""The catalogues, and the notebooks and README that are made from them."""
+
+import ast
+import re
+import tokenize
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+import nbformat
+import pytest
+from markdown_it import MarkdownIt
+
+import translations
+from helpers import language
+from helpers.language import fonts
+
+ROOT = Path(__file__).parents[2]
+ZH = "zh_CN"
+TEMPLATES = translations.templates()
+CATALOGUES = {domain: translations.read(ZH, domain) for domain in TEMPLATES}
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LATE = "run `make translations` and translate what is new"
+
+CHINESE = "[\u4e00-\u9fff]"
+CODE = r"`[^`]*`"
+KEPT = rf"{CODE}|\$[^$]+\$|\]\([^)]*\)|<[^>]*>|\{{[^{{}}]*\}}|https?:\S+|\\[nt]"
+NAMES = (
+    r"\w+\([^)]*\)?|\((?:\w+, )+\w+\)|\w+=\S+|\w*[_.]\w[\w.]*|"
+    r"\[[\w ]+\]\([^)]*\)|\*Kernel\*|\bParameters?\b"
+)
+TERMS = dict(
+    re.findall(
+        r"^\| ([a-z][a-z -]*) \| (.+?) \|$",
+        (ROOT / "locale" / ZH / "GLOSSARY.md")
+        .read_text()
+        .partition("## 术语：按意思选")[0],
+        re.MULTILINE,
+    )
+)
+
+
+def messages(domain):
+    """(English, Chinese) of each form of each message."""
+    for message in CATALOGUES[domain]:
+        if message.id:
+            english = message.id if isinstance(message.id, str) else message.id[-1]
+            for form in translations.forms(message.string):
+                yield english, form
+
+
+@pytest.fixture(params=TEMPLATES)
+def domain(request):
+    return request.param
+
+
+def test_every_sentence_is_translated(domain):
+    assert not translations.left(CATALOGUES[domain]), LATE
+
+
+def test_no_sentence_is_new_and_none_is_out_of_date(domain):
+    there = {str(message.id) for message in CATALOGUES[domain]}
+    assert there == {str(message.id) for message in TEMPLATES[domain]}, LATE
+
+
+def test_what_is_read_is_what_was_translated(domain):
+    compiled = ROOT / "locale" / ZH / "LC_MESSAGES" / f"{domain}.mo"
+    assert compiled.read_bytes() == translations.as_mo(CATALOGUES[domain]), LATE
+
+
+def test_fields_stay_as_they_are(domain):
+    for english, chinese in messages(domain):
+        fields = [
+            Counter(translations.FIELD.findall(one)) for one in (english, chinese)
+        ]
+        assert fields[0] == fields[1], chinese
+
+
+@pytest.mark.parametrize("domain", ["notebooks", "readme"])
+def test_code_formulas_and_links_stay_as_they_are(domain):
+    for english, chinese in messages(domain):
+        if "中文" in english:
+            continue  # the link to the other language
+        for kept in (CODE, r"\$[^$]+\$", r"\]\([^)]*\)"):
+            found = [sorted(re.findall(kept, one)) for one in (english, chinese)]
+            assert found[0] == found[1], chinese
+
+
+@pytest.mark.parametrize("domain", ["notebooks", "readme"])
+def test_emphasis_closes(domain):
+    markdown = MarkdownIt("commonmark")
+    for english, chinese in messages(domain):
+        stars = [
+            re.sub(
+                rf"<code>.*?</code>|{KEPT}", "", markdown.render(one), flags=re.DOTALL
+            )
+            for one in (english, chinese)
+        ]
+        assert stars[1].count("*") <= stars[0].count("*"), chinese
+
+
+RULES = {
+    "a space between Chinese and Latin letters": (
+        f"{CHINESE}[A-Za-z0-9]|[A-Za-z0-9%]{CHINESE}"
+    ),
+    "full-width punctuation": (
+        rf"{CHINESE}[,;:?!](?!\w)|{CHINESE}\.(?!\w|\.)|[,;?!]{CHINESE}"
+    ),
+    "no space beside it": r"[，。：；？！）] (?! |$)|\S [，。：；？！）”]",
+    "“” for quotes": f'{CHINESE}"{CHINESE}',
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_chinese_follows_the_rules_of_its_glossary(rule, domain):
+    instead = "0" if rule == "no space beside it" else ""
+    for _, chinese in messages(domain):
+        text = re.sub(KEPT, instead, chinese)
+        assert not re.search(RULES[rule], text), chinese
+
+
+def test_one_english_term_is_one_chinese_term(domain):
+    for english, chinese in messages(domain):
+        said = re.sub(rf"{KEPT}|{NAMES}", " ", english).lower()
+        for term, translated in TERMS.items():
+            if re.search(rf"(?<![\w-]){term}(s|es|ed|ing|ting)?(?![\w-])", said):
+                assert translated in chinese, f"{term}: {translated}, not in: {chinese}"
+
+
+def test_each_answer_to_a_question_has_its_own_translation():
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, 4).cells:
+            for options in re.findall(r"predict\((.*)\)", cell.source, re.DOTALL):
+                known = [
+                    chinese
+                    for english, chinese in messages("notebooks")
+                    if f'"{english}"' in options
+                ]
+                assert len(set(known)) == len(known), path.name
+
+
+def test_an_answer_is_kept_in_english_and_shown_in_chinese():
+    english = {chinese: english for english, chinese in messages("notebooks")}
+    for chinese, back in english.items():
+        assert translations.translator(CATALOGUES["notebooks"])(back) == chinese
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_what_its_catalogue_makes_of_the_english_one(path):
+    translate = translations.translator(CATALOGUES["notebooks"])
+    stored = nbformat.read(path.parent / ZH / path.name, 4)
+    made = translations.notebook_in(ZH, nbformat.read(path, 4), stored, translate)
+    assert nbformat.writes(made) == nbformat.writes(stored), LATE
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_code_is_the_same_to_the_letter(path):
+    there = nbformat.read(path.parent / ZH / path.name, 4).cells
+    for cell, own in zip(nbformat.read(path, 4).cells, there, strict=True):
+        assert (cell.id, cell.cell_type) == (own.id, own.cell_type)
+        if cell.cell_type == "code" and cell.id != translations.SET_UP:
+            assert _bare(cell.source) == _bare(own.source), own.source
+
+
+def _bare(source):
+    """The code without comments and without what its strings say."""
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    left_out = tokenize.COMMENT, tokenize.NL, tokenize.STRING
+    plain = [token.string for token in tokens if token.type not in left_out]
+    fields = [
+        ast.unparse(node.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FormattedValue)
+    ]
+    return plain, sorted(fields)
+
+
+def test_the_readme_is_what_its_catalogue_makes_of_the_english_one():
+    translate = translations.translator(CATALOGUES["readme"])
+    english = (ROOT / "README.md").read_text(encoding="utf-8")
+    chinese = (ROOT / f"README.{ZH}.md").read_text(encoding="utf-8")
+    assert translations.readme_in(ZH, english, translate) == chinese, LATE
+
+
+def test_pictures_can_write_every_letter_of_the_catalogues():
+    from fontTools.ttLib import TTFont
+
+    drawn = [*messages("helpers"), *messages("notebooks")]
+    said = {letter for _, text in drawn for letter in text}
+    wide = {letter for letter in said if ord(letter) >= 0x2E80}
+    with TTFont(fonts.OWN) as font:
+        lacking = {letter for letter in wide if ord(letter) not in font.getBestCmap()}
+    assert not lacking, "run tools/make_font.py"
+
+
+def test_the_course_knows_its_languages():
+    assert language.languages() == ["en", ZH]

@@ -1,0 +1,87 @@
+"""The language that a kernel speaks: how it is chosen, and what a damaged one does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import language
+from helpers.language import choose, fonts, load
+
+ZH = "zh_CN"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["zh_CN", "zh-CN", "zh", "ZH_cn", " zh_CN.UTF-8", "zh_Hans"]
+)
+def test_a_language_is_known_in_each_usual_spelling(wanted, tmp_path, capsys):
+    assert choose(wanted, tmp_path) == ZH
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", ["", "en", "en_US.UTF-8", "EN"])
+def test_english_is_spoken_without_a_word_about_it(wanted, tmp_path, capsys):
+    assert choose(wanted, tmp_path) == "en"
+    assert not capsys.readouterr().err
+
+
+def test_a_notebook_in_a_languages_folder_is_answered_in_it(tmp_path):
+    assert choose("", tmp_path / ZH) == ZH
+    assert choose("en", tmp_path / ZH) == "en"
+
+
+def test_an_unknown_language_gets_one_sentence_and_english(tmp_path, capsys):
+    assert choose("kl\n" * 40, tmp_path) == "en"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "kl" in said and f"en, {ZH}" in said
+    assert len(said) < 120
+
+
+DAMAGED = {
+    "empty": b"",
+    "no catalogue": b"{}",
+    "cut short": b"\xde\x12\x04\x95\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_catalogue_is_survived_in_english(content, tmp_path, capsys):
+    path = tmp_path / ZH / "LC_MESSAGES" / "helpers.mo"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert load(ZH, "helpers", tmp_path).gettext("Paused.") == "Paused."
+    assert str(path) in capsys.readouterr().err
+
+
+def test_what_has_no_translation_appears_in_english_and_is_counted():
+    sentence = "A sentence that nobody has translated."
+    before = language.untranslated[sentence]
+    assert load(ZH, "helpers").gettext(sentence) == sentence
+    assert language.untranslated[sentence] == before + 1
+
+
+def test_a_kernel_that_is_asked_to_speaks_chinese():
+    code = "from helpers import Config; Config(lr=-1)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"COURSE_LANG": "zh", "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    said = ended.stderr.splitlines()[-1]
+    assert said.startswith("ValueError: lr") and "。" in said and "-1" in said
+
+
+def test_pictures_have_a_font_that_can_write_the_language():
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    for family in (fonts.families(ZH, system=False), fonts.families(ZH)):
+        assert family[0] == "DejaVu Sans"
+        font = FT2Font(
+            findfont(FontProperties(family=family[1]), fallback_to_default=False)
+        )
+        assert all(font.get_char_index(ord(letter)) for letter in "准确率随机")
+    assert fonts.families("en") == ("DejaVu Sans",)
