@@ -6,9 +6,15 @@ PYTHON = .venv/bin/python
 IN = $(if $(LANG),$(notdir $(wildcard locale/$(firstword $(subst ., ,$(LANG)))*)))
 FIRST_PAGE = /lab/tree/notebooks/$(IN:%=%/)00_start_here.ipynb
 
+# The tools speak the language in which the course opens.
+SPEAKING = COURSE_LANG="$(or $(COURSE_LANG),$(IN))"
+SET_UP = $(SPEAKING) python3 tools/set_up.py
+
 # Where not even tools/set_up.py starts, which finds a newer Python or says what to do.
 NO_PYTHON = "The course needs Python 3.11 or newer, and there is no such python3 here:" \
 	"install it (https://www.python.org/downloads/) and run the same command again."
+NO_PYTHON_ZH = "本课程需要 Python 3.11 或更新的版本，而这里没有这样的" \
+	"python3：请先安装（https://www.python.org/downloads/），再运行一次同样的命令。"
 
 # JupyterLab starts for root, the usual user of a container, only when told to.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -28,8 +34,8 @@ page: setup ## Show the lessons as pages in the browser, without an editor.
 	$(PYTHON) -m voila notebooks --Voila.config_file_paths=custom
 
 update: setup ## Get the newest version; your answers, notes and progress stay.
-	$(PYTHON) tools/update.py $(if $(FROM),"$(FROM)")
-	@python3 tools/set_up.py
+	$(SPEAKING) $(PYTHON) tools/update.py $(if $(FROM),"$(FROM)")
+	@$(SET_UP)
 
 # Several files at a time, those in the browser first, with one thread of PyTorch for
 # each kernel: more get in each other's way. Three where some wait, as in the browser.
@@ -48,8 +54,8 @@ lint: setup ## Check style and the directions of imports alone.
 
 setup: ## Make .venv and install the course into it, if that is not done yet.
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || \
-		{ echo $(NO_PYTHON) >&2; exit 1; }
-	@python3 tools/set_up.py
+		{ echo $(NO_PYTHON) >&2; echo $(NO_PYTHON_ZH) >&2; exit 1; }
+	@$(SET_UP)
 
 bench: setup ## Measure how fast training and the live lab are on this machine.
 	$(PYTHON) tools/bench.py

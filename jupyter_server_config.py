@@ -21,13 +21,16 @@ from jupyter_server.services.kernels.connection.channels import (
 )
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "tools"))
+from spoken import catalogue, marked  # noqa: E402
+
 LOOKS = [str(HERE / "custom")]  # where custom.css is
 EXTENSIONS = [f"{LOOKS[0]}/labextensions"]  # what was just run is in view
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 STORED = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 RUNNING = {"course": "running"}  # of a line that says how long a cell has been running
-RUN_AGAIN = "To use it, run this cell: click into it and press Shift + Enter.\n"
+RUN_AGAIN = marked("To use it, run this cell: click into it and press Shift + Enter.")
 
 
 def store(
@@ -36,7 +39,7 @@ def store(
     """Before a notebook is saved: no widget that the next kernel doesn't know."""
     if model["type"] != "notebook":
         return
-    notebook = model["content"]
+    notebook, file = model["content"], Path(contents_manager.root_dir, path.strip("/"))
     if notebook["metadata"].get("kernelspec", {}).get("name") == KERNELSPEC["name"]:
         notebook["metadata"] |= STORED
     notebook["metadata"].pop("widgets", None)
@@ -46,10 +49,12 @@ def store(
         views = [one for one in outputs if one.get("data", {}).pop(WIDGET_VIEW, None)]
         if views:
             place = outputs.index(views[-1]) + 1
+            language = os.environ.get("COURSE_LANG") or file.parent.name
+            text = f"{catalogue(language).gettext(RUN_AGAIN)}\n"
             outputs.insert(
-                place, {"output_type": "stream", "name": "stdout", "text": RUN_AGAIN}
+                place, {"output_type": "stream", "name": "stdout", "text": text}
             )
-    keep_as_it_came(Path(contents_manager.root_dir, path.strip("/")))
+    keep_as_it_came(file)
 
 
 def keep_as_it_came(path: Path) -> None:

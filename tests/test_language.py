@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
+import spoken
 from helpers import language
 from helpers.language import choose, fonts, load
 
@@ -52,6 +54,31 @@ def test_a_damaged_catalogue_is_survived_in_english(content, tmp_path, capsys):
     path.write_bytes(content)
     assert load(ZH, "helpers", tmp_path).gettext("Paused.") == "Paused."
     assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "chinese"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"COURSE_LANG": "zh-cn", "LC_ALL": "en_US.UTF-8"}, True),
+        ({"LANGUAGE": "zh:en", "LANG": "en_US.UTF-8"}, True),
+        ({"LANGUAGE": "en:zh", "LANG": "zh_CN.UTF-8"}, False),
+        ({"LANG": "C.UTF-8"}, False),
+        ({"COURSE_LANG": "kl", "LANG": "zh_CN.UTF-8"}, False),
+        ({}, False),
+    ],
+)
+def test_the_tools_ask_the_usual_variables(variables, chinese, monkeypatch):
+    for name in spoken.VARIABLES:
+        monkeypatch.setenv(name, variables.get(name, ""))
+    said = spoken.tr("no message")
+    assert said == ("没有给出原因" if chinese else "no message")
+
+
+def test_a_terminal_that_cannot_write_chinese_gets_english(monkeypatch):
+    monkeypatch.setenv("COURSE_LANG", "zh")
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO(), encoding="latin-1"))
+    assert spoken.tr("no message") == "no message"
 
 
 def test_what_has_no_translation_appears_in_english_and_is_counted():

@@ -21,6 +21,8 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from traitlets.config import Config
 
+import spoken
+
 ROOT = Path(__file__).resolve().parent.parent
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="Windows uses environment.yml")
 
@@ -115,7 +117,8 @@ class Project:
         self.log = self.root / ".venv" / "log"
         self.stamp = self.root / ".venv" / "installed"
         (self.root / "tools").mkdir(parents=True)
-        shutil.copy(ROOT / "tools" / "set_up.py", self.root / "tools")
+        for name in ("set_up.py", "spoken.py"):
+            shutil.copy(ROOT / "tools" / name, self.root / "tools")
         (self.root / "pyproject.toml").write_text(PYPROJECT)
 
     def put_stand_in(self):
@@ -135,14 +138,14 @@ class Project:
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
         outcomes = {"CPU_INDEX": "cpu", "DEFAULT_INDEX": "cuda", "COURSE": "works"}
         code = "import os, runpy, shutil, subprocess, sys\n"
-        code += "sys.argv = ['tools/set_up.py', 'again']\n"
+        code += "sys.argv = ['tools/set_up.py', 'again']\nsys.path[0] = 'tools'\n"
         code += patch + "\nrunpy.run_path('tools/set_up.py', run_name='__main__')"
         return subprocess.run(
             [sys.executable, "-c", code],
             cwd=self.root,
             env={**os.environ, "PATH": path, **outcomes, **environment},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
 
     def pip_calls(self):
@@ -207,13 +210,38 @@ def test_make_without_a_python_that_can_start_says_what_to_do(python3, tmp_path)
         cwd=ROOT,
         env={"PATH": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode != 0 and "Traceback" not in done.stderr
-    first, *rest = done.stderr.splitlines()
+    first, chinese, *rest = done.stderr.splitlines()
     assert first.startswith("The course needs Python 3.11 or newer")
     assert first.endswith("and run the same command again.")
+    assert "Python 3.11" in chinese and chinese.endswith("再运行一次同样的命令。")
     assert len(rest) <= 1  # make's own line
+
+
+@needs_posix
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("argument", "variables", "spoken"),
+    [
+        ("LANG=zh", {"LANGUAGE": "en_US:en", "LC_ALL": "en_US.UTF-8"}, "zh_CN"),
+        ("lab", {"LANG": "zh_CN.UTF-8"}, "zh_CN"),
+        ("lab", {"LANG": "zh_CN.UTF-8", "COURSE_LANG": "en"}, "en"),
+        ("lab", {"LANG": "en_US.UTF-8"}, ""),
+    ],
+)
+def test_make_speaks_the_language_in_which_it_opens_the_course(
+    argument, variables, spoken
+):
+    done = subprocess.run(
+        ["make", "--dry-run", "lab", argument],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert f'COURSE_LANG="{spoken}" python3 tools/set_up.py' in done.stdout
 
 
 @pytest.mark.slow
@@ -312,6 +340,23 @@ def test_an_install_that_was_cut_off_is_repeated(project, step, outcome):
     project.pip_calls()
     assert project.set_up().returncode == 0
     assert ["install", "--editable", ".[lab,test]"] in project.pip_calls()
+
+
+@sets_up
+@pytest.mark.parametrize("catalogue", ["whole", "damaged", "none"])
+def test_it_speaks_the_language_of_the_terminal(project, catalogue):
+    file = Path("locale", "zh_CN", "LC_MESSAGES", "tools.mo")
+    if catalogue != "none":
+        (project.root / file).parent.mkdir(parents=True)
+        content = (ROOT / file).read_bytes()
+        cut = len(content) if catalogue == "whole" else 300
+        (project.root / file).write_bytes(content[:cut])
+    others = dict.fromkeys(spoken.VARIABLES, "")
+    done = project.set_up(gpu=True, **others | {"LANG": "zh_CN.UTF-8"})
+    assert done.returncode == 0, done.stderr
+    end = done.stdout.splitlines()[-1]
+    assert end.startswith("==> 安装完成" if catalogue == "whole" else "==> Ready: ")
+    assert "PyTorch 2.14.1+cu130" in end
 
 
 # --- torch and torchvision ------------------------------------------------------------

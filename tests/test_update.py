@@ -20,6 +20,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+import spoken
+
 ROOT = Path(__file__).parents[1]
 IN_CHINESE = "zh_CN/"
 SHAPES, PARAMETERS, START = "02_shapes", "03_parameters", "00_start_here"
@@ -38,10 +40,13 @@ def git(folder, *arguments, check=True):
     return done.stdout
 
 
-def update(folder, *arguments):
+def update(folder, *arguments, **variables):
     """Run tools/update.py as a learner does; the ended process."""
     command = [sys.executable, "tools/update.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    env = os.environ | dict.fromkeys(spoken.VARIABLES, "") | variables
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, encoding="utf-8"
+    )
 
 
 def path_of(folder, name):
@@ -88,7 +93,11 @@ def put_course(folder):
     """The course, or what an update looks at."""
     (folder / "notebooks").mkdir(parents=True)
     (folder / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "update.py", folder / "tools")
+    for name in ("update.py", "spoken.py"):
+        shutil.copy(ROOT / "tools" / name, folder / "tools")
+    words = Path("locale", "zh_CN", "LC_MESSAGES", "tools.mo")
+    (folder / words).parent.mkdir(parents=True)
+    shutil.copy(ROOT / words, folder / words)
     shutil.copy(ROOT / ".gitignore", folder)
     shutil.copy(ROOT / "jupyter_server_config.py", folder)
     (folder / "README.md").write_text("The course.\n")
@@ -129,6 +138,7 @@ def publish(folder):
         del shapes.cells[7]
     with Edit(folder, IN_CHINESE + SHAPES) as shapes:
         shapes.cells[0].source += "\n\nNew in Chinese."
+        shapes.cells[shapes.exercises()[0]].source += "  # new"
     with Edit(folder, PARAMETERS) as parameters:
         parameters.cells[1].source += "\n# new"
     path_of(folder, PARAMETERS).rename(path_of(folder, "03_modules"))
@@ -148,6 +158,8 @@ def expect_chinese(folder):
 def expect_both(folder, before, news):
     """That the learner's work is in the new version."""
     expect_chinese(folder)
+    chinese = texts(read(folder, IN_CHINESE + SHAPES))
+    assert sum(text.startswith("**在你写过之后") for text in chinese) == 1
     cells = read(folder, SHAPES)
     mine, new, found = texts(before), texts(news), texts(cells)
     solved = [text for text in mine if "# solved" in text]
@@ -347,6 +359,7 @@ def test_a_new_folder_takes_over_what_was_saved_in_an_old_one(tmp_path, monkeypa
     assert "notebooks are running: 02_shapes.ipynb. Save" in refused.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     expect_both(new, before, read(news, SHAPES))
+    assert "as-it-came" not in done.stdout
     assert path_of(new, START).read_bytes() == path_of(news, START).read_bytes()
     assert (new / "notebooks" / "own.ipynb").exists()
     assert not path_of(new, PARAMETERS).exists()
@@ -367,8 +380,9 @@ def test_a_new_folder_takes_over_from_an_old_clone(clones, tmp_path):
         course, tmp_path / "new", ignore=shutil.ignore_patterns(".git")
     )
     before, news = read(old, SHAPES), read(course, SHAPES)
-    done = update(new, old)
+    done = update(new, old, COURSE_LANG="zh")
     assert done.returncode == 0, done.stderr
+    assert "02_shapes.ipynb：你改过或添加的 6 个单元格都保留了下来。" in done.stdout
     expect_both(new, before, news)
 
 

@@ -73,6 +73,21 @@ def test_others_say_nothing(kernel, code, cell):
     assert shown(kernel, code, cell) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("folder", "how"), [("notebooks", "run this cell"), ("zh_CN", "请运行")]
+)
+def test_a_lab_is_saved_with_how_to_get_it_back(folder, how, tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_LANG", raising=False)
+    view = "application/vnd.jupyter.widget-view+json"
+    cell = new_code_cell(
+        outputs=[new_output("display_data", {view: {"model_id": "1"}})]
+    )
+    model = {"type": "notebook", "content": {"cells": [cell], "metadata": {}}}
+    store = runpy.run_path(str(SERVER), {"c": Config()})["store"]
+    store(model, f"{folder}/a.ipynb", SimpleNamespace(root_dir=str(tmp_path)))
+    assert how in cell.outputs[1]["text"]
+
+
 def test_a_notebook_is_saved_without_that_line(tmp_path):
     line = new_output("display_data", {"text/plain": ""}, metadata=waiting.MARK)
     printed = new_output("stream", name="stdout", text="0.85")

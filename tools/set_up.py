@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spoken import tr
+
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = ROOT / "pyproject.toml"
 VENV = ROOT / ".venv"
@@ -24,6 +26,40 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 SETTINGS = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
 NO_NEWS = """{"@jupyterlab/apputils-extension:notification":
 {"fetchNews": "false", "checkForUpdates": false}}"""
+
+TOO_OLD = tr(
+    "The course needs Python {oldest} or newer, but python3 is {this} here: install a"
+    " newer one (https://www.python.org/downloads/) and run the same command again."
+)
+NO_ENSUREPIP = tr(
+    "Python {this} lacks a part that virtual environments need: run"
+    " `sudo apt install python{this}-venv`, or install that package the way your system"
+    " does it, then run the same command again."
+)
+CREATING = tr("Creating the folder .venv with Python {this}.")
+NO_VENV = tr(
+    "Python could not create the folder .venv, and the lines above say why: fix the"
+    " cause and run the same command again."
+)
+PIP_FAILED = tr(
+    "pip failed, and its last lines above say why: check the network and the free disk"
+    " space (up to 8 GB), then run the same command again; finished downloads are kept."
+)
+NO_GPU = tr("No NVIDIA GPU: trying PyTorch's CPU index (about 200 MB instead of 5 GB).")
+NO_CPU_INDEX = tr("PyTorch's CPU index did not work, which does no harm.")
+DEFAULT_INDEX = tr("Installing PyTorch from the default index.")
+THE_REST = tr("Installing JupyterLab and all else the course needs (a minute or two).")
+NO_PAIR = tr("torch and torchvision do not match: reinstalling both.")
+NO_IMPORT = tr(
+    "torch and torchvision are installed but cannot be imported ({error}): delete the"
+    " folder .venv and run the same command again."
+)
+NO_MESSAGE = tr("no message")
+READY = tr("Ready: PyTorch {torch} without CUDA, and torchvision {torchvision}.")
+READY_CUDA = tr(
+    "Ready: PyTorch {torch} with CUDA {cuda}, and torchvision {torchvision}."
+)
+STOPPED = tr("Stopped: run the same command again to continue.")
 
 
 def say(sentence: str) -> None:
@@ -56,28 +92,17 @@ def require_new_python() -> None:
         # A version manager puts stand-ins on PATH, maybe with no Python behind them.
         if path and runs(path, "-c", "pass"):
             os.execv(path, [path] + sys.argv)
-    sys.exit(
-        f"The course needs Python {dotted(oldest)} or newer, but python3 is"
-        f" {dotted(sys.version_info)} here: install a newer one"
-        " (https://www.python.org/downloads/) and run the same command again."
-    )
+    sys.exit(TOO_OLD.format(oldest=dotted(oldest), this=dotted(sys.version_info)))
 
 
 def make_venv() -> None:
     """Create .venv from nothing, in place of a broken one."""
     version = dotted(sys.version_info)
     if importlib.util.find_spec("ensurepip") is None:
-        sys.exit(
-            f"Python {version} lacks a part that virtual environments need: run"
-            f" `sudo apt install python{version}-venv`, or install that package the"
-            " way your system does it, then run the same command again."
-        )
-    say(f"Creating the folder .venv with Python {version}.")
+        sys.exit(NO_ENSUREPIP.format(this=version))
+    say(CREATING.format(this=version))
     if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]) != 0:
-        sys.exit(
-            "Python could not create the folder .venv, and the lines above say why:"
-            " fix the cause and run the same command again."
-        )
+        sys.exit(NO_VENV)
 
 
 def pip(*arguments: str, brief: bool = False) -> bool:
@@ -98,22 +123,18 @@ def pip(*arguments: str, brief: bool = False) -> bool:
 def require(succeeded: bool) -> None:
     """If pip failed, exit with what to do."""
     if not succeeded:
-        sys.exit(
-            "pip failed, and its last lines above say why: check the network and the"
-            " free disk space (up to 8 GB), then run the same command again; finished"
-            " downloads are kept."
-        )
+        sys.exit(PIP_FAILED)
 
 
 def install_torch(pair: list) -> None:
     """Install torch and torchvision, as small as the machine allows."""
     if sys.platform == "linux" and not runs("nvidia-smi", "-L"):
-        say("No NVIDIA GPU: trying PyTorch's CPU index (about 200 MB instead of 5 GB).")
+        say(NO_GPU)
         once = ["--retries", "0", "--timeout", "10"]
         if pip("install", "--index-url", CPU_INDEX, *once, *pair):
             return
-        say("PyTorch's CPU index did not work, which does no harm.")
-    say("Installing PyTorch from the default index.")
+        say(NO_CPU_INDEX)
+    say(DEFAULT_INDEX)
     require(pip("install", *pair))
 
 
@@ -130,7 +151,7 @@ def import_pair() -> tuple:
     command = [PYTHON, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     printed = done.stderr if done.returncode else done.stdout
-    return done.returncode, (printed.strip() or "no message").splitlines()[-1]
+    return done.returncode, (printed.strip() or NO_MESSAGE).splitlines()[-1]
 
 
 def install() -> None:
@@ -140,24 +161,19 @@ def install() -> None:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     pair = [line for line in project["dependencies"] if line.startswith("torch")]
     install_torch(pair)
-    say("Installing JupyterLab and all else the course needs (a minute or two).")
+    say(THE_REST)
     require(pip("install", "--editable", ".[lab,test]", brief=True))
     failed, answer = import_pair()
     if failed:
-        say("torch and torchvision do not match: reinstalling both.")
+        say(NO_PAIR)
         require(pip("uninstall", "--yes", "torch", "torchvision"))
         require(pip("install", *pair))
         failed, answer = import_pair()
     if failed:
-        sys.exit(
-            f"torch and torchvision are installed but cannot be imported ({answer}):"
-            " delete the folder .venv and run the same command again."
-        )
+        sys.exit(NO_IMPORT.format(error=answer))
     torch, torchvision, cuda = answer.split()
-    if cuda == "None":
-        say(f"Ready: PyTorch {torch} without CUDA, and torchvision {torchvision}.")
-    else:
-        say(f"Ready: PyTorch {torch} with CUDA {cuda}, and torchvision {torchvision}.")
+    ready = READY if cuda == "None" else READY_CUDA
+    say(ready.format(torch=torch, torchvision=torchvision, cuda=cuda))
 
 
 def main() -> None:
@@ -181,4 +197,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("Stopped: run the same command again to continue.")
+        sys.exit(STOPPED)

@@ -12,16 +12,23 @@ import math
 import re
 import struct
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
+import spoken
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 TALL = 720  # pixels of a slide, which is 1280 wide
 MARGIN = 40  # of its pixels, above and below in all
-SHOW = "Show what this cell printed"
+SHOW = spoken.marked("Show what this cell printed")
+# Translators: this and the next two as they are in the notebooks.
+EXERCISES = spoken.marked("## Your turn")
+RECAP = spoken.marked("**Recap.**")
+TEACHERS = spoken.marked("## For teachers")
 
 # Sizes in `height` follow these; a browser measured both (CONTRIBUTING.md).
 SLIDES = """
@@ -92,6 +99,19 @@ def _styled(nb, style):
     nb.cells[0].source = f"<style>{style}</style>\n\n{nb.cells[0].source}"
 
 
+def _in_language_of(nb, sentence):
+    """A sentence in the language that the notebook asks for where it begins."""
+    chosen = (re.search(r"%env COURSE_LANG=(\w+)", cell.source) for cell in nb.cells)
+    language = next((found[1] for found in chosen if found), "")
+    return spoken.catalogue(language).gettext(sentence)
+
+
+def columns(text: str) -> int:
+    """How wide a text is; Chinese letters take two columns each."""
+    wide = (unicodedata.east_asian_width(one) in "WF" for one in text)
+    return len(text) + sum(wide)
+
+
 def is_hidden(cell: NotebookNode) -> bool:
     """Whether its outputs answer a question."""
     return bool(cell.metadata.get("jupyter", {}).get("outputs_hidden"))
@@ -117,12 +137,13 @@ def for_page(nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
     A page runs all cells when it opens, before its reader has predicted anything.
     """
     cells, style = [], ""
+    show = _in_language_of(nb, SHOW)
     for cell, exercise in _with_part(nb):
         if exercise or "%pip" in cell.source:  # what installs the course elsewhere
             continue
         if is_hidden(cell):
             style += SHUT.format(id=cell.id)
-            asked = f'<details title="{cell.id}"><summary>{SHOW}</summary></details>'
+            asked = f'<details title="{cell.id}"><summary>{show}</summary></details>'
             cells.append(nbformat.v4.new_markdown_cell(asked))
         cells.append(cell)
     nb.cells = cells
@@ -133,11 +154,12 @@ def for_page(nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
 def _with_part(nb) -> Iterator[tuple[NotebookNode, bool]]:
     """Each cell, and whether it belongs to the exercises."""
     exercise = False
+    exercises, recap = (_in_language_of(nb, one) for one in (EXERCISES, RECAP))
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             if cell.source.startswith("## "):
-                exercise = cell.source.startswith("## Your turn")
-            elif cell.source.startswith("**Recap.**"):
+                exercise = cell.source.startswith(exercises)
+            elif cell.source.startswith(recap):
                 exercise = False
         yield cell, exercise
 
@@ -160,9 +182,10 @@ def slides(nb: NotebookNode) -> list[tuple[NotebookNode, int]]:
     """
     made, full = [], 0
     whole = list(_with_part(nb))
+    teachers = _in_language_of(nb, TEACHERS)
     for place, (cell, exercise) in enumerate(whole):
         kind = cell.metadata.get("slideshow", {}).get("slide_type") or _aside(
-            cell, exercise
+            cell, exercise, teachers
         )
         found = parts(cell)
         if kind is None:
@@ -183,12 +206,12 @@ def slides(nb: NotebookNode) -> list[tuple[NotebookNode, int]]:
     return made
 
 
-def _aside(cell, exercise):
+def _aside(cell, exercise, teachers):
     """The type of a cell that is on no slide: notes, skip, or None."""
     if cell.cell_type == "markdown":
-        return "notes" if cell.source.startswith("## For teachers") else None
+        return "notes" if cell.source.startswith(teachers) else None
     lines = [line for line in cell.source.splitlines() if line.strip()]
-    set_up = r"#|(from|import|if not find_spec) |\s+%pip|data = load_fashion_mnist\(\)"
+    set_up = r"#|from |import |if not find_spec |\s+%(pip|env)|data = load_fashion_"
     if exercise and re.search(r"\bcheck\(", cell.source):
         return "skip"
     return "skip" if all(re.match(set_up, line) for line in lines) else None
@@ -287,7 +310,7 @@ def height(part: NotebookNode) -> int:
 
 
 def _lines(text, across):
-    return sum(max(1, math.ceil(len(line) / across)) for line in text.splitlines())
+    return sum(max(1, math.ceil(columns(line) / across)) for line in text.splitlines())
 
 
 def _height_of_output(output):
@@ -313,7 +336,7 @@ def _height_of_page(page):
     tall = FOLDED_ROW * page.count(FOLD) + 8
     for row in re.split(r"<(?:tr|p|br|pre|b)\b|\n", page):
         boxes = map(int, re.findall(r'<img [^>]*height="(\d+)"', row))
-        letters = len(re.sub(r"<[^>]*>|^[^<]*>", "", row).strip(FOLD))
+        letters = columns(re.sub(r"<[^>]*>|^[^<]*>", "", row).strip(FOLD))
         tall += round(0.7 * max(boxes, default=0)) + line * math.ceil(letters / ACROSS)
     return math.ceil(tall * float(zoom[1])) if zoom else tall
 
@@ -343,13 +366,18 @@ def _height_of_line(line):
     if re.match(r"\|[-| ]+\|$", line) or not line.strip():
         return 0
     if line.startswith("|"):
-        return ROW * math.ceil(len(line) / (ACROSS + 10))
+        return ROW * math.ceil(columns(line) / (ACROSS + 10))
     if "$$" in line:
         return 60
-    return LINE * math.ceil(len(line) / ACROSS)
+    return LINE * math.ceil(columns(line) / ACROSS)
 
 
 # --- the command
+
+
+def notebooks() -> list[Path]:
+    """The paths of the English notebooks, and of those in other languages."""
+    return sorted(NOTEBOOKS.glob("*.ipynb")) + sorted(NOTEBOOKS.glob("[!.]*/*.ipynb"))
 
 
 def too_tall(nb: NotebookNode) -> list[str]:
@@ -364,12 +392,12 @@ def too_tall(nb: NotebookNode) -> list[str]:
 def main(arguments: list[str]) -> None:
     """Mark all notebooks, or check how they are marked."""
     tall = []
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in notebooks():
         nb = nbformat.v4.reads(path.read_text(encoding="utf-8"))
         if "--check" not in arguments:
             mark(nb)
             path.write_text(nbformat.v4.writes(nb) + "\n", encoding="utf-8")
-        tall += [f"{path.name}, {found}" for found in too_tall(nb)]
+        tall += [f"{path.relative_to(NOTEBOOKS)}, {found}" for found in too_tall(nb)]
     sys.exit("\n".join(tall))
 
 

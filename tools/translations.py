@@ -13,14 +13,13 @@ import ast
 import io
 import re
 import tokenize
-import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from markdown_it import MarkdownIt
@@ -32,7 +31,10 @@ import show
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
 NOTEBOOKS = ROOT / "notebooks"
-KEYWORDS = {"tr": None, "tr_n": (1, 2)}
+KEYWORDS = {"tr": None, "tr_n": (1, 2), "marked": None}
+COMMENTS = ["Translators:"]
+SPOKEN = ["tools/set_up.py", "tools/update.py", "tools/show.py"]
+SPOKEN += ["jupyter_server_config.py"]
 # An exercise's hints and what to notice; of a call Babel takes one text at a time.
 HINTS = [{"exercise": (place,)} for place in range(3, 7)]
 SAYING = {"print", "predict", "reveal", "plot_pictures"}  # one word counts here, too
@@ -204,7 +206,7 @@ def _cut(text: str, wide: int) -> list[str]:
     """The text in pieces of so many columns; Chinese letters take two each."""
     pieces, line, taken = [], "", 0
     for atom in re.findall(FIELD.pattern + r"|\\.|[!-z|~]+ ?|.", text, re.DOTALL):
-        needed = sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in atom)
+        needed = show.columns(atom)
         if (
             line
             and taken + needed > max(wide, 20)
@@ -275,10 +277,9 @@ def readme_in(language: str, english: str, translate: Translate) -> str:
 
 
 def templates() -> dict[str, Catalog]:
-    """Every sentence of the course, by domain: helpers, notebooks, readme."""
-    made = {
-        domain: Catalog(domain=domain) for domain in ("helpers", "notebooks", "readme")
-    }
+    """Every sentence of the course, by domain."""
+    domains = ("helpers", "notebooks", "readme", "tools")
+    made = {domain: Catalog(domain=domain) for domain in domains}
     lessons = ((hint, "exercises/lesson_*.py") for hint in HINTS)
     extracted = [
         found
@@ -287,7 +288,7 @@ def templates() -> dict[str, Catalog]:
             ROOT / "helpers",
             [(files, "python")],
             keywords=keywords,
-            comment_tags=["Translators:"],
+            comment_tags=COMMENTS,
         )
     ]
     for name, _, message, comments, _ in sorted(extracted, key=lambda one: one[:2]):
@@ -304,6 +305,11 @@ def templates() -> dict[str, Catalog]:
                 cell.source, heard
             )
     translated((ROOT / "README.md").read_text(), _hearing(made["readme"]))
+    for name in SPOKEN:
+        found = extract_from_file("python", ROOT / name, KEYWORDS, COMMENTS)
+        for _, message, comments, _ in found:
+            where = [(name, 0)]
+            made["tools"].add(message, locations=where, auto_comments=comments)
     return made
 
 

@@ -19,37 +19,43 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from spoken import catalogue, marked, tr, tr_n
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIES = "my_work_before_updates"
 
-UP_TO_DATE = "This is already the newest version."
-UPDATED = "The course is now at its newest version. Your progress is kept."
-COPIES_ARE = "Your files as they were before this update: {folder}"
-OLD_IS_KEPT = "{old} has not been changed; delete it when you no longer need it."
-KEPT = "{name}: {count} that you changed or added, kept."
-CLASHED = "{name}: the course changed {count} of these too; a note shows its text."
-NOT_MERGED = "{name}: now the course's version; your changes are in your copy only."
-HAS_WORK = "{name}: this folder already has work of yours in it, so it stays as it is."
-COPIED = "{name}: copied."
-NOTE = "**The course changed the cell below after you wrote in it.** It now says:\n\n"
+UP_TO_DATE = tr("This is already the newest version.")
+UPDATED = tr("The course is now at its newest version. Your progress is kept.")
+COPIES_ARE = tr("Your files as they were before this update: {folder}")
+OLD_IS_KEPT = tr("{old} has not been changed; delete it when you no longer need it.")
+CLASHED = tr("{name}: the course changed {count} of these too; a note shows its text.")
+NOT_MERGED = tr("{name}: now the course's version; your changes are in your copy only.")
+HAS_WORK = tr(
+    "{name}: this folder already has work of yours in it, so it stays as it is."
+)
+COPIED = tr("{name}: copied.")
+NOTE = marked(
+    "**The course changed the cell below after you wrote in it.** It now says:"
+)
 
-NO_GIT = "git could not be started: install it (https://git-scm.com) and try again."
-NO_CLONE = (
+NO_GIT = tr("git could not be started: install it (https://git-scm.com) and try again.")
+NO_CLONE = tr(
     "This folder is not a git clone. Unpack the new version of the course beside it and"
     " open a terminal in the new folder: there, `make update FROM=../{name}` or"
     " `python tools/update.py ../{name}` takes over your work."
 )
-NO_UPSTREAM = "git does not know where this clone gets its updates from: {error}"
-NO_NETWORK = (
+NO_UPSTREAM = tr("git does not know where this clone gets its updates from: {error}")
+NO_NETWORK = tr(
     "The new version could not be fetched, and nothing was changed: check the network"
     " and run the same command again. git says: {error}"
 )
-NO_COURSE = "There is no course in {old}: name the folder that you have worked in."
-RUNNING = (
+NO_COURSE = tr("There is no course in {old}: name the folder that you have worked in.")
+RUNNING = tr(
     "Nothing was changed, since these notebooks are running: {names}. Save them, choose"
     " Kernel > Shut Down All Kernels in JupyterLab, and run the same command again."
 )
-FAILED = "The update stopped: {error}"
+NO_MESSAGE = tr("no message")
+FAILED = tr("The update stopped: {error}")
 
 
 # --- one notebook ---------------------------------------------------------------------
@@ -64,11 +70,14 @@ class Merged(NamedTuple):
     clashed: int = 0
 
 
-def merge(base: bytes | None, mine: bytes, new: bytes) -> Merged | None:
+def merge(
+    base: bytes | None, mine: bytes, new: bytes, note: str = NOTE
+) -> Merged | None:
     """The new version of a notebook, with the cells that the learner wrote.
 
     base: the version that the learner began with; None: unknown, and only exercises
-    and added cells count as the learner's. Returns None where the learner's file can't
+    and added cells count as the learner's. note: what is said above a cell that both
+    have changed. Returns None where the learner's file can't
     be merged: it is no notebook, or its cells have no ids of their own.
     """
     ours, theirs = _cells(mine), _cells(new)
@@ -89,10 +98,10 @@ def merge(base: bytes | None, mine: bytes, new: bytes) -> Merged | None:
             place += 1
         elif base and not _same(theirs[id], before.get(id)):
             clashed += 1
-            note = f"note-{id}"[:64]
-            cells[note] = _note(note, theirs[id])
-            if note not in order:
-                order.insert(place - 1, note)
+            above = f"note-{id}"[:64]
+            cells[above] = _note(above, theirs[id], note)
+            if above not in order:
+                order.insert(place - 1, above)
                 place += 1
     if not kept:
         return Merged(new)
@@ -131,13 +140,14 @@ def _same(one: dict, other: dict | None) -> bool:
     )
 
 
-def _note(id: str, cell: dict) -> dict:
+def _note(id: str, cell: dict, note: str) -> dict:
     """A cell that shows the course's version of the cell below it."""
     if cell["cell_type"] == "code":
         text = f"```python\n{_text(cell)}\n```"
     else:
         text = "\n".join(f"> {line}" for line in _text(cell).splitlines())
-    return {"cell_type": "markdown", "id": id, "metadata": {}, "source": NOTE + text}
+    source = f"{note}\n\n{text}"
+    return {"cell_type": "markdown", "id": id, "metadata": {}, "source": source}
 
 
 def renamed(old: bytes | None, candidates: dict[str, bytes]) -> str | None:
@@ -156,13 +166,14 @@ def report(name: str, merged: Merged | None) -> None:
         print(NOT_MERGED.format(name=name))
         return
     if merged.kept:
-        print(KEPT.format(name=name, count=_counted(merged.kept)))
+        kept = tr_n(
+            "{name}: 1 cell that you changed or added, kept.",
+            "{name}: {count} cells that you changed or added, kept.",
+            merged.kept,
+        )
+        print(kept.format(name=name, count=merged.kept))
     if merged.clashed:
         print(CLASHED.format(name=name, count=merged.clashed))
-
-
-def _counted(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
 
 
 # --- a git clone ----------------------------------------------------------------------
@@ -187,7 +198,7 @@ def _git(arguments: Iterable[str], folder: Path) -> bytes:
         sys.exit(NO_GIT)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise GitError((said or ["no message"])[-1])
+        raise GitError((said or [NO_MESSAGE])[-1])
     return done.stdout
 
 
@@ -269,7 +280,9 @@ def merged_files(
         if new is None or new == old:
             yield path, mine
         elif path.endswith(".ipynb"):
-            merged = merge(old, mine, new) or merge_committed(path, base, old, new)
+            note = catalogue(PurePosixPath(path).parent.name).gettext(NOTE)
+            merged = merge(old, mine, new, note)
+            merged = merged or merge_committed(path, base, old, new, note)
             report(path.removeprefix("notebooks/"), merged)
             if merged:
                 yield path, merged.data
@@ -277,10 +290,12 @@ def merged_files(
             report(path, None)
 
 
-def merge_committed(path: str, base: str, old: bytes, new: bytes) -> Merged | None:
+def merge_committed(
+    path: str, base: str, old: bytes, new: bytes, note: str
+) -> Merged | None:
     """Merge what the learner has committed, where a `git pull` left no notebook."""
     head = git("rev-parse", "HEAD")
-    return None if head == base else merge(old, stored(head, path) or b"", new)
+    return None if head == base else merge(old, stored(head, path) or b"", new, note)
 
 
 def new_notebooks(base: str, target: str, path: str) -> dict[str, bytes]:
@@ -341,7 +356,8 @@ def take_over(old: Path) -> None:
     if not (old / "notebooks").is_dir() or old == ROOT:
         sys.exit(NO_COURSE.format(old=old))
     theirs, mine = ROOT / "notebooks", old / "notebooks"
-    for folder in (mine, *sorted(path.parent for path in mine.glob("*_*/00_*.ipynb"))):
+    translated = sorted(path.parent for path in mine.glob("[!.]*/00_*.ipynb"))
+    for folder in (mine, *translated):
         take_over_folder(old, folder, theirs / folder.relative_to(mine))
     print(OLD_IS_KEPT.format(old=old))
 
@@ -371,7 +387,8 @@ def take_over_notebook(old: Path, path: Path, target: Path) -> None:
     if merge(new, here, new) != Merged(new):
         print(HAS_WORK.format(name=name))
         return
-    merged = merge(as_it_came(old, path), path.read_bytes(), new)
+    note = catalogue(target.parent.name).gettext(NOTE)
+    merged = merge(as_it_came(old, path), path.read_bytes(), new, note)
     report(name, merged)
     if merged and merged.kept:
         write(snapshot(target), new)

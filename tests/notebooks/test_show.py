@@ -12,7 +12,7 @@ from traitlets.config import PyFileConfigLoader
 import show
 
 ROOT = Path(__file__).parents[2]
-LESSONS = sorted(path.name for path in show.NOTEBOOKS.glob("*.ipynb"))
+LESSONS = [path.relative_to(show.NOTEBOOKS).as_posix() for path in show.notebooks()]
 
 
 @pytest.fixture(scope="module")
@@ -127,4 +127,7 @@ def test_a_page_has_no_exercises_and_hides_its_answers(name):
         if show.is_hidden(cell):
             assert f'<details title="{cell.id}">' in before[cell.id].source
             assert f'[id="cell-id={cell.id}"]' in page.cells[0].source
-    assert "**Recap.**" in "\n".join(cell.source for cell in page.cells)
+    said = "\n".join(cell.source for cell in page.cells)
+    recap, asked = ("小结", "显示") if "/" in name else ("Recap.", "Show what")
+    assert f"\n**{recap}**" in said
+    assert said.count("<details title=") == said.count(f"<summary>{asked}")
