@@ -270,7 +270,7 @@ def write_notebooks(language: str, translate: Translate) -> list[str]:
 def readme_in(language: str, english: str, translate: Translate) -> str:
     """The README in a language."""
     text = translated(english, translate)
-    return text.replace("](notebooks/", f"](notebooks/{language}/")
+    return re.sub(r"(?<=notebooks/)(?=\d\d_)", f"{language}/", text)
 
 
 # --- catalogues
