@@ -64,7 +64,8 @@ class Limit(contextlib.AbstractContextManager):
         self._guarded, self._trace = sys._getframe(1), sys.gettrace()
         self._seen = time.monotonic(), time.thread_time()
         if self._main:
-            self._earlier = signal.signal(LOOK, self._look)
+            self._earlier = signal.getsignal(LOOK)  # `_look` may come at once
+            signal.signal(LOOK, self._look)
         watch = self._watch if self._main else self._watch_another_thread
         self._watcher = threading.Thread(target=watch, daemon=True)
         self._watcher.start()

@@ -39,8 +39,9 @@ TOO_LARGE = """() => {
 # Where the controls and the pictures are.
 PLACES = """() => [...document.querySelectorAll(
     ".course-instrument :is(button, .noUi-target, canvas)")].map((one) => {
+        const { top } = one.closest(".course-instrument").getBoundingClientRect();
         const { x, y, width, height } = one.getBoundingClientRect();
-        return [x, y, width, height].map(Math.round).join(" ");
+        return [x, y - top, width, height].map(Math.round).join(" ");
     })"""
 # Keeps what each canvas has drawn since it was last wiped.
 KEEP_DRAWN = """() => {

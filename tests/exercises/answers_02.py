@@ -457,12 +457,6 @@ def a_view(layer):
     return layer.weight.detach().T, _bias(layer)
 
 
-@wrong("2.4", "your W1 is no copy: I changed the layer")
-@torch.no_grad()
-def a_view_without_gradients(layer):
-    return layer.weight.T, _bias(layer)
-
-
 @wrong("2.4", "for nn.Linear(1, 4) your W1 is no copy")
 def copies_if_it_has_to(layer):
     return layer.weight.detach().T.contiguous(), _bias(layer)

@@ -79,7 +79,7 @@ def activated_scores(exam: Examination) -> Finding | None:
 
 def _limits(made):
     """Whether it is an activation; a clamp may be there for rare cases only."""
-    if made.name not in ("clamp", "clip"):
+    if made.name not in ("clamp", "clip", "hardtanh"):
         return made.name in LIMITS
     return (made.output != made.inputs[0]).float().mean() > 0.1
 
