@@ -16,7 +16,7 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 from helpers import load_fashion_mnist
 from run_notebooks import NOTEBOOKS, private_jupyter
 
-MODE = pytest.StashKey[str]()
+MODE, HOME = pytest.StashKey[str](), pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
 ONE_BY_ONE = ("/test_doctor", "::test_what_is_solved_")
 
@@ -26,6 +26,7 @@ def pytest_configure(config):
     home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     config.add_cleanup(home.cleanup)
     os.environ.update(private_jupyter(home.name))
+    config.stash[HOME] = home.name
     # Chosen on the command line, or by the process that started this one.
     chosen = config.option.nbval or config.option.nbval_lax
     try:
@@ -37,6 +38,15 @@ def pytest_configure(config):
     config.option.nbval_sanitize_with = str(
         config.rootpath / config.option.nbval_sanitize_with
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """What one language's notebooks train is not known to those of another."""
+    home = item.config.stash[HOME]
+    if isinstance(item, IPyNbCell) and item.path.parent != NOTEBOOKS:
+        home = os.path.join(home, item.path.parent.name)
+    os.environ["COURSE_HOME"] = home
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,6 @@
 """The language that a kernel speaks: how it is chosen, and what a damaged one does."""
 
+import re
 import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
@@ -88,17 +89,45 @@ def test_what_has_no_translation_appears_in_english_and_is_counted():
     assert language.untranslated[sentence] == before + 1
 
 
-def test_a_kernel_that_is_asked_to_speaks_chinese():
-    code = "from helpers import Config; Config(lr=-1)"
+def in_chinese(code, home):
+    """What Python prints, and what it ends with, where the course speaks Chinese."""
+    variables = {"COURSE_LANG": "zh", "COURSE_HOME": str(home), "PYTHONUTF8": "1"}
     ended = subprocess.run(
         [sys.executable, "-c", code],
-        env={"COURSE_LANG": "zh", "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**variables, "PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
         encoding="utf-8",
     )
-    said = ended.stderr.splitlines()[-1]
+    return ended.stdout, ended.stderr
+
+
+def test_a_kernel_that_is_asked_to_speaks_chinese(tmp_path):
+    _, errors = in_chinese("from helpers import Config; Config(lr=-1)", tmp_path)
+    said = errors.splitlines()[-1]
     assert said.startswith("ValueError: lr") and "。" in said and "-1" in said
+
+
+SOLVED = """
+from helpers import check, hint, language
+from helpers.exercises.exercise import all_exercises
+for id, exercise in all_exercises().items():
+    said = check(id, exercise.reference)
+    assert said.right, said
+    print(said)
+    print(check(id, lambda *given, **named: None))
+    for _ in exercise.hints:
+        print(hint(id))
+assert not language.untranslated, language.untranslated
+"""
+
+
+@pytest.mark.slow
+def test_every_exercise_is_solved_in_chinese(tmp_path):
+    said, errors = in_chinese(SOLVED, tmp_path)
+    assert not errors
+    for line in said.splitlines():
+        assert re.search("[\u4e00-\u9fff]", line), line
 
 
 def test_pictures_have_a_font_that_can_write_the_language():

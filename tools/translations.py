@@ -397,6 +397,8 @@ def main() -> None:
         (ROOT / f"README.{language}.md").write_text(text, encoding="utf-8")
         if to_run := write_notebooks(language, translator(catalogues["notebooks"])):
             run_notebooks.main(to_run)
+            # Where a slide ends depends on what was printed.
+            write_notebooks(language, translator(catalogues["notebooks"]))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,12 @@ LOOKS = """() => [...document.querySelectorAll(".reply")].map((one) => {
             [color, backgroundColor === "rgba(0, 0, 0, 0)" ? page : backgroundColor]],
     };
 })"""
-THEME = "(t) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: t})"
+# JupyterLab stumbles where the next change comes before its splash has gone.
+THEME = """async (theme) => {
+    await window.jupyterapp.commands.execute("apputils:change-theme", { theme });
+    while (document.getElementById("jupyterlab-splash"))
+        await new Promise((end) => setTimeout(end, 50));
+}"""
 # What an output, a text or code cuts off or scrolls, and what is wider than it.
 CUT_OFF = """() => {
     const found = [];

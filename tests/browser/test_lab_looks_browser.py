@@ -64,8 +64,13 @@ STYLE = """([selector, ...names]) => {
     const style = getComputedStyle(document.querySelector(selector));
     return names.map((name) => style[name]);
 }"""
-THEME = """(name) => window.jupyterapp.commands.execute(
-    "apputils:change-theme", { theme: `JupyterLab ${name}` })"""
+# JupyterLab stumbles where the next change comes before its splash has gone.
+THEME = """async (name) => {
+    const theme = `JupyterLab ${name}`;
+    await window.jupyterapp.commands.execute("apputils:change-theme", { theme });
+    while (document.getElementById("jupyterlab-splash"))
+        await new Promise((end) => setTimeout(end, 50));
+}"""
 
 
 def type_line(notebook, text):

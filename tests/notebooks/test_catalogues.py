@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import nbformat
+import notebook_lint as lint
 import pytest
 from markdown_it import MarkdownIt
 
@@ -173,6 +174,48 @@ def _bare(source):
         if isinstance(node, ast.FormattedValue)
     ]
     return plain, sorted(fields)
+
+
+# Rules about English wording.
+OF_ENGLISH = {
+    "it_can_be_opened_elsewhere",
+    "slow_cells_say_how_long",
+    "the_exercises_take_what_the_page_says",
+    "the_minutes_hold",
+}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_keeps_the_rules_of_notebooks(path):
+    notebook = lint.Notebook.load(path.parent / ZH / path.name)
+    rules = [rule for rule in lint.RULES if rule.__name__ not in OF_ENGLISH]
+    assert [one for rule in rules for one in notebook.findings(rule)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_links_stay_within_the_language(path):
+    there = path.parent / ZH
+    cells = nbformat.read(there / path.name, 4).cells
+    for cell in (one for one in cells if one.cell_type == "markdown"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", cell.source):
+            assert (there / target).exists(), target
+            assert (there / target).parent == there or "English" in cell.source
+        for place in re.findall(r"blob/main/(notebooks/[^)]+)", cell.source):
+            assert place == f"notebooks/{ZH}/{path.name}"
+
+
+# What those who ask the source's questions in Chinese would search for.
+SEARCHED = """
+    初始化 标准正态分布 均值 标准差 梯度爆炸 梯度消失 反向传播 前向传播 自动注册 优化器
+    权重矩阵 线性变换 矩阵乘法 神经元 隐藏层 激活函数 欠拟合 过拟合 复杂度 拟合能力
+    精度 表达能力 学习率 收敛 轮数 超参数 联合优化 组合爆炸 相互依赖 正则化 网格搜索
+    随机搜索 贝叶斯优化 基于模型的优化 高斯过程 帕岑 Hyperopt Spearmint
+""".split()
+
+
+@pytest.mark.parametrize("words", SEARCHED)
+def test_the_sources_questions_are_found_by_their_usual_words(words):
+    assert any(words in chinese for _, chinese in messages("notebooks"))
 
 
 def test_the_readme_is_what_its_catalogue_makes_of_the_english_one():
