@@ -3,7 +3,8 @@
 
 PYTHON = .venv/bin/python
 # `make lab LANG=zh`, and a system that speaks Chinese, open the Chinese edition.
-IN = $(if $(LANG),$(notdir $(wildcard locale/$(firstword $(subst ., ,$(LANG)))*)))
+ASKED = $(firstword $(subst ., ,$(or $(COURSE_LANG),$(LANG))))
+IN = $(if $(ASKED),$(notdir $(wildcard locale/$(ASKED)*)))
 FIRST_PAGE = /lab/tree/notebooks/$(IN:%=%/)00_start_here.ipynb
 
 # The tools speak the language in which the course opens.

@@ -12,7 +12,6 @@ import math
 import re
 import struct
 import sys
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import spoken
+from helpers.tables import columns
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 TALL = 720  # pixels of a slide, which is 1280 wide
@@ -104,12 +104,6 @@ def _in_language_of(nb, sentence):
     chosen = (re.search(r"%env COURSE_LANG=(\w+)", cell.source) for cell in nb.cells)
     language = next((found[1] for found in chosen if found), "")
     return spoken.catalogue(language).gettext(sentence)
-
-
-def columns(text: str) -> int:
-    """How wide a text is; Chinese letters take two columns each."""
-    wide = (unicodedata.east_asian_width(one) in "WF" for one in text)
-    return len(text) + sum(wide)
 
 
 def is_hidden(cell: NotebookNode) -> bool:

@@ -27,6 +27,7 @@ from nbformat import NotebookNode
 
 import run_notebooks
 import show
+from helpers.tables import columns
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
@@ -206,7 +207,7 @@ def _cut(text: str, wide: int) -> list[str]:
     """The text in pieces of so many columns; Chinese letters take two each."""
     pieces, line, taken = [], "", 0
     for atom in re.findall(FIELD.pattern + r"|\\.|[!-z|~]+ ?|.", text, re.DOTALL):
-        needed = show.columns(atom)
+        needed = columns(atom)
         if (
             line
             and taken + needed > max(wide, 20)

@@ -35,8 +35,7 @@ SHAPED = tr("a tensor of shape {shape}")
 OF_A_TYPE = tr("an object of type {kind}")
 # Translators: in place of a list of names that is empty, in the middle of a sentence.
 NOTHING = tr("nothing")
-# Translators: between the things of a list, such as "5 and a tensor", with its spaces.
-AND = tr(" and ")
+# Translators: between the things of a list, with its spaces.
 OR = tr(" or ")
 
 

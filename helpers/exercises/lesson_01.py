@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from helpers.data import FashionMNIST, Split, load_fashion_mnist
 from helpers.exercises.comparing import rule_out
 from helpers.exercises.exercise import (
-    AND,
     NOTHING,
     NotYet,
     ask,
@@ -31,7 +30,7 @@ from helpers.exercises.exercise import (
 )
 from helpers.instruments.measure_layers import measure_layers
 from helpers.instruments.state import is_own_module
-from helpers.language import tr
+from helpers.language import AND, tr
 from helpers.model import MLP
 from helpers.training import evaluate
 

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from helpers.exercises.comparing import near, rule_out, unchanged, watched
 from helpers.exercises.exercise import (
-    AND,
     NOTHING,
     NotYet,
     ask,
@@ -21,7 +20,7 @@ from helpers.exercises.exercise import (
     saying,
 )
 from helpers.instruments.registration import registration
-from helpers.language import COMMA, tr
+from helpers.language import AND, COMMA, tr
 from helpers.model import MLP
 
 # --- 3.1

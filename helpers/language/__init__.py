@@ -38,8 +38,8 @@ def choose(wanted: str, folder: Path) -> str:
     if not spelled:
         return folder.name if folder.name in known else ENGLISH
     tongue = spelled.partition("_")[0]
-    for language in known:
-        if spelled == language.lower() or tongue == language.partition("_")[0]:
+    for language in sorted(known, key=lambda one: one.lower() != spelled):
+        if tongue == language.partition("_")[0]:  # the same spelling comes first
             return language
     found = " ".join(wanted.split())[:30]
     print(UNKNOWN.format(found=found, known=", ".join(known)), file=sys.stderr)
@@ -119,3 +119,4 @@ LANGUAGE = choose(os.environ.get("COURSE_LANG", ""), _here())
 # Translators: {} stands for a whole sentence.
 SPACE = tr("{} {}").replace("{}", "")  # what is between two
 COMMA = tr(", ")  # between the things in a list
+AND = tr(" and ")  # between those of a short one

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Callable
 
-from helpers.language import COMMA, tr
+from helpers.language import AND, COMMA, tr
 from helpers.model import INITS
 from helpers.training import Config, as_word
 
-AND = tr(" and ")
 NO_SETTINGS = tr("An empty line holds no settings, so nothing has changed.")
 TWICE = tr("{name} is given twice, as {values}; keep one of them.")
 NO_SUCH_INIT = tr("The lab has no init {value!r}; it has: {known}.")

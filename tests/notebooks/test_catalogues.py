@@ -2,9 +2,7 @@
 
 import ast
 import re
-import tokenize
 from collections import Counter
-from io import StringIO
 from pathlib import Path
 
 import nbformat
@@ -140,12 +138,6 @@ def test_each_answer_to_a_question_has_its_own_translation():
                 assert len(set(known)) == len(known), path.name
 
 
-def test_an_answer_is_kept_in_english_and_shown_in_chinese():
-    english = {chinese: english for english, chinese in messages("notebooks")}
-    for chinese, back in english.items():
-        assert translations.translator(CATALOGUES["notebooks"])(back) == chinese
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_what_its_catalogue_makes_of_the_english_one(path):
     translate = translations.translator(CATALOGUES["notebooks"])
@@ -163,17 +155,24 @@ def test_its_code_is_the_same_to_the_letter(path):
             assert _bare(cell.source) == _bare(own.source), own.source
 
 
+class _Bare(ast.NodeTransformer):
+    """Leaves out what strings say."""
+
+    def visit_JoinedStr(self, node):
+        return ast.Constant("")
+
+    def visit_Constant(self, node):
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
 def _bare(source):
-    """The code without comments and without what its strings say."""
-    tokens = tokenize.generate_tokens(StringIO(source).readline)
-    left_out = tokenize.COMMENT, tokenize.NL, tokenize.STRING
-    plain = [token.string for token in tokens if token.type not in left_out]
+    """The code, without comments, and what the fields of its strings compute."""
     fields = [
         ast.unparse(node.value)
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FormattedValue)
     ]
-    return plain, sorted(fields)
+    return ast.unparse(_Bare().visit(ast.parse(source))), sorted(fields)
 
 
 # Rules about English wording.

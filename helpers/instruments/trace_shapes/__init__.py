@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from helpers.given import check_begun
-from helpers.instruments.trace_shapes.drawing import LEFT_OUT, draw
+from helpers.instruments.trace_shapes.drawing import LEFT_OUT, STOPS_HERE, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
 from helpers.instruments.trace_shapes.tracer import Tracer, leaves
@@ -40,7 +40,6 @@ HOW_TO_UNFOLD = tr(
 )
 RETURNED_NONE = tr("{name} returned None. Is a return missing?")
 WARNING = tr("Warning at {number}: {sentence}")
-STOPS_HERE = tr("stops here")
 ERROR = tr("Error: {sentence}")
 
 

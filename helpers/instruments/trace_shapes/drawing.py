@@ -25,7 +25,8 @@ SIGNS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/"}
 WHERE = tr("where")
 COLUMNS = ("", WHERE, tr("operation"), tr("inputs"), "", tr("output"))
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
-STOPS = tr("{sign} stops here").format(sign=Look.NOT_YET.value)
+STOPS_HERE = tr("stops here")
+STOPS = f"{Look.NOT_YET.value} {STOPS_HERE}"
 LEFT_OUT = tr("... {count} rows left out; unfold() shows them all.")
 STYLE = Template("""<style>
 .shapes {line-height: 18px}
