@@ -497,12 +497,14 @@ def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab):
 
 
 def test_closing_ends_the_worker(make_lab):
-    before = len(workers())
+    before = workers()
     shown = make_lab(num_hiddens=8, num_epochs=1000)
     press(shown, "Start")
     until(lambda: is_running(shown))
+    [worker] = set(workers()) - set(before)
     shown.close()
-    assert len(workers()) == before
+    worker.join(60)  # it ends after what it is doing
+    assert not worker.is_alive()
 
 
 def test_a_single_step_says_what_it_measured(make_lab):

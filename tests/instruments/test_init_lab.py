@@ -31,6 +31,10 @@ def press(shown):
     shown.children[2].click()
 
 
+def workers():
+    return [one for one in threading.enumerate() if one.name == "lab worker"]
+
+
 @pytest.mark.parametrize("init", SCHEMES)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @pytest.mark.parametrize("num_layers", [1, 10])
@@ -64,9 +68,9 @@ def test_a_spread_off_the_axis_is_marked_and_named(make_lab):
 
 
 def test_no_thread_before_the_first_touch(make_lab):
-    before = threading.active_count()
+    before = workers()
     shown = make_lab()
-    assert threading.active_count() == before
+    assert workers() == before
     shown.wait(0)
 
 
@@ -179,12 +183,14 @@ def test_without_a_front_end_there_is_a_sentence_and_a_picture(make_lab):
 
 
 def test_closing_ends_the_thread_and_both_labs(make_lab):
-    before = threading.active_count()
+    before = workers()
     shown = make_lab(num_hiddens=16, num_epochs=1000)
     press(shown)
     shown.wait(60)
     shown.close()
-    assert threading.active_count() == before
+    for one in set(workers()) - set(before):
+        one.join(60)  # each ends after what it is doing
+        assert not one.is_alive()
     assert shown.comm is None and shown.training.comm is None
 
 
