@@ -102,6 +102,7 @@ def in_chinese(code, home):
     return ended.stdout, ended.stderr
 
 
+@pytest.mark.slow
 def test_a_kernel_that_is_asked_to_speaks_chinese(tmp_path):
     _, errors = in_chinese("from helpers import Config; Config(lr=-1)", tmp_path)
     said = errors.splitlines()[-1]

@@ -61,6 +61,7 @@ def test_a_torchvision_that_does_not_fit_is_a_row(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_torch_that_does_not_work_is_a_row(tmp_path):
     (tmp_path / "torch.py").write_text("raise OSError('libtorch is damaged')")
     done = run_python(
@@ -111,6 +112,7 @@ def test_a_wrong_name_gets_the_right_ones():
         helpers.labb  # noqa: B018
 
 
+@pytest.mark.slow
 def test_importing_the_package_alone_loads_no_torch():
     done = run_python("import sys, helpers; print('torch' in sys.modules)")
     assert done.stdout.strip() == "False"

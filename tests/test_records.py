@@ -168,6 +168,7 @@ def test_while_another_kernel_writes_for_long_nothing_is_lost(path):
     assert set(other.read("predictions")) == {"a", "b", "c"} and not asides(path)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_while_it_writes_leaves_what_was_there(path):
     Records(path).change("predictions", "a", choice="x")
     code = (

@@ -32,6 +32,7 @@ from helpers.tables import columns
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
 NOTEBOOKS = ROOT / "notebooks"
+DOMAINS = ("helpers", "notebooks", "readme", "tools")
 KEYWORDS = {"tr": None, "tr_n": (1, 2), "marked": None}
 COMMENTS = ["Translators:"]
 SPOKEN = ["tools/set_up.py", "tools/update.py", "tools/show.py"]
@@ -279,8 +280,7 @@ def readme_in(language: str, english: str, translate: Translate) -> str:
 
 def templates() -> dict[str, Catalog]:
     """Every sentence of the course, by domain."""
-    domains = ("helpers", "notebooks", "readme", "tools")
-    made = {domain: Catalog(domain=domain) for domain in domains}
+    made = {domain: Catalog(domain=domain) for domain in DOMAINS}
     lessons = ((hint, "exercises/lesson_*.py") for hint in HINTS)
     extracted = [
         found

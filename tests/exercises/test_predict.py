@@ -400,6 +400,7 @@ def says(tmp_path):
     return in_language
 
 
+@pytest.mark.slow
 def test_a_prediction_that_was_made_in_one_language_is_read_in_another(says):
     english, chinese = list(TEXTS), list(TEXTS.values())
     said = says("zh_CN", PREDICTS, json.dumps(chinese), "0")

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -16,8 +17,6 @@ from helpers.language import fonts
 
 ROOT = Path(__file__).parents[2]
 ZH = "zh_CN"
-TEMPLATES = translations.templates()
-CATALOGUES = {domain: translations.read(ZH, domain) for domain in TEMPLATES}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LATE = "run `make translations` and translate what is new"
 
@@ -39,32 +38,36 @@ TERMS = dict(
 )
 
 
+templates = cache(translations.templates)
+catalogue = cache(partial(translations.read, ZH))
+
+
 def messages(domain):
     """(English, Chinese) of each form of each message."""
-    for message in CATALOGUES[domain]:
+    for message in catalogue(domain):
         if message.id:
             english = message.id if isinstance(message.id, str) else message.id[-1]
             for form in translations.forms(message.string):
                 yield english, form
 
 
-@pytest.fixture(params=TEMPLATES)
+@pytest.fixture(params=translations.DOMAINS)
 def domain(request):
     return request.param
 
 
 def test_every_sentence_is_translated(domain):
-    assert not translations.left(CATALOGUES[domain]), LATE
+    assert not translations.left(catalogue(domain)), LATE
 
 
 def test_no_sentence_is_new_and_none_is_out_of_date(domain):
-    there = {str(message.id) for message in CATALOGUES[domain]}
-    assert there == {str(message.id) for message in TEMPLATES[domain]}, LATE
+    there = {str(message.id) for message in catalogue(domain)}
+    assert there == {str(message.id) for message in templates()[domain]}, LATE
 
 
 def test_what_is_read_is_what_was_translated(domain):
     compiled = ROOT / "locale" / ZH / "LC_MESSAGES" / f"{domain}.mo"
-    assert compiled.read_bytes() == translations.as_mo(CATALOGUES[domain]), LATE
+    assert compiled.read_bytes() == translations.as_mo(catalogue(domain)), LATE
 
 
 def test_fields_stay_as_they_are(domain):
@@ -140,7 +143,7 @@ def test_each_answer_to_a_question_has_its_own_translation():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_what_its_catalogue_makes_of_the_english_one(path):
-    translate = translations.translator(CATALOGUES["notebooks"])
+    translate = translations.translator(catalogue("notebooks"))
     stored = nbformat.read(path.parent / ZH / path.name, 4)
     made = translations.notebook_in(ZH, nbformat.read(path, 4), stored, translate)
     assert nbformat.writes(made) == nbformat.writes(stored), LATE
@@ -218,7 +221,7 @@ def test_the_sources_questions_are_found_by_their_usual_words(words):
 
 
 def test_the_readme_is_what_its_catalogue_makes_of_the_english_one():
-    translate = translations.translator(CATALOGUES["readme"])
+    translate = translations.translator(catalogue("readme"))
     english = (ROOT / "README.md").read_text(encoding="utf-8")
     chinese = (ROOT / f"README.{ZH}.md").read_text(encoding="utf-8")
     assert translations.readme_in(ZH, english, translate) == chinese, LATE

@@ -215,6 +215,7 @@ def test_a_trial_that_cannot_be_trained_is_a_failure_and_tried_again_next_time(
     assert again == [trial.params for trial in failed]
 
 
+@pytest.mark.slow
 def test_an_executor_whose_worker_has_died_is_named(data):
     class Deadly(ProcessPoolExecutor):
         def submit(self, *_):
@@ -439,6 +440,7 @@ def test_what_is_in_a_file_that_was_cut_short_is_not_written_over(data):
     assert len(search(space, data, count + 1, name="mine").trials()) == count + 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
 def test_what_a_kernel_that_was_killed_had_begun_is_tried_again(data, home):
     server, path = multiprocessing.get_context("forkserver"), location("mine")
