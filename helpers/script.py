@@ -159,7 +159,7 @@ def _own_parts(run, on):
     net, has_optimizer = as_word(config.make), trainee.optimizer is not None
     return {
         "view": f".view{(-1, *trainee.shape)}" if as_pictures else "",
-        "masks": "",
+        "masks": trainee.seed_code,
         "model": OWN_NET.format(net=net, arguments=", ".join(arguments), on=on),
         "optimizer": _optimizer(config, "net.parameters()") if has_optimizer else None,
         "step": step,

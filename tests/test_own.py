@@ -1,9 +1,12 @@
 """A learner's own net and own step: what a run makes of them."""
 
 import math
+import random
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -263,24 +266,50 @@ def with_dropout(num_hiddens, p=0.2):
     )
 
 
-def test_a_run_repeats_itself_and_leaves_the_notebooks_numbers_alone(data):
-    config = own_config(with_dropout)(num_hiddens=8, num_epochs=1, seed=3)
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    losses = []
+def with_seeds(num_hiddens):
+    torch.manual_seed(42)
+    np.random.seed(42)
+    random.seed(42)
+    return with_dropout(num_hiddens)
+
+
+def mixup(net, optimizer, X, y):
+    share, shift = np.random.beta(0.2, 0.2), random.randrange(len(X))
+    optimizer.zero_grad()
+    mixed = share * X + (1 - share) * X.roll(shift, 0)
+    loss = nn.functional.cross_entropy(net(mixed), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize(
+    "net, step", [(with_dropout, None), (with_dropout, mixup), (with_seeds, mixup)]
+)
+def test_a_run_repeats_itself_and_leaves_the_notebooks_numbers_alone(data, net, step):
+    def seed():
+        for one in (torch.manual_seed, np.random.seed, random.seed):
+            one(5)
+
+    def drawn():
+        return torch.rand(1).item(), np.random.rand(), random.random()
+
+    config = own_config(net, step)(num_hiddens=8, num_epochs=1, seed=3)
+    seed()
+    wanted, losses = drawn(), []
     run = train(config, data)
     for progress in run:
         losses.append(progress.loss)
-        torch.rand(progress.step)  # a cell that draws meanwhile
-    torch.manual_seed(5)
+        drawn()  # a cell that draws meanwhile
+    seed()
     assert losses_of(config, data) == losses
-    assert torch.equal(torch.get_rng_state(), before)
+    assert drawn() == wanted
     names = {}
     exec(as_code(run), names)
     assert names["losses"] == losses
-    assert (
-        losses_of(own_config(with_dropout)(num_hiddens=8, num_epochs=1), data) != losses
-    )
+    if net is with_dropout:
+        other = own_config(net, step)(num_hiddens=8, num_epochs=1)
+        assert losses_of(other, data) != losses
 
 
 def test_a_seed_that_is_set_during_a_step_holds(data):
@@ -289,7 +318,9 @@ def test_a_seed_that_is_set_during_a_step_holds(data):
         return step_of_the_first((lambda X: (net(X),)), optimizer, X, y)
 
     run = train(own_config(with_dropout, step)(num_hiddens=8), data)
-    next(run)
+    worker = threading.Thread(target=next, args=[run])
+    worker.start()
+    worker.join()
     assert torch.initial_seed() == 77
 
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from helpers.instruments import objects
 from helpers.instruments.objects import attributes, contents, is_a, slots, state_of
-from helpers.instruments.settings import keep_settings
+from helpers.own.settings import keep_settings
 
 OPEN = (nn.Module, torch.optim.Optimizer, SimpleNamespace, torch.Tensor, FunctionType)
 OPEN_MODULES = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.utils.data")

@@ -31,6 +31,7 @@ from helpers.live.sees import Sees, SeesTraits
 from helpers.live.weights import Shown, packed, shown_weights
 from helpers.own import own_config
 from helpers.own.learner_line import describe_error, own_line
+from helpers.own.settings import keep_settings
 from helpers.own.stopping import Stoppable, Stopped
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
@@ -343,7 +344,7 @@ class Lab(Instrument):
 
     def _preview(self):
         """The first steps, at once: a picture also where no front end is."""
-        threads = torch.get_num_threads()
+        kept = [*keep_settings()]
         torch.set_num_threads(NUM_THREADS)  # the worker may repeat them, to the bit
         try:
             self._begin()
@@ -366,7 +367,8 @@ class Lab(Instrument):
             self.error = error
             self._show_error(error)
         finally:
-            torch.set_num_threads(threads)
+            for put_back in kept:
+                put_back()
 
     def _text(self) -> str:
         if self._state.failure:

@@ -29,7 +29,7 @@ def picture_shape(
         shapes += [(1, side, side), (side, side)]
     for shape in shapes:
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad():
                 out = _copy(net).eval()(images[:count].view(count, *shape))
         except Exception as error:  # noqa: BLE001  the learner's own code
             failures[shape] = error

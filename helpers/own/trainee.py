@@ -3,9 +3,12 @@
 import contextlib
 import copy
 import numbers
+import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,28 +23,50 @@ NO_LOSS = tr("{step} must return the loss of its batch; it returned {found}.")
 TAKES = tr("{net} takes pictures of shape (N, {shape}).")
 
 LARGE = 2000  # of a net's argument: more than the controls of Config offer
+SEED_NUMPY = """\
+from numpy.random import seed as seed_numpy
+seed_numpy({seed} % 2**32)
+"""
+SEED_PYTHON = """\
+from random import seed as seed_python
+seed_python({seed})
+"""
+STREAMS = [  # of random numbers: what reads the state, what sets it, a script's seed
+    (torch.get_rng_state, torch.set_rng_state, ""),
+    (np.random.get_state, np.random.set_state, SEED_NUMPY),
+    (random.getstate, random.setstate, SEED_PYTHON),
+]
+ON_GPU = torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all, ""
+OF_TORCH = STREAMS[0], ON_GPU
+own_seeds: set[int] = set()  # that nets and steps set, as seen where no cell can run
 
 
 class OwnTrainee(Trainee):
     """A learner's net, trained by the learner's step or by the usual one.
 
-    Both may draw from PyTorch's global random numbers. Each run has its own course of
-    them, from its seed, as a script would; the rest of the notebook keeps its own.
+    Both may draw from the global random numbers of PyTorch, NumPy and Python. Each run
+    has its own course of them, from its seed, as a script would; the rest of the
+    notebook keeps its own.
     """
 
     def __init__(self, config: Config, images: torch.Tensor, num_outputs: int) -> None:
-        self._generators, self._course = [torch.default_generator], None
-        if torch.device(config.device).type == "cuda":
-            self._generators += torch.cuda.default_generators
-        self.loss_code = ""  # once a step is done
-        self._draws = True  # whether a step draws at all; seen in the first
+        on_gpu = torch.device(config.device).type == "cuda"
+        self._streams = STREAMS + [ON_GPU] * on_gpu  # later those that a step uses
+        self._course, self._begun = {}, False
+        self.seed_code = self.loss_code = ""  # once a step is done
         self._own_step, self._seed = config.own_step, config.seed
         with self._own_numbers():
             torch.manual_seed(config.seed)
+            np.random.seed(config.seed % 2**32)
+            random.seed(config.seed)
+            before = self._states()
             super().__init__(config, images, num_outputs)
+            made = self._states()
+            self._drawn(before, made)
             self.shape = picture_shape(
                 self.net, as_word(config.make), images, num_outputs
             )
+            self._put(made)
         shape = ", ".join(map(str, self.shape))
         self._name = as_word(config.make)
         self.says = TAKES.format(net=self._name, shape=shape)
@@ -79,7 +104,8 @@ class OwnTrainee(Trainee):
         parts = [value for part in self.net.modules() for value in vars(part).values()]
         kept = {id(one): one.detach().clone() for one in filter(_is_result, parts)}
         trained = copy.deepcopy((self.net, self.optimizer), kept)
-        state = {"trained": trained, "course": self._course, "draws": self._draws}
+        chance = self._streams, self._course, self._begun
+        state = {"trained": trained, "chance": chance}
         if self._own_step:  # it may use the gradients of the step before
             gradients = [one.grad for one in self.net.parameters()]
             state["gradients"] = [g if g is None else g.clone() for g in gradients]
@@ -87,17 +113,19 @@ class OwnTrainee(Trainee):
 
     def load(self, state: dict[str, Any]) -> None:
         self.net, self.optimizer = copy.deepcopy(state["trained"])
-        self._course, self._draws = state["course"], state["draws"]
+        self._streams, self._course, self._begun = state["chance"]
         for one, gradient in zip(self.net.parameters(), state.get("gradients", ())):
             one.grad = gradient if gradient is None else gradient.clone()
 
     def step(self, X: torch.Tensor, y: torch.Tensor) -> float:
-        if not self._draws:
+        if not self._streams:
             return self._step(X, y)
         before = self._course
         with self._own_numbers():
             loss = self._step(X, y)
-        self._draws = not all(map(torch.equal, before, self._course))
+        if not self._begun:  # in one that draws in no step, each costs less
+            self._begun = True
+            self._streams = self._drawn(before, self._course)
         return loss
 
     def _step(self, X, y):
@@ -117,17 +145,40 @@ class OwnTrainee(Trainee):
     def _own_numbers(self) -> Iterator[None]:
         """The global random numbers are this run's."""
         with global_generator:
-            notebook = [one.get_state() for one in self._generators]
-            for generator, state in zip(self._generators, self._course or ()):
-                generator.set_state(state)
+            notebook = self._states()
+            self._put(self._course)
             try:
                 yield
             finally:
-                self._course = [one.get_state() for one in self._generators]
+                self._course = self._states()
+                if threading.current_thread() is threading.main_thread():
+                    own_seeds.add(torch.initial_seed())
                 # A cell that has set a seed meanwhile keeps it.
-                if torch.initial_seed() == self._seed:
-                    for generator, state in zip(self._generators, notebook):
-                        generator.set_state(state)
+                ours = torch.initial_seed() in {self._seed, *own_seeds}
+                self._put(notebook, but=() if ours else OF_TORCH)
+
+    def _states(self):
+        return {one: one[0]() for one in self._streams}
+
+    def _put(self, states, but=()):
+        for stream in states.keys() & self._streams:
+            if stream not in but:
+                stream[1](states[stream])
+
+    def _drawn(self, before, after):
+        """The streams that were drawn from: a script has to seed them, too."""
+        drawn = [one for one in self._streams if not _same(before[one], after[one])]
+        for *_, code in drawn:
+            code = code.format(seed=self._seed)
+            self.seed_code += code if code not in self.seed_code else ""
+        return drawn
+
+
+def _same(one, other):
+    """Whether two states of random numbers are equal."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    return all(map(np.array_equal, one, other))
 
 
 def _flat(values):

@@ -2,16 +2,20 @@
 
 import contextlib
 import dataclasses
+import decimal
 import functools
 import gc
 import importlib
 import inspect
 import itertools
+import locale
+import logging
 import math
 import os
 import random
 import re
 import signal
+import socket
 import sys
 import textwrap
 import threading
@@ -29,8 +33,20 @@ import torch
 from nbclient import NotebookClient
 from solved_notebook import what_solutions_reach
 from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
 
-from helpers import check, hint, progress, records, solution
+from helpers import (
+    check,
+    doctor,
+    hint,
+    lab,
+    load_fashion_mnist,
+    progress,
+    records,
+    solution,
+    trace_shapes,
+)
 from helpers.exercises.check import _hints_given
 from helpers.exercises.exercise import _exercises, all_exercises, ask, exercise, expect
 
@@ -356,9 +372,11 @@ def test_an_answer_leaves_random_numbers_as_they_were(told):
 
 
 class Mode(torch.overrides.TorchFunctionMode):
-    pass
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return function(*args, **(kwargs or {}))
 
 
+INVARIANTS = torch.sparse.check_sparse_tensor_invariants
 LEFT_SET = [  # what an answer sets for all, and what reads it
     (lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
     (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
@@ -402,18 +420,80 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
     (lambda: os.chdir("/"), os.getcwd),
     (lambda: os.environ.clear(), lambda: dict(os.environ)),
     (gc.disable, gc.isenabled),
+    (lambda: gc.set_threshold(1), gc.get_threshold),
+    (
+        lambda: setattr(decimal.getcontext(), "prec", 3),
+        lambda: decimal.Decimal(1) / 3,
+    ),
+    (lambda: logging.disable(), lambda: logging.root.isEnabledFor(logging.ERROR)),
+    (
+        lambda: logging.root.addHandler(logging.NullHandler()),
+        lambda: [*logging.root.handlers],
+    ),
+    (
+        lambda: logging.getLogger("torch").setLevel(1),
+        logging.getLogger("torch").__repr__,
+    ),
+    (lambda: sys.setprofile(lambda *_: None), sys.getprofile),
+    (lambda: sys.settrace(lambda *_: None), sys.gettrace),
+    (lambda: threading.settrace(lambda *_: None), threading.gettrace),
+    (lambda: setattr(sys, "excepthook", print), lambda: sys.excepthook),
+    (lambda: setattr(sys, "displayhook", print), lambda: sys.displayhook),
+    (lambda: setattr(warnings, "showwarning", print), lambda: warnings.showwarning),
+    (lambda: sys.path.append("/"), lambda: [*sys.path]),
+    (lambda: sys.set_int_max_str_digits(0), sys.get_int_max_str_digits),
+    (lambda: socket.setdefaulttimeout(1), socket.getdefaulttimeout),
+    (
+        lambda: locale.setlocale(locale.LC_ALL, "C"),
+        lambda: locale.setlocale(locale.LC_ALL),
+    ),
+    (INVARIANTS.enable, INVARIANTS.is_enabled),
+    (lambda: torch.device("meta").__enter__(), lambda: torch.ones(1).device),
+    (
+        lambda: FlopCounterMode(display=False).__enter__(),
+        torch._C._len_torch_dispatch_stack,
+    ),
+    (
+        lambda: setattr(nn.Linear, "forward", lambda self, X: X),
+        lambda: nn.Linear(2, 3)(torch.ones(1, 2)).shape,
+    ),
 ]
 
 
-def test_what_an_answer_sets_for_all_is_put_back(told):
-    def careless(X, factor):
-        for change, _ in LEFT_SET:
-            kept.append(change())
-        return X * factor
+def by_check(change):
+    check("0.1", lambda X, factor: change() or X * factor)
 
-    kept, before = [], [read() for _, read in LEFT_SET]
-    told(careless)
-    assert len(kept) == len(LEFT_SET)
+
+def by_trace(change):
+    trace_shapes(lambda X: change() or X * 2, torch.ones(1))
+
+
+def by_doctor(change):
+    data = load_fashion_mnist("sample").train
+    step = functools.partial(a_step, change)
+    doctor(nn.Linear(784, 10), (data.images, data.labels), train_step=step, seconds=0.5)
+
+
+def by_lab(change):
+    step = functools.partial(a_step, change)
+    lab(load_fashion_mnist("sample"), net=lambda: nn.Linear(784, 10), step=step).close()
+
+
+def a_step(change, net, optimizer, X, y):
+    change()
+    return cross_entropy(net(X), y)
+
+
+@pytest.mark.parametrize("by", [by_check, by_trace, by_doctor, by_lab])
+def test_what_is_set_for_all_is_put_back(by, told):
+    def careless():
+        for change, _ in LEFT_SET:
+            change()
+        next(calls)
+
+    calls, before = itertools.count(), [read() for _, read in LEFT_SET]
+    by(careless)
+    assert next(calls) > 0
     assert [read() for _, read in LEFT_SET] == before
 
 
