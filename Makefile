@@ -24,7 +24,8 @@ AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: help lab page update check test lint setup bench soak notebooks recorded translations
 
 help: ## List what make can do here.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@$(SPEAKING) python3 tools/spoken.py Makefile 2>/dev/null || \
+		awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: setup ## Open the course in JupyterLab: start here (LANG=zh: in Chinese).
 	$(PYTHON) -m jupyterlab $(AS_ROOT) --config=jupyter_server_config.py \

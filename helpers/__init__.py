@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from helpers import waiting
-from helpers.language import tr
+from helpers.language import COMMA, tr
 
 # PyTorch's threads wait for each other by spinning. If another program wants the
 # core, that can make an epoch 20 times as long; a short spin costs 15 % at most.
@@ -59,7 +59,7 @@ __all__ = list(_MODULE_OF)
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        raise AttributeError(NOT_THERE.format(name=name, known=", ".join(__all__)))
+        raise AttributeError(NOT_THERE.format(name=name, known=COMMA.join(__all__)))
     module = import_module(f"helpers.{_MODULE_OF[name]}")
     if handed := _HANDED.get(_MODULE_OF[name]):
         # It is loaded when it is called.

@@ -52,12 +52,15 @@ SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
 TITLE, SMALL = 10, 9  # points
+EASTERN = "\u2e80"  # letters from here on are in no font of matplotlib's own
 LINE = 72  # characters: what fits there beside the list of files
 
 LOSS_AND_ACCURACY = tr("Loss and accuracy over the epochs.")
 LOSS, ACCURACY, EPOCH = tr("loss (log scale)"), tr("accuracy"), tr("epoch")
 LEGEND = {"batch": tr("batch"), "train": tr("train"), "val": tr("validation")}
 PREDICTED, TRUE = tr("predicted"), tr("true")
+COLUMNS = tr("W1: {count} columns")
+WITH_TOP = tr("{title}, ±{top:.2g}")
 NO_TEXT = tr("text must be what the picture shows, in words; you gave {found}.")
 NO_CURVES = tr(
     "plot_curves needs list(train(config, data)) or a part of it, not {found}."
@@ -158,7 +161,7 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     rows = math.ceil(W1.shape[1] / ACROSS)
     figure = Figure(figsize=(WIDE, 0.86 * rows + 0.3), layout="constrained")
     columns = W1.T.unflatten(1, (SIDE, SIDE))
-    title = f"W1: {len(columns)} columns"
+    title = COLUMNS.format(count=len(columns))
     _draw_tiles(figure.subplots(), columns, ACROSS, title)
     return Picture(figure, text)
 
@@ -241,7 +244,7 @@ def _suit_light_and_dark(figure):
     for spine in figure.findobj(Spine):
         spine.set_color(INK)
     for text in figure.findobj(Text):
-        if not text.get_text().isascii():
+        if max(text.get_text(), default="") >= EASTERN:
             text.set_fontfamily(families())
         if same_color(text.get_color(), "black"):
             text.set_color(INK)
@@ -285,5 +288,6 @@ def _draw_tiles(axes, tiles, across, title):
     most = tiles.abs().flatten().quantile(0.99).item() or 1.0
     limits = {"vmin": -most, "vmax": most}
     axes.imshow(wall.numpy(), WEIGHTS, interpolation="nearest", **limits)
-    axes.set_title(f"{title}, ±{most:.2g}", fontsize=TITLE, loc="left")
+    title = WITH_TOP.format(title=title, top=most)
+    axes.set_title(title, fontsize=TITLE, loc="left")
     axes.axis("off")

@@ -244,6 +244,27 @@ def test_make_speaks_the_language_in_which_it_opens_the_course(
     assert f'COURSE_LANG="{spoken}" python3 tools/set_up.py' in done.stdout
 
 
+@needs_posix
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("without_python", [False, True])
+def test_make_help_is_in_the_language_of_the_system(without_python, tmp_path):
+    """In English where there is no Python."""
+    (tmp_path / "awk").symlink_to(shutil.which("awk"))
+    if not without_python:
+        executable(tmp_path / "python3", f'exec "{sys.executable}" "$@"')
+    done = subprocess.run(
+        [shutil.which("make"), "--no-print-directory", "help"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "LANG": "zh_CN.UTF-8", "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) > 9
+    for line in lines:
+        assert line.isascii() == without_python, line
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
 def test_an_sdist_is_the_whole_course(tmp_path):

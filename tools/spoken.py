@@ -23,14 +23,17 @@ def catalogue(language: str) -> gettext.NullTranslations:
         if tongue == _tongue(path.parent.parent.name):
             try:
                 with open(str(path), "rb") as file:
-                    return gettext.GNUTranslations(file)
+                    found = gettext.GNUTranslations(file)
+                for count in range(101):  # its rule may fail at some counts only
+                    found.plural(count)
+                return found
             except Exception:  # gettext raises whatever a damaged file leads to
                 break
     return gettext.NullTranslations()
 
 
 def _tongue(language):
-    return re.split("[_.-]", language.strip().lower())[0]
+    return re.split("[_.@-]", language.strip().lower())[0]
 
 
 def in_terminal() -> gettext.NullTranslations:
@@ -55,9 +58,20 @@ def tr_n(one: str, several: str, count: int) -> str:
     return _shown(said, one if count == 1 else several)
 
 
+def targets(makefile: str) -> "list[tuple[str, str]]":
+    """The targets of a Makefile that say in English what they do."""
+    return re.findall(r"(?m)^([a-z]+):.*## (.*)$", makefile)
+
+
 def _shown(said, english):
     try:
         said.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeError:
         return english
     return said
+
+
+if __name__ == "__main__":  # `make help`
+    with open(sys.argv[1], encoding="utf-8") as file:
+        for name, does in targets(file.read()):
+            print(f"make {name:12} {tr(does)}")

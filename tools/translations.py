@@ -13,6 +13,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from nbformat import NotebookNode
 
 import run_notebooks
 import show
+import spoken
 from helpers.tables import columns
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,7 +135,7 @@ def _of_comments(source: str, translate: Translate) -> Iterator[Edit]:
             end = starts[last] + len(lines[last])
             yield starts[first] + column, end, said
 
-    for token in tokenize.generate_tokens(io.StringIO(_plain(source)).readline):
+    for token in tokenize.generate_tokens(io.StringIO(plain(source)).readline):
         if token.type != tokenize.COMMENT:
             continue
         (line, column), text = token.start, token.string.lstrip("# ")
@@ -148,7 +150,7 @@ def _of_comments(source: str, translate: Translate) -> Iterator[Edit]:
 def _of_strings(source: str, translate: Translate) -> Iterator[Edit]:
     """Pieces of a string that follow one another are one message."""
     starts = _starts_of_lines(source)
-    for node, said in _strings(ast.parse(_plain(source))):
+    for node, said in _strings(ast.parse(plain(source))):
         start, end = (
             starts[line - 1]
             + len(source.splitlines()[line - 1].encode()[:column].decode())
@@ -195,7 +197,7 @@ def _strings(tree: ast.AST, said: bool = False) -> Iterator[tuple[ast.expr, bool
             yield from _strings(child, said and not index)
 
 
-def _plain(source):
+def plain(source):
     """The code without magics, which Python can't read, at the same places."""
     return re.sub(
         r"(?m)^(\s*)([%!].*)$",
@@ -306,6 +308,8 @@ def templates() -> dict[str, Catalog]:
                 cell.source, heard
             )
     translated((ROOT / "README.md").read_text(), _hearing(made["readme"]))
+    for _, does in spoken.targets((ROOT / "Makefile").read_text(encoding="utf-8")):
+        made["tools"].add(does, locations=[("Makefile", 0)])
     for name in SPOKEN:
         found = extract_from_file("python", ROOT / name, KEYWORDS, COMMENTS)
         for _, message, comments, _ in found:
@@ -371,6 +375,15 @@ def left(catalogue: Catalog) -> list[str]:
     ]
 
 
+def doubt(catalogue: Catalog) -> None:
+    """Mark what has other {fields} than its English: it would fail where it is said."""
+    for message in catalogue:
+        english = Counter(FIELD.findall(forms(message.id)[-1]))
+        made = [Counter(FIELD.findall(form)) for form in forms(message.string) if form]
+        if message.id and any(fields != english for fields in made):
+            message.flags.add("fuzzy")
+
+
 def forms(string: str | tuple[str, ...]) -> tuple[str, ...]:
     """The translation, or its plural forms."""
     return tuple(string) if isinstance(string, (list, tuple)) else (string,)
@@ -387,6 +400,7 @@ def main() -> None:
         catalogues = {domain: read(language, domain) for domain in made}
         for domain, catalogue in catalogues.items():
             catalogue.update(made[domain])
+            doubt(catalogue)
             (folder / f"{domain}.po").write_text(as_po(catalogue), encoding="utf-8")
             (folder / f"{domain}.mo").write_bytes(as_mo(catalogue))
             missing = left(catalogue)

@@ -23,7 +23,7 @@ import torch
 
 from helpers.data.mirror import probe, transfer
 from helpers.given import brief, check_split
-from helpers.language import tr
+from helpers.language import COMMA, tr
 from helpers.tables import one_line
 
 HOME = "https://github.com/zalandoresearch/fashion-mnist"
@@ -245,7 +245,7 @@ def load_fashion_mnist(
         try:
             if content := _read_folder(folder):
                 return _load_full(content, folder)
-            print(NOTHING_THERE.format(names=", ".join(FILES), folder=folder))
+            print(NOTHING_THERE.format(names=COMMA.join(FILES), folder=folder))
         except Unread as error:
             print(UNREAD.format(problem=error))
         except DataError as error:

@@ -1,6 +1,7 @@
 """Predict, then run, then see both side by side: `predict` and `reveal`."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,10 +145,12 @@ def _are_options(value: object) -> bool:
     return fine and len(set(value)) == len(value) >= 2
 
 
-def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
+def _kept(
+    id: str, say: Callable[[str], str] = from_english
+) -> tuple[str | None, str | None, dict[str, int]]:
     """What was kept of a question: its text, the choice, and the votes by option.
 
-    It is kept in English, and comes in the language of this kernel. People can edit
+    It is kept in English, and `say` puts it into another language. People can edit
     the file. So a record without a question and options counts as none, a choice that
     is no option as not made, and a count that can't be as 0.
     """
@@ -162,9 +165,9 @@ def _kept(id: str) -> tuple[str | None, str | None, dict[str, int]]:
         count = counts.get(option)
         if type(count) is int and 0 <= count <= MAX_VOTES:
             votes[option] = count
-    chosen = from_english(choice) if choice in options else None
-    votes = {from_english(option): count for option, count in votes.items()}
-    return from_english(question), chosen, votes
+    chosen = say(choice) if choice in options else None
+    votes = {say(option): count for option, count in votes.items()}
+    return say(question), chosen, votes
 
 
 class Prediction(Instrument):
@@ -173,7 +176,8 @@ class Prediction(Instrument):
     def __init__(self, id: str, question: str, options: list[str] | Ranges) -> None:
         self.id, self.question, self._measurable = id, question, options
         self.options = options = list(options)
-        _, choice, votes = _kept(id)
+        own = {to_english(option): option for option in options}
+        _, choice, votes = _kept(id, lambda text: own.get(text, text))
         self._said = widgets.HTML()
         self._radio = widgets.RadioButtons(
             options=options,

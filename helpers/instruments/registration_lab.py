@@ -65,6 +65,7 @@ BUILD = """\
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1){replaced}
 """
+STEP = "\n# " + tr("train one step") + "\n"
 TRAIN = """\
 optimizer.zero_grad()
 loss = F.cross_entropy(net(X), y)
@@ -175,7 +176,7 @@ class RegistrationLab(Instrument):
             torch.manual_seed(0)
             exec(model + build, self._names)  # what is shown is what runs
         self._steps = 0
-        rest = f"{build}\n# train one step\n{TRAIN}"
+        rest = build + STEP + TRAIN
         self._code.value = CODE_HTML.format(model=escape(model), rest=escape(rest))
         self._show(None)
         self._say(BUILT)

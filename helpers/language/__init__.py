@@ -8,23 +8,27 @@ says how a translation is made.
 
 import gettext
 import os
+import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 CATALOGUES = Path(__file__).resolve().parents[2] / "locale"
 ENGLISH = "en"
 UNKNOWN = "COURSE_LANG names no language of the course: {found}. It speaks {known}."
-UNREADABLE = "The course speaks English, since {path} can't be used: {error}"
+UNREADABLE = (
+    "The course speaks English, since {path} can't be used ({why}); get that file "
+    "again, or set COURSE_LANG=en."
+)
 
 untranslated: Counter[str] = Counter()  # what was said in English for want of better
 
 
 def languages(folder: Path = CATALOGUES) -> list[str]:
     """The languages that the course speaks, English first."""
-    found = folder.glob("*/LC_MESSAGES/helpers.mo")
-    return [ENGLISH, *sorted(path.parts[-3] for path in found)]
+    return [ENGLISH, *sorted(path.parts[-2] for path in folder.glob("*/LC_MESSAGES"))]
 
 
 def choose(wanted: str, folder: Path) -> str:
@@ -34,7 +38,7 @@ def choose(wanted: str, folder: Path) -> str:
     and its name. An unknown language is answered on stderr, and counts as English.
     """
     known = languages()
-    spelled = wanted.strip().partition(".")[0].replace("-", "_").lower()
+    spelled = re.split("[.@]", wanted.strip())[0].replace("-", "_").lower()
     if not spelled:
         return folder.name if folder.name in known else ENGLISH
     tongue = spelled.partition("_")[0]
@@ -68,12 +72,20 @@ def load(
         return gettext.NullTranslations()
     path = folder / language / "LC_MESSAGES" / f"{domain}.mo"
     try:
-        with open(path, "rb") as file:
-            found = gettext.GNUTranslations(file)
+        found = _read(path)
     except Exception as error:  # gettext raises whatever a damaged file leads to
-        print(UNREADABLE.format(path=path, error=error), file=sys.stderr)
+        why = getattr(error, "strerror", None) or error
+        print(UNREADABLE.format(path=path, why=why), file=sys.stderr)
         return gettext.NullTranslations()
     found.add_fallback(_Counted())
+    return found
+
+
+def _read(path: Path) -> gettext.GNUTranslations:
+    with open(path, "rb") as file:
+        found = gettext.GNUTranslations(file)
+    for count in range(101):  # a rule for plurals may fail at some counts only
+        found.plural(count)
     return found
 
 
@@ -98,14 +110,21 @@ def from_english(text: str) -> str:
 
 
 def to_english(text: str) -> str:
-    """The English of a text of the notebooks: what is kept suits every language."""
+    """The English of a text of the notebooks: what is kept suits every language.
+
+    The text may be in any, since a kernel may speak another one than its notebook.
+    """
     return _english().get(text, text)
 
 
 @cache
 def _english() -> dict[str, str]:
-    catalogue = getattr(_catalogue("notebooks"), "_catalog", {})
-    return {text: english for english, text in catalogue.items() if text}
+    texts = {}
+    for path in CATALOGUES.glob("*/LC_MESSAGES/notebooks.mo"):
+        with suppress(Exception):  # `load` says so where it is needed
+            catalogue = _read(path)._catalog
+            texts |= {text: english for english, text in catalogue.items() if text}
+    return texts
 
 
 def _here() -> Path:

@@ -7,6 +7,7 @@ from helpers.language import LANGUAGE
 
 OWN = Path(__file__).with_name("NotoSansSC-subset.otf")
 # Of the systems that learners have; matplotlib's own font has no Chinese letters.
+# A page or an answer can be in Chinese where the kernel speaks another language.
 FONTS = {
     "zh_CN": (
         *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC"),
@@ -23,14 +24,13 @@ def families(language: str = LANGUAGE, system: bool = True) -> tuple[str, ...]:
     system: whether a font of the system will do. Else, and where it has none, it is the
     course's own, which has the letters of the course alone.
     """
-    # Some tenths of a second, which English can do without.
+    # Some tenths of a second, which most pictures can do without.
     from matplotlib.font_manager import fontManager
 
     usual = ("DejaVu Sans",)
-    if language not in FONTS:
-        return usual
     here = {font.name for font in fontManager.ttflist} if system else set()
-    if found := [name for name in FONTS[language] if name in here]:
+    names = FONTS.get(language, FONTS["zh_CN"])
+    if found := [name for name in names if name in here]:
         return (*usual, found[0])
     fontManager.addfont(OWN)
     return (*usual, fontManager.ttflist[-1].name)

@@ -45,6 +45,7 @@ MATRIX = (
     tr("{high} of {rows:,} rows, {wide} of {columns:,} columns"),
     "{rows:,}\u00d7{columns:,}",
 )
+TITLE = tr("{name}: {caption}")
 
 
 class Shown(NamedTuple):
@@ -63,7 +64,7 @@ class Shown(NamedTuple):
     @property
     def title(self) -> str:
         """For a narrow picture."""
-        title = f"{self.name}: {self.captions[-1]}"
+        title = TITLE.format(name=self.name, caption=self.captions[-1])
         return title if len(title) <= 30 else self.name
 
     def unit(self, index: int) -> str:

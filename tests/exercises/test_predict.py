@@ -411,7 +411,10 @@ def test_a_prediction_that_was_made_in_one_language_is_read_in_another(says):
     assert said[:2] == [f"{english[1]} 3", english[0]]
     assert said[2] == f"You predicted: {english[2]}. Correct."
     assert f'"{english[2]}" 6' in said[3]
+    said = says("en", PREDICTS, json.dumps(chinese), "1")  # a Chinese page, in English
+    assert said[0] == f"{chinese[2]} 6"
+    assert records.read("predictions")["dropout"]["options"] == english[1:]
     said = says("zh_CN", REVEALS, chinese[2])
     assert said[:2] == [chinese[0], f"You predicted: {chinese[2]}. Correct."]
-    assert f'"{chinese[2]}" 6' in said[2] and said[3] == f"Measured: {chinese[2]}"
+    assert f'"{chinese[2]}" 9' in said[2] and said[3] == f"Measured: {chinese[2]}"
     assert "1 of 1 predictions matched" in said[-1]

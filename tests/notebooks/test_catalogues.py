@@ -194,6 +194,42 @@ def test_it_keeps_the_rules_of_notebooks(path):
     assert [one for rule in rules for one in notebook.findings(rule)] == []
 
 
+# Words of code, settings and their values, which stay as they are.
+OF_CODE = set(
+    "backward cache constant drawn grid hidden init kaiming mean meta normal randn "
+    "random relu reshape scale scaled sigma sigmoid tanh test train val xavier "
+    "zeros".split()
+)
+WORD = re.compile(r"(?<![\w./-])[a-z]{3,}(?![\w.(=-])")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_single_word_that_its_code_prints_is_left_in_english(path):
+    cells = nbformat.read(path.parent / ZH / path.name, 4).cells
+    cells = [cell for cell in cells if cell.cell_type == "code"]
+    held = {
+        word
+        for cell in cells
+        for node in ast.walk(ast.parse(translations.plain(cell.source)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if not translations.is_prose(node.value)  # else it is a message
+        for word in WORD.findall(node.value)
+    }
+    printed = " ".join(
+        output.get("text", "") for cell in cells for output in cell.outputs
+    )
+    assert held & set(WORD.findall(printed)) <= OF_CODE
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_it_prints_has_no_blank_beside_full_width_punctuation(path):
+    cells = nbformat.read(path.parent / ZH / path.name, 4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    for line in "\n".join(output.get("text", "") for output in outputs).splitlines():
+        assert not re.search("[，。：；？！] | [，。：；？！]", line), line
+        assert not re.search(RULES["full-width punctuation"], line), line
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_its_links_stay_within_the_language(path):
     there = path.parent / ZH

@@ -27,6 +27,7 @@ COLUMNS = ("", WHERE, tr("operation"), tr("inputs"), "", tr("output"))
 LEFT, RIGHT, WIDE = 90, 350, 480  # pixels of the picture: inputs, outputs, all
 STOPS_HERE = tr("stops here")
 STOPS = f"{Look.NOT_YET.value} {STOPS_HERE}"
+PART = tr("{name}: {inputs} → {outputs}")
 LEFT_OUT = tr("... {count} rows left out; unfold() shows them all.")
 STYLE = Template("""<style>
 .shapes {line-height: 18px}
@@ -91,7 +92,8 @@ def _row(row, places):
 
 def _folded(block):
     name = f"{block.numbers()} <b>{escape(block.path)}</b> {escape(block.label())}"
-    summary = f"{name}: {_boxes(block.inputs)} → {_boxes(block.outputs)}"
+    ends = {"inputs": _boxes(block.inputs), "outputs": _boxes(block.outputs)}
+    summary = PART.format(name=name, **ends)
     inside = _table(block.parts[:MAX_INSIDE])
     if (count := len(block.parts) - MAX_INSIDE) > 0:
         inside += f"<p>{LEFT_OUT.format(count=count)}</p>"

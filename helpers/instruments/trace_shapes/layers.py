@@ -16,7 +16,7 @@ from torch import nn
 from helpers.instruments.trace_shapes import messages
 from helpers.instruments.trace_shapes.messages import OTHER, WIDTH, Explained
 from helpers.instruments.trace_shapes.steps import Facts, Shape, TraceStep
-from helpers.language import SPACE, tr
+from helpers.language import COMMA, SPACE, tr
 
 LAYOUTS = {  # dimensions in space -> the shape that such a layer takes
     1: tr("(examples, channels, length)"),
@@ -231,7 +231,7 @@ def _about_sequences(facts, module, given=(), *others):
         if said := _about_keys(facts, module, given, *others[:2]):
             return said
     if fits(given):
-        facts["given"] = ", ".join(map(str, (given, *others)))
+        facts["given"] = COMMA.join(map(str, (given, *others)))
         said = messages.read(facts) or (OTHER, TAKES_AND_GETS.format(**facts))
         if not module.batch_first and _fits_examples(facts, given):
             return OTHER, f"{said[1]} {MASK_OF_EXAMPLES}"
@@ -257,7 +257,7 @@ def _about_keys(facts, module, query, key, value):
             return WIDTH, OTHER_WIDTH.format(**facts)
     examples = 0 if module.batch_first else 1
     counts = {shape[examples] for shape in (query, key, value) if len(shape) == 3}
-    facts["given"] = ", ".join(map(str, (query, key, value)))
+    facts["given"] = COMMA.join(map(str, (query, key, value)))
     return (OTHER, AS_MANY_EXAMPLES.format(**facts)) if len(counts) > 1 else None
 
 

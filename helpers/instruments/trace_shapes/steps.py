@@ -17,21 +17,21 @@ ROLES = {"addmm": ("bias", "left", "right"), "cross_entropy": ("scores", "labels
 ROLES["scaled_dot_product_attention"] = "query", "key", "value", "mask"
 LAYERS = ("linear", "conv", "layer_norm", "group_norm", "batch_norm", "embedding")
 ROLES |= dict.fromkeys(LAYERS, ("input", "weight", "bias"))
-THE = {  # such a tensor in a sentence
-    "input": tr("the input"),
-    "weight": tr("the weight"),
-    "bias": tr("the bias"),
-    "left": tr("the left tensor"),
-    "right": tr("the right tensor"),
-    "scores": tr("the scores"),
-    "labels": tr("the labels"),
-    "query": tr("the query"),
-    "key": tr("the key"),
-    "value": tr("the value"),
-    "mask": tr("the mask"),
-    "output": tr("the output"),
-    "target": tr("the target"),
-    "product": tr("the product"),
+ALONE_AND_SAID = {  # such a tensor beside its shape, and in a sentence
+    "input": (tr("input"), tr("the input")),
+    "weight": (tr("weight"), tr("the weight")),
+    "bias": (tr("bias"), tr("the bias")),
+    "left": (tr("left"), tr("the left tensor")),
+    "right": (tr("right"), tr("the right tensor")),
+    "scores": (tr("scores"), tr("the scores")),
+    "labels": (tr("labels"), tr("the labels")),
+    "query": (tr("query"), tr("the query")),
+    "key": (tr("key"), tr("the key")),
+    "value": (tr("value"), tr("the value")),
+    "mask": (tr("mask"), tr("the mask")),
+    "output": (tr("output"), tr("the output")),
+    "target": (tr("target"), tr("the target")),
+    "product": (tr("product"), tr("the product")),
 }
 LOSS = ("_loss", "cross_entropy", "cross_entropy_with_logits")
 ON = tr("{code} on {tensor}")  # a repair of what has no name, as in ".T on the input"
@@ -49,12 +49,16 @@ class Operand(NamedTuple):
     role: str = "input"
 
     def __str__(self) -> str:
-        return self.name or THE.get(self.role) or self.role
+        return self.name or self.part(1)
 
     def __format__(self, code: str) -> str:
         if self.name or not code:
             return str(self) + code
         return ON.format(code=code, tensor=self)
+
+    def part(self, which: int) -> str:
+        """What it is in the operation, alone (0) or in a sentence (1)."""
+        return ALONE_AND_SAID.get(self.role, (self.role, self.role))[which]
 
     @property
     def its_shape(self) -> str:
@@ -101,7 +105,7 @@ class TraceStep:
         """Its names as drawn: by role where a sentence about it speaks of them."""
         if len(self.inputs) < 2 or not (self.failed or self.warning):
             return self.names
-        return tuple(operand.name or operand.role for operand in self.operands())
+        return tuple(operand.name or operand.part(0) for operand in self.operands())
 
     def is_loss(self) -> bool:
         """Whether it compares outputs with targets."""
