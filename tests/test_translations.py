@@ -27,6 +27,7 @@ EXCEPTIONS = (
         "code",
     ),
     ("instruments/registration_lab.py", "class Net", "code"),
+    ("own/trainee.py", r"from (numpy\.)?random", "code"),
     ("instruments/doctor/*.py", "[a-z_]+: [a-z ]+$", "the names of findings"),
     ("instruments/doctor/check_weights.py", "does not require grad", "PyTorch's words"),
     ("instruments/trace_shapes/messages.py", "[^.]+$|.*1D or 2D", "PyTorch's words"),

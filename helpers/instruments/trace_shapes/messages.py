@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 
+from torch import nn
+
 from helpers.instruments.trace_shapes.steps import Facts
 from helpers.language import tr
 
@@ -219,6 +221,140 @@ POSITIONS_TYPE = tr(
 )
 LABELS_TYPE = tr("{operation} needs whole numbers as class numbers: use {b:.long()}.")
 FLOATS = tr("{operation} needs floats, but gets whole numbers: use .float() on them.")
+ONE_NUMBER = tr(
+    "{operation} needs a single number, but {a} has {a.count}: take their mean or sum "
+    "first, or pick one."
+)
+JOINED = tr(
+    "{operation} makes a tensor from numbers, not from other tensors: use torch.stack "
+    "for those."
+)
+ONE_TRUTH = tr(
+    "Python needs one True or False here, but {a} has {a.count}: use .all() or .any()."
+)
+ONE_LOSS = tr(
+    "{operation} starts from one number, but {a} has {a.count}: call it on their mean "
+    "or sum."
+)
+IN_PLACE = tr(
+    "{operation} writes its result into {a} {a.shape}, but the result has the shape "
+    "({got}). Use an operation that makes a new tensor, such as + instead of +=."
+)
+SWAPS_TWO = tr(
+    "{operation} swaps the two dimensions of a matrix, but {a} {a.shape} has {count}: "
+    "to swap the last two, use {a:.mT}."
+)
+SQUARE = tr(
+    "{operation} needs square matrices, but the last two sizes of {a} {a.shape} differ."
+)
+AT_MOST_TWO = tr("{operation} takes at most two dimensions, but gets {shapes}.")
+USE_AT = tr("For stacks of matrices, use @.")
+AT_LEAST = tr(
+    "{operation} needs at least {want} dimensions, but {a} {a.shape} has {count}."
+)
+VECTORS = tr(
+    "{operation} takes tensors of one dimension, but gets {shapes}. With .flatten() a "
+    "tensor has one."
+)
+INDEX_VECTOR = tr(
+    "{operation} takes an index of one dimension, but the shape of {b} is {b.shape}: "
+    "use {b:.flatten()}."
+)
+INDEX_FORM = tr(
+    "{operation} needs an index with as many dimensions as the tensor has, but gets "
+    "{shapes}."
+)
+INDEX_PER_ROW = tr("With one index for each row, use {b:.unsqueeze(1)}.")
+INDEX_SIZE = tr(
+    "{operation}: the index {b.shape} is too large. Only in the dimension that is "
+    "indexed may it be larger than {a} {a.shape}, and nowhere larger than the values."
+)
+MEET = tr(
+    "{operation} combines {shapes}: counted from the right, the sizes {got} and {want} "
+    "meet; they must be equal, or one of them must be 1."
+)
+NOT_EXPANDED = tr(
+    "{operation} gets {shapes}, but one of them can't be expanded to ({want})."
+)
+TOO_FEW = tr(
+    "{operation} is asked for more values than {a} {a.shape} has in that dimension."
+)
+EACH_DIMENSION = tr(
+    "{operation} needs a number for each dimension, and {a} {a.shape} has {count}. A 1 "
+    "leaves a dimension as it is."
+)
+AS_MANY_NUMBERS = tr(
+    "{operation} keeps every number, so the shape ({wanted}) must hold as many as {a} "
+    "{a.shape}, which are {a.count}."
+)
+LAST_SIZES = tr(
+    "{operation}: the last sizes of {a} {a.shape} and {b} {b.shape} must be equal."
+)
+ROWS = tr("{operation} needs as many rows in {b} {b.shape} as in {a} {a.shape}.")
+EINSUM_LETTERS = tr(
+    "einsum has {got} letters for the tensor at position {which}, which has {want} "
+    "dimensions. The shapes are {shapes}."
+)
+EINSUM_TENSORS = tr(
+    "einsum needs a tensor for each group of letters before the arrow, but gets "
+    "{shapes}."
+)
+EINSUM_RESULT = tr("einsum: the letter {letter} must be before the arrow, too.")
+PAD_PAIRS = tr(
+    "{operation} takes two numbers for each dimension, from the last one on: (left, "
+    "right, top, bottom)."
+)
+PAD_DIMENSIONS = tr(
+    "{operation} takes two numbers for each dimension, from the last one on, and {a} "
+    "{a.shape} has only {count}."
+)
+PAD_SIZE = tr(
+    "{operation} repeats what is inside, so the padding must be smaller than that, but "
+    "the shape of {a} is {a.shape}."
+)
+GRID = tr(
+    "{operation} takes a grid of shape (examples, height, width, 2), with two "
+    "coordinates for each pixel, but gets {shapes}."
+)
+BIAS_CHANNELS = tr(
+    "{operation} needs a bias with {want} numbers, one for each channel that comes "
+    "out, but its shape is ({got})."
+)
+FEATURE_EACH = tr(
+    "{operation}: the {what} needs {want} numbers, one for each feature, but has {got}."
+)
+ONE_EXAMPLE = tr(
+    "The scores {a.shape} are those of one example, but there are {got} labels. Give "
+    "scores of shape (examples, classes)."
+)
+PIXEL_LABELS = tr(
+    "{operation} takes a class number for each pixel, of shape (examples, height, "
+    "width), but the shape of {b} is {b.shape}."
+)
+SQUEEZE_IT = tr("Use {b:.squeeze(1)}.")
+PROBABILITIES = tr(
+    "{operation} takes probabilities, which are between 0 and 1. For scores, use "
+    "F.binary_cross_entropy_with_logits."
+)
+ONE_SHAPE = tr("{operation} takes tensors of the same shape, but gets {shapes}.")
+CTC = tr(
+    "{operation} takes scores of shape (steps, examples, classes), labels of shape "
+    "(examples, most labels), and two lengths for each example, but gets {shapes}."
+)
+HIDDEN_FORM = tr(
+    "{layer} takes a hidden state of shape (layers, examples, units), but this one has "
+    "{got} dimensions."
+)
+LENGTHS = tr(
+    "{operation} needs a length for each example: {want} in all, but it gets {got}."
+)
+LENGTHS_FIRST = tr(
+    "If the first size of {a} {a.shape} is the examples, use batch_first=True."
+)
+POSITION_LISTS = tr(
+    "The positions in the brackets are paired one by one, so there must be as many of "
+    "each, but their shapes are ({got}) and ({want})."
+)
 CHECKED = tr("A check in the code of {layer} failed: {message}.")
 
 # What PyTorch says -> the cause, and the sentence that its parts fill in. <got> and
@@ -271,11 +407,11 @@ KNOWN = {
         OTHER,
         NOT_A_PLACE,
     ),
-    r"^expand.*\(<want>\) must match the existing size \(<got>\)": (
+    r"^(?:expand|broadcast).*\(<want>\) must match the existing size \(<got>\)": (
         OTHER,
         ONLY_ONES_GROW,
     ),
-    "^[gs]etitem .*index <got> is out of bounds for dimension <dim> with size <want>": (
+    "index <got> is out of bounds for dimension <dim> with size <want>": (
         OTHER,
         POSITIONS,
     ),
@@ -318,12 +454,72 @@ KNOWN = {
     r"batch_size \(<got>\) to match target .* \(<want>\)": (OTHER, LABEL_COUNT),
     "multi-target not supported": (OTHER, LABEL_SHAPE),
     r"(Using a t|T)arget size \(": (OTHER, SAME_SHAPE),
+    "^tensor .*only one element": (OTHER, JOINED),
+    "only one element|cannot be converted to Scalar": (OTHER, ONE_NUMBER),
+    "more than one value is ambiguous": (OTHER, ONE_TRUTH),
+    "created only for scalar outputs": (OTHER, ONE_LOSS),
+    r"output with shape .* broadcast shape \[<got>\]": (OTHER, IN_PLACE),
+    "expects a tensor with <= 2 dim": (OTHER, SWAPS_TWO),
+    "batches of square matrices": (OTHER, SQUARE),
+    "Expected 1-D argument|only supports 1-d|0D or 1D tensor|Expect a 1D": (
+        OTHER,
+        VECTORS,
+    ),
+    "be a matrix|expected a matrix|1D or 2D tensors|1 or 2 dim|two or fewer dim": (
+        OTHER,
+        AT_MOST_TWO,
+    ),
+    r"(at least|dims >=|Expected|be) (?=\d)<want>D? ?(dim|tensors|, but|or (4D|h))": (
+        OTHER,
+        AT_LEAST,
+    ),
+    "Index is supposed to be a vector": (OTHER, INDEX_VECTOR),
+    r"ndex tensor .* same number of dim|input and indices should": (OTHER, INDEX_FORM),
+    "ndex .* to be no larger than self": (OTHER, INDEX_SIZE),
+    r"tensor a \(<got>\) must match the size of tensor b \(<want>\)": (OTHER, MEET),
+    r"should be broadcastable to \[<want>\]": (OTHER, NOT_EXPANDED),
+    "(index|number) k out of range|n_sample > prob": (OTHER, TOO_FEW),
+    "Number of dimensions of repeat": (OTHER, EACH_DIMENSION),
+    r"shape '\[<wanted>\]' is invalid": (OTHER, AS_MANY_NUMBERS),
+    r"inner\(\) the last|the same number of columns": (OTHER, LAST_SIZES),
+    "for the equation AX = B": (OTHER, ROWS),
+    r"equation \(<got>\) .* dimensions \(<want>\) for operand <which>": (
+        OTHER,
+        EINSUM_LETTERS,
+    ),
+    "Padding length must be divisible": (OTHER, PAD_PAIRS),
+    "Padding length should be less": (OTHER, PAD_DIMENSIONS),
+    "Padding size should be less": (OTHER, PAD_SIZE),
+    "Padding size 4 is not supported": (OTHER, PICTURES),
+    r"grid_sampler\(\)": (OTHER, GRID),
+    r"1-dimensional with <want> elements, but got bias of size \[<got>\]": (
+        BIAS,
+        BIAS_CHANNELS,
+    ),
+    "<what> should contain <want> elements not <got>": (WIDTH, FEATURE_EACH),
+    r"<what> of shape \[<got>\] and normalized_shape = \[<want>\]": (
+        WIDTH,
+        FEATURE_EACH,
+    ),
+    "1D target must have size 1, but got target size: <got>": (OTHER, ONE_EXAMPLE),
+    "targets of dimension: 4": (OTHER, PIXEL_LABELS),
+    "elements of input should be between 0 and 1": (None, PROBABILITIES),
+    "should have same dim|to have the same number of|inconsistent target size": (
+        OTHER,
+        ONE_SHAPE,
+    ),
+    "^ctc_loss": (OTHER, CTC),
+    "hx should also be .* got <got>-D": (OTHER, HIDDEN_FORM),
+    r"equal to batch_size, but got <got> \(batch_size=<want>\)": (OTHER, LENGTHS),
+    r"indexing tensors .* with shapes \[<got>\], \[<want>\]": (OTHER, POSITION_LISTS),
 }
 # The same, where the shapes are not the cause.
 TYPES = {
     "same (dtype|datatype)|should be the same|match weight dtype": (None, TWO_TYPES),
     "'indices' to have|as indices must be|index tensor of type": (None, POSITIONS_TYPE),
     "expected target dtype to be Long": (None, LABELS_TYPE),
+    "(fewer|more) operands were provided": (OTHER, EINSUM_TENSORS),
+    "output subscript <letter> does not appear": (OTHER, EINSUM_RESULT),
     "not implemented for '(Long|Int|Byte)|infer output dtype|output type (Long|Int)": (
         None,
         FLOATS,
@@ -345,6 +541,10 @@ REPAIRS = {
         CHANNELS_LAST,
     ),
     CAT: (lambda f: "1" in (f.want, f.got), ONE_TOKEN),
+    AT_MOST_TWO: (lambda f: f.operation == "mm", USE_AT),
+    INDEX_FORM: (lambda f: f.b.shape == f.a.shape[:1], INDEX_PER_ROW),
+    PIXEL_LABELS: (lambda f: f.b.shape[1] == 1, SQUEEZE_IT),
+    LENGTHS: (lambda f: f.got == str(f.a.shape[0]), LENGTHS_FIRST),
     SAME_SHAPE: (lambda f: sorted(f.a.sizes) == sorted(f.b.sizes), RESHAPE_TARGETS),
 }
 
@@ -359,12 +559,16 @@ def read(facts: Facts, known: Mapping = KNOWN) -> Explained | None:
     """
     if "a" in facts and (count := len(facts["a"].shape)):
         facts = facts | {"last": count - 1, "count": count}
+    # Else it is a function, or a module of the learner's.
+    layer = facts["layer"] if hasattr(nn, facts["layer"]) else facts["operation"]
     for pattern, (cause, sentence) in known.items():
-        pattern = PART.sub(r"(?P<\1>-?\\w+(?:, \\d+)*)", pattern)
+        pattern = PART.sub(r"(?P<\1>-?(?:\\d+|\\w+)(?:, \\d+)*)", pattern)
         text = "{operation} in {layer}: {message}".format(**facts)
         if found := re.search(pattern, text):
             with suppress(KeyError, AttributeError):  # of a tensor that isn't there
-                return cause, say(sentence, facts | found.groupdict())
+                return cause, say(
+                    sentence, facts | {"layer": layer} | found.groupdict()
+                )
     return None if "a" in facts else (OTHER, CHECKED.format(**facts))
 
 
