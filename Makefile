@@ -3,8 +3,10 @@
 
 PYTHON = .venv/bin/python
 # `make lab LANG=zh`, and a system that speaks Chinese, open the Chinese edition.
-ASKED = $(firstword $(subst ., ,$(or $(COURSE_LANG),$(LANG))))
-IN = $(if $(ASKED),$(notdir $(wildcard locale/$(ASKED)*)))
+ASKED = $(firstword $(subst @, ,$(subst ., ,$(subst -,_,$(or $(COURSE_LANG),$(LANG))))))
+TONGUE = $(firstword $(subst _, ,$(ASKED)))
+FOUND = $(wildcard $(if $(ASKED),locale/$(ASKED) locale/$(TONGUE) locale/$(TONGUE)_*))
+IN = $(notdir $(firstword $(FOUND)))
 FIRST_PAGE = /lab/tree/notebooks/$(IN:%=%/)00_start_here.ipynb
 
 # The tools speak the language in which the course opens.

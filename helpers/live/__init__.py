@@ -170,7 +170,10 @@ WORDS = {  # what the page itself says; it puts in what stands in braces
         "All settings in one line: copy it, or paste one and press Enter."
     ),
     "weights": tr("weights to show"),
-    "pictures": [tr("Loss."), tr("Accuracy."), tr("Weights as pictures.")],
+    "pictures": [
+        sentence + SPACE  # and what is shown
+        for sentence in (tr("Loss."), tr("Accuracy."), tr("Weights as pictures."))
+    ],
     "loss": tr("loss (log scale)"),
     "accuracy": tr("accuracy"),
     "epoch": tr("epoch"),

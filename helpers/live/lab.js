@@ -302,7 +302,7 @@ function render({ model, el }) {
     code.textContent = model.get("code");
     sentence(finding, model.get("finding"));
     for (const [i, name] of words.pictures.entries())
-      canvases[i].setAttribute("aria-label", `${name} ${model.get("summary")}`);
+      canvases[i].setAttribute("aria-label", `${name}${model.get("summary")}`);
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();
