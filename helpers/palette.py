@@ -30,7 +30,9 @@ INK = "#767a82"  # text and axes
 LINES = ("#a259d9", "#0f8f86", "#b5860d", "#cf3a2a", "#6f7f99", "#d45a9e", BROWN)
 MINUS, PLUS = "#6f9400", "#d6278f"  # weights; the nearer to 0, the more transparent
 PAPER, PRINT = "#dfe1e5", "#16171a"  # clothes, on a ground that doesn't dazzle
-FEW, MANY = "#cfd3dc", "#545a6e"  # counts: no colour that means something
+# Cells of a table of numbers: little is dark, much is bright, on their own ground,
+# since on the page's own little would be bright on a dark page.
+HEAT = "cividis"
 
 _LIGHT = {
     **{"train": TRAIN, "val": VAL, "batch": BATCH},
@@ -45,6 +47,11 @@ _DARK = {
     **{"right": "#6cc070", "failed": "#ff8f7a", "accent": "#5aafff"},
     **{"negative": "#a6d03a", "zero": "#222222", "positive": "#ff6fc0"},
 }
+
+
+def ink_on_heat(heat: float) -> str:
+    """The colour of a number in a cell of so much heat, from 0 to 1."""
+    return PRINT if heat > 0.56 else "white"
 
 
 def css_variables() -> str:

@@ -28,15 +28,15 @@ from helpers.language import tr
 from helpers.language.fonts import families
 from helpers.palette import (
     BATCH,
-    FEW,
+    HEAT,
     INK,
-    MANY,
     MINUS,
     PAPER,
     PLUS,
     PRINT,
     TRAIN,
     VAL,
+    ink_on_heat,
 )
 from helpers.training import Progress
 
@@ -45,9 +45,6 @@ WEIGHTS = LinearSegmentedColormap.from_list(
     "weights", [(0, MINUS), (0.5, f"{MINUS}00"), (0.5, f"{PLUS}00"), (1, PLUS)], N=42
 )
 CLOTHES = LinearSegmentedColormap.from_list("clothes", [PAPER, PRINT])
-COUNTS = LinearSegmentedColormap.from_list("counts", [FEW, MANY]).with_extremes(
-    under="none"  # a cell with next to nothing
-)
 SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
@@ -205,14 +202,13 @@ def plot_confusion(
     figure = Figure(figsize=(6.4, 4.9), layout="constrained")
     axes = figure.subplots()
     confusion = confusion.cpu()
-    # In double precision, in which a share of 0.02 is not below it.
-    shares = confusion.double() / confusion.sum(dim=1, keepdim=True).clamp(min=1)
-    axes.imshow(shares.numpy(), COUNTS, vmin=0.02, vmax=0.8)
+    shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=1)
+    heat = shares.sqrt()  # what few of a class are taken for is seen, too
+    axes.imshow(heat.numpy(), HEAT, vmin=0, vmax=1)
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):
-            share = shares[row, column]
-            colour = INK if share < 0.02 else PRINT if share < 0.55 else "white"
             where = {"ha": "center", "va": "center", "fontsize": SMALL}
+            colour = ink_on_heat(heat[row, column])
             axes.text(column, row, count, color=colour, **where)
     places = range(len(class_names))
     axes.set_xticks(

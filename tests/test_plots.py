@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from helpers import (
     Config,
@@ -12,8 +13,7 @@ from helpers import (
     train,
 )
 from helpers.curves import LIMIT, Curve
-from helpers.palette import INK
-from pictures import shown
+from pictures import PAGES, luminance, shown
 
 
 def test_a_run_is_drawn_and_says_what_it_shows(data):
@@ -59,16 +59,21 @@ def test_every_count_of_a_confusion_matrix_is_written_in(data):
     shown(picture)
 
 
-def test_a_count_without_a_ground_has_the_ink_for_both_pages(data):
-    confusion = torch.eye(10, dtype=torch.int64) * 980 + 2
-    confusion[3] = 0
-    confusion[3, 3], confusion[3, 0] = 980, 20  # a fiftieth
-    axes = plot_confusion(confusion, data.class_names, "Counts.").figure.axes[0]
-    image = axes.images[0]
-    opaque = image.to_rgba(image.get_array())[..., 3] > 0
-    for text in axes.texts:
-        column, row = text.get_position()
-        assert (text.get_color() != INK) == opaque[row, column]
+def test_more_is_brighter_in_a_confusion_matrix_on_any_page(data):
+    counts = [0, 5, 20, 60, 110, 145, 160, 170, 200, 130]
+    confusion = torch.stack([torch.tensor(counts).roll(i) for i in range(10)])
+    picture = plot_confusion(confusion, data.class_names, "Counts.")
+    image, axes = shown(picture), picture.figure.axes[0]
+    for page in PAGES.values():
+        on_page = Image.new("RGBA", image.size, page)
+        on_page.alpha_composite(image)
+        light, brightness = luminance(on_page), {}
+        for row, column in ((2, 3), (4, 9), (8, 1), (0, 8), (5, 5)):
+            # Above the number.
+            x, y = axes.transData.transform((column, row - 0.4)).round().astype(int)
+            brightness[confusion[row, column].item()] = light[len(light) - y, x]
+        values = [brightness[count] for count in sorted(brightness)]
+        assert len(values) == 5 and values == sorted(set(values)), (page, brightness)
 
 
 def test_a_long_curve_keeps_its_shape_in_few_points():

@@ -309,10 +309,10 @@ class Notebook:
         self.wait_idle()
 
     def all_text(self) -> str:
-        """The text of all cells and outputs."""
+        """The text of all cells and outputs, also of those out of sight."""
         return self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget.content.widgets
-                .map((cell) => cell.node.innerText).join("\\n")"""
+                .map((cell) => cell.node.textContent).join("\\n")"""
         )
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
 from helpers.language import tr
 from helpers.live.page_watch import PageWatch
-from helpers.palette import PRINT
+from helpers.palette import HEAT, ink_on_heat
 from helpers.plots import Picture
 from helpers.tables import one_line
 from helpers.training import SUBSET, Config, as_word, check_fields
@@ -143,9 +143,9 @@ class Cell:
             return shown | {"text": ""}
         text = f"{self.accuracy:.2f}".removeprefix("0")
         # The colours of plot_grid.
-        ground = to_hex(colormaps["cividis"]((self.accuracy - 0.1) / 0.8))
-        ink = PRINT if self.accuracy > 0.55 else "white"
-        return shown | {"text": text, "ground": ground, "ink": ink}
+        heat = (self.accuracy - 0.1) / 0.8
+        ground = to_hex(colormaps[HEAT](heat))
+        return shown | {"text": text, "ground": ground, "ink": ink_on_heat(heat)}
 
 
 class Line:

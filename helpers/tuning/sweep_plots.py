@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from helpers.given import are_texts, expect
 from helpers.language import SPACE, tr
-from helpers.palette import LINES, PRINT, TRAIN, VAL
+from helpers.palette import HEAT, LINES, TRAIN, VAL, ink_on_heat
 from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
 from helpers.tuning.results import Results
 
@@ -113,9 +113,9 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
         means = {key: runs.mean for key, runs in of_panel.group(y, x).items()}
         best = max(means, key=means.get)
         colours = [[means.get((a, b), math.nan) for b in across] for a in down]
-        axes.imshow(colours, cmap="cividis", vmin=0.1, vmax=0.9, aspect="auto")
+        axes.imshow(colours, cmap=HEAT, vmin=0.1, vmax=0.9, aspect="auto")
         for (a, b), mean in sorted(means.items()):
-            colour = PRINT if mean > 0.55 else "white"
+            colour = ink_on_heat((mean - 0.1) / 0.8)
             axes.text(
                 *(across.index(b), down.index(a), f"{mean:.2f}".lstrip("0")),
                 **{"ha": "center", "va": "center", "fontsize": SMALL},

@@ -1,10 +1,10 @@
 """The page around the instruments: what a learner's own JupyterLab does with them."""
 
-import json
 import re
 
 import pytest
 from playwright.sync_api import expect
+from test_access_browser import INSTRUMENTS
 from test_lab_browser import button, shown, until_state
 
 from lab_in_browser import Notebook
@@ -25,6 +25,33 @@ SELECT = """(index) => {
     content.deselectAll();
     content.activeCellIndex = index;
     content.widgets[index].node.focus();
+}"""
+SOURCES = """window.jupyterapp.shell.currentWidget.content.widgets
+    .map((cell) => cell.model.sharedModel.getSource())"""
+SET_SOURCE = """([index, source]) => window.jupyterapp.shell.currentWidget.content
+    .widgets[index].model.sharedModel.setSource(source)"""
+SAVED = """(index) => JSON.stringify(window.jupyterapp.shell.currentWidget.content
+    .widgets[index].model.toJSON().outputs)"""
+COUNT = 7  # of INSTRUMENTS
+# How many instruments say that their kernel is gone, in grey and without a chain.
+GONE = """() => [...document.querySelectorAll(".course-instrument")].map((one) => {
+    const parts = [...one.children].map((part) => getComputedStyle(part));
+    const chains = [...one.querySelectorAll(".jupyter-widgets-disconnected")];
+    return getComputedStyle(one, "::before").content.includes("Its kernel is gone")
+        && parts.every((style) => style.opacity < 1 && style.pointerEvents === "none")
+        && chains.every((it) => getComputedStyle(it, "::before").content === "none");
+}).filter((gone) => gone).length"""
+# What a cell's output shows once it is scrolled to: pictures, tables, and its text.
+SHOWS = """async (index) => {
+    const content = window.jupyterapp.shell.currentWidget.content;
+    const output = content.widgets[index].node.querySelector(".jp-OutputArea");
+    for (let i = 0; i < 600 && !output.innerText; i++) {
+        await content.scrollToItem(index, "start");
+        await new Promise((end) => setTimeout(end, 100));
+    }
+    const seen = (kind) => [...output.querySelectorAll(kind)]
+        .filter((one) => one.checkVisibility()).length;
+    return [seen("img"), seen("table"), output.innerText];
 }"""
 RADIOS = "[...document.querySelectorAll('input[type=radio]')].map((r) => r.checked)"
 # Whether the controls and pictures of a cell are in the notebook's visible part.
@@ -180,23 +207,15 @@ def test_keys_belong_to_the_control_in_focus(open_notebook):
 
 
 def test_without_its_kernel_an_instrument_says_so_and_no_cell_runs(open_notebook):
-    notebook = open_notebook("shapes_lab()")
-    notebook.fill(["shapes_lab()", "import time\ntime.sleep(600)"])
+    notebook = open_notebook()
+    notebook.fill([INSTRUMENTS, "import time\ntime.sleep(600)"])
     notebook.run(1)
     run_and_go_on(notebook, 2)
     running = notebook.page.get_by_text("Running for")
     running.wait_for()
     notebook.restart()
     expect(running).to_have_count(0)
-    notebook.page.wait_for_function(
-        "getComputedStyle(document.querySelector('.course-instrument'), '::before')"
-        ".content.includes('Its kernel is gone')"
-    )
-    chain = notebook.page.evaluate(
-        "getComputedStyle(document.querySelector('.jupyter-widgets-disconnected'),"
-        " '::before').content"
-    )
-    assert chain == "none"
+    notebook.page.wait_for_function(f"({GONE})() === {COUNT}")
     assert notebook.errors == []
     notebook.run(0)
 
@@ -205,14 +224,12 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     name = "02_shapes.ipynb"
     notebook = Notebook(chromium, course, name)
     assert not notebook.page.evaluate(DIRTY)
-    cells = notebook.page.evaluate(
-        "window.jupyterapp.shell.currentWidget.content.widgets"
-        ".map((cell) => cell.model.sharedModel.getSource())"
-    )
+    cells = notebook.page.evaluate(SOURCES)
     question = next(i for i, one in enumerate(cells) if "predict(" in one[:9])
     first = next(i for i, one in enumerate(cells) if "from helpers import" in one[:20])
     labs = next(i for i, one in enumerate(cells) if one == "shapes_lab()")
     checked = next(i for i, one in enumerate(cells) if "check(" in one[:6])
+    notebook.page.evaluate(SET_SOURCE, [labs, f"from helpers import *\n{INSTRUMENTS}"])
     for index in (first, question, labs, checked - 1, checked):
         notebook.run(index)
     notebook.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
@@ -220,17 +237,13 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     notebook.close()
 
     notebook = Notebook(chromium, course, name)
+    pictures, tables, text = notebook.page.evaluate(SHOWS, labs)
+    assert (pictures, tables) == (5, 1)  # the X-ray is a table, and a question is text
+    assert "Predict: Does it rise?" in text
+    assert text.count("To use it, run this cell: click into it and press") == 1
     for index in (question, labs):
-        saved = notebook.page.evaluate(
-            "(i) => JSON.stringify(window.jupyterapp.shell.currentWidget.content"
-            ".widgets[i].model.toJSON().outputs)",
-            index,
-        )
-        kinds = [
-            kind for output in json.loads(saved) for kind in output.get("data", {})
-        ]
-        assert kinds and not [kind for kind in kinds if "widget-view" in kind]
-        assert "run this cell" in saved
+        saved = notebook.page.evaluate(SAVED, index)
+        assert "run this cell" in saved and "widget-view" not in saved
     assert "model not found" not in notebook.all_text()
     assert not notebook.page.evaluate(DIRTY)
     # JupyterLab doesn't trust a notebook that was run in part: no output has its style.
@@ -238,8 +251,6 @@ def test_a_lesson_opens_unchanged_and_comes_back_on_the_second_day(course, chrom
     notebook.close()
 
 
-SOURCES = """window.jupyterapp.shell.currentWidget.content.widgets
-    .map((cell) => cell.model.sharedModel.getSource())"""
 # The height of a line of code, in lines, of so many columns.
 LINES = """async ([index, columns]) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index];

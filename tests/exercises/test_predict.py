@@ -17,6 +17,7 @@ from helpers import predict, records, reveal
 from helpers.exercises.predict import _asked
 
 OPTIONS = ["about 1 point", "about 10 points", "down to chance"]
+RANGES = {"about 2": (2, 3), "about 23": (10, 50), "more": (100, math.inf)}
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +67,7 @@ def test_a_right_prediction_is_called_right():
 
 
 def test_a_number_is_found_in_the_range_of_its_option():
-    ranges = {"about 2": (2, 3), "about 23": (10, 50), "more": (100, math.inf)}
-    radio(predict("loss", "What is the loss?", ranges)).value = "more"
+    radio(predict("loss", "What is the loss?", RANGES)).value = "more"
     assert "You predicted: more. Correct." in str(reveal("loss", 320.5))
     assert "Measured: about 2" in str(reveal("loss", 2))
     assert "Measured: about 23" in str(reveal("loss", "about 23"))
@@ -79,19 +79,37 @@ def test_each_option_can_have_its_own_measurement():
     assert "Measured: about 10 points" in shown
 
 
+@pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize(
-    "measured",
-    [(1.3,), ("less",), (None,), (), (True, True, False), (False,) * 3, (1, 2)],
+    ("options", "measured"),
+    [
+        *((OPTIONS, one) for one in [(1.3,), ("less",), (None,), (True, True, False)]),
+        *((OPTIONS, one) for one in [(False,) * 3, (1, 2), (torch.zeros(9),)]),
+        *((RANGES, one) for one in [(3,), (-1.0,), (math.nan,), ("",), (True, True)]),
+    ],
 )
-def test_a_measurement_that_is_no_option_is_refused(measured, path):
-    radio(ask()).value = "about 1 point"
+def test_reveal_refuses_what_is_no_option_and_changes_nothing(
+    options, measured, restarted
+):
+    radio(predict("loss", "What is the loss?", options)).value = list(options)[0]
     kept = records.read("predictions")
+    if restarted:  # the question is known from the file alone
+        _asked.clear()
     with pytest.raises(ValueError) as error:
-        reveal("dropout", *measured)
+        reveal("loss", *measured)
+    listed = ", ".join(map(repr, options))
     sentence = str(error.value)
-    assert sentence.startswith("The question 'dropout' can be answered by 'about 1 ")
-    assert sentence.endswith("Run the cells since its predict cell again.")
-    assert records.read("predictions") == kept
+    assert sentence.startswith(f"The question 'loss' can be answered by {listed}; ")
+    assert sentence.endswith(
+        " is none of these. Run the cells since its predict cell again."
+    )
+    assert "\n" not in sentence and records.read("predictions") == kept
+
+
+def test_reveal_without_a_measurement_is_refused():
+    ask()
+    with pytest.raises(ValueError, match=r"; \(\) is none of these"):
+        reveal("dropout")
 
 
 @pytest.mark.parametrize("ranges", [{"a": (0, 1), "b": 3}, {"a": (0, 1)}, {1: 2, 2: 3}])

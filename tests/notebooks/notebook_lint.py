@@ -46,6 +46,7 @@ WORDS_A_MINUTE = 130
 MINUTES_A_CODE_CELL = 0.5  # to read it, run it and look at what it prints
 MINUTES_A_QUESTION = 1.0
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+INSTRUMENT = re.compile(r"^\w*lab\(", re.MULTILINE)  # what shows one, such as init_lab
 FIGURE = re.compile(r"\d[\d,.]*")
 # What the prose calls colours, and what the sentence then speaks of: one thing each.
 COLOUR_WORDS = {  # the word, its names in palette.py, and the meaning
@@ -135,6 +136,15 @@ def no_widget_is_stored(notebook):
     for number, output in notebook.outputs():
         if WIDGET_VIEW in output.get("data", {}):
             yield number, "it stores a widget view: run `make notebooks`."
+
+
+@rule
+def an_instrument_is_stored_as_a_picture(notebook):
+    """Or as HTML: what GitHub shows, and JupyterLab until the cell is run."""
+    for number, cell in notebook.numbered("code"):
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        if INSTRUMENT.search(cell.source) and not kinds & {"image/png", "text/html"}:
+            yield number, "it stores no picture: run `make notebooks`."
 
 
 @rule

@@ -125,6 +125,7 @@ SPACED = "\n".join(["# why", ""] * 6 + ["x = 1"])
 BAD = [
     (lint.the_file_is_small, [code("1", "x" * 1_000_000)], "1,000,"),
     (lint.no_widget_is_stored, [code("lab()", shown(VIEW))], "stores a widget view"),
+    (lint.an_instrument_is_stored_as_a_picture, [code("lab(data)")], "no picture"),
     (lint.every_cell_has_its_own_id, [nameless(text("a"))], "has no id"),
     (lint.every_cell_has_its_own_id, [text("a", id="b"), text("c", id="b")], "'b'"),
     (lint.no_cell_is_empty, [text(" \n")], "empty"),
