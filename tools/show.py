@@ -22,6 +22,7 @@ import spoken
 from helpers.tables import columns
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+CUSTOM = Path(__file__).parent.parent / "custom" / "custom.css"
 TALL = 720  # pixels of a slide, which is 1280 wide
 MARGIN = 40  # of its pixels, above and below in all
 SHOW = spoken.marked("Show what this cell printed")
@@ -141,7 +142,10 @@ def for_page(nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
             cells.append(nbformat.v4.new_markdown_cell(asked))
         cells.append(cell)
     nb.cells = cells
-    _styled(nb, style)
+    # Else Voila takes them in as they are, and serves nothing that they import.
+    resources["config_dir"] = str(Path(__file__).parent)
+    looks = CUSTOM.read_text("utf-8").replace('@import url("outputs.css");', "")
+    _styled(nb, looks + style)
     return nb, resources
 
 

@@ -131,3 +131,11 @@ def test_a_page_has_no_exercises_and_hides_its_answers(name):
     recap, asked = ("小结", "显示") if "/" in name else ("Recap.", "Show what")
     assert f"\n**{recap}**" in said
     assert said.count("<details title=") == said.count(f"<summary>{asked}")
+
+
+def test_a_page_asks_for_no_file_that_is_not_served():
+    exporter = HTMLExporter(preprocessors=[show.for_page])
+    course = {"config_dir": str(ROOT)}  # with the styles in custom, as Voila has them
+    nb = new_notebook(cells=[new_markdown_cell("# Title")])
+    page, _ = exporter.from_notebook_node(nb, course)
+    assert "break at spaces" in page and "outputs.css" not in page
