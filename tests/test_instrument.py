@@ -116,7 +116,7 @@ def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, beg
     if begun:
         shown.start()
         shown.wait(60)
-        shown._submit(lambda: shown._go_back(5))  # a second run, beside it
+        shown._submit(lambda: shown._go_back(5, 0))  # a second run, beside it
         shown.wait(60)
     kept = shown._history.kept[0].state["trainee"]["net"]["W1"]
     large = [shown.run.net.W1, shown._seen.net.W1, kept]

@@ -2,6 +2,7 @@
 
 import base64
 import ctypes
+import random
 import re
 import threading
 import time
@@ -227,6 +228,11 @@ def test_new_seed_starts_another_run(make_lab):
     press(shown, "next seed")
     shown.wait(60)
     assert shown.run.config.seed == 1
+    with shown._condition:  # so that both meet in one round of the worker
+        press(shown, "next seed")
+        press(shown, "next seed")
+    shown.wait(60)
+    assert shown.run.config.seed == 3
     with_slider = make_lab(("seed",), num_hiddens=8, num_epochs=1, seed=9)
     press(with_slider, "next seed")
     with_slider.wait(60)
@@ -451,6 +457,22 @@ def test_without_a_front_end_there_is_a_picture_and_a_stable_line(make_lab):
     )
     assert "num_hiddens=8" in metadata["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_curves_stand_still_while_a_picture_of_them_is_drawn(make_lab, monkeypatch):
+    def slow(curves, *_):  # a cell that shows a lab which trains
+        batch = curves.by_name["batch"]
+        with memoryview(batch.x), memoryview(batch.y):
+            length = len(batch.x)
+            time.sleep(0.1)
+            return length == len(batch.x) == len(batch.y)
+
+    shown = make_lab(num_hiddens=2, num_epochs=1000)
+    press(shown, "Start")
+    until(lambda: is_running(shown))
+    monkeypatch.setattr("helpers.live.plot_lab", slow)
+    assert all(shown._picture() for _ in range(5))
+    assert is_running(shown)
 
 
 def test_a_lab_that_failed_says_so_also_without_a_front_end(make_lab):
@@ -759,6 +781,20 @@ def test_the_doctor_says_why_an_own_net_does_not_learn(make_lab):
     assert canvas(shown).finding == ""
 
 
+def test_the_doctor_can_be_stopped_and_leaves_the_run(make_lab, endless):
+    shown = make_lab(net=small_net, step=endless_step, num_hiddens=8, num_epochs=1)
+    frame = canvas(shown).frame
+    endless.set()
+    press(shown, "Ask why this net")
+    until(lambda: shown._inside.seconds > 1)
+    press(shown, "Start")
+    assert canvas(shown).note.startswith("The doctor has been at work for ")
+    press(shown, "Start")
+    until(lambda: canvas(shown).note == "The doctor was stopped.")
+    shown.wait(60)
+    assert canvas(shown).frame == frame
+
+
 def test_a_net_without_parameters_has_a_picture_and_a_finding(make_lab):
     class InAList(nn.Module):
         def __init__(self):
@@ -872,10 +908,11 @@ def test_a_run_that_trains_cannot_be_moved(make_lab):
     shown = make_lab(num_hiddens=8, num_epochs=1000)
     press(shown, "Start")
     until(lambda: is_running(shown))
-    send(shown, back=2)
+    send(shown, back=2, asked=7)
     step = canvas(shown).frame["newest"]
     until(lambda: canvas(shown).frame["newest"] > step + 50)
     assert canvas(shown).frame["back"] is None
+    assert canvas(shown).frame["heard"] == 7  # the page waits for no other answer
 
 
 @pytest.mark.parametrize(
@@ -1004,3 +1041,83 @@ def test_thirty_epochs_keep_at_most_50_mb(data, kind, optimizer, weights):
     assert 15e6 < size * len(history.kept) <= 50e6
     steps = [kept.step for kept in history.kept]
     assert steps[0] == 0 and max(np.diff([*steps, 30 * 215])) < 30 * 215 / 8
+
+
+# --- Anything, in any order
+
+
+def random_action(shown, dice):
+    """One that a learner may do now: what it calls, and on what."""
+    newest = shown._state.newest
+    last = newest.step if newest else 0
+    lines = "num_hiddens=4 lr=0.2 num_epochs=2", "num_epochs=3", "lr=999", "what"
+    panel = [{"open": True}, {"open": False}, {"show": "wrong"}, {"show": "next"}]
+    panel += [{"show": [6, 0]}, {"unit": 1}, {"unit": 7}, {"unit": None}]
+    pressed = "Start", "one training step", "Back to step 0", "next seed"
+    said = [
+        {"settings": dice.choice(lines)},
+        {"back": dice.randint(-1, last + 2)},
+        {"back": dice.randint(0, last)},
+        {"repeat": "look"},
+        {"repeat": "go on"},
+        {"weights": dice.choice(canvas(shown).weights)},
+        {"unpin": dice.choice("ABCDEFGH")},
+        {"sees": dice.choice(panel)},
+    ]
+    moves = ("num_hiddens", (2, 4, 8)), ("lr", (0.05, 0.1, 0.2))
+    return dice.choice(
+        [
+            *((press, (shown, name)) for name in pressed),
+            *((press, (shown, name)) for name in ("Keep this run", "plain PyTorch")),
+            *((send_all, (shown, one)) for one in said),
+            *((move, (shown, name, dice.choice(values))) for name, values in moves),
+        ]
+    )
+
+
+def send_all(shown, message):
+    send(shown, **message)
+
+
+def move(shown, name, value):
+    control(shown, name).value = value
+
+
+def assert_all_of_it_agrees(shown, data):
+    """The run that is shown is one that somebody who only trained it would get."""
+    run, frame, history = shown.run, canvas(shown).frame, shown._history
+    assert shown.error is None and frame["state"] != "failed"
+    assert settings(shown) == str(shown.config)
+    for name in ("num_hiddens", "lr"):
+        assert control(shown, name).value == getattr(shown.config, name)
+    assert frame["newest"] == run.step and history.run is run
+    pins = canvas(shown).pins
+    for name in ("name", "place"):
+        assert len({pin[name] for pin in pins}) == len(pins) <= 4
+    again, losses, lr_at = train(run.config, data), [], dict(run.lr_changes)
+    tiles = [packed(shown_weights(again.net)[0])["data"]]
+    while again.step < run.step:
+        again.lr = lr_at.get(again.step, again.lr)
+        losses.append(next(again).loss)
+        tiles.append(packed(shown_weights(again.net)[0])["data"])
+    assert list(history._losses) == losses
+    known, back = shown._seen.step, frame["back"]
+    assert known == run.step if back is None else known <= back < run.step
+    if canvas(shown).tiles["name"] == shown._weights[0].name:
+        assert canvas(shown).tiles["data"] == tiles[known]
+
+
+@pytest.mark.parametrize(
+    "own", [{}, {"net": small_net, "step": small_step}], ids=["course", "own"]
+)
+def test_two_hundred_random_actions_leave_a_run_that_can_be_repeated(
+    make_lab, data, own
+):
+    dice = random.Random(14)
+    shown = make_lab(num_hiddens=8, num_epochs=2, **own)
+    for _ in range(200):
+        action, arguments = random_action(shown, dice)
+        action(*arguments)
+        time.sleep(dice.choice((0, 0, 0.001, 0.01)))
+    shown.wait(60)
+    assert_all_of_it_agrees(shown, data)

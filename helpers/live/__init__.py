@@ -6,6 +6,7 @@ the old run within one step.
 
 import math
 import string
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -139,6 +140,11 @@ STILL_INSIDE_AT = tr(
 ASKING = tr(
     "The doctor looks at a new {net} with these settings; it takes a few seconds."
 )
+STILL_ASKING = tr(
+    "The doctor has been at work for {seconds:.0f} s. Press the button again to stop "
+    "it."
+)
+ASK_STOPPED = tr("The doctor was stopped.")
 SHOWS_NOTHING = tr("no weights that can be shown")
 PINNED = tr("Pinned as {name}.")
 PINNED_OVER = tr("Pinned as {name}. Only {most} runs fit, so the oldest was removed.")
@@ -301,6 +307,7 @@ class Lab(Instrument):
         self._canvas.on_msg(self._on_message)
         self._inside = Stoppable()  # the learner's code
         self._asked_to_pause = 0  # in which visit of it
+        self._asking = False  # the doctor
         self._seen: Run | None = None  # whose weights are shown now, after its .step
         self._weights: list[Shown] = []
         self._chosen = ""
@@ -310,7 +317,9 @@ class Lab(Instrument):
             self._canvas, self._on_page, on_gone=lambda: self._submit(self._rest)
         )
         self._curves = Curves(1)
+        self._writing = threading.Lock()  # while they grow, nobody may draw them
         self._history: History | None = None
+        self._heard: float | None = None  # when it was last asked to go back
         self._branches: list[float] = []  # the epochs where this run went another way
         self._state = _State("new")
         self._quiet = False
@@ -380,16 +389,17 @@ class Lab(Instrument):
         return PLAIN_TEXT.format(controls=controls, config=self.config)
 
     def _picture(self) -> Picture | None:
-        # The worker may replace them meanwhile.
-        curves, run, newest = self._curves, self.run, self._state.newest
-        if not (run and newest and curves and curves.last):
-            return None
-        alt = ALT_NET if run.config.own else ALT
-        alt = alt.format(step=newest.step, config=run.config)
-        shown = self._shown_weights()
-        if not shown:
-            return plot_lab(curves, None, SHOWS_NOTHING, alt)
-        return plot_lab(curves, shown.tiles(shown.parameter), shown.title, alt)
+        with self._writing:
+            # The worker may replace them meanwhile.
+            curves, run, newest = self._curves, self.run, self._state.newest
+            if not (run and newest and curves and curves.last):
+                return None
+            alt = ALT_NET if run.config.own else ALT
+            alt = alt.format(step=newest.step, config=run.config)
+            shown = self._shown_weights()
+            if not shown:
+                return plot_lab(curves, None, SHOWS_NOTHING, alt)
+            return plot_lab(curves, shown.tiles(shown.parameter), shown.title, alt)
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -404,13 +414,15 @@ class Lab(Instrument):
 
     def _submit_new(self, command):
         """What begins anew; a step that does not end can't hold it up."""
+        visit = self._inside.visit
         self._submit(command)
-        self._inside.stop_after(ABANDON_SECONDS)
+        if visit == self._inside.visit:  # else the command itself may be inside
+            self._inside.stop_after(ABANDON_SECONDS)
 
     def _on_message(self, _, content, buffers):
         """What the page sends: a settings line, say, or the step to go back to."""
         if "back" in content:
-            self._submit(lambda: self._go_back(content["back"]))
+            self._submit(lambda: self._go_back(content["back"], content.get("asked")))
         elif "repeat" in content:
             self._submit(lambda: self._repeat_to(content["repeat"]))
         elif "settings" in content:
@@ -431,6 +443,7 @@ class Lab(Instrument):
             self._submit(lambda: self._refuse(sentence))
             return
         self._set_quietly(vars(config))
+        self._canvas.send("back")  # else a line that changes nothing stays as typed
         self._submit_new(lambda: self._change(vars(config)))
 
     def _set_quietly(self, values):
@@ -444,10 +457,12 @@ class Lab(Instrument):
             self._quiet = False
 
     def _on_new_seed(self):
-        slider = self._controls.get("seed")
-        seed = (slider.value if slider else self.config.seed) + 1
-        self._set_quietly({"seed": seed})
-        self._submit_new(lambda: self._change({"seed": seed}))
+        if slider := self._controls.get("seed"):
+            seed = slider.value + 1
+            self._set_quietly({"seed": seed})
+            self._submit_new(lambda: self._change({"seed": seed}))
+        else:  # two presses at once are two
+            self._submit_new(lambda: self._change({"seed": self.config.seed + 1}))
 
     def _on_page(self):
         if self._state.name == "away":
@@ -464,6 +479,9 @@ class Lab(Instrument):
             self._submit(self._toggle)
         elif visit == self._asked_to_pause:
             self._inside.stop(visit)
+        elif self._asking:
+            self._asked_to_pause = visit
+            self._say(STILL_ASKING.format(seconds=seconds))
         else:
             self._asked_to_pause = visit
             self._submit(self._pause)
@@ -565,7 +583,8 @@ class Lab(Instrument):
             wanted = 0 if progress.reason else self._state.wanted - 1
             if not wanted and progress.val_accuracy is None and not progress.reason:
                 progress = self.run.measure(progress)  # what is said is of this step
-        self._curves.add(progress)
+        with self._writing:
+            self._curves.add(progress)
         if progress.step == 1:
             self._see(self.run)  # again: those of a lazy net are there now
         self._history.add(progress)
@@ -631,9 +650,12 @@ class Lab(Instrument):
     def _is_repeating(self):
         return self._is_back() and self._history.wanted != ""
 
-    def _go_back(self, step):
-        """Show an earlier step, by the weights of the nearest one known before it."""
-        newest = self._state.newest
+    def _go_back(self, step, asked):
+        """Show an earlier step, by the weights of the nearest one known before it.
+
+        asked: when, by the page's clock.
+        """
+        newest, self._heard = self._state.newest, asked
         if not self._can_go_back():
             return
         if step >= newest.step:
@@ -684,7 +706,8 @@ class Lab(Instrument):
         name = self._add_pin()
         progress = self._history.go_on(lr)
         self.run = self._history.run
-        cut(self._curves, progress)
+        with self._writing:
+            cut(self._curves, progress)
         self._branches = [*self._branches, step / self.run.steps_per_epoch]
         self._see(self.run)
         self._canvas.code = ""
@@ -771,16 +794,29 @@ class Lab(Instrument):
         """Its first finding on a new net with these settings."""
         config = self.config
         self._say(ASKING.format(net=as_word(config.make)))
-        with self._inside:
-            run = train(config, self._data)
-            pictures = self._data.train.images.view(-1, *run.trainee.shape)
-            report = doctor(
-                *(run.net, (pictures, self._data.train.labels), run.trainee.optimizer),
-                train_step=config.own_step,
-            )
-        run.close()
-        self._say("")
-        self._canvas.finding = str((report.findings or [report])[0])
+        self._asking = True
+        try:
+            with self._inside:
+                run = train(config, self._data)
+                pictures = self._data.train.images.view(-1, *run.trainee.shape)
+                report = doctor(
+                    run.net,
+                    (pictures, self._data.train.labels),
+                    run.trainee.optimizer,
+                    train_step=config.own_step,
+                )
+        except Stopped:
+            self._say(ASK_STOPPED)  # the run itself is as it was
+        except ValueError:
+            raise
+        except Exception as error:  # anything, from the learner's own code
+            raise ValueError(describe_error(error, config)) from None
+        else:
+            run.close()
+            self._say("")
+            self._canvas.finding = str((report.findings or [report])[0])
+        finally:
+            self._asking = False
 
     def _say(self, sentence):
         self._canvas.note, self._canvas.refused = sentence, False
@@ -825,6 +861,7 @@ class Lab(Instrument):
             "step": newest if back is None else back,
             "newest": newest,
             "back": back,
+            "heard": self._heard,
             "kept": bool(self._history and self._history.kept),
             "moves": running or self._is_repeating(),  # by itself
             "state": "running" if running else self._state.name,

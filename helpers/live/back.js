@@ -2,6 +2,8 @@
 // One module with panels.js, columns.js and lab.js: see __init__.py.
 
 const REST = 150; // milliseconds without a move: now the weights of exactly this step
+const UNANSWERED = 2; // requests to the kernel at most, or they would queue up there
+const LOST = 10000; // milliseconds: one that has no answer by then
 
 // moved: called when the slider is.
 function backSlider(root, model, moved) {
@@ -12,7 +14,8 @@ function backSlider(root, model, moved) {
   const text = element("span", "w1lab-back-at", row);
   const button = element("button", "course-small", row);
   Object.assign(button, { type: "button", textContent: words.go_on, title: words.go_on_tip });
-  let asked = null; // of the kernel, which has not shown it yet
+  let asked = []; // when, of the kernel, which has not answered yet
+  let unsent = false; // the newest step
   let resting = 0;
   let [value, newest, running, kept] = [0, 0, true, false];
 
@@ -24,23 +27,39 @@ function backSlider(root, model, moved) {
     if (!running) setOnce(slider, "aria-valuetext", said);
     setOnce(button, "aria-disabled", at() === null); // it keeps the focus
   };
+  const send = () => {
+    unsent = false;
+    asked.push(Date.now());
+    model.send({ back: value, asked: asked.at(-1) });
+  };
+  const rest = () => (unsent ? ask() : model.send({ repeat: "look" }));
+  const ask = () => {
+    asked = asked.filter((when) => when > Date.now() - LOST);
+    unsent = asked.length >= UNANSWERED;
+    if (!unsent) send();
+    clearTimeout(resting);
+    resting = setTimeout(rest, REST);
+  };
   slider.addEventListener("input", () => {
-    asked = value = +slider.value;
+    value = +slider.value;
     say();
     moved();
-    model.send({ back: asked });
-    clearTimeout(resting);
-    resting = setTimeout(() => model.send({ repeat: "look" }), REST);
+    ask();
   });
   button.addEventListener("click", () => {
     clearTimeout(resting);
+    if (unsent) send();
     if (at() !== null) model.send({ repeat: "go on" });
   });
+  // Each frame may be an answer.
+  const hear = (frame) => {
+    asked = asked.filter((when) => when > frame.heard);
+    if (frame.state === "running") [asked, unsent] = [[], false];
+    if (unsent) ask();
+  };
   const take = (frame) => {
-    const now = frame.back ?? frame.newest;
     running = frame.state === "running";
-    if (now === asked || running) asked = null;
-    if (asked === null) [value, newest] = [now, frame.newest];
+    if (!asked.length) [value, newest] = [frame.back ?? frame.newest, frame.newest];
     kept = frame.kept && (newest || running);
   };
   // After all that is drawn: a canvas would make the browser lay out anew at once.
@@ -53,5 +72,5 @@ function backSlider(root, model, moved) {
     row.classList.toggle("w1lab-nothing", !kept);
     say();
   };
-  return { at, take, show };
+  return { at, hear, take, show };
 }

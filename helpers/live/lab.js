@@ -281,6 +281,7 @@ function render({ model, el }) {
   const sayShown = () => model.send("shown");
   const onFrame = () => {
     const frame = model.get("frame");
+    back.hear(frame);
     if (frame.state === "away") sayShown();
     drawCalmly();
   };

@@ -91,7 +91,8 @@ def test_keys_go_back_to_any_step_and_a_branch_goes_on(open_notebook, theme, siz
 
 
 def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
-    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1000)")
+    lab = "shown = lab(data, num_hiddens=16, num_epochs=1000)\nshown"
+    notebook = open_notebook(lab, HELD_UP)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=200)
     expect(back(notebook)).to_be_disabled()
@@ -107,6 +108,16 @@ def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
     mouse.up()
     until_said(notebook, rf"^Step .* of {newest:,}, epoch \d+\. Train: loss")
     assert 0.4 * newest < until_painted(notebook) < 0.6 * newest
+    notebook.execute("held.clear(); asks.clear()")  # a kernel that is slow to answer
+    mouse.down()
+    for share in range(20, 40):
+        mouse.move(place["x"] + share / 50 * place["width"], middle)
+    mouse.up()
+    notebook.execute("held.set()")
+    step = until_painted(notebook)
+    assert step > 0.6 * newest
+    notebook.run(2)
+    assert int(notebook.output(2)) < 10  # it was asked no more than it answered
     button(notebook, "start").click()  # from where it was paused
     until_state(notebook, "running", beyond=newest)
     assert "A: " not in shown(notebook).locator(".w1lab-legend").inner_text()
@@ -116,6 +127,18 @@ def test_the_mouse_goes_back_in_a_paused_run(open_notebook):
     assert notebook.errors == []
 
 
+HELD_UP = """
+if "held" not in vars(shown):
+    import threading
+    asks, held, go_back = [], threading.Event(), shown._go_back
+    def hold_up(*asked):
+        held.wait(60)
+        asks.append(asked)
+        go_back(*asked)
+    shown._go_back, shown.held = hold_up, held
+    held.set()
+print(len(asks))
+"""
 PAINTS = """() => {
     const { painted } = document.querySelector(".w1lab").dataset;
     return [Number(painted), performance.now() / 1000];

@@ -136,6 +136,10 @@ def test_a_pasted_line_and_a_wrong_one(open_notebook):
     assert (
         "Done after 196 steps" in shown(notebook).locator(".w1lab-status").inner_text()
     )
+    line = settings.input_value()
+    settings.fill(line.replace(" lr=", ",  lr = "))  # the same settings
+    settings.press("Enter")
+    expect(settings).to_have_value(line)
 
 
 def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):
