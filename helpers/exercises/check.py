@@ -38,7 +38,7 @@ NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {tex
 NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
 TOO_LONG = tr(
     "it was still running after {seconds:g} seconds of computing; look for an endless "
-    "loop."
+    "loop. If it is only slow, give it longer: check(..., seconds={more:g})."
 )
 WAITED = tr(
     "after {seconds:g} seconds it was still waiting; look for what it waits for."
@@ -195,7 +195,8 @@ def _why_not(asked: Exercise, answer: object, seconds: float) -> str | None:
         with undone(), quiet(), limit:
             return _judged(asked, answer)
     except limit.error:
-        return (WAITED if limit.waited else TOO_LONG).format(seconds=seconds)
+        said = WAITED if limit.waited else TOO_LONG
+        return said.format(seconds=seconds, more=6 * seconds)
 
 
 def _judged(asked: Exercise, answer: object) -> str | None:

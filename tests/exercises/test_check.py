@@ -237,9 +237,9 @@ def test_an_answer_that_loops_is_stopped(told):
         while True:
             pass
 
-    assert "after 0.2 seconds of computing; look for an endless loop" in told(
-        loops, 0.2
-    )
+    said = told(loops, 0.2)
+    assert "after 0.2 seconds of computing; look for an endless loop" in said
+    assert "If it is only slow, give it longer: check(..., seconds=1.2)." in said
     assert told(double) == "0.1 right. Notice nothing."  # nothing arrives late
 
 

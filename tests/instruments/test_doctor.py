@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -27,6 +28,7 @@ from doctor_cases import (
 from torch import nn
 
 from helpers import load_fashion_mnist
+from helpers.instruments.doctor import examination
 from helpers.instruments.doctor.checks import FIRST, LAST, STATIC, TRIALS
 from helpers.instruments.doctor.findings import SENTENCES
 from helpers.instruments.doctor.training_setup import Limits
@@ -152,6 +154,19 @@ def test_where_the_time_is_up_the_report_says_what_was_skipped(data):
     for name in ("unregistered", "lr_too_high", "unexplained"):
         assert name in report.notes[-1] and name in report._repr_html_()
     assert "✓" not in report._repr_html_()
+
+
+def test_more_time_is_advised_than_it_had(data):
+    report = doctor(**with_sgd(mlp(), 0.1), data=data, limits=Limits(0.01))
+    assert "With doctor(..., seconds=0.06) it looks longer" in report.notes[-1]
+
+
+def test_a_net_that_waits_is_left_by_the_clock(data, monkeypatch):
+    monkeypatch.setattr(examination, "WAITS", 0.9)  # else it had to wait for long
+    net = mlp()
+    net.register_forward_hook(lambda *_: time.sleep(0.1))
+    report = doctor(net, data, limits=Limits(0.2))
+    assert "Skipped" in report.notes[-1] and "exploding" in report.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ FIRST_ONE = tr(
 )
 LEFT_OUT = tr(
     "Skipped, since this model's training steps are too slow or fail: {names}. With "
-    "doctor(..., seconds=60) it looks longer."
+    "doctor(..., seconds={more:g}) it looks longer."
 )
 WORKING = tr(
     "The doctor trains copies of this model. It takes up to {total:g} s of the "
@@ -189,7 +189,8 @@ def _examine(exam: Examination) -> Report:
         notes.insert(0, FIRST_ONE)
     if left_out:
         names = [one.__name__ for one in STATIC | TRIALS | LAST if one in left_out]
-        notes.append(LEFT_OUT.format(names=COMMA.join(names)))
+        more = 6 * exam.limits.total
+        notes.append(LEFT_OUT.format(names=COMMA.join(names), more=more))
     if not findings and (fixed := exam.frozen_weights + exam.plain_weights):
         notes.append(FIXED.format(names=exam.names(fixed)))
     nothing, well = _nothing(exam, left_out)

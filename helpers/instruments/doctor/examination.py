@@ -28,6 +28,7 @@ from helpers.language import COMMA, tr
 from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
+WAITS = 0.02  # a net that computes for a smaller share of its time is waiting
 UNSEEN = 512  # pictures, to see how good a training was
 AND_MORE = tr("{names} and {count} more")
 UNNAMED = tr("a tensor of shape {shape}")
@@ -52,7 +53,7 @@ class Examination:
         """say: shows a sentence, once it has become a long wait."""
         self.setup, self.limits = setup, limits
         self._begun, self._say = time.monotonic(), say
-        self._deadline = started + limits.total
+        self._started = started
         self.slow = self._seconds_of_a_pass() > limits.slow
         # What the step is called with:
         self.given = X, y = self._first_rows(FEW_ROWS if self.slow else PASS_ROWS)
@@ -96,6 +97,8 @@ class Examination:
         self.gradients: dict[int, torch.Tensor | None] = {}  # of those in `used`
         with setup.experiment():
             self._record_a_pass()
+        # Of a net that is slower still, what was seen in these passes is looked at.
+        self._total = max(limits.total, self._used() + limits.total / 4)
 
     def _seconds_of_a_pass(self):
         """Of a few pictures."""
@@ -104,7 +107,10 @@ class Examination:
                 start = time.thread_time()
                 with contextlib.suppress(Exception):  # a failure shows later
                     self.setup.net(self.setup.X[:FEW_ROWS])
-            return time.thread_time() - start
+                took = time.thread_time() - start
+                if took > 1:
+                    break
+            return took
 
     def _first_rows(self, count):
         return self.setup.X[:count], self.setup.y[:count]
@@ -300,7 +306,12 @@ class Examination:
     @property
     def time_left(self) -> float:
         """In seconds of this thread."""
-        return self._deadline - time.thread_time()
+        return self._total - self._used()
+
+    def _used(self):
+        """In seconds of this thread; of the clock where it does nothing but wait."""
+        used, took = time.thread_time() - self._started, time.monotonic() - self._begun
+        return took if used < WAITS * took else used
 
     @property
     def short(self) -> int:

@@ -124,7 +124,8 @@ def _steps(exam, options, leaves, more):
         ahead = of_a_step * max(LEAST - step, 0)
         look = is_long and step and step % LOOK_EVERY == 0
         until = begin + left * (share if step >= LEAST else MOST_SHARE)
-        if now + ahead > until or look and measure(exam)[1]:
+        spent = now + ahead > until or exam.time_left < 0
+        if spent or look and measure(exam)[1]:
             break
         if step > SHORT and step % often == 0 and options.enough < math.inf:
             looks[step] = _by_mode(exam)
