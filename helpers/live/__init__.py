@@ -184,6 +184,7 @@ WORDS = {  # what the page itself says; it puts in what stands in braces
     "accuracy": tr("accuracy"),
     "epoch": tr("epoch"),
     "at_epoch": tr("epoch {epoch}: "),
+    "comma": COMMA,
     "batch": tr("batch"),
     "train": tr("train"),
     "val": tr("val"),

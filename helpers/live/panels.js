@@ -231,7 +231,7 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
   const titleWidth = ink.measureText(words[panel.title]).width;
   const at = fillIn(words.at_epoch, { epoch: +wanted.toPrecision(3) });
   const all = [[words.train, train], [words.val, val], ...pinned];
-  const say = (some, number) => some.map(([name, value]) => `${name} ${number(value)}`).join(", ");
+  const say = (some, number) => some.map(([name, value]) => `${name} ${number(value)}`).join(words.comma);
   const numbers = [say(all, short), say(all.slice(1), short)];
   ink.font = `11px ${colours.font}`;
   const least = say(all.slice(1), (value) => (value < 10 ? value.toFixed(2) : short(value)));

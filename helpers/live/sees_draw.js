@@ -97,16 +97,22 @@ function drawTen(ink, { width }, sees, scores, colours, row) {
   drawProblem(ink, { width }, scores.problem, colours, row);
 }
 
+// A line breaks at a blank, and between Chinese letters, but before no punctuation.
+function wrapped(ink, sentence, width) {
+  const lines = [""];
+  for (const part of sentence.match(/[\u2e80-\uffff][\u3001\u3002\u201d\uff01\uff09\uff0c\uff1a\uff1b\uff1f]* ?|[^ \u2e80-\uffff]+ ?/g)) {
+    const longer = lines.at(-1) + part;
+    if (ink.measureText(longer.trim()).width < width) lines[lines.length - 1] = longer;
+    else lines.push(part);
+  }
+  return lines;
+}
+
 // Over the bars, on the page's own ground.
 function drawProblem(ink, { width }, sentence, colours, row) {
   if (!sentence) return;
   ink.font = `600 12px ${colours.font}`;
-  const lines = [""];
-  for (const word of sentence.split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`.trim();
-    if (ink.measureText(longer).width < width - SEES_NAMES - 24) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
+  const lines = wrapped(ink, sentence, width - SEES_NAMES - 24);
   const top = SEES_TOP + 2 * row;
   ink.fillStyle = colours.paper;
   ink.fillRect(SEES_NAMES, top - 6, width - SEES_NAMES, 18 * lines.length + 12);
@@ -169,14 +175,8 @@ function drawLeads(ink, left, width, unit, sees, colours, row) {
     heading(ink, sees.words.leads, left, colours);
     ink.font = `11px ${colours.font}`;
     ink.fillStyle = colours.faint;
-    let [line, y] = ["", 20];
-    for (const word of unit.says.split(" ")) {
-      const longer = `${line} ${word}`.trim();
-      if (ink.measureText(longer).width < width) { line = longer; continue; }
-      ink.fillText(line, left, y);
-      [line, y] = [word, y + 16];
-    }
-    ink.fillText(line, left, y);
+    const lines = wrapped(ink, unit.says, width);
+    lines.forEach((line, i) => ink.fillText(line, left, 20 + 16 * i));
     return;
   }
   heading(ink, sees.words.leads, left, colours);

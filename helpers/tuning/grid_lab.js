@@ -58,7 +58,7 @@ function render({ model, el }) {
   const copy = element("button", "course-small gridlab-copy", line, words.copy);
   copy.type = "button";
   const said = element("div", "gridlab-said", details);
-  element("div", "gridlab-legend", root, `${words.legend} ${words.hint}`);
+  element("div", "gridlab-legend", root, words.legend);
   // instrument.js hands it to screen readers.
   const say = (kind, text) =>
     el.dispatchEvent(new CustomEvent("course-say", { bubbles: true, detail: { kind, text } }));

@@ -21,7 +21,7 @@ from matplotlib.colors import to_hex
 from helpers import controls as look
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.live.page_watch import PageWatch
 from helpers.palette import HEAT, ink_on_heat
 from helpers.plots import Picture
@@ -239,9 +239,11 @@ class GridLab(Instrument):
         self._state, self._runs = "fresh", 0
         self._frame_due = self._summary_due = 0.0
         legend = LEGEND.format(train=len(data.train), val=min(SUBSET, len(data.val)))
-        said = {"grid": GRID, "hint": HINT, "copy": COPY, "copied": COPIED}
+        said = {"grid": GRID, "copy": COPY, "copied": COPIED}
         axes = {"lrs": [f"{lr:g}" for lr in LRS], "widths": [*map(str, WIDTHS)]}
-        self._canvas = _Canvas(words=said | axes | {"legend": legend})
+        self._canvas = _Canvas(
+            words=said | axes | {"legend": SPACE.join([legend, HINT])}
+        )
         self._watch = PageWatch(self._canvas, self._on_page)
         self._controls = {
             name: look.choice(

@@ -14,7 +14,7 @@ from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, expect
-from helpers.language import tr
+from helpers.language import SPACE, tr
 from helpers.model import is_count, is_number
 from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.kept import RECORDED
@@ -108,15 +108,15 @@ def search(
         except KeyboardInterrupt:
             early = STOPPED
         except MachineFailed as error:
-            lost = f"{error} {KEPT if name else NOT_KEPT}"
+            lost = SPACE.join([str(error), KEPT if name else NOT_KEPT])
         except Lost as error:
             lost = LOST.format(path=location(name), reason=error)
         done = len(found.trials())
         if lost:
-            found.note = f"{STOPPED.format(done=done, count=num_trials)} {lost}"
+            found.note = STOPPED.format(done=done, count=num_trials) + SPACE + lost
         elif done < num_trials:
             early = early.format(minutes=minutes, done=done, count=num_trials)
-            found.note = f"{early} {KEPT if name else NOT_KEPT}"
+            found.note = SPACE.join([early, KEPT if name else NOT_KEPT])
         show()
         return found
 

@@ -234,12 +234,13 @@ def _about_sequences(facts, module, given=(), *others):
         facts["given"] = COMMA.join(map(str, (given, *others)))
         said = messages.read(facts) or (OTHER, TAKES_AND_GETS.format(**facts))
         if not module.batch_first and _fits_examples(facts, given):
-            return OTHER, f"{said[1]} {MASK_OF_EXAMPLES}"
+            return OTHER, SPACE.join([said[1], MASK_OF_EXAMPLES])
         return said
     facts["got"] = given[-1] if given else None
     said = _repaired(facts, 0, fits)
     width = not said and given and given[-1] != facts["want"]
-    said = f"{TAKES_FEATURES} {FOR_SO_MANY if width else said}".strip()
+    also = FOR_SO_MANY if width else said
+    said = SPACE.join(filter(None, [TAKES_FEATURES, also]))
     return WIDTH if width else OTHER, said.format(**facts)
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from torch import nn
 
 from helpers.instruments.trace_shapes.steps import Facts
-from helpers.language import tr
+from helpers.language import SPACE, tr
 
 # The causes, as `trace.cause` names them.
 TRANSPOSED = tr("transposed weight")
@@ -577,5 +577,5 @@ def say(sentence: str, facts: Facts) -> str:
     said = sentence.format(**facts)
     applies, repair = REPAIRS.get(sentence, (None, ""))
     if applies and applies(SimpleNamespace(**facts)):
-        said = f"{said} {repair.format(**facts)}"
+        said = SPACE.join([said, repair.format(**facts)])
     return said

@@ -141,7 +141,8 @@ def explain(
     found = found or messages.read(facts) or (OTHER, REFUSED.format(**facts))
     if step.is_loss() and step.inputs[0][:1] != step.inputs[1][:1]:
         cause, sentence = found
-        return cause, f"{sentence} {_rows_made(before, step.inputs[0][0])}".strip()
+        rows = _rows_made(before, step.inputs[0][0])
+        return cause, SPACE.join(filter(None, [sentence, rows]))
     return found
 
 
@@ -185,7 +186,8 @@ def warn(step: TraceStep, meant: bool) -> str:
     out = tuple(torch.broadcast_shapes(a.shape, b.shape))
     facts = {"a": a, "b": b, "operation": step.name, "out": out}
     if name in LOSSES:
-        same = f"{messages.say(messages.SAME_SHAPE, facts)} {EXPANDED.format(out=out)}"
+        said = messages.say(messages.SAME_SHAPE, facts), EXPANDED.format(out=out)
+        same = SPACE.join(said)
         return "" if a.shape == b.shape else same
     if meant:
         return ""
