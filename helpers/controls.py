@@ -91,7 +91,7 @@ def grid(controls: Iterable[widgets.Widget]) -> widgets.Box:
     words = [max(len(label) for label, _ in menu.options) for menu in menus]
     widths = (name + ARROW + LETTER * word for name, word in zip(names, words))
     wide = max([262, *widths])
-    columns = f"repeat(auto-fill, minmax({wide}px, 1fr))"
+    columns = f"repeat(auto-fit, minmax({wide}px, 1fr))"
     layout = {"display": "grid", "grid_template_columns": columns, "grid_gap": "0 16px"}
     made = widgets.Box(controls, layout=layout)
     made.add_class("course-controls")

@@ -96,7 +96,7 @@ function drawLegend(legend, pins, remove) {
     button.setAttribute("aria-label", pin.remove);
     button.addEventListener("click", () => remove(pin.name));
   }
-  if (inFocus) legend.querySelector("button")?.focus();
+  if (inFocus) legend.parentElement.querySelector("button").focus(); // after the last pin, what it sees
 }
 
 // One line, as high as its text: Enter sends it, Escape takes back what was typed.
@@ -136,14 +136,17 @@ function settingsLine(root, model) {
 function weightsMenu(root, model) {
   const menu = element("select", "w1lab-weights", root);
   menu.setAttribute("aria-label", words.weights);
-  menu.addEventListener("change", () => model.send({ weights: menu.value }));
+  let chosen = model.get("tiles").name; // kept, as in the kernel, while a net lacks them
+  menu.addEventListener("change", () => {
+    chosen = menu.value;
+    model.send({ weights: chosen });
+  });
   const fill = () => {
     const names = model.get("weights");
-    const before = menu.value;
     menu.hidden = names.length < 2;
     if (names.join() === [...menu.options].map((option) => option.value).join()) return;
     menu.replaceChildren(...names.map((name) => new Option(name, name)));
-    if (names.includes(before)) menu.value = before;
+    if (names.includes(chosen)) menu.value = chosen;
   };
   const place = (canvas) => {
     menu.style.left = `${canvas.offsetLeft}px`;

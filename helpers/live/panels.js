@@ -222,8 +222,9 @@ function drawCursor(ink, panel, state, wanted, box, px, py, colours) {
   const pinned = [];
   for (const pin of state.pins) {
     const same = (wanted * state.stepsPerEpoch) / pin.steps_per_epoch;
-    const [pinX, pinY] = nearestPoint(pin.curves[panel.pinned], same);
-    if (pinX === undefined || same > pinX + 1 / pin.steps_per_epoch) continue; // it ended before
+    const curve = pin.curves[panel.pinned];
+    if (!(same <= curve?.x.at(-1) + 1 / pin.steps_per_epoch)) continue; // it ended before
+    const [pinX, pinY] = nearestPoint(curve, same);
     drawDot(ink, px(pinX), py(pinY), colours[`pin${pin.place}`], colours.paper);
     pinned.push([pin.name, pinY]);
   }

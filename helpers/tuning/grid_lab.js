@@ -65,6 +65,7 @@ function render({ model, el }) {
 
   let chosen = null;
   let pointed = null;
+  let copied = null; // these settings
   const shown = () => pointed ?? chosen ?? model.get("frame").best ?? 0;
 
   const showDetails = () => {
@@ -72,6 +73,7 @@ function render({ model, el }) {
     write(settings, known?.settings ?? "");
     write(said, known?.details ?? "");
     copy.hidden = !known;
+    write(copy, known?.settings === copied ? words.copied : words.copy);
     cells.forEach((cell, i) => cell.classList.toggle("gridlab-chosen", i === chosen));
   };
   let due = 0;
@@ -110,7 +112,6 @@ function render({ model, el }) {
     cells.forEach((cell, j) => { cell.tabIndex = i === j ? 0 : -1; });
     chosen = i;
     pointed = null;
-    copy.textContent = words.copy;
     showDetails();
   };
   const MOVES = {
@@ -131,9 +132,11 @@ function render({ model, el }) {
     if (x >= 0 && x < across && y >= 0 && y * across + x < cells.length) cells[y * across + x].focus();
   };
   const toClipboard = () => {
-    const written = navigator.clipboard?.writeText(settings.textContent);
+    const text = settings.textContent;
+    const written = navigator.clipboard?.writeText(text);
     written?.then(() => {
-      copy.textContent = words.copied;
+      copied = text;
+      showDetails();
       say("copied", words.copied);
     }, () => {});
     // Where the browser refuses, it is marked, and Ctrl + C copies it.

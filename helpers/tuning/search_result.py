@@ -21,7 +21,7 @@ HEADER = (tr("val accuracy"), tr("epochs"), tr("trial"), tr("setting"))
 ROOM = LINE - sum(columns(name) + 2 for name in HEADER[:-1])
 WHOLE = {"break_long_words": False, "break_on_hyphens": False}
 COUNTS = tr(
-    "{:,} trials completed, {:,} given up early, {:,} failed; {:,} epochs in all."
+    "Trials: {:,} completed, {:,} given up early, {:,} failed; epochs in all: {:,}."
 )
 FAILURE = tr("trial {number}: {reason}")
 BEGIN = tr(

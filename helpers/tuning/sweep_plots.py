@@ -26,6 +26,7 @@ LOSSES = (
     ("train_loss", tr("train"), TRAIN, "-"),
     ("val_loss", tr("validation"), VAL, "--"),
 )
+LETTER = 0.014  # of the axis: the width of a digit, with a legend at its side
 A_SWEEP, ACCURACY = tr("Validation accuracy of a sweep."), tr("validation accuracy")
 LOSS_OF, EPOCH = tr("loss, {name}"), tr("epoch")
 
@@ -60,7 +61,7 @@ def plot_sweep(
     values = sorted(results.group(x))
     if values[-1] > 20 * values[0] > 0:
         axes.set_xscale("log")
-    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xticks(values, _labels(values, axes.get_xscale() == "log"))
     axes.minorticks_off()
     if by is not None:
         # Beside the lines, since it would cover some of them elsewhere.
@@ -130,6 +131,18 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
         axes.set_title(f"{panels}: {name}", fontsize=TITLE, loc="left")
     all_axes[0].set_ylabel(y, fontsize=SMALL)
     return Picture(figure, _with_note(text, results))
+
+
+def _labels(values, log):
+    """What the ticks say: nothing where it would touch the label before."""
+    places = [math.log(value) if log else value for value in values]
+    letter = LETTER * (places[-1] - places[0])
+    labels, free = [], -math.inf
+    for value, place in zip(values, places):
+        half = letter * (len(f"{value:g}") + 1) / 2
+        labels.append(f"{value:g}" if place - half >= free else "")
+        free = place + half if labels[-1] else free
+    return labels
 
 
 def _check(results, *axes):

@@ -1,6 +1,7 @@
 """The grid lab in a real JupyterLab in a real browser."""
 
 import pytest
+from playwright.sync_api import expect
 from test_page_browser import LARGEST_GAP
 
 TEXTS = '() => [...document.querySelectorAll(".gridlab-cell")].map((c) => c.innerText)'
@@ -20,6 +21,9 @@ AMISS = """() => {
         output.scrollWidth > output.clientWidth,
         ...[...lab.querySelectorAll(".gridlab-row > div")].map(
             (cell) => cell.scrollWidth > cell.clientWidth + 1),
+        // and the frame of a chosen cell, 2 pixels wide
+        document.querySelector(".gridlab-cell:last-child").getBoundingClientRect().right
+            + 2 > output.getBoundingClientRect().right,
     ].flatMap((bad, i) => bad ? [i] : []);
 }"""
 
@@ -71,12 +75,15 @@ def test_a_grid_trains_is_read_by_keys_and_abandoned_by_a_change(shown, size):
     assert shown.locator(".gridlab-settings").inner_text() == settings
     shown.keyboard.press("Enter")
     assert shown.evaluate("() => getSelection().toString()") == settings
+    copy = shown.locator(".gridlab-copy")
+    expect(copy).to_have_text("copied")
     # JupyterLab has not taken the keys for commands.
     assert shown.locator(".jp-Notebook .jp-CodeCell").count() == cells
 
     shown.locator(".gridlab-cell").nth(9).hover()
     assert "lr=0.005" in shown.locator(".gridlab-settings").inner_text()
-    shown.locator(".gridlab-copy").hover()
+    expect(copy).to_have_text("copy settings")
+    copy.hover()
     assert shown.locator(".gridlab-settings").inner_text() == settings
 
     shown.locator(".noUi-handle").first.focus()
@@ -85,3 +92,4 @@ def test_a_grid_trains_is_read_by_keys_and_abandoned_by_a_change(shown, size):
     shown.locator("button", has_text="pause").click()
     until(shown, "paused", "2", 0)
     assert "num_layers=2" in shown.locator(".gridlab-settings").inner_text()
+    expect(copy).to_have_text("copy settings")

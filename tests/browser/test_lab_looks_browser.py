@@ -4,6 +4,8 @@ import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 
+from lab_in_browser import box
+
 # One kind of kernel is enough for looks.
 
 SIZES = {
@@ -160,6 +162,16 @@ def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
         for i, (x, y) in enumerate(places):
             for left, top in places[:i]:
                 assert abs(x - left) >= 10 or abs(y - top) >= 12
+    place = box(shown(notebook).locator(".w1lab-loss"))
+    for share in (0.2, 0.27, 0.35, 0.42, 0.47):  # also between two measurements
+        before = state(notebook)[3]
+        x, y = place["x"] + share * place["width"], place["y"] + 60
+        notebook.page.mouse.move(x, y)
+        notebook.page.wait_for_function(
+            "(before) => document.querySelector('.w1lab').dataset.painted > before",
+            arg=before,
+        )
+        assert any(", A " in text for text in texts(notebook, "loss")), share
     legend = shown(notebook).locator(".w1lab-legend")
     legend.get_by_label("Remove pin B").click()
     shown(notebook).get_by_text("Pin B is removed.").wait_for()
@@ -170,6 +182,29 @@ def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
     assert "B: " not in legend.inner_text() and "C: " not in legend.inner_text()
     # Who goes on with the keyboard takes the next one.
     assert notebook.page.evaluate("document.activeElement.title") == "Remove pin A"
+    notebook.page.keyboard.press("Enter")
+    shown(notebook).get_by_text("Pin A is removed.").wait_for()
+    focused = "document.activeElement.textContent"
+    assert notebook.page.evaluate(focused) == "what it sees"
+
+
+def test_the_menu_names_the_weights_that_are_shown(open_notebook):
+    notebook = open_notebook(
+        "lab(data, 'num_layers', num_hiddens=8, num_layers=3, num_epochs=1)"
+    )
+    assert box(notebook.page.locator(".noUi-target"))["width"] > 200
+    notebook.page.evaluate(KEEP_DRAWN)
+    menu = notebook.page.get_by_label("weights to show")
+    menu.select_option("W3")
+    slider(notebook).focus()
+    for key, count in (("Home", 2), ("End", 11)):  # one layer has no W3
+        notebook.page.keyboard.press(key)
+        expect(menu.locator("option")).to_have_count(count)
+    expect(menu).to_have_value("W3")
+    notebook.page.wait_for_function(
+        """() => (window.drawn["w1lab-columns"] ?? [])
+            .some(({ text }) => text === "8 of 8 rows, 8 of 8 columns")"""
+    )
 
 
 def test_the_epoch_axis_ends_where_the_run_ends(open_notebook):

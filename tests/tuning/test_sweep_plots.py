@@ -1,5 +1,7 @@
 """Pictures of sweeps."""
 
+import itertools
+
 import pytest
 
 from helpers import Config, plot_grid, plot_losses, plot_sweep
@@ -37,6 +39,21 @@ def test_a_sweep_has_a_line_of_means_for_each_value_and_a_band(results):
     (legend,) = picture.figure.legends
     assert legend.get_title().get_text() == "num_layers"
     assert [text.get_text() for text in legend.get_texts()] == ["1", "2"]
+
+
+def test_labels_of_near_values_do_not_touch():
+    widths = (1, 2, 8, 10, 12, 16, 20, 24, 128, 200, 256, 300, 1024)
+    runs = [
+        Result(Config(num_hiddens=width), "full", 1.0, 1, val_accuracy=(0.5,))
+        for width in widths
+    ]
+    axis = plot_sweep(Results(runs), "num_hiddens").figure.axes[0].xaxis
+    axis.figure.draw_without_rendering()
+    labels = [one for one in axis.get_ticklabels() if one.get_text()]
+    assert [one.get_text() for one in labels][:4] == ["1", "2", "8", "12"]
+    places = [one.get_window_extent() for one in labels]
+    for left, right in itertools.pairwise(places):
+        assert left.x1 + 3 < right.x0
 
 
 def test_blue_is_training_and_orange_is_validation(results):
