@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,8 +25,8 @@ from torch import nn
 from torch.utils import _device, _python_dispatch
 
 # Their functions and variables can be replaced (`torch.relu = ...`).
-OWNERS = [torch, torch.Tensor, nn.modules.module, np, math, random, builtins]
-OWNERS += [sys, threading, warnings, logging]
+OWNERS = [torch, torch.Tensor, nn.modules.module, np, math, random]
+OWNERS += [sys, os, time, threading, warnings, logging, np.random]
 for space in (nn, torch.optim):
     inside = vars(space).values()
     OWNERS += space, *(one for one in inside if isinstance(one, (type, ModuleType)))
@@ -49,7 +50,10 @@ def keep_settings() -> Iterator[Callable[[], None]]:
     Outside the main thread only what is each thread's own, and random numbers: the rest
     belongs to the cell that runs meanwhile.
     """
-    yield partial(_put_modes, *_modes())  # first, since they hear the others
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main:  # first, since all that follows needs them
+        yield partial(builtins.__dict__.update, dict(builtins.__dict__))
+    yield partial(_put_modes, *_modes())  # then these, since they hear the others
     yield partial(random.setstate, random.getstate())
     yield partial(np.random.set_state, np.random.get_state())
     yield partial(torch.set_rng_state, torch.get_rng_state())
@@ -57,7 +61,7 @@ def keep_settings() -> Iterator[Callable[[], None]]:
         yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
     elif torch.cuda.is_available():  # it will begin with the seed that was set last
         yield lambda: torch.cuda.manual_seed_all(torch.initial_seed())
-    if threading.current_thread() is threading.main_thread():
+    if is_main:
         for owner in OWNERS:
             yield partial(_put_names, owner, dict(vars(owner)))
         for read, put in FOR_ALL.items():

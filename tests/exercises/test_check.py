@@ -1,5 +1,6 @@
 """Exercises: right answers are accepted, and every wrong one is told what is wrong."""
 
+import builtins
 import contextlib
 import dataclasses
 import decimal
@@ -346,6 +347,15 @@ def test_calling_the_function_first_and_other_arguments_have_their_lines(told):
     assert "function double itself, but got 5" in told(5)
 
 
+def test_an_answer_that_takes_a_builtin_away_is_described(told):
+    def greedy(X, factor):
+        builtins.len = None
+        raise ValueError("no len")
+
+    assert "your code raised ValueError at `raise ValueError" in told(greedy)
+    assert len("two words") == 9
+
+
 def test_an_answer_that_quits_python_does_not(told):
     def quits(X, factor):
         raise SystemExit
@@ -418,6 +428,7 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
         lambda: signal.getsignal(signal.SIGINT),
     ),
     (lambda: os.chdir("/"), os.getcwd),
+    (lambda: setattr(builtins, "round", None), lambda: builtins.round),
     (lambda: os.environ.clear(), lambda: dict(os.environ)),
     (gc.disable, gc.isenabled),
     (lambda: gc.set_threshold(1), gc.get_threshold),
@@ -437,6 +448,7 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
     (lambda: sys.setprofile(lambda *_: None), sys.getprofile),
     (lambda: sys.settrace(lambda *_: None), sys.gettrace),
     (lambda: threading.settrace(lambda *_: None), threading.gettrace),
+    (lambda: setattr(time, "sleep", None), lambda: time.sleep),
     (lambda: setattr(sys, "excepthook", print), lambda: sys.excepthook),
     (lambda: setattr(sys, "displayhook", print), lambda: sys.displayhook),
     (lambda: setattr(warnings, "showwarning", print), lambda: warnings.showwarning),
