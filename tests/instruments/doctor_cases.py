@@ -273,6 +273,12 @@ RIGHT |= {
         classic(nn.ReLU(), nn.Identity()).append(nn.LogSoftmax(dim=1)),
         loss=nn.NLLLoss(),
     ),
+    "weights that make up for a rare class": lambda d: with_sgd(
+        quick(), data=rare(d), loss=nn.CrossEntropyLoss(weight=heavy(60, 1))
+    ),
+    "pictures and labels that come one batch late": lambda d: with_sgd(
+        quick(), train_step=late(1, late_pictures=True)
+    ),
     "label smoothing": lambda d: with_sgd(
         quick(), loss=nn.CrossEntropyLoss(label_smoothing=0.1)
     ),
@@ -516,6 +522,70 @@ RIGHT |= {
         fit(with_sgd(mlp(init="kaiming"), 0.2), d, 1500) | {"train_step": plain}
     ),
 }
+
+
+def with_loss(loss):
+    """The step of the lessons with another loss."""
+
+    def step(net, optimizer, X, y):
+        value = loss(net(X), y)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+def heavy(weight, which=3):
+    """Weights of the ten classes: one counts so much, the others 1."""
+    return torch.ones(10).scatter(0, torch.tensor(which), weight)
+
+
+def rare(data):
+    """Classes 0 and 1, of which the second has only 12 pictures."""
+    zeros, ones = ((data.train.labels == which).nonzero()[:, 0] for which in (0, 1))
+    which = torch.cat([zeros, ones[:12]])
+    return data.train.images[which], data.train.labels[which]
+
+
+def squares(scores, y):
+    return F.mse_loss(scores, F.one_hot(y, 10).float())
+
+
+def smoothed_by_hand(net, optimizer, X, y):
+    log = F.log_softmax(net(X), dim=1)
+    loss = 0.05 * F.nll_loss(log, y) - 0.95 * log.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def late(count, late_pictures=False, late_labels=True, loss=F.cross_entropy):
+    """A step that keeps so many batches back: their pictures, their labels or both."""
+    kept, which = [], (late_pictures, late_labels)
+
+    def step(net, optimizer, X, y):
+        kept.append((X, y))
+        del kept[: -count - 1]
+        X, y = (kept[0 if late else -1][part] for part, late in enumerate(which))
+        return with_loss(loss)(net, optimizer, X, y)
+
+    return step
+
+
+def with_a_computed_weight():
+    net = classic(nn.ReLU())
+    net[0]._parameters["weight"] = net[0].weight * 1.0
+    return net
+
+
+def scaled_up(net, factor):
+    with torch.no_grad():
+        for p in net[0].parameters():
+            p.mul_(factor)
+    return net
 
 
 def one_at_a_time(net, optimizer, X, y):
@@ -1633,10 +1703,41 @@ WRONG_BY_CODE = {
             mlp(), 0.05, train_step=with_a_penalty
         ),
     },
-    "unexplained": {
+    "smoothed_labels": {
         "labels smoothed away": lambda d: with_sgd(
-            mlp(), loss=nn.CrossEntropyLoss(label_smoothing=1.0)
+            mlp(), loss=nn.CrossEntropyLoss(label_smoothing=0.99)
         ),
+        "labels smoothed away by hand, in a step": lambda d: with_adam(
+            mlp(), train_step=smoothed_by_hand
+        ),
+    },
+    "class_weights": {
+        "one class a thousand times as heavy": lambda d: with_sgd(
+            mlp(), loss=nn.CrossEntropyLoss(weight=heavy(1000))
+        ),
+        "one class of log-probabilities that counts nothing": lambda d: with_sgd(
+            classic(nn.ReLU()).append(nn.LogSoftmax(dim=1)),
+            train_step=with_loss(nn.NLLLoss(weight=heavy(0))),
+        ),
+    },
+    "late_labels": {
+        "labels one batch late": lambda d: with_sgd(mlp(), train_step=late(1)),
+        "labels two batches late, in squares": lambda d: with_adam(
+            mlp(), train_step=late(2, loss=squares)
+        ),
+        "pictures one batch late": lambda d: with_sgd(
+            mlp(), train_step=late(1, late_pictures=True, late_labels=False)
+        ),
+    },
+    "saturated_units": {
+        "tanh at its ends": lambda d: with_sgd(
+            changed(classic(nn.Tanh()), **{"0.bias": 20.0})
+        ),
+        "weights that are far too large for sigmoid": lambda d: with_adam(
+            scaled_up(classic(nn.Sigmoid()), 400)
+        ),
+    },
+    "unexplained": {
         "minus the right score": lambda d: with_sgd(
             mlp(), train_step=minus_the_right_score
         ),
@@ -1650,6 +1751,7 @@ WRONG_BY_CODE = {
             mlp(), loss=lambda out, y: F.cross_entropy(out, y).item()
         ),
         "transposed weight": lambda d: with_sgd(MLP(256, 784, 10, seed=0)),
+        "a parameter that was computed": lambda d: {"net": with_a_computed_weight()},
         "a step that raises": lambda d: with_sgd(
             mlp(), train_step=lambda net, o, X, y: plain(net, o, X, y[0])
         ),

@@ -112,6 +112,38 @@ def test_a_finding_names_what_it_is_about(data):
     assert "lr=10 " in report.findings[0].evidence
 
 
+class Returned(nn.Module):
+    def __init__(self, net, change=lambda out: out):
+        super().__init__()
+        self.net, self.change = net, change
+
+    def forward(self, X):
+        return self.change(self.net(X.reshape(-1, 1, 28, 28)))
+
+
+MAPS = nn.Sequential(nn.Conv2d(1, 10, 7, 7))
+
+
+@pytest.mark.parametrize(
+    "net, advice",
+    [
+        (Returned(nn.Sequential(*MAPS, nn.Linear(4, 10))), "nn.Linear(160, 10)"),
+        (Returned(MAPS), "out.flatten(2).mean(2)"),
+        (Returned(MAPS, lambda out: out.mean((2, 3), True)), "out.flatten(1)"),
+    ],
+)
+def test_scores_of_another_form_get_their_repair(net, advice, data):
+    report = doctor(net, data)
+    assert report.findings[0].code == "wrong_output_width"
+    assert advice in report.findings[0].fix
+
+
+def test_a_narrow_layer_gets_a_remark(data):
+    report = examine(RIGHT["one hidden unit"](data), data)
+    assert report.findings == []
+    assert "narrowest layer has a width of 1," in report.notes[-1]
+
+
 def test_a_model_that_raises_gets_the_shape_tracers_explanation(data):
     report = doctor(MLP(256, 784, 10, seed=0), data)
     assert "W1 (256, 784)" in report.findings[0].evidence

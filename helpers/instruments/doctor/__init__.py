@@ -90,6 +90,11 @@ LOSS_KINDS = {
         '(reduction="mean") the usual lr fits any batch size.'
     ),
 }
+NARROW = tr(
+    "The model's narrowest layer has a width of {width}, less than the number of "
+    "classes. After {steps:,} steps the model is right for {reached:.0%} of new "
+    "pictures, and a linear model without such a layer for {linear:.0%}."
+)
 FIXED = tr(
     "These weights never change, since they are frozen or plain tensors: {names}. If "
     "they are to learn, make each an nn.Parameter with requires_grad=True."
@@ -193,6 +198,8 @@ def _examine(exam: Examination) -> Report:
         notes.append(LEFT_OUT.format(names=COMMA.join(names), more=more))
     if not findings and (fixed := exam.frozen_weights + exam.plain_weights):
         notes.append(FIXED.format(names=exam.names(fixed)))
+    if exam.narrow and not findings:
+        notes.append(NARROW.format(**exam.narrow))
     nothing, well = _nothing(exam, left_out)
     return Report(findings, nothing, notes, well)
 
@@ -216,7 +223,9 @@ def _ask_the_others(exam):
         ask(check)
     if not findings and (error := exam.step.error) is not None:
         facts = {"kind": type(error).__name__, "message": one_line(error)}
-        findings.append(exam.finding("raises: step", **facts))
+        made = [p for p in exam.parameters.values() if not p.is_leaf]
+        key = "raises: not a leaf" if made else "raises: step"
+        findings.append(exam.finding(key, made, **facts))
     for check in TRIALS:
         if not findings:
             ask(check)

@@ -42,6 +42,7 @@ def below_linear(exam: Examination) -> Finding | None:
             good = (linear := _linear_accuracy(exam, trial.steps)) - CLEARLY
         if reached >= good:
             exam.below_linear = {}
+            _note_a_narrow_layer(exam, trial)
             return None
         facts = {"reached": reached, "linear": linear, "steps": trial.steps}
         rises = "reached" in exam.below_linear and trial.steps > exam.short
@@ -57,6 +58,23 @@ def below_linear(exam: Examination) -> Finding | None:
         return found
     facts |= {"before": before, "earlier": more}
     return exam.finding("below_linear", ruled_out=COMMA.join(exam.asked[:-1]), **facts)
+
+
+def _note_a_narrow_layer(exam, trial):
+    """Where a linear model without the net's narrowest layer is clearly better."""
+    width = _narrowest(exam)
+    if width < exam.classes:
+        linear, reached = _linear_accuracy(exam, trial.steps, False), trial.by_mode[1]
+        if reached < linear - CLEARLY:
+            facts = {"reached": reached, "linear": linear, "steps": trial.steps}
+            exam.narrow = facts | {"width": width}
+
+
+def _narrowest(exam):
+    """The fewest numbers for each picture that a layer gets from another one."""
+    inner = exam.recording.inner_products
+    widths = (product.data.numel() // len(exam.X) for product in inner)
+    return min(filter(None, widths), default=exam.classes)
 
 
 def as_good_as_linear(exam: Examination) -> bool:
@@ -102,15 +120,14 @@ def _uses_of_statistics(exam):
     return uses
 
 
-def _linear_accuracy(exam: Examination, steps: int) -> float:
-    """Of a linear model after as many steps with the same pictures. Where the net has a
-    layer with fewer units than there are classes, so has the linear model."""
+def _linear_accuracy(exam: Examination, steps: int, as_narrow: bool = True) -> float:
+    """Of a linear model after as many steps with the same pictures. as_narrow: where
+    the net has a layer with fewer units than there are classes, it has one, too."""
     X, y = exam.setup.X.flatten(1).float(), examples.class_numbers(exam.setup.y)
     rows, labels = exam.unseen[0]
     parts = X, y, rows.flatten(1).float(), examples.class_numbers(labels)
-    inner, count = exam.recording.inner_products, int(y.max()) + 1
-    width = min((p.data.numel() // len(exam.X) for p in inner), default=count)
-    sizes = [X.shape[1], width, count] if 0 < width < count else [X.shape[1], count]
+    width, count = _narrowest(exam), int(y.max()) + 1
+    sizes = [X.shape[1], *[width] * (as_narrow and width < count), count]
     prints = (zlib.crc32(part.cpu().contiguous().numpy()) for part in parts)
     key = *prints, *sizes, exam.batch, steps
     if key not in _known:  # a model is often examined again, or the next one

@@ -14,6 +14,7 @@ from helpers.instruments.doctor.examination import (
 )
 from helpers.instruments.doctor.examples import (
     FEW_ROWS,
+    TINY_ROWS,
     class_numbers,
     guessing_accuracy,
 )
@@ -28,6 +29,7 @@ LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
 FEATURES = 16  # a picture with fewer numbers can be like another one
 ENOUGH = 32  # labels in a row, to see whether they are sorted
 SMALL = 0.005  # the same, where they were divided by 255 twice
+LABELS, PICTURES = "labels", "pictures"
 
 NOT_A_CLASSIFIER = tr(
     "doctor examines classifiers, but this net returns pictures of shape {shape}, and "
@@ -132,7 +134,7 @@ def wrong_output_width(exam: Examination) -> Finding | None:
     if math.prod(shape) == len(exam.X) and _is_regression(exam):
         raise ValueError(REGRESSION.format(classes=classes))
     if len(shape) != 2:
-        return exam.finding("wrong_output_width: shape", shape=shape)
+        return _of_another_form(exam, shape)
     # Where only the labels tell the number of classes, some classes may not occur.
     given, step = exam.setup.examples, exam.step
     needed, limit = classes, classes if given.sure else 5 * classes
@@ -147,6 +149,21 @@ def wrong_output_width(exam: Examination) -> Finding | None:
     from_1 = low == 1 and shape[1] == classes - 1
     key = "wrong_output_width: from 1" if from_1 else "wrong_output_width"
     return exam.finding(key, width=shape[1], high=classes - 1, last=classes - 2)
+
+
+def _of_another_form(exam, shape):
+    """The net's output has not two dimensions."""
+    last = exam.recording.products[-1:]
+    given = tuple(last[0].operation.inputs[0].shape) if last else ()
+    facts = {"shape": shape, "numbers": math.prod(given[1:])}
+    key = "wrong_output_width: shape"
+    if math.prod(shape[1:]) == exam.classes:
+        key = "wrong_output_width: ones"
+    elif last and last[0].operation.name in CONVOLUTIONS:
+        key = "wrong_output_width: maps"
+    elif shape[1:-1] == given[1:-1] and len(given) > 2:
+        key = "wrong_output_width: each"
+    return exam.finding(key, **facts)
 
 
 def _is_regression(exam):
@@ -350,3 +367,45 @@ def data_mismatch(exam: Examination) -> Finding | None:
     if share < 0.05 or pairs == len(own.unique()):  # the classes are only renumbered
         return None
     return exam.finding("data_mismatch: step", share=share)
+
+
+def late_labels(exam: Examination) -> Finding | None:
+    """The step has the labels, or the pictures, of an earlier batch."""
+    trial = exam.trial() if exam.setup.train_step and not exam.step.error else None
+    if (
+        trial is None
+        or trial.astray
+        or trial.by_mode
+        and trial.by_mode[1] > exam.chance + 0.2
+    ):
+        return None
+    late = _late(exam, 3)
+    if late is None or late != _late(exam, 4):  # a step may do each by turns
+        return None
+    key = "late_labels" if late == LABELS else "late_labels: pictures"
+    return exam.finding(key)
+
+
+def _late(exam, count):
+    """LABELS or PICTURES: what doesn't count in the last of so many calls, though the
+    other does, and what earlier calls got does. None where it is neither."""
+    setup = exam.setup
+    size = setup.only or (TINY_ROWS if exam.slow else FEW_ROWS)
+
+    def left(what, calls):
+        """By these calls, of which some get the labels or pictures in another order."""
+        with setup.experiment():
+            setup.net.train()
+            for number, (X, y) in zip(range(count), setup.batches(size)):
+                if number in calls:
+                    X, y = (X.roll(1, 0), y) if what == PICTURES else (X, y.roll(1, 0))
+                setup.step(X, y)
+            leaves = setup.learnable
+            slopes = [t.grad for t in leaves if t.grad is not None]
+            return torch.cat([t.detach().clone().flatten() for t in leaves + slopes])
+
+    usual, last = left(LABELS, []), [count - 1]
+    idle = [w for w in (LABELS, PICTURES) if left(w, last).equal(usual)]
+    if len(idle) == 1 and not left(idle[0], range(count - 1)).equal(usual):
+        return idle[0]
+    return None

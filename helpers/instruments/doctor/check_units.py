@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from helpers.instruments.doctor.examination import Examination
-from helpers.instruments.doctor.examples import FEW_ROWS
+from helpers.instruments.doctor.examples import TINY_ROWS
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
 from helpers.instruments.doctor.training_setup import mode_layers
@@ -29,6 +29,11 @@ LIMITS = {
 LOG_LOSSES = {"nll_loss", "kl_div"}
 OF_SCORES = {"cross_entropy", "log_softmax", "binary_cross_entropy_with_logits"}
 MUCH_DROPOUT = 0.06  # of the units, or fewer, are left
+ENDS = {  # of operations that are flat there
+    **dict.fromkeys(("tanh", "hardtanh"), (-1, 1)),
+    **dict.fromkeys(("sigmoid", "hardsigmoid"), (0, 1)),
+}
+FLAT, MOST = 0.05, 0.7  # of the steepest slope; of the numbers of a layer
 
 
 def softmax_twice(exam: Examination) -> Finding | None:
@@ -104,7 +109,7 @@ def wrong_mode(exam: Examination) -> Finding | None:
     if left and (fresh or not exam.trained):
         return exam.finding("wrong_mode", left)
     if setup.train_step and not exam.step.error and layers:
-        modes = setup.handed(setup.only or FEW_ROWS, count=2)[1][0].modes
+        modes = setup.handed(setup.only or TINY_ROWS, count=2)[1][0].modes
         on = {name for name, on, slopes in modes if on and slopes}
         off = {name: 1 for name, on, slopes in modes if slopes and not on}
         if later := [name for name in off if name not in on | set(left)]:
@@ -224,6 +229,28 @@ def dead_units(exam: Examination) -> Finding | None:
         dead &= (setup.scores(exam.X) == 0).all(dim=0)
     facts = {"dead": dead.sum().item(), "count": len(dead)}
     return exam.finding("dead_units: scores", **facts) if dead.any() else None
+
+
+def saturated_units(exam: Examination) -> Finding | None:
+    """Nearly all numbers of a hidden layer are where tanh or sigmoid is flat."""
+    causes = {"unscaled_inputs", "not_finite", "zero_gradients", "activated_scores"}
+    if exam.before & causes or exam.trained:
+        return None
+    weight = None
+    for one in exam.recording.operations:
+        products = [p for p in exam.recording.products if p.operation is one]
+        if products:
+            weight = products[0].weight
+            if products[0].depth == exam.recording.depth:
+                return None
+        if one.name not in ENDS or weight is None:
+            continue
+        low, high = ENDS[one.name]
+        slope = 4 * (one.output - low) * (high - one.output) / (high - low) ** 2
+        if (share := ((slope < FLAT) & (slope >= 0)).float().mean().item()) > MOST:
+            facts = {"operation": one.name, "low": low, "high": high, "share": share}
+            return exam.finding("saturated_units", [weight], **facts)
+    return None
 
 
 def no_nonlinearity(exam: Examination) -> Finding | None:

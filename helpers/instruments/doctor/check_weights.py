@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from helpers.instruments.doctor.check_accuracy import as_good_as_linear
 from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.examples import TINY_ROWS
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
 from helpers.instruments.doctor.training_setup import MAX_CALLS
@@ -37,14 +38,14 @@ def unregistered(exam: Examination) -> Finding | None:
 
 def _random_weights(exam):
     """Those that a pass draws for itself, different ones each time."""
+    weights = [product.weight for product in exam.recording.products]
+    fixed = [w is not None and not w.requires_grad for w in weights]
+    if not any(fixed):
+        return []
     with exam.setup.experiment():
         net = exam.setup.net.eval()
         passes = [record(net, exam.X).products for _ in range(2)]
-    drawn = [
-        (first.weight, second.weight)
-        for own, first, second in zip(exam.recording.products, *passes)
-        if own.weight is not None and not own.weight.requires_grad
-    ]
+    drawn = [(a.weight, b.weight) for a, b, own in zip(*passes, fixed) if own]
     return [a for a, b in drawn if not torch.equal(a, b)]
 
 
@@ -131,17 +132,18 @@ def _undone(exam):
     """Whether a step begins with other weights than the last one left: with the first
     ones again, or with some that have nothing in common with them."""
     setup, leaves, at_pass = exam.setup, exam.setup.learnable, []
+    X, y = (part[: setup.only or TINY_ROWS] for part in exam.given)
 
     def flat():
         return torch.cat([t.detach().double().flatten() for t in leaves])
 
     with setup.experiment():
         begun = flat()
-        setup.step(*exam.given)
+        setup.step(X, y)
         left = flat()
         hook = setup.net.register_forward_pre_hook(lambda *_: at_pass.append(flat()))
         with hook:
-            setup.step(*exam.given)
+            setup.step(X, y)
     if not at_pass or torch.equal(left, begun):  # one of several calls for a step
         return False
     alike = F.cosine_similarity(at_pass[0], left, dim=0, eps=1e-30).item()
@@ -172,7 +174,7 @@ def uphill(exam: Examination) -> Finding | None:
     if exam.before & (causes | {"softmax_missing"}) or exam.step.error:
         return None
     setup, slopes = exam.setup, exam.gradients
-    if setup.raw_loss is not F.cross_entropy:  # but one of the learner's
+    if setup.given[2] is not None:  # a loss of the learner's
         with setup.experiment():
             leaves = setup.learnable
             setup.net.train()
@@ -244,7 +246,7 @@ def _moves(exam):
     """Whether a step moves a weight from where it was at first: one that collects
     gradients on purpose does so in only some of its calls."""
     setup, (X, y) = exam.setup, exam.given
-    half = setup.only or max(len(X) // 2, 2)
+    half = setup.only or (TINY_ROWS if exam.slow else max(len(X) // 2, 2))
     setup.rewind()
     before = [t.detach().clone() for t in setup.learnable]
     setup.step(X[:half], y[:half])

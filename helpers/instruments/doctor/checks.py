@@ -8,6 +8,7 @@ from helpers.instruments.doctor import (
     check_accuracy,
     check_batch,
     check_inputs,
+    check_loss,
     check_training,
     check_units,
     check_weights,
@@ -28,6 +29,7 @@ STATIC = {  # causes before their side effects
     check_units.softmax_twice: ("softmax_twice",),
     check_units.softmax_missing: ("softmax_missing",),
     check_units.activated_scores: ("activated_scores",),
+    check_loss.smoothed_labels: ("smoothed_labels", "class_weights"),
     check_weights.uphill: ("uphill",),
     check_batch.mixed_pictures: ("mixed_pictures", "flatten_order"),
     check_inputs.flatten_order: ("flatten_order",),
@@ -39,10 +41,12 @@ STATIC = {  # causes before their side effects
     check_weights.zero_gradients: ("zero_gradients",),
     check_units.identical_units: ("identical_units",),
     check_units.dead_units: ("dead_units",),
+    check_units.saturated_units: ("saturated_units",),
     check_units.no_nonlinearity: ("no_nonlinearity",),
 }
 TRIALS = {  # each is asked only where nothing has been found so far
     check_training.exploding: ("exploding",),
+    check_inputs.late_labels: ("late_labels",),
     check_training.vanishing: ("vanishing",),
     check_training.weight_decay: ("weight_decay",),
     check_training.lr_too_low: ("lr_too_low",),

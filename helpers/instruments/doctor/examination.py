@@ -76,6 +76,7 @@ class Examination:
         self.before: set[str] = set()  # the codes of what was found so far
         self.asked: list[str] = []  # the checks so far
         self.below_linear: dict[str, float] = {}  # both accuracies, while it is worse
+        self.narrow: dict[str, float] = {}  # the same, and its fewest units
         self._trials: dict[TrialOptions, Trial | None] = {}
         tensors = find_tensors(setup.net)
         self._names = {id(found.tensor): found.places[0].name for found in tensors}
@@ -84,7 +85,8 @@ class Examination:
         self.in_optimizer: Tensors = {id(p): p for g in groups for p in g["params"]}
         # A pass and its loss: the net's scores, in training mode, and the errors.
         self.out: torch.Tensor | None = None
-        self.raw: torch.Tensor | None = None  # the same as the net returns it
+        self.raw: torch.Tensor | None = None  # the same as the net returns it,
+        self.whole: Any = None  # and what it returns it in
         self.returned = ""  # what the net gives back in place of a tensor
         self.error: Exception | None = None
         self.loss_error: Exception | None = None
@@ -165,7 +167,7 @@ class Examination:
         except Exception as error:  # noqa: BLE001  the learner's own code
             self.error = error
             return
-        self.out = self.setup.read(out, len(self.X))
+        self.whole, self.out = out, self.setup.read(out, len(self.X))
         self.raw = out if isinstance(out, torch.Tensor) else self.out
         if not isinstance(out, torch.Tensor):
             self.returned = type(out).__name__

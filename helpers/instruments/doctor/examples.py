@@ -13,7 +13,9 @@ from helpers.language import tr
 
 ROWS = 2048  # as many pictures represent all of them
 PASS_ROWS, FEW_ROWS = 128, 32  # in an examined pass, and where that is slow
+TINY_ROWS = 4  # where only counts what is called
 BATCH = 128
+FEW_OF_A_CLASS = 10  # pictures: fewer can't show whether it can be told apart
 USUAL_SAMPLERS = torch_data.RandomSampler, torch_data.SequentialSampler
 
 NOT_DATA = tr(
@@ -224,7 +226,7 @@ def _tries(X, y):
     then, if still asked for, of the nearest neighbour, which takes longer.
 
     They learn on one half and are tested on the other. Nothing comes where there are
-    too few pictures.
+    too few pictures, also of all classes but one.
     """
     X, y = X.flatten(1).float(), class_numbers(y)
     half = len(X) // 2
@@ -236,6 +238,8 @@ def _tries(X, y):
     known, y_known, asked, y_asked = X[:half], y[:half], X[half:], y[half:]
     kinds = y_known.unique()
     means = torch.stack([known[y_known == kind].mean(dim=0) for kind in kinds])
+    if y_asked.bincount().sort()[0][-2:-1].sum() < FEW_OF_A_CLASS:
+        return
     chance = guessing_accuracy(y_asked)
     enough = chance + 4 * math.sqrt(chance * (1 - chance) / half) + 0.02
     for labels, examples in ((kinds, means), (y_known, known)):

@@ -27,6 +27,11 @@ IN_BOTH_MODES = tr(
     "training mode, but for {evaluated:.0%} in eval mode. "
 )
 
+OTHER_SHAPE = tr(
+    "For {rows} pictures the net returns the shape "
+    "{shape}, but ({rows}, {classes}) is needed: one score for each class."
+)
+
 # "code" or "code: variant" -> the evidence and, on a line of its own, the fix. A
 # variant without a fix takes that of its code.
 SENTENCES = {
@@ -40,6 +45,12 @@ SENTENCES = {
     ),
     "raises: step": tr(
         "The forward pass works; your step stops with {kind}: {message}"
+    ),
+    "raises: not a leaf": tr(
+        "An optimizer refuses what was computed from other tensors, but stored as a "
+        "parameter: {names}. The training step stops with {kind}: {message}\n"
+        "Register the parameter that it is computed from, and keep the result as an "
+        "attribute: del layer._parameters[name] first, then setattr(layer, name, W)."
     ),
     "raises: backward": tr(
         "The forward pass works, but backward() stops: {message}\n"
@@ -104,9 +115,17 @@ SENTENCES = {
         "Give the last layer one output for each class: nn.Linear(num_hiddens, "
         "{classes})."
     ),
-    "wrong_output_width: shape": tr(
-        "For {rows} pictures the net returns the shape "
-        "{shape}, but ({rows}, {classes}) is needed: one score for each class."
+    "wrong_output_width: shape": OTHER_SHAPE,
+    "wrong_output_width: ones": OTHER_SHAPE
+    + tr("\nLeave out the sizes of 1 at the end of forward: out.flatten(1)."),
+    "wrong_output_width: maps": OTHER_SHAPE
+    + tr("\nTake the mean of each map at the end of forward: out.flatten(2).mean(2)."),
+    "wrong_output_width: each": OTHER_SHAPE
+    + tr(
+        "\nThe last layer works on each row of a picture. Flatten each picture before "
+        "it: nn.Flatten(), and then nn.Linear({numbers}, {classes}). Or, if its "
+        "rows are steps in time, take the last one, out[:, -1], or the mean, "
+        "out.mean(1)."
     ),
     "wrong_output_width: pairs": tr(
         "{operation} gets the shapes {found} and "
@@ -375,6 +394,34 @@ SENTENCES = {
         "Your training step gives {share:.0%} of the pictures a "
         "different label than the data do: it reorders X or y, but not both."
     ),
+    "late_labels": tr(
+        "Your training step compares the pictures of a batch with the labels of an "
+        "earlier one: if only the labels of the newest batch change, the step stays "
+        "the same.\n"
+        "Compare net(X) with the y that the same call of the step is given."
+    ),
+    "late_labels: pictures": tr(
+        "Your training step compares the labels of a batch with the pictures of an "
+        "earlier one: if only the pictures of the newest batch change, the step stays "
+        "the same."
+    ),
+    "smoothed_labels": tr(
+        "The loss asks for a probability of {right:.3g} for the right class of a "
+        "picture and of {other:.3g} for each other class, so it barely says which one "
+        "is right.\n"
+        "Smooth the labels much less, such as label_smoothing=0.1, or not at all."
+    ),
+    "class_weights": tr(
+        "In the loss a picture of class {high} counts {ratio:,.0f} times as much as "
+        "one of class {low}, and class {low} is not that much more frequent. So the "
+        "net barely learns the classes that count less.\n"
+        "Leave the weights out, or divide 1 by how often each class occurs: then all "
+        "classes count the same."
+    ),
+    "class_weights: zero": tr(
+        "Pictures of class {low} count for nothing in the loss, so the net never "
+        "learns that class."
+    ),
     "softmax_twice": tr(
         "{operation} gets rows that are already probabilities (each adds "
         "up to 1), and applies a softmax to them once more.\n"
@@ -499,6 +546,13 @@ SENTENCES = {
         "Dropout sets {dead} of the {count} units that feed into "
         "{names} to 0 for each of {rows} pictures.\n"
         "Drop less, such as nn.Dropout(0.5): p is the share that is set to 0."
+    ),
+    "saturated_units": tr(
+        "{share:.0%} of the numbers that {operation} makes behind {names} are almost "
+        "{low} or {high}. There it is flat, so next to no gradient reaches the "
+        "weights before it.\n"
+        "Start afresh with smaller weights, such as a spread of sqrt(1 / num_inputs) "
+        "(Xavier), and with pictures from 0 to 1."
     ),
     "exploding": tr(
         "The first loss is {loss:.3g}, while guessing gives {chance:.3g}: the "

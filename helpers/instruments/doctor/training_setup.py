@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_map
 
 from helpers.instruments.doctor.examples import (
     FEW_ROWS,
+    TINY_ROWS,
     Examples,
     class_numbers,
     sample,
@@ -294,7 +295,7 @@ class TrainingSetup:
                         break
                     earlier = slopes
                     if until - time.thread_time() < 0.9 * seconds:
-                        rows = self.only or 4  # a slow step: only the calls count
+                        rows = self.only or TINY_ROWS  # a slow step
             except Exception as error:  # noqa: BLE001  the learner's own code
                 watched.error = error
         watched.operations = recording.operations

@@ -16,7 +16,8 @@ SHORT = 128  # steps of a short training
 LONG = 1024  # steps, of few pictures, after which a net that learns is above chance
 LOOK_EVERY = 256  # steps of a long one, to see whether it learns by now
 LOOK_OFTEN = 64  # steps, to see whether it is good enough by now
-ASTRAY = (5, 100), (16, 3)  # so many losses in a row, how many times the first one
+# So many losses in a row, how many times the first one:
+ASTRAY = (2, 10_000), (5, 100), (16, 3)
 LAST = 16  # steps at the end, whose mean loss counts
 LEAST = 6  # fewer steps show nothing
 SHARE, MOST_SHARE = 0.5, 0.9  # of the time left; the second for the LEAST steps of any
@@ -79,7 +80,8 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     begun = [t.detach().clone() for t in leaves]
     steps, lrs, looks = _steps(exam, options, leaves, more)
     finite = all(v is None or math.isfinite(v) for pair in steps for v in pair)
-    if finite and len(steps) < min(LEAST, options.steps):
+    astray = _astray(exam, steps)
+    if finite and not astray and len(steps) < min(LEAST, options.steps):
         return None
     losses = _series(steps) or [first, *[_measured_loss(exam)] * LAST]
     moved = _size([t.detach() - b for t, b in zip(leaves, begun)])
@@ -97,7 +99,7 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     by_mode = looks.get(len(steps))
     if by_mode is None and options.measured and options.steps != LONG:
         by_mode = _by_mode(exam)
-    counts = len(steps), lrs, moved, size, _astray(exam, steps)
+    counts = len(steps), lrs, moved, size, astray
     return Trial(start, end, low, accuracy, learns, *counts, by_mode, looks, dead)
 
 
@@ -121,7 +123,7 @@ def _steps(exam, options, leaves, more):
         now = time.thread_time()
         of_a_step = (now - begin) / step if step else 0
         exam.note_time()
-        ahead = of_a_step * max(LEAST - step, 0)
+        ahead = of_a_step * max(LEAST - step, 0) if step > ASTRAY[0][0] else 0
         look = is_long and step and step % LOOK_EVERY == 0
         until = begin + left * (share if step >= LEAST else MOST_SHARE)
         spent = now + ahead > until or exam.time_left < 0

@@ -64,6 +64,11 @@ TOOK_ONE = tr(
     "{operation} took {a} {a.shape} for one example without a batch dimension, and so "
     "did the layers after it, until this one failed. Use {a:.unsqueeze(0)}."
 )
+ALONG_WIDTH = tr(
+    "{operation} works along the last dimension of {a} {a.shape}, which is the width "
+    "of the pictures. For one row of numbers from each picture, use {a:.flatten(1)}, "
+    "and then nn.Linear({numbers}, {outputs})."
+)
 HIDDEN = tr(
     "{operation} takes {layout}. So {a} {a.shape} has {count} examples, and the hidden "
     "state, of shape (layers, examples, units), must be {want}, but it is {got}."
@@ -349,6 +354,19 @@ def unbatched(steps: Sequence[TraceStep]) -> str:
         if found and step.name.startswith("conv"):
             if len(step.inputs[0]) == int(found[1]) + 1:
                 return TOOK_ONE.format(operation=step.name, a=step.operands()[0])
+    return ""
+
+
+def along_width(step: TraceStep, before: Sequence[TraceStep]) -> str:
+    """A sentence if a linear layer gets the maps of a convolution, or ""."""
+    a, weight = step.operands()[:2]
+    numbers, outputs = math.prod(a.shape[1:]), weight.shape[0]
+    facts = {"a": a, "operation": step.name, "numbers": numbers, "outputs": outputs}
+    for one in reversed(before):
+        if IN_SPACE.search(one.name) and one.outputs == (a.shape,):
+            return ALONG_WIDTH.format(**facts)
+        if (a.shape, a.shape) != (*one.inputs[:1], *one.outputs[:1]):
+            break  # such as a permute, where an activation keeps the shape
     return ""
 
 

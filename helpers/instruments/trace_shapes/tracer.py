@@ -155,6 +155,8 @@ class Tracer(TorchFunctionMode):
         meant = any(self._of(tensor)[0] for tensor in given)
         if floats or step.name in mismatch.COMPARISONS:
             step.warning = mismatch.warn(step, meant)
+        if step.name == "linear" and len(step.inputs[0]) == 4:
+            step.warning = layers.along_width(step, self.root.steps())
         self._stack[-1].parts.append(step)
         adds = step.name in ("getitem", "unsqueeze")
         for tensor in made if given else ():  # what torch.zeros(...) makes is kept
@@ -195,6 +197,8 @@ class Tracer(TorchFunctionMode):
                     for held in (module._parameters, module._buffers):
                         for key, tensor in held.items():
                             self._register(key, tensor)
+                            if isinstance(module, torch.jit.ScriptModule):
+                                self._saved.save(tensor)  # its operations are unseen
 
     def _enter(self, module, args):
         if threading.get_ident() != self._thread:
