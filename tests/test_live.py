@@ -1071,12 +1071,18 @@ def random_action(shown, dice):
             *((press, (shown, name)) for name in ("Keep this run", "plain PyTorch")),
             *((send_all, (shown, one)) for one in said),
             *((move, (shown, name, dice.choice(values))) for name, values in moves),
+            *((branch, (shown, dice.randint(0, last))) for _ in range(3)),
         ]
     )
 
 
 def send_all(shown, message):
     send(shown, **message)
+
+
+def branch(shown, step):
+    send(shown, back=step)
+    send(shown, repeat="go on")
 
 
 def move(shown, name, value):
@@ -1115,9 +1121,10 @@ def test_two_hundred_random_actions_leave_a_run_that_can_be_repeated(
 ):
     dice = random.Random(14)
     shown = make_lab(num_hiddens=8, num_epochs=2, **own)
-    for _ in range(200):
+    for i in range(1, 201):
         action, arguments = random_action(shown, dice)
         action(*arguments)
         time.sleep(dice.choice((0, 0, 0.001, 0.01)))
-    shown.wait(60)
-    assert_all_of_it_agrees(shown, data)
+        if i % 10 == 0:
+            shown.wait(60)
+            assert_all_of_it_agrees(shown, data)
