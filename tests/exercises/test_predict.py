@@ -393,7 +393,7 @@ print(progress())
 @pytest.fixture
 def says(tmp_path):
     """What some code says in a language, with the course's own records of this test."""
-    files = shutil.ignore_patterns("__pycache__", "sample", "recorded")
+    files = shutil.ignore_patterns("sample", "recorded")
     shutil.copytree(ROOT / "helpers", tmp_path / "helpers", ignore=files)
     catalogue = Catalog("zh_CN")
     for english, chinese in TEXTS.items():
