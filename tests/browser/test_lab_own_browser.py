@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, slider, state, until_state
 from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
-from test_lab_sees_browser import labelled, numbers, picture, toggle
+from test_lab_sees_browser import labelled, numbers, picture, toggle, until
 
 # One kind of kernel is enough: the other tests of the lab use both.
 
@@ -184,8 +184,9 @@ def test_networks_from_elsewhere_train_and_are_seen(open_notebook):
         assert step > 0
         button(notebook, "pause").click()
         until_state(notebook, "paused")
-        assert picture(notebook) != drawn
-        assert sum(numbers(notebook)) > 900  # percent, of ten classes
+        until(notebook, lambda drawn=drawn: picture(notebook) != drawn)
+        # Percent, of ten classes.
+        until(notebook, lambda: sum(numbers(notebook)) > 900)
         units = shown(notebook).locator(".w1lab-unit")
         assert units.count() == {"softmax": 10, "encoder": 16}.get(name, 0)
         if units.count():

@@ -1,5 +1,7 @@
 """What the net sees: the lab's panel in a real browser, by mouse and by keyboard."""
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 from test_lab_browser import button, shown, until_state
@@ -32,6 +34,14 @@ def picture(notebook):
     """What is drawn on the left."""
     canvas = panel(notebook).locator("canvas")
     return canvas.evaluate(PICTURE)
+
+
+def until(notebook, true):
+    """Wait for what is drawn after the state is known."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        notebook.page.wait_for_timeout(50)
 
 
 def labelled(notebook, text):
@@ -70,7 +80,8 @@ def test_it_opens_with_the_curves_in_view_and_moves(
     places = [(one, one.evaluate(PLACE)) for one in places]
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=60)
-    assert picture(notebook) != before and numbers(notebook) != counted
+    until(notebook, lambda: picture(notebook) != before)
+    until(notebook, lambda: numbers(notebook) != counted)
     assert [one.evaluate(PLACE) for one, _ in places] == [at for _, at in places]
     button(notebook, "pause").click()
     until_state(notebook, "paused")
@@ -92,7 +103,7 @@ def test_which_pictures_and_which_column_by_mouse(open_notebook):
     panel(notebook).get_by_role("button", name="next ten").click()
     page.wait_for_function("() => document.body.innerText.includes('no. 2 of each')")
     assert labelled(notebook, "^T-shirt/top: ") != first
-    assert picture(notebook) != drawn
+    until(notebook, lambda: picture(notebook) != drawn)
     panel(notebook).get_by_role("button", name="most wrong now").click()
     panel(notebook).get_by_text("at step 100: no. 1–10").wait_for()
     for one in labelled(notebook, ": ").split(", "):
