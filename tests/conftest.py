@@ -6,6 +6,7 @@ hides tests that did not run; elsewhere it is a skip that says so.
 
 import os
 import shutil
+import threading
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -52,6 +53,30 @@ def closed():
     """A function that hands an instrument on, and closes it after the test."""
     with ExitStack() as stack:
         yield lambda shown: stack.enter_context(closing(shown))
+
+
+@pytest.fixture
+def workers():
+    """A function that lists the threads of the instruments that the test began."""
+    before = set(threading.enumerate())
+
+    def begun():
+        now = set(threading.enumerate()) - before
+        return [one for one in now if one.name == "lab worker"]
+
+    return begun
+
+
+@pytest.fixture
+def all_end(workers):
+    """A function that says whether those end, each after what it is doing."""
+
+    def end():
+        for one in workers():
+            one.join(60)
+        return not workers()
+
+    return end
 
 
 @pytest.fixture(scope="session")

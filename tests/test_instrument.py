@@ -61,10 +61,6 @@ def registered():
     return set(widget._instances)
 
 
-def threads():
-    return [one for one in threading.enumerate() if one.name == "lab worker"]
-
-
 @every_instrument
 def test_a_closed_instrument_leaves_no_widget(make, data):
     before = registered()
@@ -133,8 +129,8 @@ def test_a_closed_grid_that_the_notebook_keeps_has_let_go_of_its_memory(data):
     assert [one() for one in large] == [None] * len(large)
 
 
-def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
-    before, working = registered(), threads()
+def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data, all_end):
+    before = registered()
     shown = init_lab(data, num_hiddens=8, num_epochs=1000)
     for _ in range(2):  # the second one takes the place of the first
         shown._button.click()
@@ -145,9 +141,7 @@ def test_a_lab_that_trains_in_the_init_lab_ends_with_it(data):
         time.sleep(0.005)
     shown.close()
     assert registered() == before
-    for one in set(threads()) - set(working):
-        one.join(60)  # each ends after what it is doing
-        assert not one.is_alive()
+    assert all_end()
 
 
 @pytest.mark.parametrize("make", [lab, init_lab])

@@ -85,14 +85,9 @@ def drawn_curve(frame, name):
         at += 2 * length
 
 
-def workers():
-    return [t for t in threading.enumerate() if t.name == "lab worker"]
-
-
-def test_no_thread_before_the_first_touch(make_lab):
-    before = len(workers())
+def test_no_thread_before_the_first_touch(make_lab, workers):
     shown = make_lab()
-    assert len(workers()) == before
+    assert workers() == []
     assert canvas(shown).frame["status"].startswith("Preview, the first 100 steps.")
     shown.wait()
 
@@ -501,7 +496,7 @@ def memory():
 
 
 @pytest.mark.slow
-def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab):
+def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab, workers):
     shown = make_lab(num_epochs=1000)
     slider = control(shown, "num_hiddens")
 
@@ -512,21 +507,19 @@ def test_three_hundred_moves_leave_one_worker_and_little_memory(make_lab):
         until(lambda: is_running(shown))
 
     move(99)  # what is kept of a first run of each width is no growth
-    threads, before = len(workers()), memory()
+    before = memory()
     move(300)
-    assert len(workers()) == threads
+    assert len(workers()) == 1
     assert memory() - before < 20e6
 
 
-def test_closing_ends_the_worker(make_lab):
-    before = workers()
+def test_closing_ends_the_worker(make_lab, workers, all_end):
     shown = make_lab(num_hiddens=8, num_epochs=1000)
     press(shown, "Start")
     until(lambda: is_running(shown))
-    [worker] = set(workers()) - set(before)
+    assert len(workers()) == 1
     shown.close()
-    worker.join(60)  # it ends after what it is doing
-    assert not worker.is_alive()
+    assert all_end()
 
 
 def test_a_single_step_says_what_it_measured(make_lab):

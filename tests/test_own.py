@@ -317,6 +317,7 @@ def test_a_seed_that_is_set_during_a_step_holds(data):
         torch.manual_seed(77)  # as a cell would, on another thread
         return step_of_the_first((lambda X: (net(X),)), optimizer, X, y)
 
+    train(own_config(with_dropout)(num_hiddens=8, seed=77), data)  # of an earlier run
     run = train(own_config(with_dropout, step)(num_hiddens=8), data)
     worker = threading.Thread(target=next, args=[run])
     worker.start()

@@ -150,11 +150,12 @@ class OwnTrainee(Trainee):
             try:
                 yield
             finally:
-                self._course = self._states()
-                if threading.current_thread() is threading.main_thread():
-                    own_seeds.add(torch.initial_seed())
+                self._course, seed = self._states(), torch.initial_seed()
+                on_main = threading.current_thread() is threading.main_thread()
+                if on_main and seed != self._seed:
+                    own_seeds.add(seed)
                 # A cell that has set a seed meanwhile keeps it.
-                ours = torch.initial_seed() in {self._seed, *own_seeds}
+                ours = seed == self._seed or seed in own_seeds
                 self._put(notebook, but=() if ours else OF_TORCH)
 
     def _states(self):

@@ -2,7 +2,6 @@
 
 import base64
 import math
-import threading
 
 import pytest
 import torch
@@ -29,10 +28,6 @@ def page(shown):
 
 def press(shown):
     shown.children[2].click()
-
-
-def workers():
-    return [one for one in threading.enumerate() if one.name == "lab worker"]
 
 
 @pytest.mark.parametrize("init", SCHEMES)
@@ -67,10 +62,9 @@ def test_a_spread_off_the_axis_is_marked_and_named(make_lab):
     assert "◀" not in page(shown) and "▶" not in page(shown)
 
 
-def test_no_thread_before_the_first_touch(make_lab):
-    before = workers()
+def test_no_thread_before_the_first_touch(make_lab, workers):
     shown = make_lab()
-    assert workers() == before
+    assert workers() == []
     shown.wait(0)
 
 
@@ -182,15 +176,12 @@ def test_without_a_front_end_there_is_a_sentence_and_a_picture(make_lab):
     assert bundle == shown._repr_mimebundle_()[0]
 
 
-def test_closing_ends_the_thread_and_both_labs(make_lab):
-    before = workers()
+def test_closing_ends_the_thread_and_both_labs(make_lab, all_end):
     shown = make_lab(num_hiddens=16, num_epochs=1000)
     press(shown)
     shown.wait(60)
     shown.close()
-    for one in set(workers()) - set(before):
-        one.join(60)  # each ends after what it is doing
-        assert not one.is_alive()
+    assert all_end()
     assert shown.comm is None and shown.training.comm is None
 
 
