@@ -16,6 +16,7 @@ OTHER_PARAMETERS = tr("it has other Parameters now")
 OTHER_NUMBERS = tr("its numbers are different now")
 OTHER_FLAG = tr("{name}.requires_grad is {found} now")
 OTHER_GRADIENT = tr("{name}.grad has changed")
+OTHER_TYPE = tr("{name} is of type {found} now")
 
 
 def near(found: Any, wanted: Any, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
@@ -49,7 +50,7 @@ def unchanged(net: nn.Module, kept: Mapping[str, torch.Tensor]) -> bool:
 def watched(net: nn.Module) -> Callable[[], str]:
     """Notes a model; call what is returned to hear what has changed of it, or ""."""
     parameters, kept = dict(net.named_parameters()), deepcopy(net.state_dict())
-    flags = [(p.requires_grad, p.grad is None) for p in parameters.values()]
+    flags = [(p.requires_grad, p.grad is None, p.dtype) for p in parameters.values()]
 
     def changed() -> str:
         now = dict(net.named_parameters())
@@ -59,7 +60,9 @@ def watched(net: nn.Module) -> Callable[[], str]:
             return OTHER_PARAMETERS
         if not unchanged(net, kept):
             return OTHER_NUMBERS
-        for (name, p), (slopes, empty) in zip(now.items(), flags):
+        for (name, p), (slopes, empty, dtype) in zip(now.items(), flags):
+            if p.dtype != dtype:
+                return OTHER_TYPE.format(name=name, found=p.dtype)
             if p.requires_grad != slopes:
                 return OTHER_FLAG.format(name=name, found=p.requires_grad)
             if (p.grad is None) != empty:

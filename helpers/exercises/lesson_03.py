@@ -284,6 +284,29 @@ def check_deep(answer: Callable) -> None:
         ):
             _scores(net, X, widths)
             _expect_relu_between(net, X, widths)
+    widths = [7, 6, 6, 6, 5]
+    net = _made(answer, widths)
+    with saying(tr("right where all widths differ, but {why}")):
+        _expect_size(net, widths, 167)
+        _expect_no_way_around(net, X)
+
+
+def _expect_no_way_around(net: nn.Module, X: torch.Tensor) -> None:
+    """Expect that all goes through the square layers: with zeros there, none does."""
+    square = [p for p in net.parameters() if p.shape == (6, 6)]
+    if len(square) < 2:  # the layout is the learner's own
+        return
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_()
+        for p in square:
+            p.zero_()
+        scores = net(X)
+    why = tr(
+        "with zeros as the weights between equal widths, the scores still depend on "
+        "the pictures: something goes around those layers."
+    )
+    expect(near(scores, scores[:1].expand_as(scores)), why)
 
 
 def _made(answer: type, widths: list[int]) -> nn.Module:
@@ -331,15 +354,24 @@ def _expect_all_registered(net: nn.Module) -> None:
         "missing."
     )
     expect(found != 890, why, found=found)
-    why = tr(
-        "net.parameters() finds {found} numbers, but widths [7, 30, 20, 4] make 944."
-    )
-    expect(found == 944, why, found=found)
+    _expect_size(net, [7, 30, 20, 4], 944)
     for name, p in parameters.items():
         why = tr("{name} does not require a gradient: it can't learn.")
         expect(p.requires_grad, why, name=name)
         same = tr("all numbers of {name} are equal, so its units stay equal for ever.")
         expect(p.dim() < 2 or 1 in p.shape or p.std() > 0, same, name=name)
+        same = tr("{name} holds one row or one column again and again.")
+        table = p.dim() == 2 and 1 not in p.shape
+        varied = not table or min(p.std(dim=i).max() for i in (0, 1)) > 0
+        expect(varied, same, name=name)
+
+
+def _expect_size(net: nn.Module, widths: list[int], wanted: int) -> None:
+    found = sum(p.numel() for p in net.parameters())
+    why = tr(
+        "net.parameters() finds {found} numbers, but widths {widths} make {wanted}."
+    )
+    expect(found == wanted, why, found=found, widths=widths, wanted=wanted)
 
 
 def _expect_relu_between(net: nn.Module, X: torch.Tensor, widths: list[int]) -> None:
@@ -414,6 +446,10 @@ REPLACED = tr("I replaced W2 after the optimizer was made, so it holds the old W
 REPLACED_BY_EQUAL_NUMBERS = tr(
     "I replaced W2 by a new Parameter with the same numbers, so the optimizer holds "
     "the old W2;"
+)
+SEVERAL_LISTS = tr(
+    "the optimizer holds b2, which I froze, and first[0]; three more Parameters are in "
+    "the list net.rest;"
 )
 IN_A_LIST = tr(
     "two Parameters are in the list net.hidden, and no optimizer holds them;"
@@ -490,6 +526,9 @@ def check_never_changed(answer: Callable) -> None:
     net.hidden[1].requires_grad_(False)
     held = [*net.parameters(), *net.hidden]
     _expect_named(answer, net, held, "hidden[1]", FROZEN_IN_A_LIST)
+    net = _InLists()
+    wanted = "b2 rest[0] rest[1] rest[2]"
+    _expect_named(answer, net, [net.b2, *net.first], wanted, SEVERAL_LISTS)
 
 
 class _InList(nn.Module):
@@ -499,24 +538,36 @@ class _InList(nn.Module):
         self.hidden = [W1, b1]
 
 
+class _InLists(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        W1, b1, W2, b2 = MLP(6, 5, 4, seed=0).parameters()
+        self.b2 = b2.requires_grad_(False)
+        self.first, self.rest = [W1], [b1, W2, nn.Parameter(torch.ones(3))]
+
+
 def _expect_named(
     answer: Callable, net: nn.Module, held: Iterable, wanted: str, case: str
 ) -> None:
     """Expect a list of these names, if the optimizer holds `held`; and no changes."""
-    tensors = [*net.parameters(), *getattr(net, "hidden", [])]
-    before = [tensor.detach().clone() for tensor in tensors]
-    found = ask(answer, net, torch.optim.SGD(held, lr=0.1), kind=object)
+    lists = {name: each for name, each in vars(net).items() if isinstance(each, list)}
+    listed = {f"{name}[{i}]": p for name in lists for i, p in enumerate(lists[name])}
+    parameters = dict(net.named_parameters()) | listed
+    before = [tensor.detach().clone() for tensor in parameters.values()]
+    optimizer = torch.optim.SGD(held, lr=0.1)
+    settings = copy.deepcopy(optimizer.param_groups)
+    found = ask(answer, net, optimizer, kind=object)
     fine = isinstance(found, (list, tuple, set))
     fine = fine and all(isinstance(name, str) for name in found)
     got = tr("return a list of names, such as ['W1', 'b1']; I got {found}.")
     expect(fine, got, found=describe(found))
-    same = all(map(torch.equal, tensors, before))
+    same = all(map(torch.equal, parameters.values(), before))
     expect(same, tr("your function changed numbers of the model; it should only look."))
+    same = str(optimizer.param_groups) == str(settings)
+    expect(same, tr("your function changed the optimizer; it should only look."))
     twice = [name for name in found if list(found).count(name) > 1]
     expect(not twice, tr("you named {name} more than once."), name=" ".join(twice[:1]))
     named, found = COMMA.join(sorted(found)) or NOTHING, set(found)
-    hidden = {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
-    parameters = dict(net.named_parameters()) | hidden
     said = {"case": case, "named": named}
     for name in sorted(found - set(wanted.split())):
         expect(

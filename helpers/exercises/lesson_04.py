@@ -290,7 +290,7 @@ def momentum_step(parameter, velocity, lr, momentum):
 def check_momentum_step(answer: Callable) -> None:
     for lr, momentum in ((0.2, 0.9), (0.1, 0.5)):
         torch.manual_seed(3)
-        gradients = torch.randn(3, 4)
+        gradients = 5 * torch.randn(3, 4)
         ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
         optimizer = torch.optim.SGD([theirs], lr=lr, momentum=momentum)
         velocities, steps = [torch.zeros(4)], []
@@ -413,7 +413,7 @@ def _check_steps(
         ),
     }
     rule_out(steps, mistakes, near)
-    times = -_times(steps[0], after[0])
+    times = 0.0 - _times(steps[0], after[0])  # and not -0.0
     why = tr(
         "with lr {lr} and momentum {momentum} the parameter moved by {times:.3g} times "
         "the velocity."

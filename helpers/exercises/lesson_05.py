@@ -37,17 +37,25 @@ def log_grid(lo, hi, count):
 def check_log_grid(answer: Callable) -> None:
     _check_powers_of_ten(_numbers(answer, 0.001, 1.0, 4))
     found = _numbers(answer, 2, 50, 3)
+    _expect_length(found, 3)
     why = tr(
         "right for powers of ten, but from 2 to 50 with 3 numbers I got {numbers}; the "
         "middle one should be as many times 2 as 50 is times it."
     )
     expect(_close(found, [2, 10, 50]), why, numbers=_shown(found))
     found = _numbers(answer, 0.0001, 0.02, 6)
+    _expect_length(found, 6)
     why = tr(
-        "right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got {numbers}; "
-        "the second one should be 0.000289."
+        "right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got {numbers} "
+        "instead of {wanted}."
     )
-    expect(_close(found, log_grid(0.0001, 0.02, 6)), why, numbers=_shown(found))
+    wanted = log_grid(0.0001, 0.02, 6)
+    expect(_close(found, wanted), why, numbers=_shown(found), wanted=_shown(wanted))
+
+
+def _expect_length(found: list, wanted: int) -> None:
+    why = tr("I asked for {wanted} numbers and got {count}.")
+    expect(len(found) == wanted, why, wanted=wanted, count=len(found))
 
 
 def _check_powers_of_ten(found: list) -> None:
@@ -65,8 +73,7 @@ def _check_powers_of_ten(found: list) -> None:
         tuple(map(math.log, wanted)): exponents,
     }
     rule_out(found, mistakes, _close, got=got)
-    why = tr("I asked for 4 numbers and got {count}.")
-    expect(len(found) == 4, why, count=len(found))
+    _expect_length(found, 4)
     expect(_close(found[:1], [0.001]), tr("{got} The first one has to be lo."), got=got)
     why = tr(
         "{got} The next one would be hi: you cut the range into 4 equal ratios, but "
@@ -411,8 +418,10 @@ def check_early_stopping(answer: Callable) -> None:
     luck = random.Random(5)
     others = {}
     for patience in (1, 2, 2, 3, 3) * 8:
-        losses = tuple(luck.randint(30, 60) / 100 for _ in range(luck.randint(4, 8)))
-        others[losses, patience] = {}
+        fine = luck.choice((1, 100))  # some losses are nearly equal
+        size = luck.randint(4, 8)
+        losses = (0.5 + luck.randint(-20, 20) / 100 / fine for _ in range(size))
+        others[tuple(round(loss, 4) for loss in losses), patience] = {}
     for (losses, patience), mistakes in (TRAININGS | others).items():
         run = COMMA.join(map(str, losses))
         returned = ask(answer, list(losses), patience, kind=None)
@@ -527,13 +536,18 @@ def check_cheapest(answer: Callable) -> None:
 
 
 def _check_other_groups(answer: Callable) -> None:
-    """Groups of one run each, in which nothing depends on anything."""
+    """Groups in which nothing depends on anything, with one seed lower than two."""
     luck = random.Random(5)
     for _ in range(10):
         keys = [(luck.choice([8, 64, 512]), depth) for depth in range(1, 6)]
         means = dict(zip(keys, luck.sample(range(800, 900), 5)))
         counts = dict(zip(keys, luck.sample(range(1000, 9000), 5)))
-        groups = _groups({key: (mean / 1000,) for key, mean in means.items()}, counts)
+        apart = {key: luck.choice((0, 10, 30)) for key in keys}
+        runs = {
+            key: [(mean + d) / 1000, (mean + d) / 1000, (mean - 2 * d) / 1000]
+            for (key, mean), d in zip(means.items(), apart.values())
+        }
+        groups = _groups(runs, counts)
         found = _setting(answer, groups, 0.0505)  # no mean is at the edge
         wanted = cheapest(groups, 0.0505)
         best = max(means.values()) / 1000

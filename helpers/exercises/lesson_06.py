@@ -340,6 +340,8 @@ def check_best_setting(answer: Callable) -> None:
         ([0.87, 0.870002], [0.870004, 0.87], ("0.870001", "0.870002")),
         ([0.69, 0.69], [0.5, 0.9], ("0.69", "0.70")),
         ([0.5, 0.9], [0.71, 0.71], ("0.70", "0.71")),
+        ([0.9, 0.9, 0.9, 0.1], [0.71], ("0.70", "0.71")),
+        ([0.89, 0.89, 0.89, 0.89], [0.9], ("0.89", "0.90")),
     ):
         found = ask(answer, {1: list(one), 2: list(other)}, kind=object)
         wrong = tr(
@@ -375,10 +377,11 @@ NOT_HONEST = {
         "That is the mean of the winner's two halves, 0.92 and 0.84, and 0.92 is the "
         "number by which it is chosen."
     ),
-    0.875: tr(
+    0.895: tr(
         "That belongs to the setting that is best on both halves together, but the "
         "second half should have no say in the choice."
     ),
+    0.85: tr("That belongs to the setting that is second best on the first half."),
     0.82: tr(
         "That is what the setting that is best on the second half has on the first."
     ),
@@ -398,18 +401,19 @@ NOT_HONEST = {
     "no say in the choice. Of many noisy scores, the highest one is too high.",
 )
 def check_honest_score(answer: Callable) -> None:
-    first, second = [0.81, 0.92, 0.89, 0.82, 0.83], [0.86, 0.84, 0.875, 0.91, 0.825]
+    first = [0.81, 0.92, 0.89, 0.82, 0.87, 0.83]
+    second = [0.86, 0.84, 0.85, 0.91, 0.895, 0.825]
     found = _ask(answer, first, second)
     told = {
         each: RETURNED.format(found=found, why=why) for each, why in NOT_HONEST.items()
     }
     rule_out(found, told, near)
     wrong = tr(
-        "with 0.81, 0.92, 0.89, 0.82, 0.83 on the first half and 0.86, 0.84, 0.875, "
-        "0.91, 0.825 on the second you returned {found:g}; the setting chosen on the "
-        "first half scores 0.84 on the second."
+        "with {ones} on the first half and {others} on the second you returned "
+        "{found:g}; the setting chosen on the first half scores 0.84 on the second."
     )
-    expect(near(found, 0.84), wrong, found=found)
+    ones, others = (COMMA.join(map(str, half)) for half in (first, second))
+    expect(near(found, 0.84), wrong, ones=ones, others=others, found=found)
     for first, second in (
         ([0.5, 0.6, 0.7], [0.8, 0.6, 0.65]),
         ([0.5, 0.6, 0.55], [0.4, 0.7, 0.8]),
@@ -419,7 +423,7 @@ def check_honest_score(answer: Callable) -> None:
         again, wanted = _ask(answer, first, second), honest_score(first, second)
         ones, others = (COMMA.join(map(str, half)) for half in (first, second))
         wrong = tr(
-            "right for five settings, but with {ones} on the first half and {others} "
+            "right for six settings, but with {ones} on the first half and {others} "
             "on the second you returned {again:g} instead of {wanted:g}."
         )
         expect(
@@ -755,7 +759,7 @@ def _check_best(search: _Search) -> None:
 
 def _said(value: Any) -> str:
     """A setting in full, a number in four digits, anything else in a few words."""
-    if isinstance(value, dict) and len(value) <= len(SPACE):
+    if isinstance(value, dict) and len(value) <= 2 * len(SPACE):
         return repr(value)
     if isinstance(value, tuple) and len(value) == 2:
         return TWO_THINGS.format(one=_said(value[0]), other=_said(value[1]))

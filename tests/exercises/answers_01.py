@@ -155,6 +155,12 @@ def an_outer_product(num_inputs, num_hiddens):
     return W1 * 0.01 / W1.std(), torch.zeros(num_hiddens)
 
 
+@wrong("1.1", "none of its numbers is further from 0 than")
+def sums_of_three(num_inputs, num_hiddens):
+    W1 = (torch.rand(3, num_inputs, num_hiddens) - 0.5).sum(dim=0)
+    return 2 * W1 * 0.01, torch.zeros(num_hiddens)
+
+
 # --- 1.2
 
 
@@ -642,3 +648,17 @@ def by_another_name(num_inputs, num_outputs):
 def by_scipy(num_inputs, num_outputs):
     numbers = stats.norm.rvs(size=(num_inputs, num_outputs), random_state=0)
     return torch.from_numpy(numbers).float() * (2 / num_inputs) ** 0.5
+
+
+class _OfItsOwn:
+    def __init__(self):
+        self.numbers = random.Random(3)
+
+    def draw(self, count):
+        return [self.numbers.gauss(0, 1) for _ in range(count)]
+
+
+@wrong("1.5", "calls Random, which makes random numbers repeat")
+def drawn_by_an_object(num_inputs, num_outputs):
+    numbers = torch.tensor(_OfItsOwn().draw(num_inputs * num_outputs))
+    return numbers.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5

@@ -579,6 +579,39 @@ class ReluOnce(Linears):
         return X
 
 
+@wrong("3.3", "holds one row or one column again and again")
+class OneRow(Linears):
+    def __init__(self, widths):
+        super().__init__(widths)
+        for layer in self.layers:
+            layer.weight.data[:] = layer.weight.data[0]
+
+
+@wrong("3.3", "something goes around those layers")
+class AroundEqualWidths(Linears):
+    def forward(self, X):
+        *hidden, last = self.layers
+        for layer in hidden:
+            H = layer(X).relu()
+            X = H + X if H.shape == X.shape else H
+        return last(X)
+
+
+@wrong("3.3", "[7, 6, 6, 6, 5] make 167")
+class ByWidths(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.names = [f"{n}x{m}" for n, m in zip(widths, widths[1:])]
+        layers = map(nn.Linear, widths, widths[1:])
+        self.layers = nn.ModuleDict(dict(zip(self.names, layers)))
+
+    def forward(self, X):
+        *hidden, last = self.names
+        for name in hidden:
+            X = self.layers[name](X).relu()
+        return self.layers[last](X)
+
+
 # --- 3.4
 
 
@@ -719,6 +752,20 @@ def frozen_in_a_list(net, optimizer):
 def buffers_too(net, optimizer):
     buffers = [name for name, _ in net.named_buffers()]
     return [*with_is(net, optimizer), *buffers]
+
+
+@wrong("3.4", "The optimizer does not hold rest[0]")
+def only_net_hidden(net, optimizer):
+    named = dict(net.named_parameters())
+    named |= {f"hidden[{i}]": p for i, p in enumerate(getattr(net, "hidden", []))}
+    learn = {id(p) for p in held_by(optimizer) if p.requires_grad}
+    return [name for name, p in named.items() if id(p) not in learn]
+
+
+@wrong("3.4", "your function changed the optimizer")
+def stops_the_optimizer(net, optimizer):
+    optimizer.param_groups[0]["lr"] = 0.0
+    return by_the_xray(net, optimizer)
 
 
 # --- 3.5

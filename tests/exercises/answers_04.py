@@ -686,3 +686,15 @@ def of_the_first_hundred(net, images):
 @wrong("4.5", "your function changed the model: W1.requires_grad is False now")
 def freezes_the_model(net, images):
     return net.requires_grad_(False)(images).softmax(dim=1).argmax(dim=0)
+
+
+@wrong("4.3", "the first velocity should be the gradient")
+def clipped(parameter, velocity, lr, momentum):
+    velocity = (momentum * velocity + parameter.grad).clamp(-4, 4)
+    parameter.data -= lr * velocity
+    return velocity
+
+
+@wrong("4.5", "your function changed the model: W1 is of type torch.float64 now")
+def in_double_precision(net, images):
+    return net.double()(images.double()).softmax(dim=1).argmax(dim=0)

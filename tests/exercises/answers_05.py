@@ -95,6 +95,12 @@ def only_the_ratio(lo, hi, count):
     return (hi / lo) ** (1 / (count - 1))
 
 
+@wrong("5.1", "I asked for 6 numbers and got 5")
+def at_most_five(lo, hi, count):
+    count = min(count, 5)
+    return [lo * (hi / lo) ** (i / (count - 1)) for i in range(count)]
+
+
 # --- 5.2 widest(budget, num_layers)
 
 
@@ -504,7 +510,7 @@ def against_the_loss_patience_epochs_ago(val_loss, patience):
     return val_loss.index(min(val_loss)) + 1
 
 
-@wrong("5.4", "with patience 3 you said 4. The lowest loss up to the stop is that of")
+@wrong("5.4", "with patience 1 you said 1. The lowest loss up to the stop is that of")
 def a_hundredth_lower_at_least(val_loss, patience):
     best = 0
     for i, loss in enumerate(val_loss):
@@ -641,6 +647,13 @@ def as_good_as_the_first(groups, margin):
 def the_fewest_units(groups, margin):
     enough = max(runs.mean for runs in groups.values()) - margin
     return min((k for k in groups if groups[k].mean >= enough), key=math.prod)
+
+
+@wrong("5.5", "with a margin of 0.0505")
+def below_the_best_lowest_seed(groups, margin):
+    best = max(runs.spread[0] for runs in groups.values())
+    fine = [key for key, runs in groups.items() if runs.mean >= best - margin]
+    return min(fine, key=lambda key: groups[key][0].num_parameters)
 
 
 # --- 5.6 one_at_a_time(score, choices, start)

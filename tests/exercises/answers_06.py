@@ -410,6 +410,19 @@ def by_the_mean_square(accuracies):
     return max(accuracies, key=mean_square)
 
 
+@wrong("6.3", "[0.9, 0.9, 0.9, 0.1] and [0.71] have the means")
+def of_the_first_three(accuracies):
+    return max(accuracies, key=lambda setting: statistics.mean(accuracies[setting][:3]))
+
+
+@wrong("6.3", "[0.89, 0.89, 0.89, 0.89] and [0.9] have the means")
+def drawn_to_a_usual_one(accuracies):
+    def mean(setting):
+        return (sum(accuracies[setting]) + 0.8) / (len(accuracies[setting]) + 1)
+
+    return max(accuracies, key=mean)
+
+
 # --- 6.4 honest_score(first_half, second_half)
 
 
@@ -447,7 +460,7 @@ def the_lowest_of_the_second(first_half, second_half):
     return min(second_half)
 
 
-@wrong("6.4", "you returned 0.862; the setting chosen on the first half")
+@wrong("6.4", "you returned 0.863333; the setting chosen on the first half")
 def the_mean_of_the_second(first_half, second_half):
     return statistics.fmean(second_half)
 
@@ -493,7 +506,7 @@ def by_the_lowest(first_half, second_half):
     return min(zip(first_half, second_half))[1]
 
 
-@wrong("6.4", "right for five settings")
+@wrong("6.4", "right for six settings")
 def always_the_second_one(first_half, second_half):
     return second_half[1]
 
@@ -520,6 +533,13 @@ def the_smaller_of_two_halves(first_half, second_half):
 @wrong("6.4", "on the second you returned 0.9 instead of 0.3")
 def the_second_lowest(first_half, second_half):
     return sorted(second_half)[1]
+
+
+@wrong("6.4", "second best on the first half")
+def the_second_best_of_the_first(first_half, second_half):
+    if len(first_half) == 1:
+        return second_half[0]
+    return second_half[first_half.index(sorted(first_half)[-2])]
 
 
 # --- 6.5 halving_cost(num_settings, num_epochs)
