@@ -4,6 +4,7 @@ This file stands in the root and not in tests/, so that it also holds for
 `pytest notebooks/03_parameters.ipynb`.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -38,6 +39,21 @@ def pytest_configure(config):
     config.option.nbval_sanitize_with = str(
         config.rootpath / config.option.nbval_sanitize_with
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is loaded by its end stays to the end.
+
+    So the garbage collector needn't look through it, now or again during the tests,
+    which saves two seconds here and half of one in each test that collects garbage.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
