@@ -50,7 +50,8 @@ function makeVoice(el) {
   const said = new Map();
   let settling = 0;
   const speak = () => {
-    region.textContent = [...said.values()].join(" ");
+    // A full stop of Chinese has its own room.
+    region.textContent = [...said.values()].join(" ").replace(/(?<=[。！？]) /g, "");
     said.clear();
   };
   const say = ({ kind, text }) => {

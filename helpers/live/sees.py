@@ -47,8 +47,8 @@ WORDS = {  # the page puts in what stands in braces
     "leads": tr("weights to the classes"),
 }
 EACH = tr("no. {page} of each class")
-WRONG = tr("at step {step:,}: no. {first}\u2013{last}")
-CELL = tr("{true} as {said}, {first}\u2013{last} of {count}")
+WRONG = tr("at step {step:,}: no. {which}")
+CELL = tr("{true} as {said}, {which} of {count}")
 NO_CELL = tr("No {true} as {said} now.")
 IS_CLASS = tr("It is the score of a class itself: {name}.")
 NOT_DIRECT = tr("More layers lie between it and the classes.")
@@ -200,8 +200,9 @@ class Sees:
         return ten
 
     def _title(self, page, count):
-        first = page * TEN + 1
-        said = {"first": first, "last": first + count - 1, "page": page + 1}
+        first, last = page * TEN + 1, page * TEN + count
+        which = f"{first}\u2013{last}" if first < last else str(first)
+        said = {"which": which, "page": page + 1}
         if self._kind == "each":
             return EACH.format(**said)
         if self._kind == "wrong":

@@ -1,10 +1,13 @@
 """In a real JupyterLab with Chinese: no sentence of ours is left in English."""
 
+import ast
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
+import translations
 from lab_in_browser import Notebook, write_notebook
 
 ZH = Path(__file__).parents[2] / "notebooks" / "zh_CN"
@@ -13,18 +16,19 @@ LESSONS = sorted(path.name for path in ZH.glob("*.ipynb"))
 ENGLISH = re.compile(
     r"(?<![\w.`/='\"(-])[A-Za-z][a-z]+,?(?: [a-z]{2,}[,.:]?){2,}(?![\w=(])"
 )
+# One that is not code, in what instruments show; and those that stay.
+WORD = re.compile(r"(?<![\w./'\"(-])[a-z]{3,}(?![\w.(=\"'-])")
+NAMES = set(
+    "activation adam adamw batch boot constant cosine dropout forward init kaiming "
+    "layers leakyrelu matmul momentum normal optimizer raise raises randn relu seed "
+    "sgd sigma sigmoid tanh weight xavier zeros".split()
+)
 CELLS = [
     "from helpers import *\nimport torch\nfrom torch import nn\n"
-    "data = load_fashion_mnist('sample')\ncheck_machine()",
-    "small = lab(data, ['num_hiddens', 'init', 'momentum'], num_epochs=1)\nsmall",
-    "def my_net(num_hiddens, bias=True):\n    return nn.Sequential(nn.Flatten(),"
-    " nn.Linear(784, num_hiddens, bias=bias), nn.ReLU(), nn.Linear(num_hiddens, 10))\n"
+    "data, opened = load_fashion_mnist('sample'), []\ncheck_machine()",
+    "def use(one):\n    opened.append(one)\n    display(one)",
     "def my_step(net, optimizer, X, y):\n    raise ValueError\n"
-    "lab(data, net=my_net, step=my_step)",
-    "init_lab(data)",
-    "shapes_lab()",
-    "registration_lab(data)",
-    "grid_lab(data)",
+    "lab(data, net=lambda: nn.Linear(784, 10), step=my_step)",
     "predict('which', '哪个？', ['这个', '那个'])",
     "reveal('which', '这个')",
     "said = check('1.2', ...), check('1.2', lambda: 1), hint('1.2'), progress()\n"
@@ -38,6 +42,8 @@ CELLS = [
     "    return Config(lr=lr, num_epochs=1)\nsearch(space, data, num_trials=3)",
     "Config(lr=-1)",
 ]
+LIVE = {"lab", "init_lab", "shapes_lab", "registration_lab", "grid_lab", "predict"}
+DEFINED = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 SAID = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => {
     const shown = [...cell.node.querySelectorAll(".jp-OutputArea")];
     const named = shown.flatMap((area) => [...area.querySelectorAll("*")]);
@@ -47,6 +53,59 @@ SAID = """() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell)
             .map((name) => node.getAttribute(name) || "")),
     ].join("\\n");
 })"""
+# From now on, what is written on a canvas, and what a screen reader is told.
+LISTEN = """() => {
+    window.drawn = new Set();
+    window.heard = new Set();
+    const pen = CanvasRenderingContext2D.prototype, { fillText } = pen;
+    pen.fillText = function (text, ...place) {
+        window.drawn.add(text);
+        return fillText.call(this, text, ...place);
+    };
+    const listen = () => document.querySelectorAll(".course-unseen").forEach(
+        ({ textContent }) => textContent && window.heard.add(textContent));
+    new MutationObserver(listen).observe(
+        document.body, { childList: true, subtree: true });
+}"""
+# All that a learner can press, in one of each kind: the first answer of a question, and
+# the buttons of an instrument, which is paused at the end.
+PRESS = """async () => {
+    const soon = () => new Promise((end) => setTimeout(end, 300));
+    const kinds = new Set();
+    for (const one of document.querySelectorAll(".course-instrument")) {
+        const buttons = [...one.querySelectorAll("button")].slice(0, 12);
+        const kind = buttons.map((button) => button.innerText).join();
+        if (kinds.has(kind)) continue;
+        kinds.add(kind);
+        one.querySelector("input[type=radio]")?.click();
+        for (const button of buttons) {
+            if (button.disabled || button.querySelector(".fa-play")) continue;
+            button.click();
+            await soon();
+        }
+        one.querySelector(".fa-pause")?.closest("button").click();
+    }
+}"""
+# The words of all instruments, without the code that they show.
+WORDS = """() => [...document.querySelectorAll(".course-instrument")].map((one) => {
+    const copy = one.cloneNode(true);
+    copy.querySelectorAll("pre, code, textarea, style").forEach((it) => it.remove());
+    return copy.innerText;
+}).join("\\n")"""
+
+
+def live(name):
+    """What a lesson opens and asks, and all that it defines and imports, as code."""
+    cells = nbformat.read(ZH / name, 4).cells
+    for cell in (one for one in cells if one.cell_type == "code"):
+        *before, last = ast.parse(translations.plain(cell.source)).body
+        called = getattr(getattr(last, "value", None), "func", None)
+        if getattr(called, "id", "") in LIVE:
+            yield from map(ast.unparse, before)
+            yield f"use({ast.unparse(last)})"
+        else:
+            kept = (one for one in (*before, last) if isinstance(one, DEFINED))
+            yield from map(ast.unparse, kept)
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +115,30 @@ def chinese(course, chromium, full_data):
     notebook.close()
 
 
+@pytest.fixture(scope="module")
+def spoken(course, chromium, tmp_path_factory):
+    """All instruments and questions of the lessons, and more, each of which is used."""
+    folder = next(tmp_path_factory.getbasetemp().glob("course*")) / "zh_CN"
+    write_notebook(folder / "speaks.ipynb", *CELLS, *map("\n".join, map(live, LESSONS)))
+    notebook = Notebook(chromium, course, "zh_CN/speaks.ipynb")
+    notebook.page.evaluate(LISTEN)
+    for index in range(len(CELLS) + len(LESSONS)):
+        notebook.run(index)
+    notebook.page.evaluate(PRESS)
+    notebook.execute("for one in opened: one.wait(240)")
+    notebook.page.wait_for_function("window.heard.size > 9")
+    yield notebook
+    notebook.close()
+    (folder / "speaks.ipynb").unlink()
+
+
 def english(text):
-    """What is said in English, without tracebacks and what is quoted from PyTorch."""
+    """What is said in English, without code, tracebacks and what PyTorch says."""
     text = re.sub(
-        r"Traceback.*?(?=\n\w*Error)|^\s*\d+ .*$", "", text, flags=re.S | re.M
+        r"Traceback.*?(?=\n\w*Error)|^\s*(\d+|for|from) .*$",
+        "",
+        text,
+        flags=re.S | re.M,
     )
     return sorted({found[0] for found in ENGLISH.finditer(text)})
 
@@ -72,17 +151,18 @@ def test_a_lesson_opens_and_what_it_has_stored_is_chinese(chinese, name):
     assert [found for one in said for found in english(one)] == []
 
 
-def test_instruments_say_nothing_in_english(course, chromium, tmp_path_factory):
-    folder = next(tmp_path_factory.getbasetemp().glob("course*")) / "zh_CN"
-    write_notebook(folder / "speaks.ipynb", *CELLS)
-    notebook = Notebook(chromium, course, "zh_CN/speaks.ipynb")
-    for index in range(len(CELLS)):
-        notebook.run(index)
-    left = {
-        index: found
-        for index, one in enumerate(notebook.page.evaluate(SAID))
-        if (found := english(one))
-    }
-    notebook.close()
-    (folder / "speaks.ipynb").unlink()
-    assert left == {}
+def test_nothing_that_a_lesson_opens_says_a_sentence_in_english(spoken):
+    said = enumerate(spoken.page.evaluate(SAID))
+    assert {index: found for index, one in said if (found := english(one))} == {}
+
+
+def test_no_word_of_an_instrument_or_its_curves_is_english(spoken):
+    shown = [spoken.page.evaluate(WORDS), *spoken.page.evaluate("[...window.drawn]")]
+    assert "损失（对数刻度）" in shown
+    assert {word for one in shown for word in WORD.findall(one)} - NAMES == set()
+
+
+def test_sentences_that_are_read_out_together_have_no_blank_between(spoken):
+    heard = spoken.page.evaluate("[...window.heard]")
+    assert max(one.count("。") for one in heard) > 2
+    assert [one for one in heard if re.search("[，。：；？！] ", one)] == []

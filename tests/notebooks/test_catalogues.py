@@ -110,12 +110,13 @@ RULES = {
     ),
     "no space beside it": r"[，。：；？！）] (?! |$)|\S [，。：；？！）”]",
     "“” for quotes": f'{CHINESE}"{CHINESE}',
+    "no space before %": r" %(?!\w)",
 }
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_chinese_follows_the_rules_of_its_glossary(rule, domain):
-    instead = "0" if rule == "no space beside it" else ""
+    instead = "0" if rule.startswith("no space") else ""
     for _, chinese in messages(domain):
         text = re.sub(KEPT, instead, chinese)
         assert not re.search(RULES[rule], text), chinese
