@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -401,10 +402,6 @@ class Run(Generator):
         self.data = data.to(config.device)
         self.steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
         self.num_steps = self.steps_per_epoch * config.num_epochs
-        self._measured_on = {
-            "train": self.data.train.some(SUBSET),
-            "val": self.data.val.some(SUBSET),
-        }
         self.trainee = config.trainee(
             config, self.data.train.images, len(data.class_names)
         )
@@ -484,6 +481,13 @@ class Run(Generator):
                     progress = self.measure(progress, epoch_end)
                 yield progress
             taken = 0
+
+    @cached_property  # a run that is only begun needs none
+    def _measured_on(self):
+        return {
+            "train": self.data.train.some(SUBSET),
+            "val": self.data.val.some(SUBSET),
+        }
 
     def _pictures(self, split):
         """As the net takes them."""

@@ -29,6 +29,7 @@ from helpers.tables import one_line
 from helpers.training import SUBSET, Config, as_word, check_fields
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result, Results
+from helpers.tuning.shared_data import Shared
 from helpers.tuning.sweep_plots import plot_grid
 
 HERE = Path(__file__).parent
@@ -151,11 +152,12 @@ class Cell:
 class Line:
     """Networks of one shape side by side, which differ in lr."""
 
-    def __init__(self, configs: list[Config], data: FashionMNIST) -> None:
+    def __init__(self, configs: list[Config], shared: Shared) -> None:
         self.cells = [Cell(config) for config in configs]
+        data = shared.on(configs[0].device)
         self._members = [Member(Result(config, data.source)) for config in configs]
         for member in self._members:
-            member.begin(data)
+            member.begin(shared.data)
         self._cell_of = dict(zip(map(id, self._members), self.cells))
         self._data = data
         self._seen = data.val.some(SUBSET)
@@ -235,7 +237,7 @@ class GridLab(Instrument):
 
     def __init__(self, data: FashionMNIST, config: Config) -> None:
         self.config, self.lines = config, []
-        self._data = data.to(config.device)
+        self._shared = Shared(data.to("cpu"))
         self._state, self._runs = "fresh", 0
         self._frame_due = self._summary_due = 0.0
         legend = LEGEND.format(train=len(data.train), val=min(SUBSET, len(data.val)))
@@ -291,7 +293,7 @@ class GridLab(Instrument):
 
     def _picture(self) -> Picture | None:
         known = [
-            Result(cell.config, self._data.source, val_accuracy=(cell.accuracy,))
+            Result(cell.config, self._shared.source, val_accuracy=(cell.accuracy,))
             for cell in self._cells()
             if cell.measured and not cell.diverged
         ]
@@ -301,7 +303,7 @@ class GridLab(Instrument):
         return plot_grid(Results(known), "lr", "num_hiddens", "num_layers", alt)
 
     def _free(self) -> None:
-        self.lines, self._data = [], None
+        self.lines, self._shared = [], None
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -353,7 +355,7 @@ class GridLab(Instrument):
         for width in WIDTHS:
             config = replace(self.config, num_hiddens=width)
             configs = [replace(config, lr=lr) for lr in LRS]
-            self.lines.append(Line(configs, self._data))
+            self.lines.append(Line(configs, self._shared))
 
     def _advance(self):
         """One step of the row that has had the fewest."""

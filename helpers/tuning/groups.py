@@ -21,9 +21,9 @@ Group = list[Member]
 # are as they are after it, or have failed.
 Trained = tuple[Group, float]
 
-# In one group. With more weights than this the caches of a processor are too small, and
-# eight runs would be faster than thirty; pictures in all their batches: 80 MB.
-MOST_RUNS, MOST_WEIGHTS, MOST_PICTURES = 32, 3_200_000, 25_000
+# Runs in one group, their weights, and the pictures in all their batches. With more the
+# caches of a processor are too small, and eight runs would be faster than thirty.
+MOST = {"cpu": (32, 3_200_000, 25_000), "gpu": (128, 25_000_000, 100_000)}
 ENOUGH_RUNS = 8  # in one group: from here on, more gain little
 EPOCHS_A_TASK = 2  # what a worker that dies costs its group
 
@@ -106,7 +106,7 @@ def train_epochs(
     for run in group:
         try:
             if not run.weights:
-                run.begin(data)
+                run.begin(shared.data)
         except (Exception, SystemExit) as error:  # anything, from the learner's init
             if isinstance(error, SystemExit) and not callable(run.config.init):
                 raise  # a signal's
@@ -153,8 +153,9 @@ def grouped(runs: Group, workers: int = 1) -> list[Group]:
     groups, share = [], _cost(runs) / workers
     for alike in _by(lambda run: shape_of(run.config), runs):
         config = alike[0].config
-        most = min(MOST_WEIGHTS // num_weights(config), MOST_RUNS)
-        most = min(MOST_PICTURES // config.batch_size, most)
+        kind = "cpu" if torch.device(config.device).type == "cpu" else "gpu"
+        most, weights, pictures = MOST[kind]
+        most = min(weights // num_weights(config), pictures // config.batch_size, most)
         if workers > 1:  # several groups for each, but no needlessly small ones
             fair = share / cost(config)
             most = min(most, int(max(fair / 8, min(fair, ENOUGH_RUNS))))

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -34,7 +35,8 @@ class Member:
     """A run of a stack, after as many epochs as its `result` has.
 
     weights: its W1, b1, W2, b2, ... as a stack has them; empty before it begins and
-    after it ends. buffers: what its optimizer remembers, a list for each of these.
+    after it ends; on the CPU until it has been in a stack. buffers: what its optimizer
+    remembers, a list for each of these.
     order, chance: the states of the generators that draw the order of the pictures, and
     the units that dropout sets to zero.
     """
@@ -71,8 +73,12 @@ class Member:
         self.result = result
 
     def begin(self, data: FashionMNIST) -> None:
-        """Draw the first weights, as `train` does; raises what `train` raises."""
-        config, net = self.config, train(self.config, data, eval_every=None).net
+        """Draw the first weights, as `train` does; raises what `train` raises.
+
+        data: on the CPU.
+        """
+        config = self.config
+        net = train(replace(config, device="cpu"), data, eval_every=None).net
         # In the columns of a stack.
         self.weights = [
             W.detach().T.contiguous() if W.dim() == 2 else W.detach()[:, None]
@@ -108,6 +114,7 @@ class Stack:
         """members: of one `shape_of`. data: on the device of their Config."""
         self.members = members = sorted(members, key=pictures_of)
         self._data, self._config = data, members[0].config
+        device = self._config.device
         self.num_steps = math.ceil(len(data.train) / self._config.batch_size)
         # Runs that see the same pictures stand side by side, in blocks of one size.
         sizes = set(Counter(map(pictures_of, members)).values())
@@ -115,13 +122,14 @@ class Stack:
         weights = zip(*(member.weights for member in members))
         buffers = zip(*(member.buffers for member in members))
         self._network = Network(
-            [torch.stack(of_all) for of_all in weights],
-            [[torch.stack(of_all) for of_all in zip(*of_W)] for of_W in buffers],
+            [_stacked(of_all, device) for of_all in weights],
+            [[_stacked(of_all, device) for of_all in zip(*of_W)] for of_W in buffers],
             *(self._config.activation, self._config.optimizer),
             *(self._each("momentum"), self._each("weight_decay")),
         )
         self._dropout = self._each("dropout")
-        self._step = Captured(self._network.step, self._config.device)
+        step = partial(_step, self._network, data.train, self._block)
+        self._step = Captured(step, device)
 
     def _each(self, name):
         """A field of all Configs: float32 [K, 1, 1]; None where it is always 0."""
@@ -130,37 +138,38 @@ class Stack:
             return None
         return torch.tensor(values, device=self._config.device).view(-1, 1, 1)
 
-    def epoch(self) -> Iterator[torch.Tensor | None]:
+    def epoch(self, look: bool | None = None) -> Iterator[torch.Tensor | None]:
         """Train every run for an epoch, and measure it.
+
+        look: whether to look at each step for runs that break down, or at the end only,
+        which then takes the epoch a second time to see how they ended. None: at each
+        step, but on a GPU, which would have to wait, at the end.
 
         Yields the losses of each step, float32 [K], and then None while it measures.
         The members are as they were until all of it is done.
         """
+        look = self._config.device == "cpu" if look is None else look
         threads = torch.get_num_threads()
         if sum(map(torch.numel, self._network.weights)) < FEW_WEIGHTS:
             torch.set_num_threads(1)
         try:
-            yield from self._epoch()
+            yield from self._epoch(look)
         finally:
             torch.set_num_threads(threads)
 
-    def _epoch(self):
+    def _epoch(self, look):
         began, split, block = time.perf_counter(), self._data.train, self._block
-        orders = [_generator(member.order) for member in self.members]
+        orders = [_generator(member.order) for member in self.members[::block]]
         chances = [_generator(member.chance) for member in self.members]
         order = torch.stack(
-            [torch.randperm(len(split), generator=one) for one in orders][::block]
+            [torch.randperm(len(split), generator=one) for one in orders]
         )
         batches = order.to(split.labels.device).split(self._config.batch_size, dim=1)
         rates, table, broken = self._rates(), [], {}
         for step, batch in enumerate(batches):
-            # index_select: twice as fast as images[batch], same numbers.
-            X = split.images.index_select(0, batch.flatten())
-            X = X.view(*batch.shape, -1).mT
-            y = split.labels[batch][:, None].expand(-1, block, -1).flatten(0, 1)
-            losses = self._step(X, y, rates[step], *self._kept(chances, len(batch[0])))
+            losses = self._step(batch, rates[step], *self._kept(chances, len(batch[0])))
             table.append(losses)
-            if not losses.isfinite().all():
+            if look and not losses.isfinite().all():
                 for k in (~losses.isfinite()).nonzero().flatten().tolist():
                     if k not in broken:
                         # This is how it ends. Its neighbours go on.
@@ -168,10 +177,15 @@ class Stack:
             yield losses
             if len(broken) == len(self.members):
                 break
+        table = torch.stack(table, dim=1).cpu()
+        if not look and not table.isfinite().all():
+            for _ in Stack(self.members, self._data)._epoch(look=True):
+                yield None
+            return
         for k, (_, weights) in broken.items():
             for W, ended in zip(self._network.weights, weights):
                 W[k] = ended
-        results = yield from self._results(torch.stack(table, dim=1).tolist(), broken)
+        results = yield from self._results(table.tolist(), broken)
         seconds = (time.perf_counter() - began) / len(self.members)
         for k, member in enumerate(self.members):
             result = replace(results[k], seconds=member.result.seconds + seconds)
@@ -182,7 +196,7 @@ class Stack:
                     [of_all[k].clone() for of_all in of_W]
                     for of_W in self._network.buffers
                 ]
-            states = orders[k].get_state(), chances[k].get_state()
+            states = orders[k // block].get_state(), chances[k].get_state()
             # All at once, since a Stop may come at any time.
             vars(member).update(vars(Member(result, weights, buffers, *states)))
 
@@ -231,13 +245,14 @@ class Stack:
         network = self._network
         if which:
             network = replace(network, weights=[W[which] for W in network.weights])
-        losses, hits = 0, []
+        losses, hits = [], []
         for X, y in zip(split.images.split(2000), split.labels.split(2000)):
             of_part, hit = _look(network, X, y)
-            losses = losses + of_part.sum(dim=1).double().cpu()
-            hits.append(hit.cpu())
+            losses.append(of_part.sum(dim=1))
+            hits.append(hit)
             yield
-        return (losses / len(split)).tolist(), torch.cat(hits, dim=1)
+        losses = torch.stack(losses).cpu().double().sum(dim=0) / len(split)
+        return losses.tolist(), torch.cat(hits, dim=1).cpu()
 
     def measure(self, split: Split) -> tuple[list[float], list[float]]:
         """(mean losses, accuracies) of all runs on these pictures, as they are now."""
@@ -249,18 +264,19 @@ class Stack:
         rates, num_steps = [], self.num_steps
         for member in self.members:
             config, done = member.config, member.epoch * num_steps
-            for step in range(done, done + num_steps):
-                lr = config.lr
-                if config.lr_schedule == "cosine":
-                    share = step / (num_steps * config.num_epochs)
-                    lr = lr * (1 + math.cos(math.pi * share)) / 2
-                rates.append([lr])
-                if config.optimizer != "sgd":
-                    bias1, bias2 = 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1)
-                    shrink = 1 - lr * config.weight_decay
-                    rates[-1] = [lr / bias1, math.sqrt(bias2), shrink]
-        rates = torch.tensor(rates, device=self._config.device)
-        return rates.view(len(self.members), num_steps, -1, 1, 1).permute(1, 2, 0, 3, 4)
+            step = torch.arange(done, done + num_steps, dtype=torch.float64)
+            lr = torch.full_like(step, config.lr)
+            if config.lr_schedule == "cosine":
+                share = step / (num_steps * config.num_epochs)
+                lr = lr * (1 + torch.cos(math.pi * share)) / 2
+            rates.append([lr])
+            if config.optimizer != "sgd":
+                bias1, bias2 = 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1)
+                shrink = 1 - lr * config.weight_decay
+                rates[-1] = [lr / bias1, bias2.sqrt(), shrink]
+        rates = torch.stack([torch.stack(of_run) for of_run in rates], dim=-1)
+        rates = rates.transpose(0, 1).float().to(self._config.device)
+        return rates[..., None, None]
 
     def _kept(self, chances, count):
         """For each hidden layer what dropout leaves of it; [] without dropout."""
@@ -272,6 +288,18 @@ class Stack:
             drawn = torch.stack(drawn).mT.to(W.device)
             kept.append((drawn > self._dropout) / (1 - self._dropout))
         return kept
+
+
+def _step(network, split, block, batch, rates, *kept):
+    """`Network.step` on a batch: [S, N] places in split, each for a block of runs."""
+    # index_select: twice as fast as images[batch], same numbers.
+    X = split.images.index_select(0, batch.flatten()).view(*batch.shape, -1).mT
+    y = split.labels[batch][:, None].expand(-1, block, -1).flatten(0, 1)
+    return network.step(X, y, rates, *kept)
+
+
+def _stacked(tensors, device):
+    return torch.stack([one.to(device) for one in tensors])
 
 
 def _look(network, X, y):

@@ -85,19 +85,25 @@ class SweepBar(ProgressBar):
         """runs: to train, or go on with. known: how many runs were known already."""
         self._runs = {run.config: run for run in runs}
         self._over, self._count = Results(), len(runs)
+        # Kept beside them, since a show must not go through hundreds of runs.
+        self._epochs = sum(len(run.val_accuracy) for run in runs)
+        self._accuracy = {run.config: run.accuracy for run in runs if run.val_accuracy}
         self._whole = sum(map(_cost_so_far, runs))  # of whole epochs
         self._due = 0.0  # when to move again
         begin = BEGIN.format(count=self._count, known=known)
         super().__init__(sum(cost(run.config) for run in runs), self._whole, begin)
 
-    def add(self, result: Result, ended: bool = True) -> None:
-        """Show what a run has come to. ended: whether it gets no other epoch."""
-        config = result.config
-        so_far = cost(config) if ended else _cost_so_far(result)
-        self._whole += so_far - _cost_so_far(self._runs[config])
-        self._runs[config] = result
+    def add(self, *runs: Result, ended: bool = True) -> None:
+        """Show what some runs have come to. ended: whether they get no other epoch."""
+        for run in runs:
+            before, self._runs[run.config] = self._runs[run.config], run
+            so_far = cost(run.config) if ended else _cost_so_far(run)
+            self._whole += so_far - _cost_so_far(before)
+            self._epochs += len(run.val_accuracy) - len(before.val_accuracy)
+            if run.val_accuracy:
+                self._accuracy[run.config] = run.accuracy
         if ended:
-            self._over.append(result)
+            self._over.extend(runs)
         self._bar.value = self._whole
         self._show()
 
@@ -115,13 +121,11 @@ class SweepBar(ProgressBar):
         self._say(said, now=True)
 
     def _show(self):
-        runs = Results(self._runs.values())
-        epochs = sum(len(run.val_accuracy) for run in runs)
-        said = [self._counts(GOING_ON, epochs=epochs)]
+        said = [self._counts(GOING_ON, epochs=self._epochs)]
         if self._bar.value > self._before:
             said.append(LEFT.format(left=duration(self._left())))
-        if runs.accuracies:
-            said.append(BEST.format(best=max(runs.accuracies)))
+        if self._accuracy:
+            said.append(BEST.format(best=max(self._accuracy.values())))
         self._say(SPACE.join(said))
 
     def _counts(self, sentence, **values):

@@ -112,10 +112,10 @@ def _train_all(trained, shared, keep_every, bar, known, unkept) -> None:
                 over = [run.result for run in group if run.ended]
                 known |= {result.config: result for result in over}
                 unkept += filter(None, [remember(over, shared.fingerprint)])
-                for run in group:
-                    if run.ended:
-                        forget(run.config, shared)
-                    bar.add(run.result, run.ended)
+                for result in over:
+                    forget(result.config, shared)
+                bar.add(*over)
+                bar.add(*(run.result for run in group if not run.ended), ended=False)
                 if time.monotonic() > due:
                     unkept += filter(None, [keep(under_way.values(), shared)])
                     due = time.monotonic() + keep_every
