@@ -4,7 +4,7 @@
 PYTHON = .venv/bin/python
 # `make lab LANG=zh`, and a system that speaks Chinese, open the Chinese edition.
 ASKED = $(firstword $(subst @, ,$(subst ., ,$(subst -,_,$(or $(COURSE_LANG),$(LANG))))))
-TONGUE = $(firstword $(subst _, ,$(ASKED)))
+TONGUE := $(shell (echo '$(firstword $(subst _, ,$(ASKED)))' | tr A-Z a-z) 2>/dev/null)
 FOUND = $(wildcard $(if $(ASKED),locale/$(ASKED) locale/$(TONGUE) locale/$(TONGUE)_*))
 IN = $(notdir $(firstword $(FOUND)))
 FIRST_PAGE = /lab/tree/notebooks/$(IN:%=%/)00_start_here.ipynb

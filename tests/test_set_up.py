@@ -230,6 +230,7 @@ def test_make_without_a_python_that_can_start_says_what_to_do(python3, tmp_path)
         ("lab", {"LANG": "zh_CN.UTF-8", "COURSE_LANG": "en"}, "en"),
         ("lab", {"LANG": "en_US.UTF-8"}, ""),
         ("lab", {"COURSE_LANG": "zh-CN"}, "zh-CN"),
+        ("lab", {"COURSE_LANG": "ZH_cn.UTF-8"}, "ZH_cn.UTF-8"),
         ("lab", {"LANG": "zh_TW.UTF-8@x"}, "zh_CN"),
         ("lab", {"COURSE_LANG": "kl", "LANG": "zh_CN"}, "kl"),
         ("lab", {"LANG": "C.UTF-8"}, ""),
@@ -246,7 +247,7 @@ def test_make_speaks_the_language_in_which_it_opens_the_course(
         encoding="utf-8",
     )
     assert f'COURSE_LANG="{spoken}" python3 tools/set_up.py' in done.stdout
-    folder = "zh_CN/" if spoken.startswith("zh") else ""
+    folder = "zh_CN/" if spoken.lower().startswith("zh") else ""
     assert f"/tree/notebooks/{folder}00_start_here.ipynb" in done.stdout
 
 
