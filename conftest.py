@@ -10,15 +10,17 @@ import sys
 import tempfile
 from copy import deepcopy
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from helpers import load_fashion_mnist
-from run_notebooks import NOTEBOOKS, private_jupyter
+from run_notebooks import NOTEBOOKS, ROOT, private_jupyter
 
 MODE, HOME = pytest.StashKey[str](), pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
+RUN_AGAIN = ", run again"
 ONE_BY_ONE = ("/test_doctor", "::test_what_is_solved_")
 
 
@@ -28,6 +30,9 @@ def pytest_configure(config):
     config.add_cleanup(home.cleanup)
     os.environ.update(private_jupyter(home.name))
     config.stash[HOME] = home.name
+    if any(NOTEBOOKS.glob("*/*.ipynb")):
+        start = "__import__('trained_once').share()"  # leaves no name behind
+        Path(home.name, "start.py").write_text(start, encoding="utf-8")
     # Chosen on the command line, or by the process that started this one.
     chosen = config.option.nbval or config.option.nbval_lax
     try:
@@ -58,11 +63,31 @@ def pytest_collection():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """What one language's notebooks train is not known to those of another."""
-    home = item.config.stash[HOME]
-    if isinstance(item, IPyNbCell) and item.path.parent != NOTEBOOKS:
-        home = os.path.join(home, item.path.parent.name)
-    os.environ["COURSE_HOME"] = home
+    """What one language's notebooks keep is not known to those of another.
+
+    But what an English notebook has trained, its second pass and the other languages
+    need not train again.
+    """
+    home, tests = item.config.stash[HOME], item.config.rootpath / "tests"
+    for name in ("PYTHONSTARTUP", "TRAINED_HERE", "TRAINED_BEFORE"):
+        os.environ.pop(name, None)
+    os.environ |= {"COURSE_HOME": home, "PYTHONPATH": str(ROOT)}
+    if not isinstance(item, IPyNbCell):
+        return
+    # For the kernel, which nbval starts before the first cell.
+    trained = Path(home, "trained", item.path.stem)
+    new = trained / "new"
+    new.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONSTARTUP"] = os.path.join(home, "start.py")
+    os.environ["PYTHONPATH"] += os.pathsep + str(tests)
+    os.environ["TRAINED_BEFORE"] = str(trained)
+    if item.path.parent == NOTEBOOKS:
+        os.environ["TRAINED_HERE"] = str(new)
+    else:
+        os.environ["COURSE_HOME"] = os.path.join(home, item.path.parent.name)
+    if item.path.parent != NOTEBOOKS or item.name.endswith(RUN_AGAIN):
+        for path in new.iterdir():
+            path.rename(trained / path.name)
 
 
 def pytest_collection_modifyitems(items):
@@ -85,6 +110,8 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFileOrLab(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             path = nodeid.partition("::")[0]
+            if path.endswith(".ipynb"):  # in all languages
+                return path.rpartition("/")[2]
             if "/browser/" in path:
                 if "no_subshells" in nodeid:
                     return "a lab without subshells"
@@ -115,7 +142,7 @@ def run_again(items):
         for item in reversed(cells) if english else ():
             again = IPyNbCell.from_parent(
                 notebook,
-                name=f"{item.name}, run again",
+                name=item.name + RUN_AGAIN,
                 cell_num=item.cell_num,
                 cell=deepcopy(item.cell),  # nbval joins its outputs in place
                 options=item.options.copy(),
