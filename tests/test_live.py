@@ -17,9 +17,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import MLP, Config, lab, train
+from helpers.instruments.state import Snapshot
 from helpers.live.history import History
 from helpers.live.weights import packed, shown_weights
 from helpers.own import own_config
+from helpers.own.inside import _cells
 
 
 @pytest.fixture
@@ -688,6 +690,47 @@ def test_the_code_of_an_own_net_repeats_its_curve(make_lab, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
     shown = make_lab(net=small_net, step=small_step, num_hiddens=8, num_epochs=1)
     assert_the_code_repeats_the_run(shown)
+
+
+class Doubled(nn.Module):
+    """Its numbers are double ones, which it sets for all, as its step does later on."""
+
+    def __init__(self, num_hiddens=8):
+        super().__init__()
+        torch.set_default_dtype(torch.float64)
+        self.net, self.calls = small_net(num_hiddens), 0
+
+    def forward(self, X):
+        self.calls += 1
+        if self.calls == 200:  # beyond the preview
+            np.seterr(all="raise")
+            torch.set_printoptions(precision=9)
+            torch.backends.mha.set_fastpath_enabled(False)
+        return self.net(X.double()) + torch.zeros(10)
+
+
+def test_what_an_own_net_sets_for_all_holds_in_its_run_alone(make_lab, monkeypatch):
+    monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
+    shown = make_lab(net=Doubled, num_epochs=8)
+    press(shown, "Start")
+    shown.wait(60)
+    assert shown.run.net.calls > 200
+    assert torch.ones(1).dtype == torch.float32
+    assert repr(torch.tensor(1 / 3)) == "tensor(0.3333)"
+    assert torch.backends.mha.get_fastpath_enabled()
+    go_back(shown, 5)
+    send(shown, repeat="look")
+    shown.wait(60)
+    assert shown._seen.step == 5 and torch.ones(1).dtype == torch.float32
+    _cells._begin()  # as IPython tells of a cell, later on
+    torch.set_printoptions(precision=3)
+    _cells._end()
+    press(shown, "one training step")
+    shown.wait(60)
+    assert repr(torch.tensor(1 / 3)) == "tensor(0.333)"
+    torch.set_printoptions(profile="default")
+    with Snapshot():  # what the script sets
+        assert_the_code_repeats_the_run(shown)
 
 
 def test_an_own_net_that_diverges_says_why(make_lab):

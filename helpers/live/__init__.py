@@ -31,9 +31,10 @@ from helpers.live.pasted import read_settings
 from helpers.live.sees import Sees, SeesTraits
 from helpers.live.weights import Shown, packed, shown_weights
 from helpers.own import own_config
+from helpers.own.inside import Inside
 from helpers.own.learner_line import describe_error, own_line
 from helpers.own.settings import keep_settings
-from helpers.own.stopping import Stoppable, Stopped
+from helpers.own.stopping import Stopped
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
 from helpers.training import Config, Progress, Run, as_word, check_fits, train
@@ -306,7 +307,7 @@ class Lab(Instrument):
         self._own_init = config.init if callable(config.init) else None
         self._canvas = _Canvas(settings=str(config))
         self._canvas.on_msg(self._on_message)
-        self._inside = Stoppable()  # the learner's code
+        self._inside = Inside()  # the learner's code
         self._asked_to_pause = 0  # in which visit of it
         self._asking = False  # the doctor
         self._seen: Run | None = None  # whose weights are shown now, after its .step
@@ -349,6 +350,7 @@ class Lab(Instrument):
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
+        self._inside.watches = config.own or callable(config.init)
         controls = look.grid(self._controls.values())
         super().__init__([look.row(buttons), controls, self._canvas])
         self.add_class("course-lab")
@@ -527,6 +529,8 @@ class Lab(Instrument):
             self._advance()
         elif self._is_repeating():
             self._repeat()
+        if not self._more():
+            self._inside.settle()
         self._show(now=bool(commands))
 
     def _show_error(self, error: BaseException) -> None:
@@ -556,6 +560,7 @@ class Lab(Instrument):
         self._canvas.code = ""
         self._canvas.finding = ""
         self._data = self._data.to(self.config.device)
+        self._inside.begin()
         with self._inside:
             self.run = train(self.config, self._data)
         self._curves = Curves(self.run.steps_per_epoch)

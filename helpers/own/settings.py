@@ -15,14 +15,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from operator import is_
 from types import ModuleType
 from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 from torch import nn
+from torch._C import _autograd as autograd
 from torch.utils import _device, _python_dispatch
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
 
 # Their functions and variables can be replaced (`torch.relu = ...`).
 OWNERS = [torch, torch.Tensor, nn.modules.module, np, math, random]
@@ -37,11 +46,32 @@ FLAGS = [
     *((torch.backends.opt_einsum, one) for one in ("enabled", "strategy")),
     (torch.utils.deterministic, "fill_uninitialized_memory"),
 ]
+SWITCHES = {
+    torch._C._get_mkldnn_enabled: torch._C._set_mkldnn_enabled,
+    torch.backends.mha.get_fastpath_enabled: torch.backends.mha.set_fastpath_enabled,
+    torch.backends.cuda.flash_sdp_enabled: torch.backends.cuda.enable_flash_sdp,
+    torch.backends.cuda.math_sdp_enabled: torch.backends.cuda.enable_math_sdp,
+    torch.backends.cuda.mem_efficient_sdp_enabled: (
+        torch.backends.cuda.enable_mem_efficient_sdp
+    ),
+    **{
+        vars(torch.__future__)[f"get_{one}"]: vars(torch.__future__)[f"set_{one}"]
+        for one in (
+            "overwrite_module_params_on_conversion",
+            "swap_module_params_on_conversion",
+        )
+    },
+}
+TINY = 5e-324  # 0 where numbers that small are flushed
 HOOKS = [
     value
     for name, value in vars(nn.modules.module).items()
     if name.startswith("_global_") and isinstance(value, dict)
 ]
+
+
+# Whose code runs with settings of its own; meanwhile nobody reads what others have.
+whose_turn = threading.RLock()
 
 
 def keep_settings() -> Iterator[Callable[[], None]]:
@@ -51,9 +81,8 @@ def keep_settings() -> Iterator[Callable[[], None]]:
     belongs to the cell that runs meanwhile.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    if is_main:  # first, since all that follows needs them
-        yield partial(builtins.__dict__.update, dict(builtins.__dict__))
-    yield partial(_put_modes, *_modes())  # then these, since they hear the others
+    for read, put in (kinds(is_main) | (FOR_MAIN if is_main else {})).items():
+        yield partial(_put, read, put, read())
     yield partial(random.setstate, random.getstate())
     yield partial(np.random.set_state, np.random.get_state())
     yield partial(torch.set_rng_state, torch.get_rng_state())
@@ -61,13 +90,18 @@ def keep_settings() -> Iterator[Callable[[], None]]:
         yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
     elif torch.cuda.is_available():  # it will begin with the seed that was set last
         yield lambda: torch.cuda.manual_seed_all(torch.initial_seed())
-    if is_main:
-        for owner in OWNERS:
-            yield partial(_put_names, owner, dict(vars(owner)))
-        for read, put in FOR_ALL.items():
-            yield partial(_put, read, put, read())
-    for read, put in FOR_A_THREAD.items():
-        yield partial(_put, read, put, read())
+
+
+def kinds(for_all: bool) -> "Table":
+    """What reads each one -> what sets it, in the order to put them back in.
+
+    for_all: also those that are not each thread's own.
+    """
+    first = {
+        builtins.__dict__.copy: builtins.__dict__.update
+    }  # all the rest needs them
+    modes = {_modes: _put_modes}  # these hear the others
+    return (first | modes | FOR_ALL if for_all else modes) | FOR_A_THREAD
 
 
 def _put(read: Callable, put: Callable, kept: Any) -> None:
@@ -75,14 +109,30 @@ def _put(read: Callable, put: Callable, kept: Any) -> None:
         put(kept)
 
 
+class _Names(dict):
+    """Of a module or class, with what they stand for."""
+
+    def __ne__(self, kept: object) -> bool:
+        if len(self) == len(kept) and all(map(is_, self.values(), kept.values())):
+            return False  # the usual case, and quick
+        return any(True for _ in self.replaced(kept))
+
+    def replaced(self, kept: dict) -> Iterator[str]:
+        """Those that were removed, or stand for something else."""
+        for name, value in kept.items():
+            if (now := self.get(name)) is not value:
+                space = getattr(now, "__globals__", {})
+                if not str(space.get("__name__")).startswith(THEIR_OWN):
+                    yield name
+
+
+def _names(owner: type | ModuleType) -> _Names:
+    return _Names(vars(owner))
+
+
 def _put_names(owner: type | ModuleType, kept: dict) -> None:
-    """What was replaced or removed."""
-    names = vars(owner)
-    for name, value in kept.items():
-        if (now := names.get(name)) is not value:
-            space = getattr(now, "__globals__", {})
-            if not str(space.get("__name__")).startswith(THEIR_OWN):
-                setattr(owner, name, value)
+    for name in _names(owner).replaced(kept):
+        setattr(owner, name, kept[name])
 
 
 def _modes() -> tuple:
@@ -93,7 +143,8 @@ def _modes() -> tuple:
     return functions, dispatch, device, _device.CURRENT_DEVICE
 
 
-def _put_modes(functions: list, dispatch: list, *device: Any) -> None:
+def _put_modes(kept: tuple) -> None:
+    functions, dispatch, *device = kept
     while torch._C._len_torch_function_stack():
         torch._C._pop_torch_function_stack()
     for mode in functions:
@@ -133,6 +184,60 @@ def _put_autocast(kept: tuple) -> None:
         torch.autocast_decrement_nesting()
     if not depth:
         torch.clear_autocast_cache()
+
+
+def _saved_hooks() -> tuple:
+    """What autograd calls for each tensor that it keeps, the innermost first; and why
+    it may not."""
+    stack = []
+    while pair := autograd._top_saved_tensors_default_hooks(True):
+        stack.append(pair)
+        autograd._pop_saved_tensors_default_hooks()
+    for pair in reversed(stack):
+        autograd._push_saved_tensors_default_hooks(*pair)
+    return stack, autograd._saved_tensors_hooks_get_disabled_error_message()
+
+
+def _put_saved_hooks(kept: tuple) -> None:
+    autograd._saved_tensors_hooks_enable()
+    while autograd._top_saved_tensors_default_hooks(True):
+        autograd._pop_saved_tensors_default_hooks()
+    for pair in reversed(kept[0]):
+        autograd._push_saved_tensors_default_hooks(*pair)
+    if kept[1]:
+        autograd._saved_tensors_hooks_disable(kept[1])
+
+
+def _umask() -> int:
+    with suppress(OSError, StopIteration), open("/proc/self/status") as lines:
+        return int(next(line for line in lines if line.startswith("Umask"))[6:], 8)
+    # Elsewhere it is read by setting it; what is made meanwhile is for nobody else.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _limits() -> dict[int, tuple[int, int]]:
+    """Of what the process may take: memory, open files, ..."""
+    names = [name for name in vars(resource) if name.startswith("RLIMIT_")]
+    return {one: resource.getrlimit(one) for one in map(vars(resource).get, names)}
+
+
+def _put_limits(kept: dict) -> None:
+    for which, limits in kept.items():
+        try:
+            resource.setrlimit(which, limits)
+        except (OSError, ValueError):  # lowered for good: what is left
+            resource.setrlimit(which, resource.getrlimit(which)[1:] * 2)
+
+
+def _put_style(kept: dict) -> None:
+    """Of matplotlib's figures, and what draws them."""
+    backend = kept["backend"]
+    now = dict.get(matplotlib.rcParams, "backend")
+    if now != backend and isinstance(backend, str):
+        matplotlib.use(backend)
+    dict.update(matplotlib.rcParams, kept)
 
 
 def _folder() -> str | None:
@@ -177,10 +282,15 @@ FOR_A_THREAD: Table = {
     lambda: decimal.getcontext().__reduce__()[1]: (
         lambda kept: decimal.setcontext(decimal.Context(*kept))
     ),
+    np.getbufsize: np.setbufsize,
+    lambda: TINY * 1.0 == 0: torch.set_flush_denormal,
+    _saved_hooks: _put_saved_hooks,
     sys.getprofile: sys.setprofile,
     sys.gettrace: sys.settrace,
 }
 FOR_ALL: Table = {
+    partial(_names, owner): partial(_put_names, owner) for owner in OWNERS
+} | {
     torch.get_default_dtype: torch.set_default_dtype,
     torch.get_float32_matmul_precision: torch.set_float32_matmul_precision,
     torch.is_warn_always_enabled: torch.set_warn_always,
@@ -203,6 +313,12 @@ FOR_ALL: Table = {
     lambda: [getattr(*flag) for flag in FLAGS]: lambda kept: [
         setattr(*flag, value) for flag, value in zip(FLAGS, kept)
     ],
+    lambda: [read() for read in SWITCHES]: lambda kept: [
+        put(value) for put, value in zip(SWITCHES.values(), kept)
+    ],
+    # Its own iteration warns, and chooses a backend.
+    lambda: dict(dict.items(matplotlib.rcParams)): _put_style,
+    _umask: os.umask,
     sys.getrecursionlimit: sys.setrecursionlimit,
     sys.getswitchinterval: sys.setswitchinterval,
     sys.get_int_max_str_digits: sys.set_int_max_str_digits,
@@ -217,12 +333,16 @@ FOR_ALL: Table = {
         warnings.resetwarnings(),  # which also tells the warnings that came before
         warnings.filters.extend(kept),
     ),
-    lambda: {each: signal.getsignal(each) for each in signal.valid_signals()}: (
-        _put_signals
-    ),
     _loggers: _put_loggers,
 }
 if hasattr(signal, "setitimer"):
     FOR_ALL[lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0] = lambda alarm: (
         alarm or signal.setitimer(signal.ITIMER_REAL, 0)
     )
+if resource:
+    FOR_ALL[_limits] = _put_limits
+FOR_MAIN: Table = {  # only its thread can set them
+    lambda: {each: signal.getsignal(each) for each in signal.valid_signals()}: (
+        _put_signals
+    )
+}

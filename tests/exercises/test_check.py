@@ -27,6 +27,7 @@ from html import escape
 from pathlib import Path
 
 import answers
+import matplotlib
 import nbformat
 import numpy as np
 import pytest
@@ -387,6 +388,20 @@ class Mode(torch.overrides.TorchFunctionMode):
 
 
 INVARIANTS = torch.sparse.check_sparse_tensor_invariants
+SAVED = torch.autograd.graph
+
+
+def mask():
+    before = os.umask(0)
+    os.umask(before)
+    return before
+
+
+def slope():
+    x = torch.ones(1, requires_grad=True)
+    return torch.autograd.grad(x.exp(), x)[0].item()
+
+
 LEFT_SET = [  # what an answer sets for all, and what reads it
     (lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
     (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
@@ -469,7 +484,37 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
         lambda: setattr(nn.Linear, "forward", lambda self, X: X),
         lambda: nn.Linear(2, 3)(torch.ones(1, 2)).shape,
     ),
+    (lambda: os.umask(0o77), mask),
+    (
+        lambda: matplotlib.rcParams.update({"lines.linewidth": 9}),
+        lambda: matplotlib.rcParams["lines.linewidth"],
+    ),
+    (lambda: matplotlib.use("svg"), matplotlib.get_backend),
+    (
+        lambda: SAVED.saved_tensors_hooks(torch.zeros_like, torch.relu).__enter__(),
+        slope,
+    ),
+    (lambda: torch.set_flush_denormal(True), lambda: sys.float_info.min / 2),
+    (
+        lambda: torch.backends.mha.set_fastpath_enabled(False),
+        torch.backends.mha.get_fastpath_enabled,
+    ),
+    (
+        lambda: torch._C._set_mkldnn_enabled(False),
+        torch._C._get_mkldnn_enabled,
+    ),
 ]
+if sys.platform != "win32":
+    import resource
+
+    FILES = resource.RLIMIT_NOFILE
+    LEFT_SET += [
+        (lambda: resource.setrlimit(FILES, (99, limits()[1])), lambda: limits())
+    ]
+
+
+def limits():
+    return resource.getrlimit(FILES)
 
 
 def by_check(change):
@@ -491,16 +536,33 @@ def by_lab(change):
     lab(load_fashion_mnist("sample"), net=lambda: nn.Linear(784, 10), step=step).close()
 
 
+def by_lab_later(change):
+    """On its own thread, while no cell runs."""
+
+    def step(net, optimizer, X, y):
+        if threading.current_thread() is not threading.main_thread():
+            change()
+        return cross_entropy(net(X), y)
+
+    data = load_fashion_mnist("sample")
+    shown = lab(data, net=lambda: nn.Linear(784, 10), step=step)
+    shown.start()
+    with contextlib.suppress(Exception):  # of what it has set
+        shown.wait(60)
+    shown.close()
+
+
 def a_step(change, net, optimizer, X, y):
     change()
     return cross_entropy(net(X), y)
 
 
-@pytest.mark.parametrize("by", [by_check, by_trace, by_doctor, by_lab])
+@pytest.mark.parametrize("by", [by_check, by_trace, by_doctor, by_lab, by_lab_later])
 def test_what_is_set_for_all_is_put_back(by, told):
     def careless():
         for change, _ in LEFT_SET:
-            change()
+            with contextlib.suppress(ValueError):  # signals are the main thread's
+                change()
         next(calls)
 
     calls, before = itertools.count(), [read() for _, read in LEFT_SET]
