@@ -13,10 +13,17 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from nbval.plugin import IPyNbCell, IPyNbFile
 
-from helpers import load_fashion_mnist
-from run_notebooks import NOTEBOOKS, ROOT, private_jupyter
+# nbformat's jsonschema would work out a grammar of addresses that no notebook needs,
+# which takes 1.8 s in each process. So pyproject.toml leaves nbval to this file.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+from nbval.plugin import IPyNbCell, IPyNbFile  # noqa: E402
+
+import helpers  # noqa: E402
+from run_notebooks import NOTEBOOKS, ROOT, private_jupyter  # noqa: E402
+
+pytest_plugins = ["nbval.plugin"]
 
 MODE, HOME = pytest.StashKey[str](), pytest.StashKey[str]()
 AGAIN = "changes-when-run-again"
@@ -33,10 +40,14 @@ def pytest_configure(config):
     if any(NOTEBOOKS.glob("*/*.ipynb")):
         start = "__import__('trained_once').share()"  # leaves no name behind
         Path(home.name, "start.py").write_text(start, encoding="utf-8")
-    # Chosen on the command line, or by the process that started this one.
+    # Chosen on the command line, or by the process that started this one. Where all
+    # that is asked for is in tests/, no data is loaded and no PyTorch for it: 3 s.
     chosen = config.option.nbval or config.option.nbval_lax
+    if not chosen and all(in_tests(config, one) for one in config.args):
+        config.stash[MODE] = "none was asked for"
+        return
     try:
-        source = "" if chosen else load_fashion_mnist().source
+        source = "" if chosen else helpers.load_fashion_mnist().source
     except ValueError as error:  # files that are damaged or incomplete
         raise pytest.UsageError(str(error)) from None
     config.stash[MODE] = choose_mode(config.option, source, sys.platform)
@@ -44,6 +55,12 @@ def pytest_configure(config):
     config.option.nbval_sanitize_with = str(
         config.rootpath / config.option.nbval_sanitize_with
     )
+
+
+def in_tests(config, argument):
+    """Whether what the command line names is tests/ or in it."""
+    path = config.invocation_params.dir / argument.partition("::")[0]
+    return path.resolve().is_relative_to(config.rootpath / "tests")
 
 
 @pytest.hookimpl(wrapper=True)

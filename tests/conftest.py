@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import load_fashion_mnist
+import helpers
 from lab_in_browser import (
     Notebook,
     browser,
@@ -29,7 +29,7 @@ LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 @pytest.fixture(scope="session")
 def full_data():
     """All of Fashion-MNIST, split."""
-    data = load_fashion_mnist()
+    data = helpers.load_fashion_mnist()
     if data.source != "full":
         missing("the full Fashion-MNIST is not here, only the bundled sample")
     return data
@@ -38,7 +38,7 @@ def full_data():
 @pytest.fixture(scope="session")
 def data():
     """The bundled sample, where a test needs no more."""
-    return load_fashion_mnist("sample")
+    return helpers.load_fashion_mnist("sample")
 
 
 @pytest.fixture
