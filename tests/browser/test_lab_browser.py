@@ -143,14 +143,14 @@ def test_a_pasted_line_and_a_wrong_one(open_notebook):
 
 
 def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook("lab(data, num_hiddens=16)")
     height = shown(notebook).bounding_box()["height"]
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=300)
     assert shown(notebook).bounding_box()["height"] == height
     button(notebook, "code").click()
     code = shown(notebook).locator("pre")
-    expect(code).to_contain_text("W1 = nn.Parameter(torch.randn(784, 256) * 0.01)")
+    expect(code).to_contain_text("W1 = nn.Parameter(torch.randn(784, 16) * 0.01)")
     assert code.is_visible()
     button(notebook, "code").click()
     expect(code).to_be_hidden()

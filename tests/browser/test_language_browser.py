@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 import translations
-from lab_in_browser import Notebook, write_notebook
+from lab_in_browser import write_notebook
 
 ZH = Path(__file__).parents[2] / "notebooks" / "zh_CN"
 LESSONS = sorted(path.name for path in ZH.glob("*.ipynb"))
@@ -113,26 +113,19 @@ def live(name):
 
 
 @pytest.fixture(scope="module")
-def chinese(course, chromium, full_data):
-    notebook = Notebook(chromium, course, f"zh_CN/{LESSONS[0]}")
-    yield notebook
-    notebook.close()
-
-
-@pytest.fixture(scope="module")
-def spoken(course, chromium, tmp_path_factory):
+def spoken(lessons, full_data, tmp_path_factory):
     """All instruments and questions of the lessons, and more, each of which is used."""
     folder = next(tmp_path_factory.getbasetemp().glob("course*")) / "zh_CN"
     write_notebook(folder / "speaks.ipynb", *CELLS, *map("\n".join, map(live, LESSONS)))
-    notebook = Notebook(chromium, course, "zh_CN/speaks.ipynb")
-    notebook.page.evaluate(LISTEN)
+    lessons.open("zh_CN/speaks.ipynb")
+    lessons.page.evaluate(LISTEN)
     for index in range(len(CELLS) + len(LESSONS)):
-        notebook.run(index)
-    notebook.page.evaluate(PRESS)
-    notebook.execute("for one in opened: one.wait(240)")
-    notebook.page.wait_for_function(SEVERAL)
-    yield notebook
-    notebook.close()
+        lessons.run(index)
+    lessons.page.evaluate(PRESS)
+    lessons.execute("for one in opened: one.wait(240)")
+    lessons.page.wait_for_function(SEVERAL)
+    yield lessons
+    lessons.open(f"zh_CN/{LESSONS[0]}")
     (folder / "speaks.ipynb").unlink()
 
 
@@ -148,9 +141,9 @@ def english(text):
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_opens_and_what_it_has_stored_is_chinese(chinese, name):
-    chinese.open(f"zh_CN/{name}")
-    said = chinese.page.evaluate(SAID)
+def test_a_lesson_opens_and_what_it_has_stored_is_chinese(lessons, name):
+    lessons.open(f"zh_CN/{name}")
+    said = lessons.page.evaluate(SAID)
     assert any(re.search("[\\u4e00-\\u9fff]", one) for one in said)
     assert [found for one in said for found in english(one)] == []
 
