@@ -135,25 +135,31 @@ function drawLine(ink, curve, colour, dash, thick, px, py) {
   }
 }
 
-// Each letter at the end of its curve, or as near as the other letters allow.
+// Each letter at the end of its curve; where they would meet, in the curves' order.
 function drawLetters(ink, pins, panel, box, px, py, colours) {
   ink.font = `bold 12px ${colours.font}`;
   ink.textAlign = "left";
   ink.textBaseline = "middle";
   ink.lineWidth = 3;
   ink.strokeStyle = colours.paper;
-  const taken = [];
+  const letters = [];
   for (const pin of pins) {
     const curve = pin.curves[panel.pinned];
     const last = curve ? curve.x.length - 1 : -1;
     if (last < 0 || !Number.isFinite(curve.y[last])) continue;
     const x = Math.min(px(curve.x[last]) + 3, box.right - 11);
-    const end = py(curve.y[last]) - 9;
-    const near = [0, 1, -1, 2, -2, 3, -3, 4, -4].map((i) => end + 14 * i);
-    const isFree = (y) =>
-      y >= box.top + 6 && y <= box.bottom - 6 && taken.every((one) => Math.abs(one.x - x) > 12 || Math.abs(one.y - y) > 13);
-    const y = near.find(isFree) ?? end;
-    taken.push({ x, y });
+    letters.push({ pin, x, y: Math.max(py(curve.y[last]) - 9, box.top + 6) });
+  }
+  letters.sort((one, other) => one.y - other.y);
+  const meet = (one, other) => Math.abs(one.x - other.x) <= 12;
+  letters.forEach((one, i) => {
+    for (const above of letters.slice(0, i)) if (meet(one, above)) one.y = Math.max(one.y, above.y + 14);
+  });
+  letters.reverse().forEach((one, i) => {
+    one.y = Math.min(one.y, box.bottom - 6);
+    for (const below of letters.slice(0, i)) if (meet(one, below)) one.y = Math.min(one.y, below.y - 14);
+  });
+  for (const { pin, x, y } of letters) {
     ink.strokeText(pin.name, x, y);
     ink.fillStyle = colours[`pin${pin.place}`];
     ink.fillText(pin.name, x, y);

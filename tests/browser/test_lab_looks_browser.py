@@ -147,7 +147,18 @@ def test_everything_keeps_its_place(open_notebook, size):
 def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
     notebook = open_notebook("lab(data, num_hiddens=2, num_epochs=1)")
     notebook.page.evaluate(KEEP_DRAWN)
-    for name in "ABC":  # three that end at the same place
+    run = state(notebook)[1]
+    for i, (name, lr) in enumerate(
+        zip("ABC", (0.11, 0.105, 0.1))
+    ):  # three that end close together
+        type_line(notebook, f"num_hiddens=2 num_epochs=1 lr={lr}")
+        notebook.page.wait_for_function(
+            """(run) => {
+                const now = document.querySelector(".w1lab").dataset;
+                return now.run > run && now.state === "done";
+            }""",
+            arg=run + i,
+        )
         button(notebook, "pin").click()
         shown(notebook).get_by_text(f"{name}: num_hiddens=2").wait_for()
     lines = notebook.page.evaluate(
@@ -162,6 +173,8 @@ def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
         for i, (x, y) in enumerate(places):
             for left, top in places[:i]:
                 assert abs(x - left) >= 10 or abs(y - top) >= 12
+    heights = [texts(notebook, "loss")[name][1] for name in "CBA"]
+    assert heights == sorted(heights)  # in the order of their curves
     place = box(shown(notebook).locator(".w1lab-loss"))
     for share in (0.2, 0.27, 0.35, 0.42, 0.47):  # also between two measurements
         before = state(notebook)[3]
