@@ -2,7 +2,10 @@
 
 import inspect
 import random
+import sys
+import threading
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -384,13 +387,41 @@ def test_the_counter_of_a_hook_is_left_as_they_were(data):
     assert seen == []
 
 
-def test_what_a_step_prints_is_not_shown(data, capsys):
+@pytest.mark.parametrize("in_a_lab", [False, True])
+def test_what_a_step_prints_is_not_shown_and_what_others_print_is(
+    in_a_lab, data, capsys, monkeypatch
+):
     def talkative(net, optimizer, X, y):
-        print("one more step")
+        say("a step")
+        elsewhere(partial(say, "a cell"))
         return plain(net, optimizer, X, y)
 
-    assert doctor(**with_sgd(quick()), data=data, train_step=talkative).findings == []
-    assert "one more step" not in capsys.readouterr().out
+    def say(what):
+        print(f"printed by {what}")
+        warnings.warn(f"warned by {what}", stacklevel=2)
+
+    def elsewhere(call):
+        other = threading.Thread(target=call)
+        other.start()
+        other.join()
+
+    def ask():
+        found.append(doctor(**with_sgd(quick()), data=data, train_step=talkative))
+
+    found, warned, out = [], [], sys.stdout
+    monkeypatch.setattr(warnings, "showwarning", lambda *a, **_: warned.append(str(a)))
+    warnings.simplefilter("always")
+    (elsewhere if in_a_lab else lambda call: call())(ask)
+    assert [one.findings for one in found] == [[]]
+    said = capsys.readouterr().out
+    assert "printed by a cell" in said and "printed by a step" not in said
+    assert sys.stdout is out
+    if in_a_lab:
+        assert "warned by a cell" in str(warned)
+    assert "warned by a step" not in str(warned)
+    say("a step")
+    assert "printed by a step" in capsys.readouterr().out
+    assert "warned by a step" in str(warned)
 
 
 def test_inside_no_grad_it_works_as_well(data):

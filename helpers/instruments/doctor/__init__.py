@@ -11,8 +11,7 @@ import math
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,6 +30,7 @@ from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
 from helpers.language import COMMA, tr
 from helpers.model import is_number
+from helpers.own.muted import muted
 from helpers.tables import one_line
 
 NOT_MODULE = tr(
@@ -142,7 +142,9 @@ def doctor(
     is_alone = is_main and not hasattr(get_ipython(), "kernel")
     out = sys.stdout if is_alone else io.StringIO()
     say = partial(print, WORKING.format(total=limits.total), file=out, flush=True)
-    with Snapshot(*loaders), torch.enable_grad(), _quiet():
+    # Hundreds of steps would print and warn as often.
+    with Snapshot(*loaders), torch.enable_grad(), muted():
+        torch.set_num_threads(1)  # as fast for small batches, and steadier
         seed_all()
         setup = TrainingSetup((net, optimizer, loss, train_step), read_data(data))
         with setup.originals:
@@ -150,16 +152,6 @@ def doctor(
     if not find_tensors(net) and not report.codes & WITHOUT_TENSORS:
         raise ValueError(NO_TENSORS.format(found=type(net).__name__))
     return report
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hundreds of steps would print and warn as often. They run on one thread, which
-    is as fast for small batches, and steadier."""
-    torch.set_num_threads(1)
-    hidden = contextlib.redirect_stdout(io.StringIO())
-    with warnings.catch_warnings(action="ignore"), hidden:
-        yield
 
 
 def _check_arguments(net, optimizer, loss, train_step, seconds):
