@@ -31,6 +31,8 @@ LONG = {  # they take more than a second
     "I average the picture away",
     "binary features by rounding",
     "a big net with a step",
+    "max-norm by hand, in each step",
+    "my loss is tiny, and stays so",
 }
 
 
