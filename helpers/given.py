@@ -63,7 +63,9 @@ def expect(fine: bool, sentence: str, value: Any) -> None:
 
 def check_begun(module: Any) -> None:
     """Raise ValueError where a module's __init__ has not called super().__init__()."""
-    if isinstance(module, torch.nn.Module) and "_parameters" not in vars(module):
+    traced = isinstance(module, torch.jit.ScriptModule)  # it has them elsewhere
+    begun = traced or "_parameters" in getattr(module, "__dict__", {})
+    if isinstance(module, torch.nn.Module) and not begun:
         raise ValueError(NO_SUPER.format(found=type(module).__name__))
 
 

@@ -73,6 +73,10 @@ class Snapshot(AbstractContextManager):
             self.watch(grad)
             self.save(grad)
 
+    def hold(self, names: dict) -> None:
+        """Note what a dict maps its names to, such as the buffers of a module."""
+        self._undo += _keep_dict(names)
+
     def save(self, *tensors: torch.Tensor) -> None:
         """Copy the numbers that may change next, of all that is watched or shares its
         numbers with one that is."""

@@ -1292,6 +1292,33 @@ def every_third(net, data, lr):
     return adam(net, data, lr, step)
 
 
+def gathers_four(net, data, lr):
+    batches = []
+
+    def step(net, optimizer, X, y):
+        batches.append((X, y))
+        if len(batches) < 4:
+            return None
+        X, y = map(torch.cat, zip(*batches))
+        batches.clear()
+        loss = F.cross_entropy(net(X), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return sgd(net, data, lr, step)
+
+
+def noisy_labels(net, optimizer, X, y):
+    noisy = torch.rand(len(y)) < 0.2
+    loss = F.cross_entropy(net(X), torch.where(noisy, torch.randint(0, 10, y.shape), y))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
 def of_the_first(net, optimizer, X, y):
     loss = F.cross_entropy(net(X)[0], y)
     optimizer.zero_grad()
@@ -1423,6 +1450,10 @@ HEALTHY = {
     "gradients of three calls, Adam": lambda d: every_third(
         dense(784, 64, 10), loader(flat(d), 32), 1e-3
     ),
+    "a step for four batches together": lambda d: gathers_four(
+        dense(784, 64, 10), flat(d), 0.1
+    ),
+    "labels with noise": lambda d: sgd(dense(784, 64, 10), flat(d), step=noisy_labels),
     "mixup of Beta(0.2, 0.2) from numpy": lambda d: adam(
         lenet(nn.ReLU), square(d), step=mixed_by(lambda: np.random.beta(0.2, 0.2))
     ),

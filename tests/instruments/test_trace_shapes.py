@@ -290,6 +290,11 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (torch.addmm, (b1, X, W1.T), ".T"),
     ],
     messages.FLATTEN: [
+        (
+            nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Linear(4, 9)),
+            (X[:, None],),
+            "nn.Linear(3128, 9), since 4 * 782 = 3128",
+        ),
         (two_layers, (X.reshape(64, 28, 28),), "X.flatten(1), since 28 * 28 = 784"),
         (nn.Linear(784, 256), (X.reshape(64, 28, 28),), ".flatten(1)"),
         (two_layers, (X[0].reshape(28, 28),), "use X.flatten(), since 28 * 28 = 784"),
@@ -301,6 +306,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (nn.Linear(784, 256), (X.T,), ".T"),
     ],
     messages.WIDTH: [
+        (nn.LayerNorm([4, 9, 9]), (torch.rand(2, 4, 8, 8),), "made for (4, 9, 9)"),
         (two_layers, (X, W1, b1, torch.ones(128, 10)), "give W2 the shape (256, 10)"),
         (nn.Sequential(nn.Linear(784, 9), nn.Linear(8, 2)), (X,), "nn.Linear(9, 2)"),
         (lambda X, w: X @ w, (X, torch.rand(256)), "give w the shape (784,)"),
@@ -362,7 +368,10 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
             (X,),
             "needs 50176 numbers, but the input (60, 28, 28) holds 47040",
         ),
-        (lambda X: X.T.view(-1), (X,), "Use .reshape(...)"),
+        (lambda X: X.T.view(-1), (X,), "use .reshape instead"),
+        (lambda X: X[None] @ X[None].T, (X,), "To swap only the last two, use .mT"),
+        (lambda X: X @ X, (torch.rand(4, 5, 6),), "use X @ X.mT or X.mT @ X"),
+        (lambda X: F.mse_loss(X, X[:, 0]), (X,), "both need the same shape."),
         (lambda X: torch.cat([X, X[:, :5]]), (X,), "784 and 5 are not"),
         (F.cross_entropy, (X, torch.arange(63)), "64 rows of scores but 63 labels"),
         (
@@ -627,9 +636,10 @@ NOT_SHAPES = [
     (F.cross_entropy, (X, X[:, 0]), "whole numbers as class numbers: use .long() on"),
     (F.softmax, (X.long(), 1), "softmax needs floats, but gets whole numbers"),
     (lambda X: X[{}], (X,), "raised IndexError, but the shapes are not the cause"),
-    (F.cross_entropy, (X, torch.full((64,), 800)), "is larger than allowed"),
+    (F.cross_entropy, (X, torch.full((64,), 800)), "gets the label 800"),
     (F.binary_cross_entropy, (X + 9, X), "For scores, use F.binary_cross_entropy_with"),
-    (F.embedding, (torch.tensor([9]), W2[:5]), "is larger than allowed"),
+    (F.embedding, (torch.tensor([9]), W2[:5]), "has 5 rows, counted from 0"),
+    (F.cross_entropy, (torch.arange(64), X), "takes the scores first"),
     (nn.Module(), (X,), "but the shapes are not the cause"),
     (lambda X: nn.Linear(8, 2)(nn.LSTM(784, 8)(X)), (X,), "outputs, state = lstm(X)"),
     (nn.Bilinear(784, 784, 2), (X,), "missing 1 required positional argument"),
@@ -1036,6 +1046,8 @@ def test_a_compiled_module_runs():
 
 def test_a_scripted_module_runs_and_stays_as_it_is():
     layers = nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.5)
+    traced = torch.jit.trace(layers[0], torch.rand(3, 4))
+    assert "(3, 5)" in str(trace_shapes(traced, torch.rand(3, 4)))
     net = torch.jit.script(nn.Sequential(*layers)).train()
     before = [t.clone() for t in net.state_dict().values()]
     assert "(3, 5)" in str(trace_shapes(net, torch.rand(3, 4)))
@@ -1043,11 +1055,28 @@ def test_a_scripted_module_runs_and_stays_as_it_is():
     assert all(map(torch.equal, before, net.state_dict().values()))
 
 
+def test_a_buffer_that_forward_replaces_is_the_old_one_afterwards():
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, X):
+            self.count = self.count + 1
+            return X * self.count
+
+    net = Counts()
+    before = net.count
+    trace_shapes(net, torch.rand(3, 4))
+    assert net.count is before and net.count == 0
+
+
 # Layers that learners give another shape, and the repair.
 PICTURES, ROWS = nn.Conv2d(1, 4, 3), {"batch_first": True}
 COLOUR, LONG = nn.Conv2d(3, 4, 3), nn.Conv1d(16, 4, 3)
 LAYERS = [
     (PICTURES, (64, 784), ".reshape(-1, 1, 28, 28)"),
+    (nn.Conv3d(1, 4, 3), (16, 32, 32), ".unsqueeze(0).unsqueeze(0)"),
     (PICTURES, (64, 28, 28), ".unsqueeze(1)"),
     (PICTURES, (64, 28, 28, 1), ".permute(0, 3, 1, 2)"),
     (PICTURES, (28, 28), ".reshape(1, 1, 28, 28)"),

@@ -267,16 +267,16 @@ class TrainingSetup:
         called again until something moves, for `seconds` at most."""
         watched, recording, leaves = WatchedStep(), Recording(), self.learnable
         before = [t.detach().clone() for t in leaves]
-        until, rows, earlier = time.thread_time() + seconds, len(X), []
+        until, rows, earlier = time.thread_time() + seconds, len(X), None
         with self.experiment(), self._hooks(watched, leaves):
             self.set_lr(max(self.lr or 0, 0.1))
             try:
                 while watched.calls < MAX_CALLS and not watched.moved:
                     watched.calls += 1
-                    if watched.calls > 1:
+                    if watched.with_gradient:
                         self.step(X[:rows], y[:rows])
-                    else:
-                        with recording:
+                    else:  # a step may gather several batches, or begin later
+                        with (recording := Recording()):
                             losses = self.step(X, y)
                         known = (loss for loss in losses if loss is not None)
                         watched.loss = next(known, None)
@@ -286,11 +286,15 @@ class TrainingSetup:
                     for t, old in zip(leaves, before):
                         if not same_bits(t.detach(), old):
                             watched.moved[id(t)] = t.detach() - old
-                    if not watched.with_gradient or time.thread_time() > until:
+                    if time.thread_time() > until:
+                        break
+                    if not watched.with_gradient:
+                        if watched.calls < MAX_CALLS // 4:
+                            continue
                         break
                     slopes = [t.grad for t in leaves if t.grad is not None]
-                    kept = {id(slope) for slope in slopes} & {*map(id, earlier)}
-                    if watched.calls > 1 and not kept and not self.names_step:
+                    kept = {id(slope) for slope in slopes} & {*map(id, earlier or ())}
+                    if earlier is not None and not kept and not self.names_step:
                         watched.forgotten = True
                         break
                     earlier = slopes

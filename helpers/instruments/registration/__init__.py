@@ -12,6 +12,7 @@ from helpers.instruments.registration.report import Registration, TensorRow
 from helpers.instruments.registration.verdicts import has_gradient
 from helpers.language import tr
 
+TRACED = "_actual_script_module"  # where torch.jit.trace puts what it traced
 OWN = (walk.PARAMETER, None)  # what a registered Parameter is, and what hides it
 ONLY_IN_OPTIMIZER = tr("(only in the optimizer: {number})")  # in place of its name
 NOT_MODULE = tr(
@@ -53,7 +54,9 @@ def registration(
     ValueError with one sentence for anything else, and for a module without tensors.
     """
     _check(module, optimizer, before)
-    tensors = walk.find_tensors(module)
+    traced = TRACED in state_of(module)  # and so is each of its parts
+    inner = torch.jit._recursive.wrap_cpp_module(module._c) if traced else module
+    tensors = walk.find_tensors(inner)
     if not tensors:
         raise ValueError(NO_TENSORS.format(found=type(module).__name__))
     groups = optimizer.param_groups if optimizer else ()
@@ -86,7 +89,7 @@ def _check(module, optimizer, before):
         raise TypeError(NOT_BEFORE.format(found=type(before).__name__))
     if before is not None and before.module() is not module:
         raise ValueError(NOT_SAME.format(found=found))
-    if "_parameters" not in state_of(module):
+    if not {"_parameters", TRACED} & {*state_of(module)}:
         raise ValueError(NO_SUPER.format(found=found))
 
 

@@ -132,6 +132,7 @@ REPAIRS = {
         (".transpose(0, 1)", EXAMPLES_SECOND),
     ),
     (2, 5): ((".flatten(0, 1)", FRAMES),),
+    (3, 3): ((".unsqueeze(0).unsqueeze(0)", NEITHER),),
     (3, 4): ((".unsqueeze(0)", NO_BATCH), (".unsqueeze(1)", NO_CHANNELS)),
     (3, 5): (
         (".transpose(1, 2)", FRAMES_FIRST),
@@ -272,10 +273,11 @@ def _wanted(facts, module):
     if type(module).__module__.startswith("torch.nn"):
         wants = (vars(module).get(name) for name in WANTS)
         return next((want for want in wants if want), None)
-    if facts["operation"].startswith("conv") and "b" in facts:
+    weight = facts["b"].shape if "b" in facts else ()
+    if facts["operation"].startswith("conv") and len(weight) == _in_space(facts) + 2:
         grouped = re.search(r"to have (\d+) channels", facts["message"])
         place = 0 if "transpose" in facts["operation"] else 1
-        return int(grouped[1]) if grouped else facts["b"].shape[place]
+        return int(grouped[1]) if grouped else weight[place]
     return None
 
 
@@ -362,12 +364,17 @@ def along_width(step: TraceStep, before: Sequence[TraceStep]) -> str:
     a, weight = step.operands()[:2]
     numbers, outputs = math.prod(a.shape[1:]), weight.shape[0]
     facts = {"a": a, "operation": step.name, "numbers": numbers, "outputs": outputs}
+    return ALONG_WIDTH.format(**facts) if made_maps(a.shape, before) else ""
+
+
+def made_maps(shape: Shape, before: Sequence[TraceStep]) -> bool:
+    """Whether a tensor of this shape comes from a convolution or a pooling."""
     for one in reversed(before):
-        if IN_SPACE.search(one.name) and one.outputs == (a.shape,):
-            return ALONG_WIDTH.format(**facts)
-        if (a.shape, a.shape) != (*one.inputs[:1], *one.outputs[:1]):
-            break  # such as a permute, where an activation keeps the shape
-    return ""
+        if IN_SPACE.search(one.name) and one.outputs == (shape,):
+            return True
+        if (shape, shape) != (*one.inputs[:1], *one.outputs[:1]):
+            return False  # such as a permute, where an activation keeps the shape
+    return False
 
 
 def exchanged(module: nn.Module, given: Shape, end: Shape) -> str:

@@ -74,6 +74,18 @@ ONE_OUTPUT = tr(
     "F.binary_cross_entropy_with_logits and targets of type float."
 )
 FEATURES_LAST = tr("Its features must be last: use {a:.movedim(1, -1)}.")
+ENDS_OTHERWISE = tr(
+    "The {layer} was made for ({want}), but {a} {a.shape} ends with other sizes: make "
+    "it for those."
+)
+WEIGHT_FORM = tr(
+    "{operation} takes a weight of shape (channels out, channels in), and then the "
+    "sizes of the kernel, but the shape of {b} is {b.shape}."
+)
+NOT_IN_ORDER = tr(
+    "{operation} needs numbers that lie in order in memory, and what swapped the "
+    "dimensions of {a} {a.shape} has left them where they were: use .reshape instead."
+)
 STACK = tr(
     "stack needs tensors of one shape but got ({want}) and ({got}). To join tensors of "
     "different lengths, use cat."
@@ -218,6 +230,17 @@ TWO_TYPES = tr(
 )
 POSITIONS_TYPE = tr(
     "{operation} needs whole numbers as positions: use .long() on them."
+)
+SCORES_FIRST = tr(
+    "{operation} takes the scores first, which are floats, and then the labels, but "
+    "{a} {a.shape} holds whole numbers."
+)
+LABEL_RANGE = tr(
+    "{operation} gets the label {got}. The number of classes that {a} {a.shape} has "
+    "scores for is {a.shape[1]}, and their labels begin at 0."
+)
+ROW_RANGE = tr(
+    "{operation} has {b.shape[0]} rows, counted from 0, and {a} asks for another one."
 )
 LABELS_TYPE = tr("{operation} needs whole numbers as class numbers: use {b:.long()}.")
 FLOATS = tr("{operation} needs floats, but gets whole numbers: use .float() on them.")
@@ -426,6 +449,9 @@ KNOWN = {
     r"equal to <what>\. Expected <want>, got <got>": (WIDTH, IN_STEPS),
     "embedding dimension of <want>, but got <got>": (WIDTH, FEATURES),
     "running_mean should contain <got> elements not <want>": (WIDTH, FEATURES),
+    r"normalized_shape=\[(?=\d+, )<want>\]": (WIDTH, ENDS_OTHERWISE),
+    "to match the convolution dimensions": (OTHER, WEIGHT_FORM),
+    r"view size is not compatible": (OTHER, NOT_IN_ORDER),
     r"normalized_shape=\[<want>\].*size\s?\[(?:\d+, )*<got>\]": (WIDTH, FEATURES),
     r"dimension <dim>\. Expected size <want> but got size <got>": (OTHER, CAT),
     r"stack expects .* got \[<want>\] at .* and \[<got>\]": (OTHER, STACK),
@@ -520,10 +546,15 @@ TYPES = {
     "expected target dtype to be Long": (None, LABELS_TYPE),
     "(fewer|more) operands were provided": (OTHER, EINSUM_TENSORS),
     "output subscript <letter> does not appear": (OTHER, EINSUM_RESULT),
+    "^(cross_entropy|nll_loss) .*not implemented for '(Long|Int)": (None, SCORES_FIRST),
     "not implemented for '(Long|Int|Byte)|infer output dtype|output type (Long|Int)": (
         None,
         FLOATS,
     ),
+}
+RANGES = {
+    "Target <got> is out of bounds": (None, LABEL_RANGE),
+    "^embedding .*index out of range": (None, ROW_RANGE),
 }
 PART = re.compile(r"<(\w+)>")
 # A sentence -> when a repair follows it, and that repair.
@@ -565,7 +596,9 @@ def read(facts: Facts, known: Mapping = KNOWN) -> Explained | None:
         pattern = PART.sub(r"(?P<\1>-?(?:\\d+|\\w+)(?:, \\d+)*)", pattern)
         text = "{operation} in {layer}: {message}".format(**facts)
         if found := re.search(pattern, text):
-            with suppress(KeyError, AttributeError):  # of a tensor that isn't there
+            with suppress(
+                KeyError, AttributeError, IndexError
+            ):  # of a tensor that isn't there
                 return cause, say(
                     sentence, facts | {"layer": layer} | found.groupdict()
                 )

@@ -129,13 +129,16 @@ def explain(
     facts |= _said(error) | dict(zip("ab", step.operands())) | {"given": listed(given)}
     message = facts["message"]
     if ABOUT_NUMBERS.match(message) or step.name in LOOKUPS and "out of" in message:
-        return None, TOO_LARGE.format(**facts)
+        known = messages.read(facts, messages.RANGES) if "b" in facts else None
+        return known or (None, TOO_LARGE.format(**facts))
     if "must be Tensor, not tuple" in message:
         return None, A_TUPLE.format(**facts)
     if "dtype" in message or "device" in message or not ABOUT_SHAPES.search(message):
         known = messages.read(facts, messages.TYPES) if "a" in facts else None
         return known or (None, NOT_SHAPES.format(**facts))
-    found = layers.explain_layer(facts, module, given) or _clash(step, layer, message)
+    found = layers.explain_layer(facts, module, given) or _clash(
+        step, layer, message, before
+    )
     if step.name == "linear" and found and (said := layers.unbatched(before)):
         return OTHER, said
     found = found or messages.read(facts) or (OTHER, REFUSED.format(**facts))
@@ -222,7 +225,7 @@ def listed(
     return text or "()"
 
 
-def _clash(step, layer, message):
+def _clash(step, layer, message, before):
     """The cause and a sentence, of two of its shapes that clash, or None."""
     operands, written = step.operands(), products.PLAIN
     if len(operands) == 1 and step.name in ("reshape", "view"):
@@ -240,7 +243,8 @@ def _clash(step, layer, message):
     elif step.name == "linear":
         written = products.IN_LAYER if layer == "Linear" else products.IN_LINEAR
         b = b._replace(shape=b.shape[::-1])
-    if found := products.explain_product(a, b, written):
+    maps = layers.made_maps(a.shape, before)
+    if found := products.explain_product(a, b, written, maps):
         return found
     if sizes := clash(a.shape[:-2], b.shape[:-2]):
         return OTHER, STACKS.format(a=a, b=b, first=sizes[0], second=sizes[1])
@@ -269,6 +273,8 @@ def _pair(operation, a, b):
         a, b, sizes = b, a, sizes[::-1]
     facts = {"a": a, "b": b, "operation": operation, "columns": a.shape[-1]}
     facts |= {"first": sizes[0], "second": sizes[1]}
+    if operation in LOSSES:
+        return OTHER, messages.say(messages.SAME_SHAPE, facts)
     per_row = len(a.shape) > 1 and b.shape == (a.shape[-2],)
     may_be_bias = len(a.shape) > 1 and len(b.shape) <= 2 and len(b.sizes) == 1
     if operation.rstrip("_") == "add" and may_be_bias and b.origin == "kept":

@@ -54,6 +54,11 @@ KEEP_THE_BATCH = tr(
     "The batch became one row: use flatten(1), which keeps the first size."
 )
 SAME_TWICE = tr("Both are the same tensor: use {a} @ {a}.T or {a}.T @ {a}.")
+SAME_STACK = tr("Both are the same tensor: use {a} @ {a}.mT or {a}.mT @ {a}.")
+REVERSED = tr(
+    "The sizes of {b} are those of {a} in reverse, as .T makes them. To swap only the "
+    "last two, use .mT."
+)
 INPUT_FIRST = tr(
     "The two are in the wrong order: use {b} @ {a}, with one example in each row of "
     "{b}."
@@ -94,10 +99,13 @@ WEIGHT_WIDTH = tr(
 )
 
 
-def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained | None:
+def explain_product(
+    a: Operand, b: Operand, written: str = PLAIN, maps: bool = False
+) -> Explained | None:
     """The cause and a sentence for a @ b, or None where the two fit.
 
     b: with the shape (..., inputs, outputs). written: PLAIN, IN_LINEAR or IN_LAYER.
+    maps: whether a is what a convolution made.
     """
     if not a.shape or not b.shape or a.shape[-1] == b.shape[-2:][0]:
         return None
@@ -109,6 +117,7 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     swapped = matrices and a.shape[0] == rows and not hidden
     both, one_row = transposed and swapped, len(a.shape) == 1 and k > rows > 0
     plain, in_layer = written == PLAIN, written == IN_LAYER
+    same = plain and a.name and a[:2] == b[:2]
     reversed_fits = plain and matrices and columns == a.shape[0]
     kept_first = plain and matrices and a.origin == "kept" and b.origin != "kept"
     pictures = len(a.shape) == 4 and a.shape[2] == k and len(b.shape) == 2
@@ -116,7 +125,9 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
     causes = (  # when, the cause, the repair; the first row that applies
         (a.shape[1:] and math.prod(a.shape[1:]) == rows, FLATTEN, FLATTEN_EXAMPLES),
         (one_row and k % rows == 0, ALL_FLAT, KEEP_THE_BATCH),
-        (plain and a.name and a[:2] == b[:2], OTHER, SAME_TWICE),
+        (same and len(a.shape) > 2, OTHER, SAME_STACK),
+        (same, OTHER, SAME_TWICE),
+        (plain and len(a.shape) > 2 and a.shape == b.shape[::-1], OTHER, REVERSED),
         (weight_first and transposed, ORDER, AS_IN_BOOKS),
         (weight_first and reversed_fits, ORDER, INPUT_FIRST),
         # Usually an example has more numbers than a batch has examples.
@@ -129,7 +140,7 @@ def explain_product(a: Operand, b: Operand, written: str = PLAIN) -> Explained |
         (reversed_fits and not hidden, ORDER, INPUT_FIRST),
         (in_layer and one_matrix, FLATTEN, ONE_EXAMPLE),
         (one_matrix, FLATTEN, FLATTEN_ONE),
-        (in_layer and len(a.shape) == 4, FLATTEN, FLATTEN_AND_WIDTH),
+        (in_layer and (maps or len(a.shape) > 3), FLATTEN, FLATTEN_AND_WIDTH),
         (in_layer, WIDTH, LAYER_WIDTH),
         (pictures, FLATTEN, FLATTEN_AND_SHAPE),
         (True, WIDTH, WEIGHT_WIDTH),

@@ -19,6 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from helpers.instruments.objects import is_a
 from helpers.instruments.state import Snapshot
 from helpers.instruments.trace_shapes import layers, mismatch
 from helpers.instruments.trace_shapes.steps import Block, TraceStep
@@ -206,6 +207,8 @@ class Tracer(TorchFunctionMode):
         kind = type(module).__name__
         with torch._C.DisableTorchFunction():  # not an operation of fn's
             self._register(kind, module)
+        if is_a(buffers := vars(module).get("_buffers"), dict) and buffers:
+            self._saved.hold(buffers)
         block = self.root
         if module is not self._fn:
             block = Block(self._paths[module] or kind, kind, _shapes(args))
