@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -1077,6 +1078,29 @@ def test_thirty_epochs_keep_at_most_50_mb(data, kind, optimizer, weights):
     assert 15e6 < size * len(history.kept) <= 50e6
     steps = [kept.step for kept in history.kept]
     assert steps[0] == 0 and max(np.diff([*steps, 30 * 215])) < 30 * 215 / 8
+
+
+class Holds(MLP):
+    """It keeps what is no tensor, or in no module."""
+
+    def __init__(self, size=1_000_000, in_an_object=False):
+        super().__init__(784, 8, 10)
+        self.held = np.zeros(size)
+        if in_an_object:
+            self.held = SimpleNamespace(mean=torch.zeros(size, dtype=torch.double))
+
+
+@pytest.mark.parametrize("in_an_object", [False, True])
+def test_what_else_a_net_holds_counts(data, in_an_object):
+    kind = own_config(Holds)
+    history = History(train(kind(in_an_object=in_an_object), data))
+    progress = next(history.run)
+    for root in range(1, 30):
+        history.run.step = root * root
+        history.add(replace(progress, step=root * root))
+    assert 1 < len(history.kept) < 6  # of 8 MB each
+    large = kind(size=8_000_000, in_an_object=in_an_object)
+    assert "too large" in History(train(large, data)).refused
 
 
 # --- Anything, in any order

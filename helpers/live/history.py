@@ -1,21 +1,24 @@
 """Back through time: the earlier steps of a run, to look at and to go on from."""
 
 import math
+import sys
 from array import array
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
 
 from helpers.curves import MEASURED, Curves
 from helpers.language import tr
 from helpers.training import Progress, Run, train
 
 MOST_BYTES = 47e6  # for the kept states; the run that goes back takes some more
+MOST_PARTS = 100_000  # of a net that are counted
+NEVER_COPIED = (type, FunctionType, BuiltinFunctionType, ModuleType, str, int, float)
 
 CANT_KEEP = tr("This run can't be scrubbed, since its state can't be copied. {error}")
 TOO_LARGE = tr(
@@ -65,7 +68,7 @@ class History:
 
     def _keep(self):
         trainee = self.run.trainee
-        if _num_bytes([trainee.net, trainee.optimizer], set()) > MOST_BYTES:
+        if _num_bytes(trainee.net, trainee.optimizer) > MOST_BYTES:
             self.kept, self.refused = [], TOO_LARGE
             return
         try:
@@ -73,7 +76,7 @@ class History:
         except Exception as error:  # anything, from a learner's own net
             self.kept, self.refused = [], CANT_KEEP.format(error=error)
             return
-        self.kept.append(_Kept(self.run.step, _num_bytes(state, set()), state))
+        self.kept.append(_Kept(self.run.step, _num_bytes(state), state))
         self.thin(MOST_BYTES)
 
     def thin(self, most: float) -> None:
@@ -164,17 +167,22 @@ def cut(curves: Curves, progress: Progress) -> None:
     curves.last = progress
 
 
-def _num_bytes(value: Any, counted: set[int]) -> int:
-    """What the tensors in a value take, each counted once."""
-    if id(value) in counted:
-        return 0
-    counted.add(id(value))
-    if isinstance(value, torch.Tensor):
-        return value.nbytes
-    if isinstance(value, (nn.Module, Optimizer)):
-        value = vars(value)
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return 0
-    return sum(_num_bytes(one, counted) for one in value)
+def _num_bytes(*values: Any) -> int:
+    """What a copy of them takes, each part counted once: a learner's net may hold more
+    than tensors."""
+    counted, waiting, total = set(), [*values], 0
+    while waiting and len(counted) < MOST_PARTS:
+        value = waiting.pop()
+        if id(value) in counted or isinstance(value, NEVER_COPIED):
+            continue
+        counted.add(id(value))
+        if isinstance(value, torch.Tensor):
+            total += value.nbytes
+            continue
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple, set, frozenset, deque)):
+            waiting += value
+        total += sys.getsizeof(value)
+        waiting += getattr(value, "__dict__", {}).values()
+    return total
