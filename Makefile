@@ -43,7 +43,8 @@ update: setup ## Get the newest version; your answers, notes and progress stay.
 
 # Several files at a time, those in the browser first, with one thread of PyTorch for
 # each kernel: more get in each other's way. Three where some wait, as in the browser.
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --dist loadfile --no-loadscope-reorder
+# Bytecode is kept, or each of their many kernels would compile the course anew.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PYTHON) -m pytest --dist loadfile --no-loadscope-reorder
 
 check: lint ## Check style, imports and what needs no notebook, browser or process.
 	$(PYTEST) --numprocesses 2 -m "not slow" tests
