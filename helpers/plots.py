@@ -141,7 +141,7 @@ def plot_lab(
     _draw_curves((left, middle), curves)
     right.axis("off")
     if tiles is None:
-        right.set_title(title, fontsize=TITLE, loc="left")
+        right.set_title(title, fontsize=TITLE, loc="left", wrap=True)
     else:
         _draw_tiles(right, tiles, 4, title)
     return Picture(figure, text)
@@ -285,5 +285,6 @@ def _draw_tiles(axes, tiles, across, title):
     limits = {"vmin": -most, "vmax": most}
     axes.imshow(wall.numpy(), WEIGHTS, interpolation="nearest", **limits)
     title = WITH_TOP.format(title=title, top=most)
-    axes.set_title(title, fontsize=TITLE, loc="left")
+    axes.set_title(title, fontsize=TITLE, loc="left", wrap=True)
     axes.axis("off")
+    axes.set_anchor("W")  # the title has the room at the right, too

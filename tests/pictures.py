@@ -28,6 +28,7 @@ def shown(picture):
         for text in texts(picture.figure):
             assert text.get_fontsize() >= READABLE, text
             x0, y0, x1, y1 = text.get_window_extent().extents.round().astype(int)
+            assert 0 <= x0 and x1 <= image.width, text  # none is cut off
             # From the bottom up, as matplotlib counts.
             place = light[max(0, len(light) - y1) : len(light) - y0, max(0, x0) : x1]
             contrast = (place.max() + 0.05) / (place.min() + 0.05)

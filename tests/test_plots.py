@@ -12,7 +12,8 @@ from helpers import (
     plot_pictures,
     train,
 )
-from helpers.curves import LIMIT, Curve
+from helpers.curves import LIMIT, Curve, Curves
+from helpers.plots import plot_lab
 from pictures import PAGES, luminance, shown
 
 
@@ -23,6 +24,15 @@ def test_a_run_is_drawn_and_says_what_it_shows(data):
     validation = picture.figure.axes[1].lines[1].get_ydata()
     assert validation[-1] == pytest.approx(history[-1].val_accuracy)
     assert picture.figure.axes[0].lines[0].get_xdata()[-1] == 2  # epochs
+
+
+@pytest.mark.parametrize("name", ["W1", "encoder.layers.0.linear.weight"])
+def test_the_title_of_the_weights_in_a_lab_s_picture_is_whole(data, name):
+    curves = Curves(20)
+    for progress in train(Config(num_hiddens=16, num_epochs=1), data):
+        curves.add(progress)
+    tiles, title = torch.full((16, 28, 28), 0.029), f"{name}: 16 of 256 columns"
+    shown(plot_lab(curves, tiles, title, "A lab."))
 
 
 @pytest.mark.parametrize("wrong", [[], [1, 2], None])

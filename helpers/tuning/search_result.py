@@ -107,7 +107,8 @@ class SearchPanel(ProgressBar):
         self._known = self._shown = done = len(found.trials())
         # From the start, so that it has its room and is in view when trials come.
         picture = plot_study(found.study)
-        self._drawn = widgets.Image(value=picture.png(), layout={"max_width": "100%"})
+        as_large_as_it_is = {"max_width": "100%", "align_self": "flex-start"}
+        self._drawn = widgets.Image(value=picture.png(), layout=as_large_as_it_is)
         begin = BEGIN.format(wanted=max(0, count - done), done=done)
         super().__init__(max(count, done), done, begin, self._drawn)
         self._page.names = {"img": picture.text}

@@ -22,6 +22,9 @@ IN_VIEW = """() => {
     return shown.length === 2 &&
         shown.every((one) => one.top >= top && one.bottom <= bottom);
 }"""
+# Whether each picture is at most as wide as its pixels, since a stretched one is soft.
+SHARP = """() => [...document.querySelectorAll("img.widget-image")]
+    .every((one) => one.naturalWidth && one.clientWidth <= one.naturalWidth)"""
 STOP = """() => window.jupyterapp.shell.currentWidget
     .sessionContext.session.kernel.interrupt()"""
 
@@ -85,7 +88,9 @@ def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
     again = notebook.output(2)
     assert again.startswith("This search is complete: 2 trials. To search anew, ")
     assert "Best validation accuracy so far: 0." in again
-    notebook.page.locator(".jp-Cell").nth(2).locator("img.widget-image").wait_for()
+    picture = notebook.page.locator(".jp-Cell").nth(2).locator("img.widget-image")
+    picture.wait_for()
+    notebook.page.wait_for_function(SHARP)
     assert notebook.errors == []
 
 
