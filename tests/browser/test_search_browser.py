@@ -96,7 +96,7 @@ def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
 
 def test_a_sweep_says_what_it_does_before_its_first_run_is_over(open_notebook):
     notebook = open_notebook()
-    configs = "[Config(num_hiddens=8, num_epochs=2, seed=seed) for seed in (77, 78)]"
+    configs = "[Config(num_hiddens=n, num_epochs=2, seed=77) for n in (8, 9)]"
     notebook.fill([f"runs = sweep({configs}, data)"])
     notebook.page.evaluate(WATCH)
     notebook.run(1)
