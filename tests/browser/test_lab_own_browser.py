@@ -120,10 +120,12 @@ def test_what_an_own_step_raises_and_what_the_doctor_says(open_notebook):
     expect(status.locator("code")).to_have_text(
         "loss = F.cross_entropy(net(X), y[:-1])"
     )
+    notebook.page.set_viewport_size({"width": 1024, "height": 700})
     notebook.fill([UPHILL, "lab(data, net=my_net, step=my_step)"])
     notebook.run(1)
     notebook.run(2)
-    notebook.page.set_viewport_size({"width": 1024, "height": 700})
+    expect(button(notebook, "doctor")).to_be_visible()
+    notebook.page.wait_for_timeout(1000)  # so long JupyterLab scrolls to the cell
     button(notebook, "doctor").click()
     finding = shown(notebook).locator(".w1lab-finding")
     expect(finding).to_contain_text("uphill: Your step moves the weights along")
