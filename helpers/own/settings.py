@@ -97,9 +97,8 @@ def kinds(for_all: bool) -> "Table":
 
     for_all: also those that are not each thread's own.
     """
-    first = {
-        builtins.__dict__.copy: builtins.__dict__.update
-    }  # all the rest needs them
+    # All the rest needs them.
+    first = {builtins.__dict__.copy: builtins.__dict__.update}
     modes = {_modes: _put_modes}  # these hear the others
     return (first | modes | FOR_ALL if for_all else modes) | FOR_A_THREAD
 

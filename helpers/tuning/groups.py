@@ -22,7 +22,8 @@ Group = list[Member]
 Trained = tuple[Group, float]
 
 # Runs in one group, their weights, and the pictures in all their batches. With more the
-# caches of a processor are too small, and eight runs would be faster than thirty.
+# caches of a processor are too small, and eight runs would be faster than thirty. On an
+# H100, 60 runs of four layers of 128 took 1.4 times as long as 21.
 MOST = {"cpu": (32, 3_200_000, 25_000), "gpu": (128, 25_000_000, 100_000)}
 ENOUGH_RUNS = 8  # in one group: from here on, more gain little
 EPOCHS_A_TASK = 2  # what a worker that dies costs its group

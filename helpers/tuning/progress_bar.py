@@ -93,17 +93,16 @@ class SweepBar(ProgressBar):
         begin = BEGIN.format(count=self._count, known=known)
         super().__init__(sum(cost(run.config) for run in runs), self._whole, begin)
 
-    def add(self, *runs: Result, ended: bool = True) -> None:
-        """Show what some runs have come to. ended: whether they get no other epoch."""
+    def add(self, *runs: Result) -> None:
+        """Show what some runs have come to; one with a reason gets no other epoch."""
         for run in runs:
             before, self._runs[run.config] = self._runs[run.config], run
-            so_far = cost(run.config) if ended else _cost_so_far(run)
+            so_far = cost(run.config) if run.reason else _cost_so_far(run)
             self._whole += so_far - _cost_so_far(before)
             self._epochs += len(run.val_accuracy) - len(before.val_accuracy)
             if run.val_accuracy:
                 self._accuracy[run.config] = run.accuracy
-        if ended:
-            self._over.extend(runs)
+        self._over.extend(run for run in runs if run.reason)
         self._bar.value = self._whole
         self._show()
 

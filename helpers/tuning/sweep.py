@@ -114,8 +114,7 @@ def _train_all(trained, shared, keep_every, bar, known, unkept) -> None:
                 unkept += filter(None, [remember(over, shared.fingerprint)])
                 for result in over:
                     forget(result.config, shared)
-                bar.add(*over)
-                bar.add(*(run.result for run in group if not run.ended), ended=False)
+                bar.add(*(run.result for run in group))
                 if time.monotonic() > due:
                     unkept += filter(None, [keep(under_way.values(), shared)])
                     due = time.monotonic() + keep_every

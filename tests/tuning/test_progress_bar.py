@@ -22,10 +22,10 @@ def run(config, *accuracies, **fields):
 def test_the_bar_counts_what_is_done_and_what_failed():
     bar = SweepBar(RUNS, known=3)
     assert said(bar).startswith("Runs to train: 2; already known: 3.")
-    bar.add(run(CONFIGS[0], 0.25, 0.5))
+    bar.add(run(CONFIGS[0], 0.25, 0.5, reason="done"))
     assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 2. About ")
     assert said(bar).endswith(" left. Best validation accuracy so far: 0.500.")
-    bar.add(run(CONFIGS[1], ok=False))
+    bar.add(run(CONFIGS[1], reason="failed", ok=False))
     bar.end()
     assert said(bar).startswith("Runs done: 2 of 2; failed: 1. It took ")
     assert bar.children[0].value == pytest.approx(bar.children[0].max)
@@ -38,12 +38,12 @@ def test_the_bar_moves_with_each_epoch_before_the_first_run_is_over():
     filled = [bar.children[0].value]
     for epoch in range(1, 3):
         for config in CONFIGS:
-            bar.add(run(config, *[0.1 * epoch] * epoch), ended=False)
+            bar.add(run(config, *[0.1 * epoch] * epoch))
             filled.append(bar.children[0].value)
     assert filled == sorted(set(filled)) and filled[-1] < bar.children[0].max
     assert said(bar).startswith("Runs done: 0 of 2; failed: 0; epochs: 4. About ")
     assert said(bar).endswith(" so far: 0.200.")
-    bar.add(run(CONFIGS[0], *[0.3] * 3), ended=True)
+    bar.add(run(CONFIGS[0], *[0.3] * 3, reason="done"))
     assert said(bar).startswith("Runs done: 1 of 2; failed: 0; epochs: 5. About ")
 
 
@@ -53,7 +53,7 @@ def test_the_bar_moves_within_an_epoch_and_says_how_long_it_takes():
     half = bar.children[0].value
     assert said(bar).startswith("Runs done: 0 of 2; failed: 0; epochs: 0. About ")
     for config in CONFIGS:
-        bar.add(run(config, 0.1), ended=False)
+        bar.add(run(config, 0.1))
     assert half == pytest.approx(bar.children[0].value / 2)
 
 
@@ -64,7 +64,7 @@ def test_the_time_left_goes_by_what_was_trained_since_it_began():
 
     bar = AfterTenSeconds([run(CONFIGS[0], *[0.1] * 8)], known=0)
     assert bar.children[0].value == pytest.approx(0.8 * bar.children[0].max)
-    bar.add(run(CONFIGS[0], *[0.1] * 9), ended=False)
+    bar.add(run(CONFIGS[0], *[0.1] * 9))
     assert "epochs: 9. About 10 s left." in said(bar)
 
 

@@ -596,9 +596,8 @@ def read(facts: Facts, known: Mapping = KNOWN) -> Explained | None:
         pattern = PART.sub(r"(?P<\1>-?(?:\\d+|\\w+)(?:, \\d+)*)", pattern)
         text = "{operation} in {layer}: {message}".format(**facts)
         if found := re.search(pattern, text):
-            with suppress(
-                KeyError, AttributeError, IndexError
-            ):  # of a tensor that isn't there
+            # Of a tensor, or a size of it, that isn't there.
+            with suppress(KeyError, AttributeError, IndexError):
                 return cause, say(
                     sentence, facts | {"layer": layer} | found.groupdict()
                 )
