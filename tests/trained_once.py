@@ -93,13 +93,13 @@ class Run(training.Run):
 class Stack(members.Stack):
     """Runs side by side that read the epochs that are known."""
 
-    def _epoch(self, look):
+    def _epoch(self):
         start = [vars(one) | {"result": str(one.config)} for one in self.members]
         self._tensors = [*self._network.weights, *sum(self._network.buffers, [])]
         start += [[one.epoch for one in self.members], data_fingerprint(self._data)]
         self._known, step = Epoch(start, self._network.weights), self._step
         self._step = lambda *given: self._known.value(step, *given)
-        yield from super()._epoch(look)
+        yield from super()._epoch()
         self._step = step
         self._known.keep(self._tensors)
 

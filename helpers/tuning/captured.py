@@ -20,23 +20,11 @@ class Captured:
 
     def __init__(self, function: Callable[..., torch.Tensor], device: str) -> None:
         self._function, self._calls, self._graph = function, 0, None
-        self._stream = None
-        if torch.device(device).type == "cuda":
-            self._stream = torch.cuda.Stream(device)
+        self._device = torch.device(device)
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        if self._stream is None:
-            return self._function(*inputs)
-        current = torch.cuda.current_stream(self._stream.device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            result = self._run(inputs)
-        current.wait_stream(self._stream)
-        return result
-
-    def _run(self, inputs):
         self._calls += 1
-        if self._calls == WARM_UP + 1:
+        if self._device.type == "cuda" and self._calls == WARM_UP + 1:
             self._capture(inputs)
         shapes = [given.shape for given in inputs]
         if self._graph is None or shapes != [held.shape for held in self._inputs]:
@@ -48,9 +36,12 @@ class Captured:
 
     def _capture(self, inputs):
         graph, self._inputs = torch.cuda.CUDAGraph(), [one.clone() for one in inputs]
+        stream = torch.cuda.current_stream(self._device)
+        if stream == torch.cuda.default_stream(self._device):  # it can't be captured
+            stream = None
         try:
             # Other threads may use the GPU in the meantime.
-            options = {"stream": self._stream, "capture_error_mode": "thread_local"}
+            options = {"stream": stream, "capture_error_mode": "thread_local"}
             with torch.cuda.graph(graph, **options):
                 self._output = self._function(*self._inputs)
             self._graph = graph

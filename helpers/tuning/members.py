@@ -115,6 +115,7 @@ class Stack:
         self.members = members = sorted(members, key=pictures_of)
         self._data, self._config = data, members[0].config
         device = self._config.device
+        self._on_cpu = torch.device(device).type == "cpu"
         self.num_steps = math.ceil(len(data.train) / self._config.batch_size)
         # Runs that see the same pictures stand side by side, in blocks of one size.
         sizes = set(Counter(map(pictures_of, members)).values())
@@ -138,26 +139,21 @@ class Stack:
             return None
         return torch.tensor(values, device=self._config.device).view(-1, 1, 1)
 
-    def epoch(self, look: bool | None = None) -> Iterator[torch.Tensor | None]:
+    def epoch(self) -> Iterator[torch.Tensor | None]:
         """Train every run for an epoch, and measure it.
-
-        look: whether to look at each step for runs that break down, or at the end only,
-        which then takes the epoch a second time to see how they ended. None: at each
-        step, but on a GPU, which would have to wait, at the end.
 
         Yields the losses of each step, float32 [K], and then None while it measures.
         The members are as they were until all of it is done.
         """
-        look = self._config.device == "cpu" if look is None else look
         threads = torch.get_num_threads()
-        if sum(map(torch.numel, self._network.weights)) < FEW_WEIGHTS:
+        if self._on_cpu and sum(map(torch.numel, self._network.weights)) < FEW_WEIGHTS:
             torch.set_num_threads(1)
         try:
-            yield from self._epoch(look)
+            yield from self._epoch()
         finally:
             torch.set_num_threads(threads)
 
-    def _epoch(self, look):
+    def _epoch(self):
         began, split, block = time.perf_counter(), self._data.train, self._block
         orders = [_generator(member.order) for member in self.members[::block]]
         chances = [_generator(member.chance) for member in self.members]
@@ -165,27 +161,15 @@ class Stack:
             [torch.randperm(len(split), generator=one) for one in orders]
         )
         batches = order.to(split.labels.device).split(self._config.batch_size, dim=1)
-        rates, table, broken = self._rates(), [], {}
+        rates, table = self._rates(), []
         for step, batch in enumerate(batches):
             losses = self._step(batch, rates[step], *self._kept(chances, len(batch[0])))
             table.append(losses)
-            if look and not losses.isfinite().all():
-                for k in (~losses.isfinite()).nonzero().flatten().tolist():
-                    if k not in broken:
-                        # This is how it ends. Its neighbours go on.
-                        broken[k] = step + 1, self._weights_of(k)
             yield losses
-            if len(broken) == len(self.members):
-                break
+            if self._on_cpu and losses.isnan().all():
+                break  # on a GPU it would have to wait for them
         table = torch.stack(table, dim=1).cpu()
-        if not look and not table.isfinite().all():
-            for _ in Stack(self.members, self._data)._epoch(look=True):
-                yield None
-            return
-        for k, (_, weights) in broken.items():
-            for W, ended in zip(self._network.weights, weights):
-                W[k] = ended
-        results = yield from self._results(table.tolist(), broken)
+        results = yield from self._results(table)
         seconds = (time.perf_counter() - began) / len(self.members)
         for k, member in enumerate(self.members):
             result = replace(results[k], seconds=member.result.seconds + seconds)
@@ -203,38 +187,43 @@ class Stack:
     def _weights_of(self, k):
         return [W[k].clone() for W in self._network.weights]
 
-    def _results(self, table, broken):
+    def _results(self, table):
         """The Results of all runs after an epoch; yields while it measures them.
 
-        table: the losses of each run. broken: {position: (steps of this epoch, ...)}.
+        table: the losses of each run, float32 [K, steps].
         """
         val_losses, hits = yield from self._measure(self._data.val)
         half, results, ended = math.ceil(hits.shape[1] / 2), [], []
+        parts = hits, hits[:, :half], hits[:, half:]
+        accuracies, first, second = map(_shares, parts)
+        # A run ends where its loss breaks down. It was trained on beside the others,
+        # but its weights were NaN by then, and so they still are.
         for k, (member, losses) in enumerate(zip(self.members, table)):
-            steps, _ = broken.get(k, (len(losses), None))
+            wrong = (~losses.isfinite()).nonzero()
+            steps = int(wrong[0]) + 1 if len(wrong) else len(losses)
+            losses = losses[:steps].tolist()
             before, config = member.result, member.config
             result = replace(
                 before,
-                train_loss=(*before.train_loss, statistics.fmean(losses[:steps])),
+                train_loss=(*before.train_loss, statistics.fmean(losses)),
                 val_loss=(*before.val_loss, val_losses[k]),
-                val_accuracy=(*before.val_accuracy, _share(hits[k])),
+                val_accuracy=(*before.val_accuracy, accuracies[k]),
             )
             step = member.epoch * self.num_steps + steps
-            if k in broken:
-                reason = DIVERGED.format(step=step, loss=losses[steps - 1])
+            if len(wrong):
+                reason = DIVERGED.format(step=step, loss=losses[-1])
                 result = replace(result, reason=reason, ok=False)
             elif member.epoch + 1 == config.num_epochs:
                 reason = DONE.format(step=step, epochs=config.num_epochs)
                 result = replace(result, reason=reason)
             if result.reason:
-                halves = _share(hits[k, :half]), _share(hits[k, half:])
-                result = replace(result, val_halves=halves)
+                result = replace(result, val_halves=(first[k], second[k]))
                 ended.append(k)
             results.append(result)
         if ended:
             _, hits = yield from self._measure(self._data.train, ended)
-            for k, hit in zip(ended, hits):
-                results[k] = replace(results[k], train_accuracy=_share(hit))
+            for k, accuracy in zip(ended, _shares(hits)):
+                results[k] = replace(results[k], train_accuracy=accuracy)
         return results
 
     def _measure(self, split, which=None):
@@ -257,7 +246,7 @@ class Stack:
     def measure(self, split: Split) -> tuple[list[float], list[float]]:
         """(mean losses, accuracies) of all runs on these pictures, as they are now."""
         losses, hits = _look(self._network, split.images, split.labels)
-        return losses.mean(dim=1).tolist(), hits.double().mean(dim=1).tolist()
+        return losses.mean(dim=1).tolist(), _shares(hits)
 
     def _rates(self):
         """What an optimizer goes by at each step: float32 [steps, 1 or 3, K, 1, 1]."""
@@ -309,8 +298,9 @@ def _look(network, X, y):
     return F.cross_entropy(logits, y, reduction="none"), logits.argmax(dim=1) == y
 
 
-def _share(hits):
-    return hits.double().mean().item()
+def _shares(hits):
+    """The share of True in each row."""
+    return hits.double().mean(dim=1).tolist()
 
 
 def pictures_of(member: Member) -> tuple[int, int]:

@@ -108,6 +108,8 @@ class Network:
                 D = products(W.mT, D).mul_(SLOPES[self.activation](H))
                 if kept:
                     D *= kept[i - 1]
+            if not self.buffers[2 * i]:
+                of_this *= -rates[0]
             self._update(W, of_this, X.mT, self.buffers[2 * i], rates)
             self._update(b, of_this, one.mT, self.buffers[2 * i + 1], rates)
         return losses
@@ -115,13 +117,13 @@ class Network:
     def _update(self, W, D, X, buffers, rates):
         """What torch.optim does, with a step size for each model.
 
-        D, X: their product is the gradient of W.
+        D, X: their product is the gradient of W; without buffers it's the step.
         """
         decay = self.weight_decay
-        if self.optimizer == "sgd" and not buffers:
+        if not buffers:
             if decay is not None:
                 W.mul_(1 - rates[0] * decay)
-            products(D * -rates[0], X, into=W)
+            products(D, X, into=W)
         elif self.optimizer == "sgd":
             (velocity,) = buffers
             velocity.mul_(self.momentum)
