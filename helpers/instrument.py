@@ -4,6 +4,7 @@ import atexit
 import contextvars
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,9 +26,12 @@ STILL_WORKING = tr("Not finished after {seconds:g} s; wait longer, or pause it."
 # Asked here and once: a new thread starts with what the last one has set.
 NUM_THREADS = max(1, torch.get_num_threads() - 1)
 SWITCH_SECONDS = 0.001  # at most, until one thread of Python lets another one go on
+# That training waits when a cell begins or ends, whose answer then comes sooner.
+GIVE_WAY_SECONDS = 0.02
 
 T = TypeVar("T", bound="Instrument")
 _kept: dict = {}  # cell -> (its execution, the instruments that it made)
+_goes_on_at = 0.0
 
 
 class _Page(anywidget.AnyWidget):
@@ -120,6 +124,9 @@ class Instrument(widgets.VBox):
         torch.set_num_threads(NUM_THREADS)
         # So that those who answer the page need not wait 5 ms each for their turn.
         sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
+        if shell := get_ipython():
+            for event in ("pre_run_cell", "post_run_cell"):
+                shell.events.register(event, give_way)
         try:
             self._rounds()
         finally:
@@ -137,6 +144,8 @@ class Instrument(widgets.VBox):
                     self._condition.notify_all()
                     self._condition.wait()
                 self._idle = False
+                rest = _goes_on_at - time.monotonic()
+                self._condition.wait_for(lambda: self._commands or self._ended, rest)
                 commands, self._commands = self._commands, []
             if not self._ended:
                 self._round(commands)
@@ -200,6 +209,12 @@ class Instrument(widgets.VBox):
         if html := self._html():
             bundle["text/html"] = html
         return bundle, metadata
+
+
+def give_way(*_: Any) -> None:
+    """Let all training wait for a moment, so that what is sent meanwhile comes soon."""
+    global _goes_on_at
+    _goes_on_at = time.monotonic() + GIVE_WAY_SECONDS
 
 
 def open_in_cell(make: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ from helpers import controls as look
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
-from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
+from helpers.instrument import NUM_THREADS, Instrument, give_way, open_in_cell
 from helpers.language import COMMA, SPACE, tr
 from helpers.live.history import History, cut, epoch_of, near
 from helpers.live.page_watch import PageWatch
@@ -525,6 +525,8 @@ class Lab(Instrument):
             self._begin()
             if self._state.wanted == math.inf:
                 self._show(now=True)  # at once; a first step may take long
+                give_way()
+                return
         if self._state.wanted:
             self._advance()
         elif self._is_repeating():
