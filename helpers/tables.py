@@ -134,6 +134,6 @@ def plain_numbers(text: str) -> str:
     return re.sub(large, lambda found: f"{float(found[0]):,.0f}", text)
 
 
-def one_line(value: object) -> str:
-    """A text on one line; of an exception what it says, or its type."""
-    return " ".join(str(value).split()) or type(value).__name__
+def one_line(value: object, otherwise: str = "") -> str:
+    """A text on one line; of an exception what it says, or `otherwise`, or its type."""
+    return " ".join(str(value).split()) or otherwise or type(value).__name__

@@ -336,6 +336,10 @@ def raises_in_its_line(net, optimizer, X, y):
     return net(X)[0] / "two"
 
 
+def says_nothing(net, optimizer, X, y):
+    raise ValueError
+
+
 def no_loss(net, optimizer, X, y):
     pass
 
@@ -361,6 +365,7 @@ def small_kernel():
             raises_in_its_line,
             'TypeError at line {line}, `return net(X)[0] / "two"`',
         ),
+        (MLP, says_nothing, "at line {bare}, `raise ValueError`: no message"),
         (
             MLP,
             no_loss,
@@ -377,7 +382,8 @@ def test_what_is_wrong_is_one_line(data, net, step, complaint):
         next(train(config, data))
     said = describe_error(caught.value, config)
     line = raises_in_its_line.__code__.co_firstlineno + 1
-    assert complaint.format(line=line) in said
+    bare = says_nothing.__code__.co_firstlineno + 1
+    assert complaint.format(line=line, bare=bare) in said
     assert "\n" not in said
 
 

@@ -19,7 +19,7 @@ from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.given import brief
-from helpers.language import COMMA, SPACE, tr
+from helpers.language import COMMA, NO_MESSAGE, SPACE, tr
 from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
@@ -33,7 +33,6 @@ NO_EXERCISE = tr("There is no exercise {id}. The course has: {known}.")
 NOT_SECONDS = tr("seconds must be a number above 0, such as 10; you gave {found}.")
 RAISED = tr("your code raised {kind} at `{line}`: {text}")
 RAISED_INSIDE = tr("your code raised {kind}: {text}")
-NO_MESSAGE = tr("no message")
 NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
 NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
 TOO_LONG = tr(

@@ -11,7 +11,7 @@ from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments import layer_values
 from helpers.instruments.layer_values import ABOVE, BINS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
-from helpers.language import SPACE, tr
+from helpers.language import NO_MESSAGE, SPACE, tr
 from helpers.live import Lab
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, one_line, page, reply
@@ -192,7 +192,7 @@ class InitLab(Instrument):
             self.training.start()
 
     def _show_error(self, error: BaseException) -> None:
-        text = one_line(error)
+        text = one_line(error, NO_MESSAGE)
         if not isinstance(error, ValueError):
             text = FAILED.format(kind=type(error).__name__, text=text)
         self._report.value = page(reply(Look.NOT_YET, text))

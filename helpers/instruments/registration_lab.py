@@ -13,7 +13,7 @@ from helpers.controls import button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments.registration import Registration, registration
-from helpers.language import COMMA, tr
+from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.tables import Look, one_line, page, reply
 
 BATCH_SIZE = 256
@@ -160,7 +160,7 @@ class RegistrationLab(Instrument):
             self._step() if command == STEP else self._build(command)
 
     def _show_error(self, error: BaseException) -> None:
-        text = one_line(error).split(". ")[0].rstrip(".")
+        text = one_line(error, NO_MESSAGE).split(". ")[0].rstrip(".")
         failed = FAILED.format(kind=type(error).__name__, text=text)
         self._status.value = page(reply(Look.NOT_YET, failed))
         self._announce(failed)

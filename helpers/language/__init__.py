@@ -138,4 +138,5 @@ LANGUAGE = choose(os.environ.get("COURSE_LANG", ""), _here())
 # Translators: {} stands for a whole sentence.
 SPACE = tr("{} {}").replace("{}", "")  # what is between two
 COMMA = tr(", ")  # between the things in a list
+NO_MESSAGE = tr("no message")  # what an exception says that says nothing
 AND = tr(" and ")  # between those of a short one

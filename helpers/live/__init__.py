@@ -37,6 +37,7 @@ from helpers.own.settings import keep_settings
 from helpers.own.stopping import Stopped
 from helpers.plots import Picture, plot_lab
 from helpers.script import as_code
+from helpers.tables import one_line
 from helpers.training import Config, Progress, Run, as_word, check_fits, train
 
 HERE = Path(__file__).parent
@@ -520,7 +521,7 @@ class Lab(Instrument):
             try:
                 command()
             except ValueError as error:  # a setting that is refused, say
-                self._refuse(str(error))
+                self._refuse(one_line(error))
         if self._state.name == "new":
             self._begin()
             if self._state.wanted == math.inf:

@@ -4,7 +4,7 @@ import linecache
 import traceback
 from types import FrameType
 
-from helpers.language import tr
+from helpers.language import NO_MESSAGE, tr
 from helpers.tables import one_line
 from helpers.training import Config
 
@@ -14,7 +14,7 @@ RAISED = tr("{kind}: {text}")
 
 def describe_error(error: BaseException, config: Config) -> str:
     """An error as one line, with the line of the learner's own code if there is one."""
-    said = {"kind": type(error).__name__, "text": one_line(error)}
+    said = {"kind": type(error).__name__, "text": one_line(error, NO_MESSAGE)}
     frames = traceback.walk_tb(error.__traceback__)
     where = own_line([(frame, number) for frame, number in frames], config)
     if where is None:

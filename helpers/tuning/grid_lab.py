@@ -21,7 +21,7 @@ from matplotlib.colors import to_hex
 from helpers import controls as look
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
-from helpers.language import SPACE, tr
+from helpers.language import NO_MESSAGE, SPACE, tr
 from helpers.live.page_watch import PageWatch
 from helpers.palette import HEAT, ink_on_heat
 from helpers.plots import Picture
@@ -343,7 +343,7 @@ class GridLab(Instrument):
         self._show(now=bool(commands))
 
     def _show_error(self, error: BaseException) -> None:
-        text = one_line(error)
+        text = one_line(error, NO_MESSAGE)
         if not isinstance(error, ValueError):
             text = FAILED.format(kind=type(error).__name__, text=text)
         self._state = "failed"

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from helpers.data import FashionMNIST, Split
-from helpers.language import tr
+from helpers.language import NO_MESSAGE, tr
 from helpers.tables import one_line
 from helpers.training import DIVERGED, DONE, Config, train
 from helpers.tuning.captured import Captured
@@ -94,7 +94,8 @@ class Member:
 
     def fail(self, error: BaseException) -> None:
         """End it, with the error as its reason."""
-        reason = FAILED.format(kind=type(error).__name__, text=one_line(error))
+        text = one_line(error, NO_MESSAGE)
+        reason = FAILED.format(kind=type(error).__name__, text=text)
         self.result = replace(self.result, reason=reason, ok=False)
 
 

@@ -152,6 +152,14 @@ def test_a_model_that_raises_gets_the_shape_tracers_explanation(data):
     assert "W1 (256, 784)" in report.findings[0].evidence
 
 
+def test_an_error_that_says_nothing_shows_its_type_once(data):
+    def asserts(net, optimizer, X, y):
+        raise AssertionError
+
+    report = doctor(**with_sgd(mlp(), 0.1), data=data, train_step=asserts)
+    assert report.findings[0].evidence.endswith("AssertionError: no message")
+
+
 def test_two_mistakes_are_both_named(data):
     net = classic(nn.ReLU()).append(nn.Softmax(dim=1))
     report = doctor(net, data, SGD(net.parameters(), 0.1), train_step=without_zero_grad)

@@ -28,7 +28,7 @@ from helpers.instruments.doctor.findings import Report
 from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
-from helpers.language import COMMA, tr
+from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.model import is_number
 from helpers.own.muted import muted
 from helpers.tables import one_line
@@ -214,7 +214,7 @@ def _ask_the_others(exam):
     for check in STATIC:
         ask(check)
     if not findings and (error := exam.step.error) is not None:
-        facts = {"kind": type(error).__name__, "message": one_line(error)}
+        facts = _said(error)
         made = [p for p in exam.parameters.values() if not p.is_leaf]
         key = "raises: not a leaf" if made else "raises: step"
         findings.append(exam.finding(key, made, **facts))
@@ -223,13 +223,17 @@ def _ask_the_others(exam):
             ask(check)
     if not findings and exam.late_error is not None:
         number, error = exam.late_error
-        facts = {"kind": type(error).__name__, "message": one_line(error)}
+        facts = _said(error)
         findings.append(exam.finding("raises: later", number=number, **facts))
     if not findings and exam.longest_trial is None:
         left_out.update(NEED_STEPS)
     for check in LAST:
         ask(check)
     return findings, left_out
+
+
+def _said(error):
+    return {"kind": type(error).__name__, "message": one_line(error, NO_MESSAGE)}
 
 
 def _nothing(exam, left_out):

@@ -22,7 +22,7 @@ from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import CONVOLUTIONS, PRODUCTS
 from helpers.instruments.trace_shapes import trace_shapes
 from helpers.instruments.trace_shapes.messages import ALL_FLAT
-from helpers.language import COMMA, tr
+from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
@@ -67,7 +67,7 @@ def _raises(exam):
         with exam.setup.experiment():
             trace = trace_shapes(exam.setup.net.train(), X)
         key = "flatten_order: flat" if trace.cause == ALL_FLAT else "raises"
-        facts = {"explanation": trace.explanation or one_line(error)}
+        facts = {"explanation": trace.explanation or one_line(error, NO_MESSAGE)}
         return exam.finding(key, kind=type(error).__name__, **facts)
     if not isinstance(out, torch.Tensor) or exam.returned and exam.step.error:
         key = "raises: output" if exam.step.error else "wrong_output_width: output"

@@ -16,7 +16,7 @@ import torch
 from helpers.instruments.trace_shapes import layers, messages, products
 from helpers.instruments.trace_shapes.messages import BIAS, OTHER, Explained
 from helpers.instruments.trace_shapes.steps import Block, Operand, Shape, TraceStep
-from helpers.language import COMMA, SPACE, tr
+from helpers.language import COMMA, NO_MESSAGE, SPACE, tr
 from helpers.tables import one_line
 
 STACKS = tr(
@@ -172,7 +172,7 @@ def explain_own(steps: Sequence[TraceStep], error: Exception) -> Explained:
 
 def _said(error):
     """The error's type, and what it says, without its full stop."""
-    message = one_line(error)[:MAX_MESSAGE].rstrip(".!")
+    message = one_line(error, NO_MESSAGE)[:MAX_MESSAGE].rstrip(".!")
     return {"kind": type(error).__name__, "message": message}
 
 
