@@ -69,7 +69,7 @@ SHARE = (
 )
 SEED = (
     lambda value: is_count(value, 2**63 - 1, least=0),
-    tr("seed must be a whole number from 0 up, such as 0."),
+    tr("seed must be a whole number from 0 to 2**63 - 1, such as 0."),
 )
 RULES = {
     "num_inputs": SIZE,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from helpers.given import expect
@@ -14,8 +15,8 @@ from helpers.language import tr
 from helpers.tables import one_line
 
 NOT_EXECUTOR = tr(
-    "executor must be a concurrent.futures.Executor, or None for this machine alone; "
-    "you gave {found}."
+    "executor must be a concurrent.futures.Executor, such as client.get_executor() of "
+    "a Dask client, or None for this machine alone; you gave {found}."
 )
 SHUT_DOWN = tr(
     "The executor takes no more work ({text}). Pass a new one and run this again; what "
@@ -47,7 +48,7 @@ def num_workers(executor: Executor) -> int:
 
 def check_executor(executor: Any) -> None:
     """Raise TypeError or ValueError, with one sentence, for what can't train runs."""
-    expect(executor is None or hasattr(executor, "submit"), NOT_EXECUTOR, executor)
+    expect(isinstance(executor, (Executor, NoneType)), NOT_EXECUTOR, executor)
     context = getattr(executor, "_mp_context", None)  # of processes on this machine
     if context and context.get_start_method() != "fork" and (script := _unguarded()):
         raise ValueError(NO_GUARD.format(script=script))

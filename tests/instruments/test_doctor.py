@@ -262,6 +262,10 @@ def as_numbers(scores, y):
         ({"net": mlp(), "data": ([1], [2])}, r"you gave \(list, list\)"),
         ({"net": mlp(), "data": (torch.rand(4, 784), torch.rand(4))}, "float32"),
         (
+            {"net": mlp(), "data": (torch.rand(4, 784), torch.arange(4) - 1)},
+            "from 0 up .* you gave numbers from -1 to 2",
+        ),
+        (
             {"net": mlp(), "data": (torch.rand(4, 784), torch.zeros(3).long())},
             "4 pictures and 3 labels",
         ),

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(client, data, tmp_p
     assert victim not in client.run(os.getpid).values()
 
 
-class _Telling:
+class _Telling(Executor):
     """An executor that says when a run is done."""
 
     def __init__(self, executor, tell):
@@ -127,6 +128,16 @@ def test_a_search_on_a_cluster_survives_a_killed_worker(client, data):
     assert len(found.trials()) == 6 and "0 failed" in str(found)
     assert victim not in client.run(os.getpid).values()
     assert len(search(space, data, num_trials=6, name="mine").trials()) == 6
+
+
+def test_a_client_in_the_place_of_its_executor_is_named(cluster, data):
+    with Client(cluster) as client:
+        for call in (
+            lambda: sweep([small()], data, executor=client),
+            lambda: search(space, data, 1, executor=client),
+        ):
+            with pytest.raises(TypeError, match=r"client\.get_executor.*gave Client"):
+                call()
 
 
 def test_the_executor_of_a_closed_client_is_named(cluster, data):

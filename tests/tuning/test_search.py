@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -77,7 +77,7 @@ def test_the_same_name_goes_on(data, threads):
     assert more[:3] == first and len(set(more)) == 5
 
 
-class _NoExecutor:
+class _NoExecutor(Executor):
     def submit(self, *_):
         raise AssertionError("there was nothing to train")
 

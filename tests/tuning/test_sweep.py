@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import types
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -149,7 +149,7 @@ def test_what_a_killed_kernel_left_is_removed_by_the_next(
 
 
 def _killed(call, folder):
-    class Executor:
+    class Deadly(Executor):
         def submit(self, *task):
             pickle.dumps(task)  # what each executor of processes does with it
             os.kill(os.getpid(), signal.SIGKILL)
@@ -158,9 +158,9 @@ def _killed(call, folder):
     os.environ["COURSE_HOME"] = folder
     data = load_fashion_mnist("sample")
     if call == "sweep":
-        sweep([small()], data, Executor())
+        sweep([small()], data, Deadly())
     else:
-        search(space, data, 1, executor=Executor())
+        search(space, data, 1, executor=Deadly())
 
 
 def space(trial):
@@ -183,7 +183,7 @@ def test_what_is_known_is_not_trained_again(data, threads):
     assert kept_runs(data) == before and len(before) == 2
 
 
-class _NoExecutor:
+class _NoExecutor(Executor):
     def submit(self, *_):
         raise AssertionError("there was nothing to train")
 
@@ -578,7 +578,7 @@ def test_a_signal_is_not_taken_for_a_failure(data, monkeypatch):
 
 @pytest.mark.slow
 def test_a_process_that_dies_costs_no_other_run(data):
-    class Killer:
+    class Killer(Executor):
         """Kills its processes once, after the second run was handed in."""
 
         submitted = 0
@@ -617,5 +617,6 @@ def test_bad_configs_are_named(arguments, error, named, data):
 def test_bad_data_and_executors_are_named(data):
     with pytest.raises(TypeError, match="load_fashion_mnist.*you gave Tensor"):
         sweep([small()], data.train.images)
-    with pytest.raises(TypeError, match="executor must be.*you gave int"):
-        sweep([small()], data, executor=4)
+    for other, found in ((4, "int"), (ThreadPoolExecutor, "type")):
+        with pytest.raises(TypeError, match=f"executor must be.*you gave {found}"):
+            sweep([small()], data, executor=other)

@@ -9,6 +9,7 @@ import torch
 from torch.utils import data as torch_data
 
 from helpers.data import FashionMNIST
+from helpers.given import FROM_TO, WHOLE
 from helpers.language import tr
 
 ROWS = 2048  # as many pictures represent all of them
@@ -27,8 +28,8 @@ NOT_AS_LONG = tr(
     "pictures and {y:,} labels."
 )
 NOT_LABELS = tr(
-    "doctor examines classifiers, so y needs a class number for each picture, such as "
-    "a tensor of int64, or a row of probabilities; you gave {found}."
+    "doctor examines classifiers, so y needs a class number from 0 up for each "
+    "picture, such as a tensor of int64, or a row of probabilities; you gave {found}."
 )
 # Translators: the {found} above, in the middle of a sentence.
 OF_SHAPE = tr("y of shape {shape} and {dtype}")
@@ -130,6 +131,8 @@ def read_data(data: Any) -> Examples:
         return Examples({"train": (X, y)}, y.shape[1], True, **more)
     if not _are_class_numbers(y):
         found = OF_SHAPE.format(shape=tuple(y.shape), dtype=y.dtype)
+        if y.dtype in WHOLE and len(y) == y.numel():  # so some are below 0
+            found = FROM_TO.format(low=y.min().item(), high=y.max().item())
         raise ValueError(NOT_LABELS.format(found=found))
     return Examples({"train": (X, y)}, int(y.max()) + 1, False, **more)
 
