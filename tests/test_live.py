@@ -799,6 +799,32 @@ def test_an_endless_loop_is_stopped_by_a_second_press(make_lab, endless):
     assert canvas(shown).frame["state"] == "paused"
 
 
+def drawing_endless_step(net, optimizer, X, y):
+    return endless_step(net, optimizer, X + torch.rand(1), y)
+
+
+@pytest.mark.parametrize("net", [small_net, Doubled])
+def test_a_lab_waits_for_anothers_endless_loop_and_says_so(make_lab, endless, net):
+    """For the random numbers, or for the settings."""
+    stuck = make_lab(net=net, step=drawing_endless_step, num_hiddens=8)
+    shown = make_lab(net=net, num_hiddens=8)
+    endless.set()
+    press(stuck, "Start")
+    until(lambda: stuck._inside.seconds > 0.1)
+    press(shown, "Start")
+    until(lambda: canvas(shown).note.startswith("Waiting for another lab"))
+    press(shown, "Start")
+    assert "press the button again to stop it now" in canvas(shown).note
+    press(shown, "Start")
+    until(lambda: canvas(shown).frame["state"] == "failed")
+    control(shown, "num_hiddens").value = 16
+    until(lambda: canvas(shown).note.startswith("Waiting for another lab"))
+    endless.clear()
+    until(lambda: is_running(shown))
+    assert canvas(shown).note == ""
+    assert shown.run.config.num_hiddens == 16
+
+
 def test_the_doctor_says_why_an_own_net_does_not_learn(make_lab):
     def no_gradient(num_hiddens):
         net = small_net(num_hiddens)

@@ -308,7 +308,7 @@ class Lab(Instrument):
         self._own_init = config.init if callable(config.init) else None
         self._canvas = _Canvas(settings=str(config))
         self._canvas.on_msg(self._on_message)
-        self._inside = Inside()  # the learner's code
+        self._inside = Inside(self._tell_wait)  # the learner's code
         self._asked_to_pause = 0  # in which visit of it
         self._asking = False  # the doctor
         self._seen: Run | None = None  # whose weights are shown now, after its .step
@@ -829,6 +829,11 @@ class Lab(Instrument):
 
     def _say(self, sentence):
         self._canvas.note, self._canvas.refused = sentence, False
+
+    def _tell_wait(self, sentence):
+        """For another lab; at once, also while a frame is put together."""
+        self._say(sentence)
+        self._canvas.send_state(("note", "refused"))
 
     def _refuse(self, sentence):
         """Say why; the settings line goes back to what holds."""

@@ -12,6 +12,7 @@ from helpers.given import scores_of
 from helpers.language import tr
 from helpers.live.weights import SIDE, Shown
 from helpers.model import global_generator
+from helpers.own.turns import alone
 from helpers.training import Run
 
 THE_PANEL = tr("the panel")
@@ -65,7 +66,7 @@ class Looks:
         if self._draws is False:
             yield
             return
-        with global_generator:
+        with alone(global_generator):
             before = torch.get_rng_state()
             try:
                 yield

@@ -2,15 +2,17 @@
 Python, NumPy and PyTorch holds inside of it alone."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from IPython import get_ipython
 
 from helpers.own.settings import kinds, whose_turn
 from helpers.own.stopping import Stoppable
+from helpers.own.turns import hearer, wait_for
 
 PAUSE = 100  # times what a look at all settings takes: so it costs one percent
-WAIT = 1  # second for another lab's code, which may never end
+WAIT = 1  # second for another lab's code, where it can't be waited for any longer
 
 
 class _Cells:
@@ -43,11 +45,13 @@ class Inside(Stoppable):
     or when it rests (`settle`). What changes while a cell runs is the cell's, unless it
     is what the run had set before.
 
-    watches: whether the code is the learner's.
+    watches: whether the code is the learner's. tell: called with why it waits for
+    another lab's code, and with "" once that is over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], Any]) -> None:
         super().__init__()
+        self._tell = tell
         _cells.watch(get_ipython())
         self.watches = False
         self._kinds = kinds(for_all=True)
@@ -69,7 +73,10 @@ class Inside(Stoppable):
             whose_turn.release()
 
     def __enter__(self) -> None:
-        self._has_turn = self.watches and self._take_turn()
+        hearer.tell = self._tell
+        if self._inside:
+            self._wait_for_turn()
+        self._has_turn = bool(self._inside) or self.watches and self._take_turn()
         if self._has_turn:
             self._arrive()
             if not self._inside:  # so others need not wait
@@ -86,6 +93,14 @@ class Inside(Stoppable):
             self._leave()
             self._has_turn = False
             whose_turn.release()
+
+    def _wait_for_turn(self):
+        """For as long as another lab's code runs; this can be stopped."""
+        super().__enter__()
+        try:
+            wait_for(whose_turn)
+        finally:
+            super().__exit__()
 
     def _take_turn(self):
         """Whether no other lab's code runs with settings of its own."""

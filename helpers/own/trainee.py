@@ -15,6 +15,7 @@ from torch import nn
 from helpers.language import tr
 from helpers.model import MLP, global_generator, is_count
 from helpers.own.picture_shape import picture_shape
+from helpers.own.turns import alone
 from helpers.training import Config, Trainee, as_word
 
 NOT_A_NET = tr("{net} must return a model, an nn.Module; it returned {found}.")
@@ -144,7 +145,7 @@ class OwnTrainee(Trainee):
     @contextlib.contextmanager
     def _own_numbers(self) -> Iterator[None]:
         """The global random numbers are this run's."""
-        with global_generator:
+        with alone(global_generator):
             notebook = self._states()
             self._put(self._course)
             try:
