@@ -754,6 +754,28 @@ def test_what_an_own_step_raises_names_its_line(make_lab):
     assert status.startswith("Training failed. ValueError")
 
 
+def test_the_newest_line_that_an_own_step_prints_is_shown(make_lab, capsys):
+    steps = []
+
+    def talks(net, optimizer, X, y):
+        steps.append(len(steps) + 1)
+        print("x" * 500)
+        print("first\nstep", steps[-1], end="")
+        print(": fine")
+        return small_step(net, optimizer, X, y)
+
+    shown = make_lab(net=small_net, step=talks, num_hiddens=8, num_epochs=1)
+    assert "first\nstep 1: fine\n" in capsys.readouterr().out  # in its cell
+    press(shown, "Start")
+    shown.wait(60)
+    assert canvas(shown).printed == f"step {len(steps)}: fine"
+    print("a cell's own")
+    assert capsys.readouterr().out == "a cell's own\n"
+    press(shown, "Back to step 0")
+    shown.wait(60)
+    assert canvas(shown).printed == ""
+
+
 def test_a_new_run_is_shown_before_its_first_step_is_done(make_lab, endless):
     shown = make_lab(net=small_net, step=endless_step, num_hiddens=8)
     before = canvas(shown).frame["run"]

@@ -33,6 +33,7 @@ from helpers.live.weights import Shown, packed, shown_weights
 from helpers.own import own_config
 from helpers.own.inside import Inside
 from helpers.own.learner_line import describe_error, own_line
+from helpers.own.printed import Printed, hear_prints
 from helpers.own.settings import keep_settings
 from helpers.own.stopping import Stopped
 from helpers.plots import Picture, plot_lab
@@ -45,6 +46,7 @@ HERE = Path(__file__).parent
 SCRIPTS = ("panels.js", "columns.js", "back.js", "sees_draw.js", "sees.js", "lab.js")
 FRAME_SECONDS = 0.020
 TILE_SECONDS = 0.1
+PRINTED_SECONDS = 0.5  # so often can one read another line
 SUMMARY_SECONDS = 5
 LOOK_SECONDS = 3  # so long steps are repeated for nothing but to show one
 PREVIEW_STEPS = 100
@@ -192,6 +194,7 @@ WORDS = {  # what the page itself says; it puts in what stands in braces
     "val": tr("val"),
     "validation": tr("validation"),
     "zero": tr("all 0"),
+    "printed": tr("Your code printed:"),
     "back": tr("earlier steps"),
     "back_tip": tr(
         "Back to an earlier step of this run: drag, or use the arrow keys, Page Up, "
@@ -222,6 +225,7 @@ class _Canvas(SeesTraits, anywidget.AnyWidget):
     code = traitlets.Unicode().tag(sync=True)
     weights = traitlets.List().tag(sync=True)  # the names that can be shown
     finding = traitlets.Unicode().tag(sync=True)  # the doctor's
+    printed = traitlets.Unicode().tag(sync=True)  # the learner's code, its newest line
     summary = traitlets.Unicode().tag(sync=True)
 
 
@@ -267,7 +271,7 @@ def lab(
     a list to choose from, True or False. `num_inputs` and `num_outputs` are 784 and 10.
     step: your own, called as step(net, optimizer, X, y) for each batch; it returns the
     loss. `optimizer.param_groups[0]["lr"]` is the lr of the slider; `optimizer` is None
-    if the net has no parameters.
+    if the net has no parameters. Of what both print, the newest line is shown.
 
     Returns a widget. Its `wait()` returns when the current run has ended or is
     paused, and raises what went wrong in it; `run` and `config` are the current
@@ -293,6 +297,8 @@ def lab(
     config = kind(**defaults)
     check_fits(config, data)
     controls = tuple(dict.fromkeys(controls))
+    if config.own or callable(config.init):
+        hear_prints()
     return open_in_cell(lambda: Lab(data, controls, config))
 
 
@@ -328,6 +334,7 @@ class Lab(Instrument):
         self._quiet = False
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = self._look_until = 0.0
+        self._printed, self._printed_due = Printed(), 0.0
         self._controls = {
             name: look.choice(
                 name,
@@ -514,6 +521,7 @@ class Lab(Instrument):
         return self._state.wanted > 0 or self._is_repeating()
 
     def _work(self, commands: list) -> None:
+        self._printed.listen()
         if commands:
             self._watch.reset()
             self._say("")
@@ -558,6 +566,7 @@ class Lab(Instrument):
         self._leave_run()
         self._runs += 1
         self._curves = Curves(1)
+        self._printed.clear()
         self._state = replace(self._state, name="fresh", newest=None)
         self._canvas.settings = str(self.config)
         self._canvas.code = ""
@@ -856,6 +865,9 @@ class Lab(Instrument):
                 self._tiles_due = time_now + TILE_SECONDS
                 if self._seen and not state.failure:
                     self._canvas.tiles = self._tiles(self._canvas.frame["step"])
+            if now or time_now >= self._printed_due:
+                self._printed_due = time_now + PRINTED_SECONDS
+                self._canvas.printed = self._printed.line
             if self._sees.is_open:
                 seen = None if state.failure else self._seen
                 with self._inside:

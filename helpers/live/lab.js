@@ -171,6 +171,7 @@ function render({ model, el }) {
   const keys = element("div", "w1lab-keys", root);
   const legend = element("div", "w1lab-legend", keys);
   const status = element("div", "w1lab-status", root);
+  const printed = element("div", "w1lab-printed", root);
   // instrument.js hands it to screen readers.
   const say = (kind, text) =>
     root.dispatchEvent(new CustomEvent("course-say", { bubbles: true, detail: { kind, text } }));
@@ -308,6 +309,12 @@ function render({ model, el }) {
     for (const [i, name] of words.pictures.entries())
       canvases[i].setAttribute("aria-label", `${name}${model.get("summary")}`);
   };
+  const onPrinted = () => {
+    const line = model.get("printed");
+    printed.title = line;
+    printed.textContent = line && `${words.printed} `;
+    if (line) element("code", "", printed).append(line);
+  };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();
     if (message === "back") settings.show();
@@ -323,6 +330,7 @@ function render({ model, el }) {
     "change:weights": onWeights,
     "change:settings": settings.show,
     "change:note change:refused change:finding change:code change:summary": onText,
+    "change:printed": onPrinted,
     "change:note": () => say("note", model.get("note")),
     "change:summary": () => say("summary", model.get("summary")),
     "change:finding": () => {
@@ -342,6 +350,7 @@ function render({ model, el }) {
   const themed = new MutationObserver(() => { drawAll(); setTimeout(drawAll, 500); });
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   onText();
+  onPrinted();
   onPins();
   onWeights();
   settings.show();

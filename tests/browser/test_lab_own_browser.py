@@ -1,6 +1,7 @@
 """A learner's own net and own step in the lab, in a real browser."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,24 @@ def test_what_an_own_step_raises_and_what_the_doctor_says(open_notebook):
     expect(finding).to_contain_text("uphill: Your step moves the weights along")
     expect(finding).to_contain_text("Fix: ")
     expect(finding).to_be_in_viewport(ratio=1)
+    assert notebook.errors == []
+
+
+def test_what_an_own_step_prints_shows_in_its_lab_alone(open_notebook):
+    talks = NET.replace(
+        "    return loss", "    print('loss', loss.item())\n    return loss"
+    )
+    call = "lab(data, net=my_net, step=my_step)"
+    notebook = open_notebook(f"{talks}\n{call}", "1 + 1")  # the last cell that ran
+    expect(shown(notebook).locator(".w1lab-printed")).to_be_hidden()
+    button(notebook, "start").click()
+    printed = shown(notebook).locator(".w1lab-printed")
+    expect(printed).to_have_text(re.compile(r"Your code printed: loss \d\.\d+$"))
+    first = printed.inner_text()
+    expect(printed).not_to_have_text(first)
+    button(notebook, "pause").click()
+    until_state(notebook, "paused")
+    assert notebook.output(2).split()[1:] == ["2"]
     assert notebook.errors == []
 
 
