@@ -9,7 +9,6 @@ import dis
 import functools
 import inspect
 import math
-import traceback
 import types
 from collections.abc import Callable
 from html import escape
@@ -18,12 +17,11 @@ from helpers import records
 from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
+from helpers.exercises.raised import what_raised
 from helpers.given import brief
-from helpers.language import COMMA, NO_MESSAGE, SPACE, tr
+from helpers.language import COMMA, SPACE, tr
 from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
-
-MAX_TEXT = 200  # characters of an error's message that are shown
 
 NOT_ATTEMPTED = tr("{id} not attempted yet: replace the ... and run the cell again.")
 NOT_YET = tr("{id} not yet: {why}")
@@ -31,10 +29,6 @@ NOT_YET = tr("{id} not yet: {why}")
 RIGHT = tr("{id} right. {notice}")
 NO_EXERCISE = tr("There is no exercise {id}. The course has: {known}.")
 NOT_SECONDS = tr("seconds must be a number above 0, such as 10; you gave {found}.")
-RAISED = tr("your code raised {kind} at `{line}`: {text}")
-RAISED_INSIDE = tr("your code raised {kind}: {text}")
-NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
-NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
 TOO_LONG = tr(
     "it was still running after {seconds:g} seconds of computing; look for an endless "
     "loop. If it is only slow, give it longer: check(..., seconds={more:g})."
@@ -211,7 +205,8 @@ def _judged(asked: Exercise, answer: object) -> str | None:
     except (SystemExit, GeneratorExit) as error:
         return QUIT.format(kind=type(error).__name__)
     except BaseException as error:  # whatever the answer raised
-        return _raised(error, asked, answer, returned)
+        start = asked.checker.__code__, _call.__code__
+        return what_raised(error, answer, start, asked.name, returned)
     return None
 
 
@@ -242,36 +237,6 @@ def _fits(asked: Exercise, answer: object) -> None:
         raise NotYet(why) from None
     except ValueError:  # a builtin has no signature
         pass
-
-
-def _raised(
-    error: BaseException, asked: Exercise, answer: object, returned: list
-) -> str:
-    """One sentence, with the line of the learner's own code if there is one.
-
-    If none of the learner's code was running, the checker could not use what the
-    answer had returned, and the sentence says that.
-    """
-    said = {"kind": type(error).__name__, "text": NO_MESSAGE}
-    try:
-        said["text"] = str(error)[:MAX_TEXT] or NO_MESSAGE
-    except Exception:  # an exception of the learner's own
-        pass
-    trace = error.__traceback__
-    frames = [frame for frame, _ in traceback.walk_tb(trace)]
-    lines = [summary.line for summary in traceback.extract_tb(trace)]
-    codes, checker = [frame.f_code for frame in frames], asked.checker.__code__
-    start = codes.index(checker) + 1 if checker in codes else 0
-    own = getattr(answer, "__module__", None)
-    for frame, line in reversed(list(zip(frames, lines))[start:]):
-        if frame.f_globals.get("__name__") == own:
-            sentence = RAISED if line else RAISED_INSIDE
-            return sentence.format(line=line, **said)
-    if start == 0 or _call.__code__ in codes:
-        return RAISED_INSIDE.format(**said)
-    if returned:
-        return NO_USE.format(name=asked.name, found=describe(returned[0]), **said)
-    return NO_USE_OF_CLASS.format(name=asked.name, **said)
 
 
 def _code(answer: object) -> types.CodeType | None:

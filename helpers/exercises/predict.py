@@ -206,8 +206,9 @@ class Prediction(Instrument):
             for i, option in enumerate(options, start=1)
         }
         self._show_votes()
-        if self._radio.value:
-            self._say(KEPT.format(choice=choice), saved=True)
+        voted = _tally(self._votes()) if self._by_class.value else None
+        if kept := self._radio.value or voted:
+            self._say(KEPT.format(choice=kept), saved=True)
         else:
             self._say(CHOOSE)
         self._radio.observe(self._on_choice, "value")

@@ -178,6 +178,29 @@ def test_an_answer_that_raises_names_its_line(told):
     assert "raised RuntimeError at `return X @ torch.ones(5)`" in said
 
 
+def test_an_error_that_says_little_to_a_beginner_is_put_in_other_words(told):
+    held = [torch.ones(2, 3), torch.ones(4)]
+
+    def unknown(X, factor):
+        return F.relu(X)  # noqa: F821
+
+    def inside(X, factor):
+        return [p for p in (torch.ones(4), torch.ones(3)) if p not in held]
+
+    def several(X, factor):
+        return X if X == factor else factor
+
+    def indexed(X, factor):
+        return held.index(torch.ones(2, 3) + torch.eye(2, 3))
+
+    line = "Run `from torch.nn import functional as F` in a cell of its own"
+    assert line in told(unknown)
+    assert "`in` compares tensors number by number." in told(inside)
+    assert "neither True nor False" in told(several)
+    assert "neither True nor False" in told(indexed)
+    assert "size of tensor a" in told(lambda X, factor: torch.ones(4) + torch.ones(5))
+
+
 @pytest.fixture
 def told_of_six():
     """As `told`; its checker can fail by itself."""

@@ -343,6 +343,13 @@ def test_an_odd_record_is_mended_by_the_next_choice():
     assert "You predicted: about 1 point" in str(reveal("dropout", "down to chance"))
 
 
+def test_votes_are_still_said_to_be_saved_when_the_cell_runs_again():
+    for box, count in zip(votes(ask()), (3, 12, 5)):
+        box.value = count
+    again = ask().children[-1].children[1].value
+    assert "Saved" in again and "12" in again
+
+
 def test_votes_on_an_earlier_question_are_not_shown_with_the_next(path):
     for box, count in zip(votes(ask()), (3, 12, 5)):
         box.value = count

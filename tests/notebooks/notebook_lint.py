@@ -430,6 +430,26 @@ def nothing_answers_what_a_try_this_asks(notebook):
 
 
 @rule
+def no_error_is_seen_where_an_error_was_asked_for(notebook):
+    """If one of the options is an error, any error up to the next heading is hidden."""
+    for question, _, answered in answers(notebook):
+        if not any("error" in option for option in question["options"]):
+            continue
+        for number, cell in list(enumerate(notebook.cells, start=1))[answered:]:
+            if cell.cell_type == "markdown":
+                if cell.source.startswith("#"):
+                    break
+            elif not is_hidden(cell) and stops(cell):
+                yield number, "it shows an error: hide its outputs (outputs_hidden)."
+
+
+def stops(cell):
+    """Whether an error is stored, or told."""
+    kinds = [output.output_type for output in cell.outputs]
+    return "error" in kinds or re.search(r"\berror\b", printed_text(cell), re.I)
+
+
+@rule
 def details_are_rendered(notebook):
     """Markdown under <details> is markdown only between blank lines."""
     for number, cell in notebook.numbered("markdown"):

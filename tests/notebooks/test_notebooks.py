@@ -308,6 +308,24 @@ def test_what_answers_a_try_this_is_hidden(above, hidden, findings):
     assert len(notebook.findings(rule)) == findings
 
 
+@pytest.mark.parametrize(
+    ("options", "hidden", "findings"),
+    [
+        ('["it raises an error", "(2, 2)"]', False, 1),
+        ('["it raises an error", "(2, 2)"]', True, 0),
+        ('["(3, 3)", "(2, 2)"]', False, 0),
+    ],
+)
+def test_an_error_below_a_question_about_one_is_hidden(options, hidden, findings):
+    asks = code(f'predict("fits", "Does it fit?", {options})')
+    stops = code("f()", "Error: it stops\n")
+    stops.metadata.jupyter = {"outputs_hidden": hidden}
+    cells = [asks, code('reveal("fits", True)'), stops, text("## Next"), stops]
+    notebook = lint.Notebook("08_lesson.ipynb", 0, cells, {}, None)
+    rule = lint.no_error_is_seen_where_an_error_was_asked_for
+    assert len(notebook.findings(rule)) == findings
+
+
 def below_an_answer(*texts, printed="the loss\n  0.5\n"):
     """What the lint says of text between a question and two cells after its answer."""
     hidden = code("f()", printed)

@@ -37,6 +37,7 @@ STYLE = Template("""<style>
 .shapes .tensor {display: inline-flex; flex-direction: column; align-items: center;
   vertical-align: bottom; gap: 3px; margin-top: 1px;
   white-space: nowrap}
+.shapes .tensor ~ .tensor {margin-top: 7px}
 .shapes .tensor img {display: block; margin: 0; max-width: none}
 .shapes .stop {color: var(--jp-error-color1, $failed)}
 .shapes summary {cursor: pointer}

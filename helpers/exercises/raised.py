@@ -1,0 +1,94 @@
+"""What `check` says of an error that an answer raised: one sentence."""
+
+import dis
+import traceback
+from types import CodeType, TracebackType
+
+from helpers.exercises.exercise import describe
+from helpers.language import NO_MESSAGE, tr
+
+MAX_TEXT = 200  # characters of an error's message that are shown
+
+RAISED = tr("your code raised {kind} at `{line}`: {text}")
+RAISED_INSIDE = tr("your code raised {kind}: {text}")
+NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
+NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
+# Translators: each of the next three is a {text} in place of the error's own.
+NOT_IMPORTED = tr(
+    "{name} is not imported here. Run `{line}` in a cell of its own, then check again."
+)
+COMPARED_BY_IN = tr(
+    "`in` compares tensors number by number. It doesn't ask whether two names mean the "
+    "same tensor."
+)
+NEITHER = tr(
+    "a tensor of several numbers is neither True nor False. A comparison of tensors "
+    "gives one answer for each number."
+)
+SEVERAL = "Boolean value of Tensor with more than one value"
+OTHER_SIZE = "The size of tensor a"
+IMPORTS = {  # what learners are used to, and where it comes from
+    "F": "from torch.nn import functional as F",
+    "nn": "from torch import nn",
+    "np": "import numpy as np",
+    "plt": "import matplotlib.pyplot as plt",
+    "reduce": "from functools import reduce",
+    "deepcopy": "from copy import deepcopy",
+} | {
+    name: f"import {name}"
+    for name in ("copy", "functools", "itertools", "math", "random", "torch")
+}
+
+
+def what_raised(
+    error: BaseException,
+    answer: object,
+    start: tuple[CodeType, CodeType],
+    name: str,
+    returned: list,
+) -> str:
+    """One sentence, with the line of the learner's own code if there is one.
+
+    If none of the learner's code was running, the checker could not use what the
+    answer had returned, and the sentence says that. start: the code of the checker, and
+    of what calls the answer. name: of what the exercise asks for.
+    """
+    said = {"kind": type(error).__name__, "text": NO_MESSAGE}
+    try:
+        said["text"] = str(error)[:MAX_TEXT] or NO_MESSAGE
+    except Exception:  # an exception of the learner's own
+        pass
+    steps = [*_steps(error.__traceback__)]
+    lines = [summary.line for summary in traceback.extract_tb(error.__traceback__)]
+    codes, (checker, caller) = [step.tb_frame.f_code for step in steps], start
+    first = codes.index(checker) + 1 if checker in codes else 0
+    own = getattr(answer, "__module__", None)
+    for step, line in reversed(list(zip(steps, lines))[first:]):
+        if step.tb_frame.f_globals.get("__name__") == own:
+            said["text"] = _in_other_words(error, said["text"], step)
+            sentence = RAISED if line else RAISED_INSIDE
+            return sentence.format(line=line, **said)
+    if first == 0 or caller in codes:
+        return RAISED_INSIDE.format(**said)
+    if returned:
+        return NO_USE.format(name=name, found=describe(returned[0]), **said)
+    return NO_USE_OF_CLASS.format(name=name, **said)
+
+
+def _steps(trace):
+    """From the outermost call to the innermost."""
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _in_other_words(error: BaseException, text: str, step: TracebackType) -> str:
+    """What is said of the error, where its own text doesn't help a beginner."""
+    if type(error) is NameError and error.name in IMPORTS:
+        return NOT_IMPORTED.format(name=error.name, line=IMPORTS[error.name])
+    if type(error) is not RuntimeError or not text.startswith((SEVERAL, OTHER_SIZE)):
+        return text
+    done = dis.get_instructions(step.tb_frame.f_code)
+    if any(o.opname == "CONTAINS_OP" and o.offset == step.tb_lasti for o in done):
+        return COMPARED_BY_IN
+    return NEITHER if text.startswith(SEVERAL) else text
