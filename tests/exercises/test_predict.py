@@ -315,7 +315,8 @@ def test_a_count_that_cant_be_is_zero_and_the_others_stay(odd):
 def test_a_choice_that_is_no_option_is_not_made(odd):
     keep_by_hand(choice=odd)
     asked = ask()
-    assert radio(asked).value is None and said(asked).startswith("Choose one")
+    assert radio(asked).value is None
+    assert "12" in said(asked)  # only the votes are saved
     _asked.clear()
     shown = reveal("dropout", "about 1 point")
     assert "You predicted" not in str(shown) + shown._repr_html_()
@@ -346,8 +347,7 @@ def test_an_odd_record_is_mended_by_the_next_choice():
 def test_votes_are_still_said_to_be_saved_when_the_cell_runs_again():
     for box, count in zip(votes(ask()), (3, 12, 5)):
         box.value = count
-    again = ask().children[-1].children[1].value
-    assert "Saved" in again and "12" in again
+    assert said(ask()).startswith("Saved: ") and "12" in said(ask())
 
 
 def test_votes_on_an_earlier_question_are_not_shown_with_the_next(path):
