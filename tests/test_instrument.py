@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("home")
 MAKERS = {
     "lab": lambda data: lab(data, num_hiddens=8),
     "init_lab": lambda data: init_lab(data, num_hiddens=8),
-    "grid_lab": grid_lab,
+    "grid_lab": lambda data: grid_lab(data, batch_size=20),
     "shapes_lab": lambda data: shapes_lab(),
     "registration_lab": registration_lab,
     "predict": lambda data: predict("a-question", "Does it rise?", ["yes", "no"]),
@@ -123,7 +123,7 @@ def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, beg
 
 
 def test_a_closed_grid_that_the_notebook_keeps_has_let_go_of_its_memory(data):
-    shown = grid_lab(data)
+    shown = grid_lab(data, batch_size=20)
     large = [weakref.ref(line._stack) for line in shown.lines]
     shown.close()
     assert [one() for one in large] == [None] * len(large)

@@ -169,8 +169,12 @@ def picture_of(net, optimizer):
     for p, state in optimizer.state.items():
         state = {k: v.clone() if torch.is_tensor(v) else v for k, v in state.items()}
         seen.append((id(p), repr(state)))
-    random_states = torch.get_rng_state(), np.random.get_state()[1], random.getstate()
-    return [*seen, *map(str, map(list, random_states))]
+    random_states = (
+        torch.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),
+        random.getstate(),
+    )
+    return [*seen, *random_states]
 
 
 def stuck_and_random(net, optimizer, X, y):

@@ -27,7 +27,8 @@ def _others(full):
 
 @pytest.fixture
 def make(data, closed):
-    return lambda **defaults: closed(grid_lab(data, **defaults))
+    """A grid of quick steps, unless told otherwise."""
+    return lambda **defaults: closed(grid_lab(data, **{"batch_size": 20} | defaults))
 
 
 def cells(grid):
@@ -77,7 +78,7 @@ def test_each_cell_is_the_run_that_train_trains(make, data):
 
 
 def test_it_is_there_at_once_and_the_same_each_time(make):
-    first, second = make(), make()
+    first, second = make(batch_size=256), make(batch_size=256)
     assert all(cell.step == PREVIEW_STEPS for cell in cells(first).values())
     assert frame(first) == frame(second) and frame(first)["state"] == "preview"
     bundles = [one._repr_mimebundle_()[0] for one in (first, second)]
@@ -88,7 +89,7 @@ def test_it_is_there_at_once_and_the_same_each_time(make):
 
 
 def test_a_cell_shows_its_accuracy_its_setting_and_where_it_stands(make):
-    grid = make(init="kaiming")
+    grid = make(init="kaiming", batch_size=256)
     for cell, shown in zip(cells(grid).values(), frame(grid)["cells"]):
         assert shown["settings"] == str(cell.config)
         accuracy = f"{cell.accuracy:.2f}"
