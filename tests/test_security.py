@@ -1,6 +1,7 @@
 """What a course that runs in a teacher's network must not do."""
 
 import ast
+import json
 import os
 import pickle
 import re
@@ -8,12 +9,15 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import ipywidgets as widgets
 import pytest
 import torch
+from jupyter_client import BlockingKernelClient
 from torch import nn
 
 import helpers
@@ -311,6 +315,19 @@ def test_only_two_places_of_the_javascript_write_markup():
 # --- servers, and files
 
 
+def a_kernel_of(address, runtime):
+    """A client of a kernel that the server begins, as it does for a notebook."""
+    server, token = address.split("/lab?")
+    asked = Request(f"{server}/api/kernels?{token}", data=b"{}")
+    with urlopen(asked) as answer:
+        name = f"kernel-{json.load(answer)['id']}.json"
+    client = BlockingKernelClient(connection_file=str(runtime / name))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    return client
+
+
 @pytest.mark.slow
 def test_make_lab_listens_on_this_machine_alone(tmp_path):
     """Its command is taken from the Makefile; only the browser and the port differ."""
@@ -330,7 +347,12 @@ def test_make_lab_listens_on_this_machine_alone(tmp_path):
         for written in server.stderr:
             if b"/lab?token=" in written:
                 break
-        assert listening() <= HERE and listening()
+        while not listening():  # it writes that line before
+            time.sleep(0.1)
+        client = a_kernel_of(written.decode().split()[-1], tmp_path / "RUNTIME")
+        found = listening()
+        assert found and found <= HERE
+        client.stop_channels()
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate()
