@@ -331,7 +331,7 @@ class Lab(Instrument):
         self._heard: float | None = None  # when it was last asked to go back
         self._branches: list[float] = []  # the epochs where this run went another way
         self._state = _State("new")
-        self._quiet = False
+        self._quiet = self._says_pause = False
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = self._look_until = 0.0
         self._printed, self._printed_due = Printed(), 0.0
@@ -876,8 +876,10 @@ class Lab(Instrument):
             if not moves or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
-        self._start_button.description = look.PAUSE if running else look.START
-        self._start_button.icon = "pause" if running else "play"
+        if running != self._says_pause:  # each frame would compare two traits
+            self._says_pause = running
+            self._start_button.description = look.PAUSE if running else look.START
+            self._start_button.icon = "pause" if running else "play"
 
     def _frame(self, status, running):
         newest = self._state.newest.step if self._state.newest else 0
@@ -905,7 +907,8 @@ class Lab(Instrument):
         if self._is_back():
             return self._status_back()
         fresh = FRESH_NET if self.config.own else FRESH
-        sentence, num_val = STATUS[state.name] if newest else fresh, len(self._data.val)
+        sentence = STATUS[state.name] if newest else fresh
+        num_val = len(self._data.val) if state.name == "done" else None
         said = sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
         says = self.run.trainee.says if state.name in ("fresh", "preview") else ""
         return SPACE.join([said, says] if says else [said])
