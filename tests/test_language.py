@@ -1,18 +1,21 @@
 """The language that a kernel speaks: how it is chosen, and what a damaged one does."""
 
+import os
 import re
 import struct
 import subprocess
 import sys
+from dataclasses import fields
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
 import spoken
-from helpers import language
+from helpers import Config, language
 from helpers.language import choose, fonts, load
 
+ROOT = Path(__file__).parents[1]
 ZH = "zh_CN"
 
 
@@ -112,7 +115,10 @@ def in_chinese(code, home):
     variables = {"COURSE_LANG": "zh", "COURSE_HOME": str(home), "PYTHONUTF8": "1"}
     ended = subprocess.run(
         [sys.executable, "-c", code],
-        env={**variables, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={
+            **variables,
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests"))),
+        },
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -147,6 +153,52 @@ def test_every_exercise_is_solved_in_chinese(tmp_path):
     assert not errors
     for line in said.splitlines():
         assert re.search("[\u4e00-\u9fff]", line), line
+
+
+DRAWN = """
+import optuna
+import torch
+from helpers import *
+from pictures import texts
+
+data = load_fashion_mnist("sample")
+images, labels = data.val.images, data.val.labels
+net = MLP(784, 16, 10)
+runs = sweep([Config(num_epochs=1, num_hiddens=2, lr=lr) for lr in (0.1, 1)], data)
+optuna.logging.disable_default_handler()
+study = optuna.create_study(direction="maximize")
+study.optimize(lambda trial: trial.suggest_float("lr", 0.1, 1), 12)
+drawn = [
+    plot_columns(net.W1, "1"),
+    plot_confusion(torch.eye(10), list("0123456789"), "1"),
+    plot_curves(list(train(Config(num_epochs=1), data))),
+    plot_pictures(images[:1], ["1"], "1"),
+    plot_histograms({"1": images}, "1"),
+    plot_layers({"1": measure_layers(net, images, labels)}, "1"),
+    plot_grid(runs, "lr", "num_hiddens", "num_layers", text="1"),
+    plot_losses({"1": runs}, "1"),
+    plot_sweep(runs, "lr"),
+    plot_study(study),
+    plot_races(race("random", runs, 2, 1, recorded=False)),
+    *(make(data)._picture() for make in (lab, init_lab, grid_lab)),
+    shapes_lab()._picture(),
+]
+for picture in drawn:
+    print("PICTURE", *(text.get_text() for text in texts(picture.figure)))
+"""
+# What code calls the same: settings, a strategy, and the lines that shapes_lab shows.
+NAMES = {one.name for one in fields(Config)} | {"random", "hidden"}
+NAMES |= {"matmul", "add", "relu", "mathdefault", "times"}
+
+
+@pytest.mark.slow
+def test_pictures_have_no_english_word_but_names(tmp_path):
+    said, errors = in_chinese(DRAWN, tmp_path)
+    _, *pictures = said.split("PICTURE")
+    assert len(pictures) == 15, errors
+    for picture in pictures:
+        assert set(re.findall("[A-Za-z_]{2,}", picture)) <= NAMES, picture
+    assert "准确率" in said
 
 
 def test_pictures_have_a_font_that_can_write_the_language():
