@@ -1,6 +1,7 @@
 """The doctor names what is wrong first, and finds nothing wrong with a right model."""
 
 import inspect
+import itertools
 import sys
 import time
 from dataclasses import replace
@@ -212,7 +213,15 @@ def test_a_net_that_waits_is_left_by_the_clock(data, monkeypatch):
     net = mlp()
     net.register_forward_hook(lambda *_: time.sleep(0.1))
     report = doctor(net, data, limits=Limits(0.2))
-    assert "Skipped" in report.notes[-1] and "exploding" in report.notes[-1]
+    assert "Skipped" in report.notes[-1] and "vanishing" in report.notes[-1]
+
+
+def test_without_time_a_net_is_run_four_times_and_what_they_show_is_said(data):
+    net, count = classic(nn.ReLU()).append(nn.Softmax(dim=1)), itertools.count()
+    net.register_forward_hook(lambda *_: next(count) and None)
+    report = doctor(net, data, limits=Limits(0))
+    assert next(count) == 4
+    assert [finding.code for finding in report.findings] == ["softmax_twice"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ none of those that look at the model finds anything does the doctor train it for
 steps, to see whether it learns.
 """
 
-import contextlib
 import io
 import math
 import sys
@@ -25,7 +24,7 @@ from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, T
 from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
 from helpers.instruments.doctor.findings import Report
-from helpers.instruments.doctor.training_setup import Limits, TrainingSetup
+from helpers.instruments.doctor.training_setup import Limits, OutOfTime, TrainingSetup
 from helpers.instruments.registration.walk import find_tensors
 from helpers.instruments.state import Snapshot, seed_all
 from helpers.language import COMMA, NO_MESSAGE, tr
@@ -201,15 +200,15 @@ def _ask_the_others(exam):
     findings, left_out = [], set()
 
     def ask(check):
-        exam.note_time()
-        if exam.time_left < 0 and check not in LAST:
-            left_out.add(check)
-            return
         exam.before = {one.code for one in findings}
         exam.asked.append(check.__name__)
-        with contextlib.suppress(Exception):  # the net does not take what is asked
+        try:
             if found := check(exam):
                 findings.append(found)
+        except OutOfTime:
+            left_out.add(check)
+        except Exception:  # noqa: BLE001  the net does not take what is asked
+            pass
 
     for check in STATIC:
         ask(check)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.check_training import cause_of_poor
-from helpers.instruments.doctor.examination import Examination
+from helpers.instruments.doctor.examination import ENOUGH, Examination
 from helpers.instruments.doctor.findings import Finding
+from helpers.instruments.doctor.training_setup import OutOfTime
 from helpers.instruments.doctor.trial import SHORT
 from helpers.language import COMMA
 
@@ -22,7 +23,6 @@ CLEARLY = 0.12  # as much below a linear model is not chance
 NOISE = 0.02  # as much may be chance
 MUCH = 0.15  # between the accuracies of the two modes, in two trainings
 RISES = 0.03  # from one stage to the next, where a net is still learning
-ENOUGH = 60  # pictures, without which an accuracy says little
 
 _known: dict[tuple, float] = {}  # accuracies of linear models
 
@@ -30,6 +30,8 @@ _known: dict[tuple, float] = {}  # accuracies of linear models
 def below_linear(exam: Examination) -> Finding | None:
     """The net is less accurate than a linear model after as many steps."""
     if len(exam.unseen[0][0]) < ENOUGH:
+        if exam.slow:
+            raise OutOfTime
         return None
     more, most = 4 * exam.short, 16 * exam.short  # where these steps are too few
     for steps in (exam.short, most):

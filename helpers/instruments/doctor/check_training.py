@@ -13,6 +13,7 @@ from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.examples import FEW_ROWS, by_means
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
+from helpers.instruments.doctor.training_setup import OutOfTime
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, measure
 from helpers.instruments.layer_verdicts import NO_START, SLOW_START
 
@@ -142,13 +143,17 @@ def _with_usual(exam, trial):
     if trial.astray:
         changes += _times(exam, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
     compare = functools.partial(_compared, "lr_too_high", exam, trial, changes)
-    found = compare(lambda other: other.learns and other.end < 0.85 * trial.start)
-    if found or not trial.astray:
-        return found
-    found = compare(lambda other: other.end < 1.05 * trial.start)
-    others = [other for one in changes if (other := exam.trial(**one))]
-    if found or others and all(other.astray for other in others):
-        return found
+    try:
+        found = compare(lambda other: other.learns and other.end < 0.85 * trial.start)
+        if found or not trial.astray:
+            return found
+        found = compare(lambda other: other.end < 1.05 * trial.start)
+        others = [other for one in changes if (other := exam.trial(**one))]
+        if found or others and all(other.astray for other in others):
+            return found
+    except OutOfTime:
+        if not trial.astray:
+            raise
     return exam.finding("lr_too_high: astray", **vars(trial))  # no time to compare
 
 

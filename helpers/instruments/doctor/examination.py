@@ -20,6 +20,7 @@ from helpers.instruments.doctor.training_setup import (
     NUMBER,
     PROBABILITY,
     Limits,
+    OutOfTime,
     TrainingSetup,
 )
 from helpers.instruments.doctor.trial import LONG, SHORT, Trial, TrialOptions, run_trial
@@ -29,7 +30,9 @@ from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
 WAITS = 0.02  # a net that computes for a smaller share of its time is waiting
-UNSEEN = 512  # pictures, to see how good a training was
+UNSEEN = 512  # pictures, to see how good a training was,
+ENOUGH = 64  # or of a slow net; with fewer that says little
+LEAST_ROWS, SHARE = 8, 1 / 40  # of a pass of a very slow net; of the time, for a pass
 AND_MORE = tr("{names} and {count} more")
 UNNAMED = tr("a tensor of shape {shape}")
 
@@ -54,9 +57,11 @@ class Examination:
         self.setup, self.limits = setup, limits
         self._begun, self._say = time.monotonic(), say
         self._started = started
-        self.slow = self._seconds_of_a_pass() > limits.slow
+        self.few, took = self._few_rows()
+        self.slow = self.few < FEW_ROWS or took > limits.slow
+        self._row = took / self.few  # s
         # What the step is called with:
-        self.given = X, y = self._first_rows(FEW_ROWS if self.slow else PASS_ROWS)
+        self.given = X, y = self._first_rows(self.few if self.slow else PASS_ROWS)
         self.step = setup.watch_step(X, y, limits.watched)
         if setup.reaches_originals():  # past its arguments, and out of sight
             setup.use_originals()
@@ -100,19 +105,29 @@ class Examination:
         with setup.experiment():
             self._record_a_pass()
         # Of a net that is slower still, what was seen in these passes is looked at.
-        self._total = max(limits.total, self._used() + limits.total / 4)
+        setup.ask_for_time = self._ask_for_time
 
-    def _seconds_of_a_pass(self):
-        """Of a few pictures."""
+    def _few_rows(self):
+        """(how many pictures a pass gets where it is slow: fewer where it is very slow;
+        the seconds that it takes)."""
+        rows, most = LEAST_ROWS, self.limits.total * SHARE
+        took = min(self._seconds_of_a_pass(rows) for _ in range(2))  # one warms up
+        while rows < FEW_ROWS and 2 * took < most:
+            rows *= 2
+            took = self._seconds_of_a_pass(rows)
+        return rows, took
+
+    def _seconds_of_a_pass(self, rows):
         with self.setup.experiment(), torch.no_grad():
-            for _ in range(2):  # the first warms up
-                start = time.thread_time()
-                with contextlib.suppress(Exception):  # a failure shows later
-                    self.setup.net(self.setup.X[:FEW_ROWS])
-                took = time.thread_time() - start
-                if took > 1:
-                    break
-            return took
+            start = time.thread_time()
+            with contextlib.suppress(Exception):  # a failure shows later
+                self.setup.net(self.setup.X[:rows])
+            return time.thread_time() - start
+
+    def _ask_for_time(self):
+        self.note_time()
+        if self.time_left < 0:
+            raise OutOfTime
 
     def _first_rows(self, count):
         return self.setup.X[:count], self.setup.y[:count]
@@ -244,7 +259,7 @@ class Examination:
     @property
     def batch(self) -> int:
         """How many pictures a step of a short training gets."""
-        most = FEW_ROWS if self.slow else examples.BATCH
+        most = self.few if self.slow else examples.BATCH
         return self.setup.only or min(self.setup.examples.batch_size or most, most)
 
     @property
@@ -260,7 +275,10 @@ class Examination:
     def unseen(self) -> list[examples.Pair]:
         """Pictures that no short training uses, if the data have enough, and their
         labels; where the learner's step changes its pictures, also those."""
-        count = FEW_ROWS if self.slow else UNSEEN
+        count = UNSEEN
+        if self.slow:
+            quick = self._row * ENOUGH < 2 * SHARE * self.limits.total
+            count = ENOUGH if quick else FEW_ROWS
         if self.setup.only:
             count = max(count // self.setup.only, 1) * self.setup.only
         X, y = examples.unseen(*self.setup.examples.splits["train"], count)
@@ -308,7 +326,7 @@ class Examination:
     @property
     def time_left(self) -> float:
         """In seconds of this thread."""
-        return self._total - self._used()
+        return self.limits.total - self._used()
 
     def _used(self):
         """In seconds of this thread; of the clock where it does nothing but wait."""

@@ -59,6 +59,10 @@ class Limits:
     enough_steps: int = 512  # a net no better than guessing after them does not learn
 
 
+class OutOfTime(BaseException):
+    """Raised in place of a pass for which there is no time; no check catches it."""
+
+
 @dataclass
 class WatchedStep:
     """What one training step did."""
@@ -104,6 +108,8 @@ class TrainingSetup:
         self.examples, self.given = examples, given
         self._returned = ""  # by the last step, in place of a loss
         self._cut = False  # whether its backward() began at what has no graph
+        # Called before each pass; it may raise OutOfTime:
+        self.ask_for_time: Callable[[], None] = lambda: None
         self.only = 0  # the one number of pictures that a step can take, if so
         self.binary = ""  # what the one number for each picture is
         self._pictures = [part for pair in examples.splits.values() for part in pair]
@@ -162,6 +168,7 @@ class TrainingSetup:
     @contextlib.contextmanager
     def experiment(self) -> Iterator[None]:
         """Undo whatever is done inside; its random numbers are fixed."""
+        self.ask_for_time()
         seed_all()
         try:
             yield
@@ -170,6 +177,7 @@ class TrainingSetup:
 
     def rewind(self) -> None:
         """Inside an experiment: the net's numbers and the seed as at its beginning."""
+        self.ask_for_time()
         seed_all()
         self._numbers.restore()
         for tensor, data in self._tensors.items():
@@ -193,6 +201,7 @@ class TrainingSetup:
 
     def scores(self, X: Tensor) -> Tensor:
         """The net's scores of these pictures, a row for each."""
+        self.ask_for_time()
         parts = X.split(self.only) if self.only else [X]
         return torch.cat([self.read(self.net(part), len(part)) for part in parts])
 
@@ -224,6 +233,7 @@ class TrainingSetup:
     def step(self, X: Tensor, y: Tensor) -> Losses:
         """One step: the learner's own, or the usual one. Returns what it says its loss
         is, and what backward() was called on, each None where there is none."""
+        self.ask_for_time()
         if self.train_step is None:
             optimizer = self.optimizer or self.plain_sgd()
             return (self.usual_step(optimizer, X, y, self.loss),) * 2
