@@ -61,7 +61,7 @@ function drawColumns(ink, { width, height }, tiles, colours, menu) {
   ink.font = `600 12px ${colours.font}`;
   ink.fillStyle = colours.text;
   if (!tiles?.name) return [];
-  if (!menu) ink.fillText(tiles.name, 4, 3);
+  if (!menu) ink.fillText(tiles.name, 4, 3, width - 4); // narrower rather than cut off
   if (!tiles.data) return []; // the net has nothing to show
   const title = menu || ink.measureText(tiles.name).width;
   ink.font = `11px ${colours.font}`;

@@ -250,7 +250,8 @@ function render({ model, el }) {
   const arrangePlots = (width, height) => {
     const lab = root.closest(".course-lab") || root;
     const above = plots.getBoundingClientRect().top - lab.getBoundingClientRect().top;
-    const room = height - above - TEXTS - sees.arrange(width, height);
+    const told = finding.offsetHeight && finding.offsetHeight + 6; // with its margin
+    const room = height - above - TEXTS - told - sees.arrange(width, height);
     const stacked = width < 900 && room >= 2.2 * LEAST;
     const share = stacked ? 0.6 : 0.4;
     const tall = Math.round(Math.max(LEAST, Math.min(room, MOST, share * width)));
@@ -334,6 +335,7 @@ function render({ model, el }) {
     "change:note": () => say("note", model.get("note")),
     "change:summary": () => say("summary", model.get("summary")),
     "change:finding": () => {
+      again(); // it needs room, with the buttons still in view
       finding.scrollIntoView({ block: "nearest" });
       say("finding", model.get("finding"));
     },

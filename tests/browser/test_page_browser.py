@@ -299,6 +299,8 @@ def test_the_list_stays_where_it_began_and_its_cure_learns(course, chromium):
     finding = shown(notebook).locator(".w1lab-finding")
     expect(finding).to_contain_text("unregistered: ")
     expect(finding).to_contain_text("layers[0].weight")
+    for part in (button(notebook, "start"), finding):
+        expect(part).to_be_in_viewport(ratio=0.98)
     assert notebook.errors == []
     # The columns that the lint allows fit beside the list of files.
     for columns, lines in ((90, 2), (72, 1)):
