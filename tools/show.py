@@ -97,7 +97,11 @@ def for_html(nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
 
 def _styled(nb, style):
     # In the first text, since nbconvert's own styles replace those in `resources`.
-    nb.cells[0].source = f"<style>{style}</style>\n\n{nb.cells[0].source}"
+    texts = [cell for cell in nb.cells if cell.cell_type == "markdown"]
+    if not texts:  # a learner's own notebook
+        texts = [nbformat.v4.new_markdown_cell()]
+        nb.cells[:0] = texts
+    texts[0].source = f"<style>{style}</style>\n\n{texts[0].source}"
 
 
 def _in_language_of(nb, sentence):

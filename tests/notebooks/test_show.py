@@ -133,6 +133,17 @@ def test_a_page_has_no_exercises_and_hides_its_answers(name):
     assert said.count("<details title=") == said.count(f"<summary>{asked}")
 
 
+@pytest.mark.parametrize("prepare", [show.for_page, show.for_slides])
+@pytest.mark.parametrize("texts", [[], ["# Mine"]])
+def test_a_learners_own_notebook_runs_as_it_is(prepare, texts):
+    """Also where it begins with code, or has nothing else."""
+    cells = [new_code_cell("x = 1"), *map(new_markdown_cell, texts)]
+    shown, _ = prepare(new_notebook(cells=cells), {})
+    styled = [cell for cell in shown.cells if "<style>" in cell.source]
+    assert [cell.cell_type for cell in styled] == ["markdown"]
+    assert "x = 1" in [cell.source for cell in shown.cells]
+
+
 def test_a_page_asks_for_no_file_that_is_not_served():
     exporter = HTMLExporter(preprocessors=[show.for_page])
     course = {"config_dir": str(ROOT)}  # with the styles in custom, as Voila has them
