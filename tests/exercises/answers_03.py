@@ -658,6 +658,12 @@ def equal_numbers(net, optimizer):
     ]
 
 
+@wrong("3.4", "`in` compares tensors number by number")
+def looked_up_in_a_list(net, optimizer):
+    held = [*held_by(optimizer)]
+    return [name for name, p in net.named_parameters() if p not in held]
+
+
 @wrong("3.4", "you named nothing. The optimizer does not hold hidden[0]")
 def registered_only(net, optimizer):
     held = set(held_by(optimizer))
