@@ -378,7 +378,8 @@ def test_an_own_line_that_exits_does_not_end_the_worker(make_lab):
 
 
 def test_a_large_net_has_a_short_preview(make_lab):
-    status = canvas(make_lab(num_hiddens=1024, num_layers=8)).frame["status"]
+    shown = make_lab(num_hiddens=1024, num_layers=8, batch_size=20)
+    status = canvas(shown).frame["status"]
     assert status.startswith("Preview, the first 12 steps.")
 
 
@@ -634,7 +635,7 @@ def test_a_nets_arguments_have_controls_that_train_what_they_say(make_lab, data)
 
 def test_the_lab_says_in_which_shape_a_net_takes_pictures(make_lab):
     for net, shape in ((filters, "(N, 1, 28, 28)"), (small_net, "(N, 784)")):
-        shown = make_lab(net=net)
+        shown = make_lab(net=net, batch_size=20)
         press(shown, "Back to step 0")
         shown.wait(60)
         said = f"{net.__name__} takes pictures of shape {shape}."
@@ -654,7 +655,7 @@ def test_what_there_is_is_shown_and_a_menu_picks(make_lab):
     shown.wait(60)
     tiles = canvas(shown).tiles
     assert (tiles["name"], tiles["high"], tiles["wide"]) == ("3.weight", 10, 8)
-    shown = make_lab(net=filters)
+    shown = make_lab(net=filters, batch_size=20)
     tiles = canvas(shown).tiles
     assert (tiles["count"], tiles["high"], tiles["wide"]) == (16, 3, 3)
     assert tiles["captions"][0] == "16 of 20 filters, 3\u00d73 each"
