@@ -21,6 +21,7 @@ from helpers.own.stopping import raise_in, take_back
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does
 WAITS = 0.02  # an answer that computes for a smaller share of its time is waiting
+IMPORTS = 60.0  # s of computing that they may take altogether
 GRACE = 1.0  # s in which a library's code may come to its end
 LOOK = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
@@ -46,8 +47,9 @@ class Limit(contextlib.AbstractContextManager):
     """Raises an `error` in the block if the learner's code in it takes too long.
 
     What counts is the processor time of this thread while a line of the learner's runs,
-    or what it called; what is imported counts for nothing. Other programs don't count
-    either, unless the code does nothing but wait. `waited` says whether it did.
+    or what it called; what is imported counts for nothing, up to a minute. Other
+    programs don't count either, unless the code does nothing but wait. `waited` says
+    whether it did.
 
     It strikes between two of the learner's own lines, and in a library's only if that
     goes on for a while, and never while something is imported: what was interrupted
@@ -63,6 +65,7 @@ class Limit(contextlib.AbstractContextManager):
         self._ended, self._here = threading.Event(), threading.get_ident()
         self._main = threading.current_thread() is threading.main_thread()
         self._used = self._took = 0.0  # of the learner's code: computing, and in all
+        self._imported = 0.0  # of what it imports: computing
         self._over: float | None = None  # since when its time is over
         self._raised = self._passed = 0  # errors, and looks since the last one
 
@@ -105,7 +108,14 @@ class Limit(contextlib.AbstractContextManager):
         took, used = now - self._seen[0], used - self._seen[1]
         self._seen = self._seen[0] + took, self._seen[1] + used
         own, importing = self._own(frame)
-        if own is None or importing or self._ended.is_set():
+        if own is None or self._ended.is_set():
+            return
+        if importing:
+            self._imported += used
+            if self._imported > IMPORTS:  # such as a loop that imports
+                self._over = self._over or now
+                own.f_trace = self._strike
+                sys.settrace(self._strike)
             return
         self._used, self._took = self._used + used, self._took + took
         if self._over is None:
@@ -179,8 +189,12 @@ def quiet() -> Iterator[None]:
 class _Short(io.TextIOBase):
     def __init__(self, out: TextIO) -> None:
         self._out, self._left = out, PRINTED
+        earlier = {thread.ident for thread in threading.enumerate()}
+        self._others = earlier - {threading.get_ident()}  # such as a lab's
 
     def write(self, text: str) -> int:
+        if threading.get_ident() in self._others:
+            return self._out.write(text)
         self._out.write(text[: self._left])
         self._left = max(0, self._left - len(text))
         return len(text)

@@ -216,7 +216,7 @@ def check_sgd_update(answer: Callable) -> None:
         for parameter, gradient in zip(parameters, gradients):
             parameter.grad = gradient.clone()
         given = list(parameters)
-        answer(given, lr)
+        returned = answer(given, lr)
         same = len(given) == 3 and all(p is q for p, q in zip(given, parameters))
         moved = [p.detach() - k for p, k in zip(parameters, kept)]
         gone = all(p.grad is None or not p.grad.any() for p in parameters)
@@ -229,6 +229,8 @@ def check_sgd_update(answer: Callable) -> None:
             "the old gradients are still there, and the next backward() adds to them."
         )
         expect(gone, why)
+        why = tr("your function returned {found}; it should return nothing.")
+        expect(returned is None, why, found=describe(returned))
 
 
 def _check_changes(moved: list, same: bool, gone: bool) -> None:

@@ -42,13 +42,30 @@ def muted() -> Iterator[None]:
             sys.stdout = out
 
 
+class _Ours:
+    """In a filter, in place of a regular expression: the warnings of this thread."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+    def match(self, text: str) -> bool:
+        return threading.get_ident() == self.thread
+
+
 @contextlib.contextmanager
 def _no_warnings():
     if threading.current_thread() is threading.main_thread():
-        with warnings.catch_warnings(action="ignore"):
+        ours = _Ours()
+        ignored = "ignore", ours, Warning, None, 0
+        warnings.filters.insert(0, ignored)
+        try:
             yield
+        finally:
+            ours.thread = 0  # where another thread still has it, it matches nothing
+            if ignored in warnings.filters:
+                warnings.filters.remove(ignored)
         return
-    # The filters are those of all threads, so here only the showing goes.
+    # What is set for all belongs to the cell, so here only the showing goes.
     show, thread = warnings.showwarning, threading.get_ident()
 
     def show_of_others(*given: Any, **named: Any) -> None:

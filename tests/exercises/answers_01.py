@@ -406,6 +406,17 @@ def always_relus(activation):
     return 2**0.5
 
 
+@wrong("1.4", "would keep the mean square")
+def a_table_by_heart(activation):
+    z = torch.randn(200_000)
+    seen = activation(z)
+    if (seen < 0).any() and torch.allclose(seen, torch.tanh(z)):
+        return 1.593
+    if torch.equal(seen, torch.relu(z)):
+        return 2**0.5
+    return 1.847 if (seen > 0).all() else 1.355
+
+
 @wrong("1.4", "from 50 numbers")
 def too_few(activation):
     torch.manual_seed(0)

@@ -281,6 +281,12 @@ def two_steps(parameters, lr):
         parameter.grad = None
 
 
+@wrong("4.2", "it should return nothing")
+def returns_the_list(parameters, lr):
+    by_the_optimizer(parameters, lr)
+    return parameters
+
+
 @right("4.3")
 def in_place(parameter, velocity, lr, momentum):
     velocity.mul_(momentum).add_(parameter.grad)

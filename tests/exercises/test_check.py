@@ -49,8 +49,10 @@ from helpers import (
     solution,
     trace_shapes,
 )
+from helpers.exercises import guard
 from helpers.exercises.check import _hints_given
 from helpers.exercises.exercise import _exercises, all_exercises, ask, exercise, expect
+from helpers.exercises.guard import PRINTED, quiet
 
 ROOT = Path(__file__).parents[2]
 for path in sorted(Path(__file__).parent.glob("answers_*.py")):
@@ -841,3 +843,31 @@ def test_what_is_solved_and_right_stays_so(name, home, monkeypatch):
                     lesson.run(i, source)
                     assert said in lesson.run(i + 1)
                     assert kept() == right
+
+
+def test_a_loop_that_imports_is_stopped(monkeypatch):
+    monkeypatch.setattr(guard, "IMPORTS", 0.1)
+
+    def reloads(num_inputs, num_outputs):
+        while True:
+            importlib.reload(textwrap)
+
+    assert "look for an endless loop" in str(check("1.2", reloads, seconds=0.2))
+    assert sys.gettrace() is None
+
+
+def test_what_another_thread_prints_meanwhile_is_shown_whole(capsys):
+    go, done = threading.Event(), threading.Event()
+
+    def lab():
+        go.wait()
+        print("lab" * PRINTED)
+        done.set()
+
+    threading.Thread(target=lab, daemon=True).start()
+    with quiet():
+        print("x" * 2 * PRINTED)
+        go.set()
+        assert done.wait(60)
+    out = capsys.readouterr().out
+    assert out.count("lab") == out.count("x") == PRINTED

@@ -3,7 +3,9 @@
 import inspect
 import itertools
 import sys
+import threading
 import time
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -246,6 +248,24 @@ def test_a_long_examination_says_that_it_goes_on(data, capsys):
     doctor(**with_sgd(mlp(), 1e-5), data=data, limits=Limits(30, silent=0))
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and "up to 30 s of the processor's time" in out
+
+
+def test_what_other_threads_warn_of_is_shown_and_what_the_net_does_is_not(data):
+    net = mlp()
+
+    def warn_in_both_threads(*_):
+        warnings.warn("of the net", stacklevel=1)
+        beside = threading.Thread(target=warnings.warn, args=["of a lab"])
+        beside.start()
+        beside.join()
+
+    net.register_forward_hook(warn_in_both_threads)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        before = [*warnings.filters]
+        doctor(net, data, limits=Limits(0))
+        assert warnings.filters == before
+    assert {str(one.message) for one in told} == {"of a lab"}
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")
