@@ -43,6 +43,7 @@ STYLE = Template("""<style>
 .shapes summary {cursor: pointer}
 @container (max-width: 700px) {
   .course .shapes th, .course .shapes td {padding: 3px 4px !important}
+  .shapes .tensor ~ .tensor {margin-top: 3px}
 }
 </style>""").substitute(failed=FAILED)
 SVG = (
