@@ -1,6 +1,7 @@
 """On an NVIDIA card each tool does what it does without one."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -70,7 +71,8 @@ def test_the_doctor_says_what_it_says_here(lr, data):
 
 
 def test_a_sweep_trains_the_same(data):
-    configs = [replace(SMALL, lr=lr) for lr in (0.05, 0.1, 0.2)]
+    pairs = product((8, 12), (0.05, 0.1, 0.2))  # two groups, at the same time
+    configs = [replace(SMALL, num_hiddens=units, lr=lr) for units, lr in pairs]
     rows = sweep([replace(config, device=DEVICE) for config in configs], data)
     for row, here in zip(rows, sweep(configs, data)):
         assert row.ok and row.accuracy == pytest.approx(here.accuracy, abs=0.01)

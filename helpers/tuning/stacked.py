@@ -108,7 +108,7 @@ class Network:
                 D = products(W.mT, D).mul_(SLOPES[self.activation](H))
                 if kept:
                     D *= kept[i - 1]
-            if not self.buffers[2 * i]:
+            if not self.buffers[2 * i]:  # once for both W and b
                 of_this *= -rates[0]
             self._update(W, of_this, X.mT, self.buffers[2 * i], rates)
             self._update(b, of_this, one.mT, self.buffers[2 * i + 1], rates)
