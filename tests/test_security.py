@@ -323,7 +323,7 @@ def a_kernel_of(address, runtime):
         name = f"kernel-{json.load(answer)['id']}.json"
     client = BlockingKernelClient(connection_file=str(runtime / name))
     client.load_connection_file()
-    client.start_channels()
+    client.start_channels(hb=False)  # a kernel that begins may skip a heartbeat
     client.wait_for_ready(timeout=60)
     return client
 

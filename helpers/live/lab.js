@@ -113,12 +113,17 @@ function settingsLine(root, model) {
     field.style.height = "0";
     field.style.height = `${field.scrollHeight + 2}px`;
   };
+  let sent;
   const show = () => {
     field.value = model.get("settings");
     fit();
   };
   const send = () => {
-    if (field.value !== model.get("settings")) model.send({ settings: field.value });
+    sent = field.value;
+    if (sent !== model.get("settings")) model.send({ settings: sent });
+  };
+  const back = () => {
+    if (field.value === sent) show(); // else the next one is being typed already
   };
   field.addEventListener("input", fit);
   field.addEventListener("change", send);
@@ -129,7 +134,7 @@ function settingsLine(root, model) {
     event.preventDefault();
     send();
   });
-  return { fit, show };
+  return { back, fit, show };
 }
 
 // Which weights are shown: in place of the title, where there is a choice.
@@ -318,7 +323,7 @@ function render({ model, el }) {
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();
-    if (message === "back") settings.show();
+    if (message === "back") settings.back();
     if (message.copy && navigator.clipboard) navigator.clipboard.writeText(message.copy).catch(() => {});
   };
   const onMove = (event) => { pointer = event.offsetX; draw(); };

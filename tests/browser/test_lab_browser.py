@@ -127,10 +127,15 @@ def test_a_pasted_line_and_a_wrong_one(open_notebook):
     notebook = open_notebook("lab(data)")
     settings = notebook.page.get_by_label("settings")
     settings.fill("num_hidden=3")
-    settings.press("Enter")
+    settings.evaluate(
+        """(field) => {
+            field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+            field.value = "num_hiddens=32 lr=0.3 num_epochs=1"; // before it is answered
+        }"""
+    )
     note = shown(notebook).locator(".w1lab-note")
     note.get_by_text("did you mean 'num_hiddens'").wait_for()
-    settings.fill("num_hiddens=32 lr=0.3 num_epochs=1")
+    notebook.page.wait_for_timeout(200)  # what is typed stays
     settings.press("Enter")
     until_state(notebook, "done")
     assert (
