@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from run_notebooks import NOTEBOOKS, ROOT, private_jupyter
@@ -104,9 +105,9 @@ def the_table(notebook: nbformat.NotebookNode) -> object:
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     if not any(source.startswith("table = ") for source in cells):
         return None
-    names = {}
+    names, as_python = {}, TransformerManager().transform_cell
     for source in cells:
-        exec(source, names)
+        exec(as_python(source), names)  # the first has a magic, for Colab
         if "table" in names:
             return names["table"]
 
