@@ -570,10 +570,14 @@ def test_from_a_broken_venv_and_a_mixed_pair_to_a_working_course(tmp_path):
 
 @sets_up
 def test_a_notebook_alone_brings_the_course_with_it(tmp_path):
-    """Where there is all but the course, and a folder in place of GitHub."""
+    """Where there is all but the course, and a folder in place of GitHub.
+
+    In Chinese, whose catalogue has to come along.
+    """
     pytest.importorskip("setuptools", "77.0.3")
     course, alone, venv = (tmp_path / name for name in ("course", "alone", "venv"))
-    shutil.copytree(ROOT / "helpers", course / "helpers")
+    for name in ("helpers", "locale"):
+        shutil.copytree(ROOT / name, course / name)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, course)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost"]
@@ -585,7 +589,7 @@ def test_a_notebook_alone_brings_the_course_with_it(tmp_path):
     packages = [path for path in sys.path if path.endswith("site-packages")]
     (site / "packages.pth").write_text("\n".join(packages))
     alone.mkdir()
-    notebook = shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", alone)
+    notebook = shutil.copy(ROOT / "notebooks" / "zh_CN" / "00_start_here.ipynb", alone)
     environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{course.as_uri()}.insteadOf",
@@ -601,6 +605,7 @@ def test_a_notebook_alone_brings_the_course_with_it(tmp_path):
         "shell = InteractiveShell.instance()\n"
         "shell.run_cell(''.join(first['source'])).raise_error()\n"
         "shell.run_cell('import helpers; print(helpers.__file__)').raise_error()\n"
+        "shell.run_cell('print(helpers.language.tr(\"no message\"))').raise_error()\n"
     )
     done = subprocess.run(
         [venv / "bin" / "python", "-c", code],
@@ -610,7 +615,7 @@ def test_a_notebook_alone_brings_the_course_with_it(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith(f"{site / 'helpers' / '__init__.py'}\n")
+    assert done.stdout.endswith(f"{site / 'helpers' / '__init__.py'}\n没有说明\n")
     files = [path.relative_to(course) for path in (course / "helpers").rglob("*.*")]
     files = [path for path in files if "__pycache__" not in path.parts]
     assert [path for path in files if not (site / path).exists()] == []

@@ -15,7 +15,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-CATALOGUES = Path(__file__).resolve().parents[2] / "locale"
+_HELPERS = Path(__file__).resolve().parents[1]
+# Beside helpers/, and where the course is installed, as on Colab, inside it.
+_FOLDERS = [folder / "locale" for folder in (_HELPERS, _HELPERS.parent)]
+CATALOGUES = next(filter(Path.is_dir, _FOLDERS), _FOLDERS[-1])
 ENGLISH = "en"
 UNKNOWN = "COURSE_LANG names no language of the course: {found}. It speaks {known}."
 UNREADABLE = (
