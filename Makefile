@@ -74,5 +74,5 @@ translations: setup ## Bring the catalogues and the notebooks of other languages
 notebooks: setup ## Run all notebooks and store their outputs in them.
 	$(PYTHON) tools/run_notebooks.py
 
-recorded: setup ## Train anew what the notebooks show from records (25 minutes on two cores).
+recorded: setup ## Train anew what the notebooks show from records (20 minutes on two cores).
 	$(PYTHON) tools/record_sweeps.py
