@@ -54,10 +54,8 @@ NO_MORE_HINTS = tr(
     '{id}: those were all {count} hints. solution("{id}") shows the answer.'
 )
 PROGRESS_COLUMNS = (tr("lesson"), tr("exercises solved"), tr("still open"))
-TOTAL = tr(
-    "{solved} of {count} exercises solved. {right} of {made} predictions matched the "
-    "measurement."
-)
+SOLVED = tr("{solved} of {count} exercises solved.")
+MATCHED = tr("{right} of {made} predictions matched the measurement.")
 DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 
 _hints_given: dict[str, int] = {}
@@ -152,12 +150,13 @@ class ProgressTable:
             for lesson, (done, left) in lessons.items()
         ]
         made = [kept for kept in predicted.values() if kept.get("choice")]
-        self._total = TOTAL.format(
+        self._total = SOLVED.format(
             solved=sum(len(done) for done, _ in lessons.values()),
             count=len(exercise.all_exercises()),
-            made=len(made),
-            right=sum(kept["choice"] == kept.get("measured") for kept in made),
         )
+        if made:
+            right = sum(kept["choice"] == kept.get("measured") for kept in made)
+            self._total += SPACE + MATCHED.format(right=right, made=len(made))
 
     def __str__(self) -> str:
         return f"{as_text(PROGRESS_COLUMNS, self._rows)}\n{self._total}"

@@ -273,6 +273,7 @@ def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
             "multiplied by a spread."
         ),
         2**0.5 / n: tr("{asked}: you took the root of the 2 alone."),
+        2 / n**0.5: tr("{asked}, 2 divided by the root of {inputs}."),
         (2 / 784) ** 0.5: tr("{asked}, which is right for 784 inputs only."),
         0.01: tr("{asked}, the same for every size of layer."),
         1.0: tr("{asked}: the factor is missing."),
@@ -327,10 +328,11 @@ def check_nearly_constant(answer: Callable) -> None:
         )
         expect(units == num_outputs, why, **said, units=units)
         why = tr(
-            "all units are different, but in a matrix of {inputs} by {outputs} you "
-            "changed {changed} weights of {weights}. That is far more than you need."
+            "all units are different, but in a matrix of {inputs} by {outputs} only "
+            "{same} of the {weights} weights are 0.01. You need far fewer changes."
         )
-        expect(changed < W.numel() // 2, why, **said, weights=W.numel())
+        weights, same = W.numel(), W.numel() - changed
+        expect(changed < weights // 2, why, **said, weights=weights, same=same)
         why = tr(
             "all units are different, but in a matrix of {inputs} by {outputs} you "
             "changed {changed} weights; {outputs} are enough."
@@ -378,9 +380,14 @@ def check_gain(answer: Callable) -> None:
             asked = tr("for {name} I got a gain of {value:.2f}").format(
                 name=name, value=value
             )
-            _expect_normal_numbers(asked, seen)
-            if activation is not steeper[1]:  # there a mistake can be one by chance
+            count = _expect_normal_numbers(asked, seen)
+            if count >= 10_000 and activation is not steeper[1]:
+                # Otherwise a value can be that of a mistake by chance.
                 _explain_gain(asked, value, mean, square, size)
+            few = tr(
+                "{asked}, from {count:,} numbers, too few to trust the second digit."
+            )
+            expect(count >= 100_000, few, asked=asked, count=count)
             wanted = square**-0.5
             why = tr("{asked}, but {wanted:.2f} would keep the mean square.")
             raise NotYet(why.format(asked=asked, wanted=wanted))
@@ -404,8 +411,8 @@ def _watched(activation: Callable, seen: list) -> Callable:
     return watched
 
 
-def _expect_normal_numbers(asked: str, seen: list) -> None:
-    """Expect that enough numbers of mean 0 and spread 1 went through."""
+def _expect_normal_numbers(asked: str, seen: list) -> int:
+    """Expect that numbers of mean 0 and spread 1 went through; how many there were."""
     never = tr("{asked}, but your function never calls activation to see what it does.")
     expect(seen, never, asked=asked)
     count, total, squares = (sum(column) for column in zip(*seen))
@@ -422,8 +429,7 @@ def _expect_normal_numbers(asked: str, seen: list) -> None:
         centre=centre,
         spread=spread,
     )
-    few = tr("{asked}, from {count:,} numbers, too few to trust the second digit.")
-    expect(count >= 100_000, few, asked=asked, count=count)
+    return count
 
 
 def _explain_gain(

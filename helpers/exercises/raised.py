@@ -1,6 +1,7 @@
 """What `check` says of an error that an answer raised: one sentence."""
 
 import dis
+import re
 import traceback
 from types import CodeType, TracebackType
 
@@ -13,7 +14,7 @@ RAISED = tr("your code raised {kind} at `{line}`: {text}")
 RAISED_INSIDE = tr("your code raised {kind}: {text}")
 NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
 NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
-# Translators: each of the next three is a {text} in place of the error's own.
+# Translators: each of the next seven is a {text} in place of the error's own.
 NOT_IMPORTED = tr(
     "{name} is not imported here. Run `{line}` in a cell of its own, then check again."
 )
@@ -25,8 +26,33 @@ NEITHER = tr(
     "a tensor of several numbers is neither True nor False. A comparison of tensors "
     "gives one answer for each number."
 )
+OTHER_SIZES = tr(
+    "the shapes of two tensors don't fit: in the same dimension, one has size {a} and "
+    "the other {b}."
+)
+NO_PRODUCT = tr(
+    "({rows}, {a}) and ({b}, {columns}) are no shapes for a matrix product: the first "
+    "has {a} columns, but the second has {b} rows."
+)
+IN_PLACE = tr(
+    "a leaf that requires a gradient, such as a Parameter, can't be changed in place "
+    "while PyTorch records."
+)
+NOT_ASSIGNED = tr(
+    "{name} is a Parameter of the module. What isn't one can't take its place."
+)
 SEVERAL = "Boolean value of Tensor with more than one value"
-OTHER_SIZE = "The size of tensor a"
+SIZES = r"The size of tensor a \((?P<a>\d+)\) must match .* b \((?P<b>\d+)\)"
+IN_OTHER_WORDS = {  # the beginning of PyTorch's message -> what is said
+    SEVERAL: NEITHER,
+    SIZES: OTHER_SIZES,
+    r"mat1 and mat2 shapes cannot be multiplied "
+    r"\((?P<rows>\d+)x(?P<a>\d+) and (?P<b>\d+)x(?P<columns>\d+)\)": NO_PRODUCT,
+    "a (view of a )?leaf Variable that requires grad is being used in an in-place": (
+        IN_PLACE
+    ),
+    r"cannot assign '.*' as parameter '(?P<name>\w+)'": NOT_ASSIGNED,
+}
 IMPORTS = {  # what learners are used to, and where it comes from
     "F": "from torch.nn import functional as F",
     "nn": "from torch import nn",
@@ -86,9 +112,11 @@ def _in_other_words(error: BaseException, text: str, step: TracebackType) -> str
     """What is said of the error, where its own text doesn't help a beginner."""
     if type(error) is NameError and error.name in IMPORTS:
         return NOT_IMPORTED.format(name=error.name, line=IMPORTS[error.name])
-    if type(error) is not RuntimeError or not text.startswith((SEVERAL, OTHER_SIZE)):
-        return text
-    done = dis.get_instructions(step.tb_frame.f_code)
-    if any(o.opname == "CONTAINS_OP" and o.offset == step.tb_lasti for o in done):
-        return COMPARED_BY_IN
-    return NEITHER if text.startswith(SEVERAL) else text
+    if re.match(f"{SEVERAL}|{SIZES}", text):
+        done = dis.get_instructions(step.tb_frame.f_code)
+        if any(o.opname == "CONTAINS_OP" and o.offset == step.tb_lasti for o in done):
+            return COMPARED_BY_IN
+    for message, words in IN_OTHER_WORDS.items():
+        if found := re.match(message, text):
+            return words.format(**found.groupdict())
+    return text

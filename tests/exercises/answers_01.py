@@ -203,6 +203,11 @@ def root_of_the_two(num_inputs, num_outputs):
     return torch.randn(num_inputs, num_outputs) * 2**0.5 / num_inputs
 
 
+@wrong("1.2", "2 divided by the root of 500")
+def root_of_the_inputs(num_inputs, num_outputs):
+    return torch.randn(num_inputs, num_outputs) * 2 / num_inputs**0.5
+
+
 @wrong("1.2", "inputs plus outputs")
 def xavier(num_inputs, num_outputs):
     return torch.randn(num_inputs, num_outputs) * (
@@ -331,7 +336,7 @@ def few_numbers_for_many(num_inputs, num_outputs):
     return W
 
 
-@wrong("1.3", "far more than you need")
+@wrong("1.3", "only 0 of the 160 weights are 0.01")
 def noise_everywhere(num_inputs, num_outputs):
     return 0.01 + 0.01 * torch.randn(num_inputs, num_outputs)
 
@@ -355,6 +360,11 @@ def powers_of_ten(num_inputs, num_outputs):
     W = torch.full((num_inputs, num_outputs), 0.01)
     W[0] = 10.0 ** torch.arange(num_outputs)
     return W
+
+
+@wrong("1.3", "only 8 of the 160 weights are 0.01")
+def the_identity(num_inputs, num_outputs):
+    return 0.01 * torch.eye(num_inputs, num_outputs)
 
 
 # --- 1.4
@@ -384,6 +394,12 @@ def in_a_real_layer(activation):
 @wrong("1.4", "so it is squared with them")
 def gain_without_the_root(activation):
     return 1 / activation(torch.randn(1_000_000)).square().mean()
+
+
+@wrong("1.4", "2.00, which would bring back the mean square if it multiplied that")
+def ten_thousand_without_the_root(activation):
+    even = torch.linspace(0, 1, 10_002, dtype=torch.float64)[1:-1]
+    return 1 / activation(torch.special.ndtri(even)).square().mean()
 
 
 @wrong("1.4", "what is left after the activation")

@@ -814,7 +814,7 @@ def new_parameters(net, means):
     net.b2 = nn.Parameter(torch.zeros(10))
 
 
-@wrong("3.5", "raised RuntimeError at `net.W1.copy_(means.T)`: a leaf Variable")
+@wrong("3.5", "raised RuntimeError at `net.W1.copy_(means.T)`: a leaf that")
 def without_no_grad(net, means):
     net.W1.copy_(means.T)
 

@@ -200,7 +200,27 @@ def test_an_error_that_says_little_to_a_beginner_is_put_in_other_words(told):
     assert "`in` compares tensors number by number." in told(inside)
     assert "neither True nor False" in told(several)
     assert "neither True nor False" in told(indexed)
-    assert "size of tensor a" in told(lambda X, factor: torch.ones(4) + torch.ones(5))
+    sizes = "in the same dimension, one has size 4 and the other 5."
+    assert sizes in told(lambda X, factor: torch.ones(4) + torch.ones(5))
+    product = "the first has 3 columns, but the second has 4 rows."
+    assert product in told(lambda X, factor: torch.ones(2, 3) @ torch.ones(4, 5))
+
+
+def test_a_parameter_that_cannot_be_changed_so_is_spoken_of_in_plain_words(told):
+    layer = torch.nn.Linear(2, 2)
+
+    def whole(X, factor):
+        layer.weight *= 2
+
+    def part(X, factor):
+        layer.weight[0] = 2
+
+    def replaced(X, factor):
+        layer.weight = layer.weight * 2
+
+    in_place = "a leaf that requires a gradient, such as a Parameter, can't be changed"
+    assert in_place in told(whole) and in_place in told(part)
+    assert "weight is a Parameter of the module. What isn't one" in told(replaced)
 
 
 @pytest.fixture
@@ -711,9 +731,8 @@ def test_an_exercise_is_found_without_quotes():
 
 
 def test_progress_counts_what_is_solved_and_predicted():
-    assert f"0 of {len(EXERCISES)} exercises solved. 0 of 0 predictions" in str(
-        progress()
-    )
+    said = str(progress())  # and nothing of predictions, of which there are none
+    assert said.endswith(f"\n0 of {len(EXERCISES)} exercises solved.")
     check("4.1", EXERCISES["4.1"].reference)
     check("4.1", double)  # later mistakes take nothing away
     records.change("predictions", "a", choice="x", measured="x")
