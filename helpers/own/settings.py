@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch._C import _autograd as autograd
+from torch.backends import cuda, cudnn, mha, opt_einsum
 from torch.utils import _device, _python_dispatch
 
 try:
@@ -42,18 +43,16 @@ for space in (nn, torch.optim):
 # Who does so when first used: PyTorch's compiler, and an optimizer with its `step`.
 THEIR_OWN = ("torch._dynamo", "torch.optim.optimizer")
 FLAGS = [
-    *((torch.backends.cudnn, one) for one in ("enabled", "benchmark", "deterministic")),
-    *((torch.backends.opt_einsum, one) for one in ("enabled", "strategy")),
+    *((cudnn, one) for one in ("enabled", "benchmark", "deterministic")),
+    *((opt_einsum, one) for one in ("enabled", "strategy")),
     (torch.utils.deterministic, "fill_uninitialized_memory"),
 ]
 SWITCHES = {
     torch._C._get_mkldnn_enabled: torch._C._set_mkldnn_enabled,
-    torch.backends.mha.get_fastpath_enabled: torch.backends.mha.set_fastpath_enabled,
-    torch.backends.cuda.flash_sdp_enabled: torch.backends.cuda.enable_flash_sdp,
-    torch.backends.cuda.math_sdp_enabled: torch.backends.cuda.enable_math_sdp,
-    torch.backends.cuda.mem_efficient_sdp_enabled: (
-        torch.backends.cuda.enable_mem_efficient_sdp
-    ),
+    mha.get_fastpath_enabled: mha.set_fastpath_enabled,
+    cuda.flash_sdp_enabled: cuda.enable_flash_sdp,
+    cuda.math_sdp_enabled: cuda.enable_math_sdp,
+    cuda.mem_efficient_sdp_enabled: cuda.enable_mem_efficient_sdp,
     **{
         vars(torch.__future__)[f"get_{one}"]: vars(torch.__future__)[f"set_{one}"]
         for one in (
@@ -62,6 +61,8 @@ SWITCHES = {
         )
     },
 }
+# PyTorch 2.6 does not tell them.
+_top_hook = getattr(autograd, "_top_saved_tensors_default_hooks", lambda _: None)
 TINY = 5e-324  # 0 where numbers that small are flushed
 HOOKS = [
     value
@@ -150,7 +151,10 @@ def _put_modes(kept: tuple) -> None:
         torch._C._push_on_torch_function_stack(mode)
     while len(_python_dispatch._get_current_dispatch_mode_stack()) > len(dispatch):
         _python_dispatch._pop_mode()
-    torch._GLOBAL_DEVICE_CONTEXT.device_context, _device.CURRENT_DEVICE = device
+    context = vars(torch._GLOBAL_DEVICE_CONTEXT)
+    context["device_context"], _device.CURRENT_DEVICE = device
+    if device[0] is None:  # which PyTorch 2.6 can't read
+        del context["device_context"]
 
 
 def _autocast() -> tuple:
@@ -189,7 +193,7 @@ def _saved_hooks() -> tuple:
     """What autograd calls for each tensor that it keeps, the innermost first; and why
     it may not."""
     stack = []
-    while pair := autograd._top_saved_tensors_default_hooks(True):
+    while pair := _top_hook(True):
         stack.append(pair)
         autograd._pop_saved_tensors_default_hooks()
     for pair in reversed(stack):
@@ -199,7 +203,7 @@ def _saved_hooks() -> tuple:
 
 def _put_saved_hooks(kept: tuple) -> None:
     autograd._saved_tensors_hooks_enable()
-    while autograd._top_saved_tensors_default_hooks(True):
+    while _top_hook(True):
         autograd._pop_saved_tensors_default_hooks()
     for pair in reversed(kept[0]):
         autograd._push_saved_tensors_default_hooks(*pair)

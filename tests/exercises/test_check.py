@@ -535,10 +535,6 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
         lambda: matplotlib.rcParams["lines.linewidth"],
     ),
     (lambda: matplotlib.use("svg"), matplotlib.get_backend),
-    (
-        lambda: SAVED.saved_tensors_hooks(torch.zeros_like, torch.relu).__enter__(),
-        slope,
-    ),
     (lambda: torch.set_flush_denormal(True), lambda: sys.float_info.min / 2),
     (
         lambda: torch.backends.mha.set_fastpath_enabled(False),
@@ -549,6 +545,9 @@ LEFT_SET = [  # what an answer sets for all, and what reads it
         torch._C._get_mkldnn_enabled,
     ),
 ]
+if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):  # not in 2.6
+    hooks = SAVED.saved_tensors_hooks(torch.zeros_like, torch.relu)
+    LEFT_SET += [(hooks.__enter__, slope)]
 if sys.platform != "win32":
     import resource
 

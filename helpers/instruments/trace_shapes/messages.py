@@ -469,6 +469,10 @@ KNOWN = {
         OTHER,
         ONE_LABEL_EACH,
     ),
+    r"inconsistent target size, expected <want> but got \[<got>\]": (  # to 2.13
+        OTHER,
+        ONE_LABEL_EACH,
+    ),
     "Expected target size": (OTHER, CLASSES_SECOND),
     "with class probabilities": (OTHER, ONE_OUTPUT),
     "feature number of src and tgt": (WIDTH, MODEL_WIDTH),
@@ -516,7 +520,7 @@ KNOWN = {
     "Padding length must be divisible": (OTHER, PAD_PAIRS),
     "Padding length should be less": (OTHER, PAD_DIMENSIONS),
     "Padding size should be less": (OTHER, PAD_SIZE),
-    "Padding size 4 is not supported": (OTHER, PICTURES),
+    "Padding size 4 is not supported|2d: Only 2D, 3D": (OTHER, PICTURES),  # 2.6
     r"grid_sampler\(\)": (OTHER, GRID),
     r"1-dimensional with <want> elements, but got bias of size \[<got>\]": (
         BIAS,
@@ -528,6 +532,7 @@ KNOWN = {
         FEATURE_EACH,
     ),
     "1D target must have size 1, but got target size: <got>": (OTHER, ONE_EXAMPLE),
+    r"got input: \[\d+\], target: \[<got>\]": (OTHER, ONE_EXAMPLE),  # in 2.6
     "targets of dimension: 4": (OTHER, PIXEL_LABELS),
     "elements of input should be between 0 and 1": (None, PROBABILITIES),
     "should have same dim|to have the same number of|inconsistent target size": (
@@ -544,6 +549,10 @@ TYPES = {
     "same (dtype|datatype)|should be the same|match weight dtype": (None, TWO_TYPES),
     "'indices' to have|as indices must be|index tensor of type": (None, POSITIONS_TYPE),
     "expected target dtype to be Long": (None, LABELS_TYPE),
+    "^(cross_entropy|nll_loss|multi_margin_loss) .*expected scalar type Long": (
+        None,
+        LABELS_TYPE,
+    ),
     "(fewer|more) operands were provided": (OTHER, EINSUM_TENSORS),
     "output subscript <letter> does not appear": (OTHER, EINSUM_RESULT),
     "^(cross_entropy|nll_loss) .*not implemented for '(Long|Int)": (None, SCORES_FIRST),
