@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 BROWSER_FLAGS = [
     "--no-sandbox",
@@ -27,7 +27,7 @@ BROWSER_FLAGS = [
 ]
 CONFIG = Path(__file__).parent.parent / "jupyter_server_config.py"
 PATIENCE = 240  # seconds for a cell, or for a notebook
-PAGE_PATIENCE = 60_000  # milliseconds until a page shows what it must
+PAGE_PATIENCE = 120_000  # milliseconds until a page shows what it must
 COMMANDS = (
     *("chromium", "google-chrome", "google-chrome-stable", "chrome"),
     *("microsoft-edge", "msedge", "chromium-browser"),
@@ -100,6 +100,8 @@ def jupyterlab(folder: str | Path, subshells: bool = True) -> Iterator[str]:
         settings = Path(own, "settings", "@jupyterlab")
         for extension, values in {
             "apputils-extension/notification": {"fetchNews": "false"},
+            # Else a slow test finds itself saved when the page is loaded again.
+            "docmanager-extension/plugin": {"autosave": False},
             "apputils-extension/kernels-settings": {
                 "commsOverSubshells": "perCommTarget" if subshells else "disabled"
             },
@@ -170,9 +172,27 @@ def browser(executable: str) -> Iterator[Browser]:
 def box(locator: Locator) -> dict[str, float]:
     """Where an element is, in pixels; a redraw may take it away for a moment."""
     for _ in range(50):
+        locator.wait_for()
         if found := locator.bounding_box():
             return found
     raise AssertionError(f"not visible: {locator}")
+
+
+def after_frames(page: Page, count: int = 2) -> None:
+    """Wait until the page has drawn so often: then it shows what it has been told."""
+    page.evaluate(
+        """(count) => new Promise((end) => {
+            const next = () => (count-- ? requestAnimationFrame(next) : end());
+            next();
+        })""",
+        count,
+    )
+
+
+def by_its_clock(page: Page, milliseconds: int) -> None:
+    """Wait in the page, after whose timers this ends also where it is slow."""
+    wait = "(milliseconds) => new Promise((end) => setTimeout(end, milliseconds))"
+    page.evaluate(wait, milliseconds)
 
 
 def write_notebook(path: str | Path, *cells: str) -> None:

@@ -113,17 +113,17 @@ function settingsLine(root, model) {
     field.style.height = "0";
     field.style.height = `${field.scrollHeight + 2}px`;
   };
-  let sent;
+  let [shown, sent] = [];
   const show = () => {
-    field.value = model.get("settings");
+    shown = field.value = model.get("settings");
     fit();
   };
   const send = () => {
     sent = field.value;
     if (sent !== model.get("settings")) model.send({ settings: sent });
   };
-  const back = () => {
-    if (field.value === sent) show(); // else the next one is being typed already
+  const hear = () => {
+    if ([shown, sent].includes(field.value)) show(); // else the next one is being typed
   };
   field.addEventListener("input", fit);
   field.addEventListener("change", send);
@@ -134,7 +134,7 @@ function settingsLine(root, model) {
     event.preventDefault();
     send();
   });
-  return { back, fit, show };
+  return { fit, hear, show };
 }
 
 // Which weights are shown: in place of the title, where there is a choice.
@@ -323,7 +323,7 @@ function render({ model, el }) {
   };
   const onMessage = (message) => {
     if (message === "shown?") sayShown();
-    if (message === "back") settings.back();
+    if (message === "back") settings.hear();
     if (message.copy && navigator.clipboard) navigator.clipboard.writeText(message.copy).catch(() => {});
   };
   const onMove = (event) => { pointer = event.offsetX; draw(); };
@@ -334,7 +334,7 @@ function render({ model, el }) {
     "change:tiles": onColumns,
     "change:pins": onPins,
     "change:weights": onWeights,
-    "change:settings": settings.show,
+    "change:settings": settings.hear,
     "change:note change:refused change:finding change:code change:summary": onText,
     "change:printed": onPrinted,
     "change:note": () => say("note", model.get("note")),

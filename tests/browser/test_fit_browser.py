@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from lab_in_browser import after_frames
+
 SIZES = [(1440, 900), (1024, 700), (960, 600)]  # the last is the first at 150 %
 WITH_FILES = (780, 700)  # about what the list of files leaves of a projector
 INSTRUMENTS = [
@@ -89,7 +91,7 @@ def cut_off(page, *more):
     found = {}
     for width, height in (*SIZES, *more):
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(200)
+        after_frames(page, 12)
         if here := page.evaluate(CUT_OFF) + page.evaluate(BROKEN):
             found[width, height] = here
     return found

@@ -29,6 +29,7 @@ def until_said(notebook, sentence):
 
 def until_painted(notebook):
     """Wait for the step that the slider is at now; returns it."""
+    state(notebook)  # it is there
     step = int(back(notebook).input_value())
     notebook.page.wait_for_function(
         "(step) => Number(document.querySelector('.w1lab').dataset.step) === step",

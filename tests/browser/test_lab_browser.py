@@ -12,6 +12,16 @@ from lab_in_browser import Notebook
 
 ROOT = Path(__file__).parents[2]
 RUN = ".w1lab"
+ENDURING = "lab(data, num_epochs=1000)"
+WORKERS = """
+import threading, time
+def workers():
+    return sum(thread.name == "lab worker" for thread in threading.enumerate())
+for _ in range(600):  # a step may be under way
+    if workers() > 1:
+        time.sleep(0.1)
+print(workers())
+"""
 
 
 def shown(notebook, which=0):
@@ -19,17 +29,36 @@ def shown(notebook, which=0):
 
 
 def state(notebook, which=0):
-    data = shown(notebook, which).evaluate("node => ({...node.dataset})")
+    data = notebook.page.wait_for_function(
+        """([selector, which]) => {
+            const data = document.querySelectorAll(selector)[which]?.dataset;
+            return data?.painted && {...data};
+        }""",
+        arg=[RUN, which],
+    ).json_value()
     return data["state"], int(data["run"]), int(data["step"]), int(data["painted"])
 
 
-def until_state(notebook, wanted, which=0, beyond=-1):
+def until_state(notebook, wanted, which=0, beyond=-1, after=-1):
+    """beyond: a step, and after: a run that are over then.
+
+    A run that must still be "running" when the page is asked has many epochs.
+    """
     notebook.page.wait_for_function(
-        """([selector, which, wanted, beyond]) => {
-            const data = document.querySelectorAll(selector)[which].dataset;
-            return data.state === wanted && Number(data.step) > beyond;
+        """([selector, which, wanted, beyond, after]) => {
+            const data = document.querySelectorAll(selector)[which]?.dataset;
+            return data?.state === wanted && data.step > beyond && data.run > after;
         }""",
-        arg=[RUN, which, wanted, beyond],
+        arg=[RUN, which, wanted, beyond, after],
+    )
+
+
+def until_step(notebook, beyond):
+    """Also where the run has ended meanwhile."""
+    notebook.page.wait_for_function(
+        """([selector, beyond]) =>
+            document.querySelector(selector).dataset.step > beyond""",
+        arg=[RUN, beyond],
     )
 
 
@@ -43,7 +72,7 @@ def slider(notebook, which=0):
 
 
 def test_arrow_keys_retrain_and_the_new_run_is_painted(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook(ENDURING)
     assert state(notebook)[0] == "preview"
     handle = slider(notebook)
     handle.focus()
@@ -60,15 +89,19 @@ def test_arrow_keys_retrain_and_the_new_run_is_painted(open_notebook):
     assert runs == sorted(set(runs))
     until_state(notebook, "running", beyond=20)
     settings = notebook.page.get_by_label("settings")
-    assert settings.input_value() == "num_hiddens=128 lr=0.1"
-    first = state(notebook)
-    until_state(notebook, "running", beyond=first[2] + 20)
-    assert state(notebook)[3] > first[3] + 1  # it was painted on the way
+    assert settings.input_value() == "num_hiddens=128 lr=0.1 num_epochs=1000"
+    notebook.page.wait_for_function(  # it is painted on the way
+        """([selector, step, painted]) => {
+            const data = document.querySelector(selector).dataset;
+            return data.step > step + 20 && data.painted > painted + 1;
+        }""",
+        arg=[RUN, *state(notebook)[2:]],
+    )
     assert notebook.errors == []
 
 
 def test_keyboard_alone_works_the_whole_lab(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook(ENDURING)
     button(notebook, "start").focus()
     reached = []
     for _ in range(11):
@@ -89,14 +122,14 @@ def test_keyboard_alone_works_the_whole_lab(open_notebook):
 
 
 def test_lr_keeps_the_run_and_pause_holds_it(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook(ENDURING)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=10)
     run = state(notebook)[1]
     slider(notebook, 1).focus()
     notebook.page.keyboard.press("ArrowRight")
     expect(notebook.page.get_by_label("settings")).to_have_value(
-        "num_hiddens=256 lr=0.2"
+        "num_hiddens=256 lr=0.2 num_epochs=1000"
     )
     until_state(notebook, "running", beyond=state(notebook)[2] + 10)
     assert state(notebook)[1] == run
@@ -111,44 +144,52 @@ def test_lr_keeps_the_run_and_pause_holds_it(open_notebook):
 
 
 def test_pin_keeps_a_run_in_the_legend(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook(ENDURING)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=30)
+    run = state(notebook)[1]
     button(notebook, "pin").click()
     legend = shown(notebook).locator(".w1lab-legend")
     legend.get_by_text("A: num_hiddens=256 lr=0.1").wait_for()
     slider(notebook).focus()
     notebook.page.keyboard.press("ArrowLeft")
-    until_state(notebook, "running", beyond=10)
+    until_state(notebook, "running", beyond=10, after=run)
     assert "A: num_hiddens=256" in legend.inner_text()
+
+
+# What is typed before a line is answered stays.
+ENTER_AND_TYPE = """(field, next) => {
+    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+    field.value = next;
+}"""
 
 
 def test_a_pasted_line_and_a_wrong_one(open_notebook):
     notebook = open_notebook("lab(data)")
     settings = notebook.page.get_by_label("settings")
     settings.fill("num_hidden=3")
-    settings.evaluate(
-        """(field) => {
-            field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
-            field.value = "num_hiddens=32 lr=0.3 num_epochs=1"; // before it is answered
-        }"""
-    )
+    line = "num_hiddens=32 lr=0.3 num_epochs=1"
+    settings.evaluate(ENTER_AND_TYPE, line)
     note = shown(notebook).locator(".w1lab-note")
     note.get_by_text("did you mean 'num_hiddens'").wait_for()
-    notebook.page.wait_for_timeout(200)  # what is typed stays
-    settings.press("Enter")
+    notebook.page.wait_for_timeout(200)
+    assert settings.input_value() == line
+    settings.evaluate(ENTER_AND_TYPE, "num_hiddens=64")
     until_state(notebook, "done")
+    assert settings.input_value() == "num_hiddens=64"
     assert (
         "Done after 196 steps" in shown(notebook).locator(".w1lab-status").inner_text()
     )
-    line = settings.input_value()
+    settings.press("Escape")
+    assert settings.input_value() == line
     settings.fill(line.replace(" lr=", ",  lr = "))  # the same settings
     settings.press("Enter")
     expect(settings).to_have_value(line)
 
 
 def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):
-    notebook = open_notebook("lab(data, num_hiddens=16)")
+    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1000)")
+    until_state(notebook, "preview")
     height = shown(notebook).bounding_box()["height"]
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=300)
@@ -162,7 +203,10 @@ def test_code_is_shown_and_nothing_jumps_before_it(open_notebook):
 
 
 def test_two_labs_in_one_notebook_train_side_by_side(open_notebook):
-    notebook = open_notebook("lab(data, num_hiddens=32)", "lab(data, num_hiddens=16)")
+    notebook = open_notebook(
+        ENDURING.replace("data", "data, num_hiddens=32"),
+        ENDURING.replace("data", "data, num_hiddens=16"),
+    )
     button(notebook, "start", 0).click()
     until_state(notebook, "running", 0, beyond=5)
     button(notebook, "start", 0).click()  # the first one's button now says pause
@@ -174,7 +218,7 @@ def test_two_labs_in_one_notebook_train_side_by_side(open_notebook):
 
 
 def test_another_cell_answers_while_it_trains(open_notebook):
-    notebook = open_notebook("lab(data)", "1 + 1")
+    notebook = open_notebook(ENDURING, "1 + 1")
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=5)
     notebook.run(2)
@@ -183,11 +227,7 @@ def test_another_cell_answers_while_it_trains(open_notebook):
 
 
 def test_running_the_cell_again_stops_the_old_lab(open_notebook):
-    notebook = open_notebook(
-        "lab(data)",
-        "import threading\n"
-        "print(sum(t.name == 'lab worker' for t in threading.enumerate()))",
-    )
+    notebook = open_notebook(ENDURING, WORKERS)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=5)
     notebook.run(1)
@@ -198,7 +238,7 @@ def test_running_the_cell_again_stops_the_old_lab(open_notebook):
     assert notebook.output(2).strip().endswith("1")
 
 
-WATCHED = "shown = lab(data)\nshown._watch.seconds = 0.5\nshown"
+WATCHED = "shown = lab(data, num_epochs=1000)\nshown._watch.seconds = 0.5\nshown"
 STATE = "print(shown._state.name, shown._state.newest.step)"
 
 
@@ -207,6 +247,16 @@ def kernel_state(notebook, index=2):
     notebook.run(index)
     name, step = notebook.output(index).split()[-2:]
     return name, int(step)
+
+
+def until_away(notebook, index=2):
+    """Returns the step. A cell that runs makes the lab ask anew whether it is shown."""
+    for _ in range(10):
+        notebook.page.wait_for_timeout(6000)
+        name, step = kernel_state(notebook, index)
+        if name == "away":
+            return step
+    raise AssertionError(name)
 
 
 def command(notebook, name, index):
@@ -226,9 +276,7 @@ def test_a_deleted_cell_pauses_its_lab_until_it_is_back(open_notebook):
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=10)
     command(notebook, "notebook:delete-cell", 1)
-    notebook.page.wait_for_timeout(6000)
-    name, step = kernel_state(notebook, 1)
-    assert name == "away"
+    step = until_away(notebook, 1)
     notebook.page.wait_for_timeout(500)
     assert kernel_state(notebook, 1) == ("away", step)
     command(notebook, "notebook:undo-cell-action", 1)
@@ -258,11 +306,10 @@ def test_a_closed_page_pauses_its_lab(open_notebook):
     until_state(notebook, "running", beyond=10)
     address = notebook.page.url
     notebook.page.goto("about:blank")
-    notebook.page.wait_for_timeout(6000)
     notebook.page.goto(address)
     notebook.wait_idle()
     notebook.fill(["", STATE])
-    assert kernel_state(notebook)[0] == "away"
+    until_away(notebook)
 
 
 @pytest.mark.parametrize("pause", ["time.sleep(3)", "await asyncio.sleep(3)"])
@@ -279,7 +326,7 @@ def test_a_long_cell_does_not_pause_a_lab(open_notebook, pause):
 
 
 def test_the_kernel_restarts_while_training(open_notebook):
-    notebook = open_notebook("lab(data)")
+    notebook = open_notebook(ENDURING)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=10)
     notebook.restart()
@@ -308,6 +355,7 @@ def test_no_label_is_cut_off(open_notebook):
         "lab(data, ('num_hiddens', 'num_layers', 'activation', 'batch_size',"
         " 'weight_decay', 'optimizer'))"
     )
+    until_state(notebook, "preview")
     cut = notebook.page.evaluate(
         "[...document.querySelectorAll('.widget-label, .jupyter-button')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
@@ -350,7 +398,7 @@ def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
     film = Film(drawn.filter(has=notebook.page.locator(RUN)).first)
     button(notebook, "start").click()
     for step in range(60, 901, 120):
-        until_state(notebook, "running", beyond=step)
+        until_step(notebook, step)
         film.shoot()
     button(notebook, "pin").click()
     film.shoot()
@@ -358,8 +406,10 @@ def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
     for _ in range(5):  # from 256 to 8 hidden units
         notebook.page.keyboard.press("ArrowLeft")
         film.shoot()
+    settings = notebook.page.get_by_label("settings")
+    expect(settings).to_have_value(re.compile("num_hiddens=8 "))
     for step in range(60, 1401, 120):
-        until_state(notebook, "running", beyond=step)
+        until_step(notebook, step)
         film.shoot()
     assert film.save(ROOT / "build" / "lab.webp") < 2_000_000
     assert notebook.errors == []

@@ -2,9 +2,9 @@
 
 import pytest
 from playwright.sync_api import expect
-from test_lab_browser import button, shown, slider, state, until_state
+from test_lab_browser import ENDURING, button, shown, slider, state, until_state
 
-from lab_in_browser import box
+from lab_in_browser import after_frames, box, by_its_clock
 
 # One kind of kernel is enough for looks.
 
@@ -82,7 +82,7 @@ def type_line(notebook, text):
 
 
 def drawn(notebook, panel):
-    notebook.page.wait_for_timeout(200)  # until what was asked for is painted
+    after_frames(notebook.page)  # what was asked for is painted
     return notebook.page.evaluate(f"window.drawn['w1lab-{panel}'] ?? []")
 
 
@@ -109,7 +109,7 @@ def theme(request, page):
 def test_controls_and_pictures_are_in_one_view(open_notebook, size):
     notebook = open_notebook("# a line\n" * 20)
     notebook.page.set_viewport_size(dict(zip(("width", "height"), size)))
-    notebook.fill(["# a line\n" * 20, "lab(data)"])
+    notebook.fill(["# a line\n" * 20, ENDURING])
     notebook.page.evaluate(
         """() => {
             const content = window.jupyterapp.shell.currentWidget.content;
@@ -122,7 +122,7 @@ def test_controls_and_pictures_are_in_one_view(open_notebook, size):
     notebook.page.wait_for_function(f"({OUT_OF_VIEW})().length === 0")
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=30)
-    notebook.page.wait_for_timeout(1000)
+    by_its_clock(notebook.page, 1000)
     assert notebook.page.evaluate(OUT_OF_VIEW) == []  # and stays there
     assert notebook.page.evaluate(TOO_LARGE) == []
     assert notebook.errors == []
@@ -132,7 +132,8 @@ def test_controls_and_pictures_are_in_one_view(open_notebook, size):
 def test_everything_keeps_its_place(open_notebook, size):
     notebook = open_notebook("lab(data, ('num_hiddens', 'lr', 'init'))")
     notebook.page.set_viewport_size(dict(zip(("width", "height"), size)))
-    notebook.page.wait_for_timeout(500)
+    until_state(notebook, "preview")
+    by_its_clock(notebook.page, 500)
     before = notebook.page.evaluate(PLACES)
     type_line(notebook, LONG)
     until_state(notebook, "done")
@@ -152,13 +153,7 @@ def test_three_pins_differ_and_each_can_be_taken_away(open_notebook):
         zip("ABC", (0.11, 0.105, 0.1))
     ):  # three that end close together
         type_line(notebook, f"num_hiddens=2 num_epochs=1 lr={lr}")
-        notebook.page.wait_for_function(
-            """(run) => {
-                const now = document.querySelector(".w1lab").dataset;
-                return now.run > run && now.state === "done";
-            }""",
-            arg=run + i,
-        )
+        until_state(notebook, "done", after=run + i)
         button(notebook, "pin").click()
         shown(notebook).get_by_text(f"{name}: num_hiddens=2").wait_for()
     lines = notebook.page.evaluate(
@@ -241,8 +236,9 @@ def test_the_fewer_the_units_the_larger_their_pictures(open_notebook):
     notebook.page.evaluate(KEEP_DRAWN)
     sizes = {}
     for width in (16, 4, 1):
+        run = state(notebook)[1]
         type_line(notebook, f"num_hiddens={width} lr=0.1 num_epochs=1")
-        until_state(notebook, "done")
+        until_state(notebook, "done", after=run)
         tiles = [one["image"] for one in drawn(notebook, "columns") if "image" in one]
         assert len(tiles) == width
         sizes[width] = tiles[0][2]
@@ -251,7 +247,8 @@ def test_the_fewer_the_units_the_larger_their_pictures(open_notebook):
 
 def test_zero_is_as_the_page_behind_it(open_notebook, theme):
     notebook = open_notebook("lab(data, num_hiddens=1, init='zeros')")
-    notebook.page.wait_for_timeout(1000)  # until the theme is there
+    until_state(notebook, "preview")
+    by_its_clock(notebook.page, 1000)  # until the theme is there
     grey = (
         shown(notebook)
         .locator("canvas")
@@ -266,6 +263,7 @@ def test_zero_is_as_the_page_behind_it(open_notebook, theme):
 
 def test_a_failed_run_looks_like_no_other_line(open_notebook, theme):
     notebook = open_notebook("lab(data, num_hiddens=8)")
+    until_state(notebook, "preview")
     looks = [".w1lab-status", "color", "borderLeftColor", "backgroundColor"]
     usual = styles(notebook, *looks)
     type_line(notebook, "num_hiddens=256 num_layers=3 lr=1 sigma=1")
@@ -288,12 +286,12 @@ def test_a_failed_run_looks_like_no_other_line(open_notebook, theme):
     ],
 )
 def test_a_refused_line_says_why_and_goes_back(open_notebook, typed, why):
-    notebook = open_notebook("lab(data, num_hiddens=8)")
+    notebook = open_notebook("lab(data, num_hiddens=8, num_epochs=1000)")
     run, field = state(notebook)[1], notebook.page.get_by_label("settings")
     usual = styles(notebook, ".w1lab-note", "color")
     type_line(notebook, typed)
     shown(notebook).locator(".w1lab-note").get_by_text(why).wait_for()
-    expect(field).to_have_value("num_hiddens=8 lr=0.1")
+    expect(field).to_have_value("num_hiddens=8 lr=0.1 num_epochs=1000")
     assert state(notebook)[1] == run
     assert styles(notebook, ".w1lab-note", "color") != usual
     slider(notebook).focus()

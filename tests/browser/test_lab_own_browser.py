@@ -10,6 +10,8 @@ from test_lab_browser import button, shown, slider, state, until_state
 from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
 from test_lab_sees_browser import labelled, numbers, picture, toggle, until
 
+from lab_in_browser import after_frames, by_its_clock
+
 # One kind of kernel is enough: the other tests of the lab use both.
 
 NET = """import torch, torchvision
@@ -33,7 +35,17 @@ def my_step(net, optimizer, X, y):
 """
 UPHILL = NET.replace("p -=", "p +=")
 BROKEN = NET.replace("cross_entropy(net(X), y)", "cross_entropy(net(X), y[:-1])")
-ENDLESS = NET.replace("    net.zero", "    while drop_in: pass\n    net.zero")
+MINE = "net=my_net, step=my_step, num_epochs=1000"
+ENDLESS = "drop_in, there = False, set()\n" + NET.replace(
+    "    net.zero", "    while drop_in: there.add(1)\n    net.zero"
+)
+DROP_IN = """
+import time
+there.clear()
+drop_in = True
+while not there or shown._inside.seconds < 1.1:  # a second is taken for too long
+    time.sleep(0.1)
+"""
 OTHERS = """
 class LeNet(nn.Module):
     def __init__(self):
@@ -79,24 +91,27 @@ TAKES = {
 
 
 def test_an_own_net_and_step_train_by_keyboard_alone(open_notebook):
-    notebook = open_notebook(NET, "lab(data, net=my_net, step=my_step)")
+    notebook = open_notebook(NET, f"lab(data, {MINE})")
     status = shown(notebook).locator(".w1lab-status")
     expect(status).to_contain_text("my_net takes pictures of shape (N, 784).")
     run = state(notebook)[1]
     slider(notebook).focus()
     notebook.page.keyboard.press("ArrowLeft")
-    until_state(notebook, "running", beyond=5)
-    assert state(notebook)[1] > run
+    until_state(notebook, "running", beyond=5, after=run)
     slider(notebook, 2).focus()  # lr, on the running model
     run = state(notebook)[1]
     notebook.page.keyboard.press("ArrowRight")
     field = notebook.page.get_by_label("settings")
-    expect(field).to_have_value("num_hiddens=128 lr=0.2 drop=0.2 norm=False")
+    expect(field).to_have_value(
+        "num_hiddens=128 lr=0.2 num_epochs=1000 drop=0.2 norm=False"
+    )
     assert state(notebook)[1] == run
     notebook.page.get_by_label("norm").focus()
     notebook.page.keyboard.press("Space")
-    expect(field).to_have_value("num_hiddens=128 lr=0.2 drop=0.2 norm=True")
-    until_state(notebook, "running", beyond=5)
+    expect(field).to_have_value(
+        "num_hiddens=128 lr=0.2 num_epochs=1000 drop=0.2 norm=True"
+    )
+    until_state(notebook, "running", beyond=5, after=run)
     menu = notebook.page.get_by_label("weights to show")
     expect(menu.locator("option")).to_have_text(["0.weight", "4.weight"])
     menu.focus()
@@ -126,7 +141,7 @@ def test_what_an_own_step_raises_and_what_the_doctor_says(open_notebook):
     notebook.run(1)
     notebook.run(2)
     expect(button(notebook, "doctor")).to_be_visible()
-    notebook.page.wait_for_timeout(1000)  # so long JupyterLab scrolls to the cell
+    by_its_clock(notebook.page, 1000)  # so long JupyterLab scrolls to the cell
     button(notebook, "doctor").click()
     finding = shown(notebook).locator(".w1lab-finding")
     expect(finding).to_contain_text("uphill: Your step moves the weights along")
@@ -139,7 +154,7 @@ def test_what_an_own_step_prints_shows_in_its_lab_alone(open_notebook):
     talks = NET.replace(
         "    return loss", "    print('loss', loss.item())\n    return loss"
     )
-    call = "lab(data, net=my_net, step=my_step)"
+    call = f"lab(data, {MINE})"
     notebook = open_notebook(f"{talks}\n{call}", "1 + 1")  # the last cell that ran
     expect(shown(notebook).locator(".w1lab-printed")).to_be_hidden()
     button(notebook, "start").click()
@@ -154,17 +169,16 @@ def test_what_an_own_step_prints_shows_in_its_lab_alone(open_notebook):
 
 
 def test_an_endless_loop_is_stopped_from_the_page(open_notebook):
-    cells = f"{ENDLESS}\ndrop_in = False", "lab(data, net=my_net, step=my_step)"
-    notebook = open_notebook(*cells)
+    call = f"shown = lab(data, {MINE})\nshown"
+    notebook = open_notebook(ENDLESS, call)
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=5)
-    notebook.execute("drop_in = True")
-    step = state(notebook)[2]
-    notebook.page.wait_for_timeout(2500)
+    notebook.execute(DROP_IN)
+    after_frames(notebook.page)
     step = state(notebook)[2]
     button(notebook, "pause").click()
     note = shown(notebook).locator(".w1lab-note")
-    expect(note).to_contain_text("while drop_in: pass")
+    expect(note).to_contain_text("while drop_in: there.add(1)")
     assert state(notebook)[2] == step
     button(notebook, "pause").click()
     until_state(notebook, "failed")
@@ -173,22 +187,20 @@ def test_an_endless_loop_is_stopped_from_the_page(open_notebook):
     notebook.execute("drop_in = False")
     button(notebook, "start").click()
     until_state(notebook, "running", beyond=5)
-    notebook.execute("drop_in = True")
-    notebook.page.wait_for_timeout(500)
+    notebook.execute(DROP_IN)
     run = state(notebook)[1]
     slider(notebook).focus()  # a new value needs no second press
     notebook.page.keyboard.press("ArrowLeft")
-    notebook.page.wait_for_timeout(2500)
+    until_state(notebook, "running", after=run)
     notebook.execute("drop_in = False")
-    until_state(notebook, "running", beyond=5)
-    assert state(notebook)[1] > run
+    until_state(notebook, "running", beyond=5, after=run)
     assert notebook.errors == []
 
 
 def test_networks_from_elsewhere_train_and_are_seen(open_notebook):
     notebook = open_notebook(NET + OTHERS)
     for name, shape in TAKES.items():
-        call = f"lab(data, net={name}, batch_size=32, lr=0.02)"
+        call = f"lab(data, net={name}, batch_size=32, lr=0.02, num_epochs=1000)"
         notebook.fill([NET + OTHERS, call])
         notebook.run(2)
         status = shown(notebook).locator(".w1lab-status")
@@ -219,7 +231,7 @@ def test_all_of_it_fits_a_projector(open_notebook, theme):
     notebook = open_notebook(NET)
     notebook.page.set_viewport_size({"width": 1024, "height": 700})
     notebook.page.evaluate(THEME, theme)
-    notebook.page.wait_for_timeout(1000)  # until the theme is there
+    by_its_clock(notebook.page, 1000)  # until the theme is there
     notebook.fill([NET, "lab(data, net=my_net)"])
     notebook.run(2)
     notebook.page.get_by_label("weights to show").wait_for()
@@ -246,10 +258,7 @@ def test_the_step_of_lesson_04_and_sgd_give_one_curve(open_notebook):
     button(notebook, "pin").click()
     run = state(notebook)[1]
     notebook.page.get_by_label("by_hand").uncheck()
-    notebook.page.wait_for_function(
-        "(run) => Number(document.querySelector('.w1lab').dataset.run) > run", arg=run
-    )
-    until_state(notebook, "done")
+    until_state(notebook, "done", after=run)
     assert status.inner_text() == by_hand
     line = "num_hiddens=16 lr=0.1 num_epochs=1 by_hand="
     expect(shown(notebook).get_by_text(f"A: {line}True")).to_be_visible()

@@ -4,8 +4,10 @@ import time
 
 import pytest
 from playwright.sync_api import expect
-from test_lab_browser import button, shown, until_state
+from test_lab_browser import ENDURING, button, shown, until_state
 from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
+
+from lab_in_browser import after_frames, by_its_clock
 
 # One kind of kernel is enough: the other tests of the lab use both.
 
@@ -46,12 +48,13 @@ def until(notebook, true):
 
 def labelled(notebook, text):
     """Wait until the drawn part says this to a screen reader."""
-    canvas = panel(notebook).locator("canvas")
-    notebook.page.wait_for_function(
-        "text => document.querySelector('.w1lab-sees canvas')?.ariaLabel.match(text)",
+    return notebook.page.wait_for_function(
+        """(text) => {
+            const label = document.querySelector(".w1lab-sees canvas")?.ariaLabel;
+            return label?.match(text) && label;
+        }""",
         arg=text,
-    )
-    return canvas.get_attribute("aria-label")
+    ).json_value()
 
 
 def numbers(notebook):
@@ -67,13 +70,14 @@ def test_it_opens_with_the_curves_in_view_and_moves(
     page = notebook.page
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate(THEME, theme)
-    page.wait_for_timeout(1000)  # until the theme is there
-    notebook.fill(["# a line\n" * 20, "lab(data)"])
+    by_its_clock(page, 1000)  # until the theme is there
+    notebook.fill(["# a line\n" * 20, ENDURING])
     notebook.run(2)
     expect(toggle(notebook)).to_have_attribute("aria-expanded", "false")
     assert panel(notebook).count() == 0
     toggle(notebook).click()
     labelled(notebook, "Ankle boot: ")
+    after_frames(page)
     assert page.evaluate(OUT_OF_VIEW) == [] and page.evaluate(PANEL_IN_VIEW)
     before, counted = picture(notebook), numbers(notebook)
     places = shown(notebook).locator("canvas, table").all()

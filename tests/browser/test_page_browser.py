@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from test_access_browser import INSTRUMENTS
 from test_lab_browser import button, shown, until_state
 
-from lab_in_browser import Notebook
+from lab_in_browser import Notebook, by_its_clock
 
 LABS = [
     "lab(data)",
@@ -68,9 +68,9 @@ LOOK_OF_REPLY = """async (index) => {
     const content = window.jupyterapp.shell.currentWidget.content;
     const cell = content.widgets[index];
     const reply = () => cell.node.isConnected && cell.node.querySelector(".reply");
-    for (let i = 0; i < 100 && !reply(); i++) {
+    for (let i = 0; i < 600 && !reply(); i++) {
         await content.scrollToItem(index, "center");
-        await new Promise((end) => setTimeout(end, 50));
+        await new Promise((end) => setTimeout(end, 100));
     }
     return [cell.model.trusted, getComputedStyle(reply()).borderLeftStyle];
 }"""
@@ -147,7 +147,7 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     notebook.fill(["# a line\n" * 20, source])
     run_and_go_on(notebook, 2)
     notebook.page.wait_for_function(f"({IN_VIEW})(2)")
-    notebook.page.wait_for_timeout(1000)  # and stays there
+    by_its_clock(notebook.page, 1000)  # and stays there
     assert notebook.page.evaluate(IN_VIEW, 2)
     assert notebook.page.evaluate(CUT, 2) == []
     if width > 1000 and "predict" not in source:  # a question is text
@@ -179,7 +179,7 @@ def test_a_picture_is_in_view_also_before_a_long_cell(open_notebook, source):
         run_and_go_on(notebook, 1)
         notebook.page.wait_for_function(f"{ACTIVE} === 2")
         notebook.page.wait_for_function(f"({TOP})(1) >= 0")
-        notebook.page.wait_for_timeout(1000)  # and stays there
+        by_its_clock(notebook.page, 1000)  # and stays there
         assert 0 <= notebook.page.evaluate(TOP, 1) < 0.5
 
 
