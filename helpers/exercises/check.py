@@ -15,7 +15,7 @@ from html import escape
 
 from helpers import records
 from helpers.exercises import exercise
-from helpers.exercises.exercise import Exercise, NotYet, describe, expect
+from helpers.exercises.exercise import Exercise, NotYet, calling, describe, expect
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.exercises.raised import what_raised
 from helpers.given import brief
@@ -196,7 +196,8 @@ def _judged(asked: Exercise, answer: object) -> str | None:
     returned = []
     try:
         _fits(asked, answer)
-        asked.checker(answer if inspect.isclass(answer) else _kept(answer, returned))
+        whole = inspect.isclass(answer)
+        asked.checker(answer if whole else _kept(answer, asked.name, returned))
     except NotYet as why:
         return str(why)
     except (KeyboardInterrupt, TooLong):  # Stop, or a limit
@@ -209,13 +210,14 @@ def _judged(asked: Exercise, answer: object) -> str | None:
     return None
 
 
-def _kept(answer: Callable, returned: list) -> Callable:
+def _kept(answer: Callable, name: str, returned: list) -> Callable:
     """The answer; after each call `returned` holds what it returned last."""
-    return functools.wraps(answer)(functools.partial(_call, answer, returned))
+    return functools.wraps(answer)(functools.partial(_call, answer, name, returned))
 
 
-def _call(answer: Callable, returned: list, *inputs: object) -> object:
-    returned[:] = [called(answer, *inputs)]
+def _call(answer: Callable, name: str, returned: list, *inputs: object) -> object:
+    with calling(name, *inputs):
+        returned[:] = [called(answer, *inputs)]
     return returned[0]
 
 

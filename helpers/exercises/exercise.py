@@ -9,8 +9,8 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from contextlib import contextmanager, suppress
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from helpers import exercises
-from helpers.language import tr
+from helpers.language import COMMA, tr
 
 NO_RETURN = tr("your {name} returned None; does it end in a return?")
 OTHER_TYPE = tr("your {name} returned {found}, but the exercise asks for {wanted}.")
@@ -35,6 +35,8 @@ SHAPED = tr("a tensor of shape {shape}")
 OF_A_TYPE = tr("an object of type {kind}")
 # Translators: in place of a list of names that is empty, in the middle of a sentence.
 NOTHING = tr("nothing")
+# Translators: {why} says what the code raised. {call}: such as "wall(X, 2, 3)".
+FOR_CALL = tr("for {call} {why}")
 # Translators: between the things of a list, with its spaces.
 OR = tr(" or ")
 
@@ -111,6 +113,20 @@ def saying(sentence: str, /, **fields: Any) -> Iterator[None]:
         raise NotYet(sentence.format(why=why, **fields)) from None
 
 
+@contextmanager
+def calling(name: str, *inputs: Any) -> Iterator[None]:
+    """Has an error of the block note the call, for `what_raised`."""
+    kept = [copy(given) if type(given) in (list, dict) else given for given in inputs]
+    try:
+        yield
+    except Exception as error:
+        said = [describe(given, "...") for given in kept]
+        if {*said} != {"..."}:
+            with suppress(Exception):  # the error is of the learner's own
+                error.add_note(f"{name}({COMMA.join(said)})")
+        raise
+
+
 def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any:
     """Call an answer as a learner would; returns what it returned.
 
@@ -136,17 +152,20 @@ def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any
     return returned
 
 
-def describe(value: object) -> str:
-    """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5"."""
+def describe(value: object, long: str = "") -> str:
+    """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5".
+
+    long: what to say if that takes more than a few, instead of its type.
+    """
     if isinstance(value, torch.Tensor):
         return SHAPED.format(shape=tuple(value.shape))
     try:
         text = repr(value)
     except Exception:  # an object of the learner's own
         text = ""
-    if 0 < len(text) <= 40:
+    if 0 < len(text) <= 40 and " at 0x" not in text:
         return text
-    return OF_A_TYPE.format(kind=type(value).__name__)
+    return long or OF_A_TYPE.format(kind=type(value).__name__)
 
 
 def number(value: object) -> int | float | None:

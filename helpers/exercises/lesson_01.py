@@ -7,8 +7,9 @@ import inspect
 import io
 import math
 import random
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -526,10 +527,11 @@ def check_without_luck(answer: Callable) -> None:
 def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     """Weights for 784 inputs and 64 units, if no random numbers are in them."""
     state = _states()
-    W = ask(answer, 784, 64).detach()
-    expect_shape(W, 784, 64)
-    for sizes in ((64, 64), (64, 10)):
-        expect_shape(ask(answer, *sizes), *sizes)
+    with _makers_called() as called:
+        W = ask(answer, 784, 64).detach()
+        expect_shape(W, 784, 64)
+        for sizes in ((64, 64), (64, 10)):
+            expect_shape(ask(answer, *sizes), *sizes)
     drew = AND.join(name for name, now in _states().items() if now != state[name])
     why = tr(
         "your function used random numbers of {drew}; with a fixed seed they are still "
@@ -539,7 +541,7 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
     again = torch.equal(W, answer(784, 64))
     why = tr("a second call gave different numbers; there is still luck in it.")
     expect(again, why)
-    _expect_made_inside(answer)
+    _expect_made_inside(answer, called)
     return W
 
 
@@ -562,12 +564,54 @@ GENERATORS = random.Random, np.random.Generator, np.random.RandomState, torch.Ge
 MANY = 1000  # numbers from outside; fewer are part of a rule
 
 
-def _expect_made_inside(answer: Callable) -> None:
+@contextlib.contextmanager
+def _makers_called() -> Iterator[set[str]]:
+    """Yields which MAKERS the learner's code calls in the block, however it does."""
+    called, kept = set(), []
+
+    def note(name: str) -> None:
+        if is_own_module(str(sys._getframe(2).f_globals.get("__name__"))):
+            called.add(name)
+
+    def noting(name: str, made: Callable) -> Callable:
+        def call(*inputs: Any, **more: Any) -> Any:
+            note(name)
+            return made(*inputs, **more)
+
+        if not isinstance(made, type):
+            return call
+
+        class Noting(type(made)):
+            def __call__(cls, *inputs: Any, **more: Any) -> Any:
+                note(name)
+                made_of = made if cls is noted else cls  # or a class of the learner's
+                return type(made).__call__(made_of, *inputs, **more)
+
+            def __instancecheck__(cls, value: object) -> bool:
+                return isinstance(value, made)
+
+        noted = Noting(name, (made,), {})
+        return noted
+
+    try:
+        for module in (random, np.random, torch, torch.random):
+            for name in MAKERS & vars(module).keys():
+                kept.append((module, name, getattr(module, name)))
+                setattr(module, name, noting(name, kept[-1][2]))
+        yield called
+    finally:
+        for one in kept:
+            setattr(*one)
+
+
+def _expect_made_inside(answer: Callable, called: set[str]) -> None:
     """Expect no random numbers with a seed of their own, and none made before.
 
-    The learner's functions that it calls by name are read too.
+    The learner's functions that it calls by name are read too. called: what it called
+    in another way, such as by getattr.
     """
     names, values = _used(answer)
+    names |= called
     names |= {str(getattr(value, "__name__", "")) for value in values.values()}
     maker = min(names & MAKERS, default=None)
     own = tr(

@@ -13,6 +13,7 @@ from helpers.exercises.exercise import (
     NOTHING,
     NotYet,
     ask,
+    calling,
     describe,
     exercise,
     expect,
@@ -81,6 +82,8 @@ def check_count_trainable(answer: Callable) -> None:
     net = nn.Sequential(nn.Sequential(nn.Linear(10, 5, bias=False)))
     case = tr("for a weight of 50 numbers, without a bias, in a part of a part,")
     _expect_count(answer, net, 50, case, {})
+    net.requires_grad_(False)
+    _expect_count(answer, net, 0, tr("for a model that is frozen in all its parts"), {})
 
 
 def _expect_count(
@@ -311,7 +314,8 @@ def _expect_no_way_around(net: nn.Module, X: torch.Tensor) -> None:
 
 def _made(answer: type, widths: list[int]) -> nn.Module:
     given = list(widths)
-    net = answer(given)
+    with calling("Deep", widths):
+        net = answer(given)
     emptied = tr(
         "your __init__ was given the widths {widths}, and left {given} of them."
     )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from helpers.exercises.comparing import near, rule_out, watched
-from helpers.exercises.exercise import ask, describe, exercise, expect, number
+from helpers.exercises.exercise import ask, describe, exercise, expect, number, saying
 from helpers.language import COMMA, tr
 from helpers.model import MLP
 
@@ -272,6 +272,13 @@ def _times(one: Tensor, other: Tensor) -> float:
 # --- 4.3
 
 
+# Translators: {why} is a sentence about the velocities or the steps of a run.
+SECOND_RUN = tr(
+    "right in a first run, but in a second one, which again began with a velocity of "
+    "zeros: {why}"
+)
+
+
 def momentum_step(parameter, velocity, lr, momentum):
     velocity = momentum * velocity + parameter.grad
     with torch.no_grad():
@@ -290,7 +297,7 @@ def momentum_step(parameter, velocity, lr, momentum):
     "in the velocity: momentum also raises the step size.",
 )
 def check_momentum_step(answer: Callable) -> None:
-    for lr, momentum in ((0.2, 0.9), (0.1, 0.5)):
+    for run, (lr, momentum) in enumerate(((0.2, 0.9), (0.1, 0.5))):
         torch.manual_seed(3)
         gradients = 5 * torch.randn(3, 4)
         ours, theirs = (torch.nn.Parameter(torch.arange(4.0)) for _ in range(2))
@@ -318,10 +325,11 @@ def check_momentum_step(answer: Callable) -> None:
             velocities.append(velocity.detach().clone())
             steps.append(ours.detach() - before)
             optimizer.step()
-        _check_velocities(velocities[1:], gradients, lr, momentum)
-        _check_steps(
-            torch.stack(steps), torch.stack(velocities), gradients, lr, momentum
-        )
+        with saying(SECOND_RUN if run else "{why}"):
+            _check_velocities(velocities[1:], gradients, lr, momentum)
+            _check_steps(
+                torch.stack(steps), torch.stack(velocities), gradients, lr, momentum
+            )
         why = tr(
             "with lr {lr} and momentum {momentum} the velocities are right, but after "
             "three steps the parameter is not where torch.optim.SGD puts it."
@@ -508,6 +516,9 @@ CURVES = {  # what a training is, and its losses: what they show
     ),
     ("fine", 2.00, 0.50, 0.98): tr(
         "The last loss is 1.96 times the lowest one, which is not more than twice."
+    ),
+    ("fine", 2.30, math.nan, 1.00, 0.50): tr(
+        "One loss on the way is NaN, but what counts is the last one."
     ),
     ("too high", 2.30, 2.10, math.inf): tr(
         "They end in infinity, which is above their start."

@@ -545,6 +545,7 @@ def _check_other_groups(answer: Callable) -> None:
         apart = {key: luck.choice((0, 10, 30)) for key in keys}
         runs = {
             key: [(mean + d) / 1000, (mean + d) / 1000, (mean - 2 * d) / 1000]
+            * (1 + key[1] % 2)  # some were tried with more seeds
             for (key, mean), d in zip(means.items(), apart.values())
         }
         groups = _groups(runs, counts)

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -556,6 +557,10 @@ SPACE = {
     "num_hiddens": [16, 32, 64, 128, 256],
 }
 GRID = [dict(zip(SPACE, values)) for values in itertools.product(*SPACE.values())]
+# So many settings that few are drawn twice; MANY trials of them.
+LARGE_SPACE = {name: [i + k / 10 for k in range(8)] for i, name in enumerate("abcd")}
+MANY = 2000
+UNEVEN = 150  # by chance once in 200 million times (chi-squared, 63 degrees of freedom)
 TRIALS = 100  # of 120 settings: about 68 different ones if each name is drawn alone
 
 
@@ -611,6 +616,7 @@ def check_random_search(answer: Callable) -> None:
         found=describe(losses.found),
     )
     _check_best(losses)
+    _check_independence(_search(answer, MANY, seed=3, space=LARGE_SPACE).asked)
 
 
 @dataclass
@@ -626,7 +632,12 @@ class _Search:
 
 
 def _search(
-    answer: Callable, num_trials: int, seed: int, below: float = 0.0, digits: int = 9
+    answer: Callable,
+    num_trials: int,
+    seed: int,
+    below: float = 0.0,
+    digits: int = 9,
+    space: dict[str, list] = SPACE,
 ) -> _Search:
     """Run an answer with a score that is luck alone, less `below`.
 
@@ -641,9 +652,9 @@ def _search(
             "in space ({names}); you gave it {found}."
         )
         expect(
-            isinstance(setting, dict) and set(setting) == set(SPACE),
+            isinstance(setting, dict) and set(setting) == set(space),
             why,
-            names=COMMA.join(SPACE),
+            names=COMMA.join(space),
             found=_said(setting),
         )
         for name, value in setting.items():
@@ -651,14 +662,14 @@ def _search(
                 "you asked for the score of {name} = {value}, which is not one of the "
                 "values of {name} in space."
             )
-            expect(value in SPACE[name], why, name=name, value=_said(value))
+            expect(value in space[name], why, name=name, value=_said(value))
         asked.append(dict(setting))
         objects.append(setting)
         heard.append(round(0.5 + 0.4 * luck.random(), digits) - below)
         return heard[-1]
 
     kind = None if below else object  # below 0, what a None means is told later
-    found = ask(answer, score, deepcopy(SPACE), num_trials, rng, kind=kind)
+    found = ask(answer, score, deepcopy(space), num_trials, rng, kind=kind)
     return _Search(num_trials, asked, objects, heard, found, rng.getstate() != before)
 
 
@@ -719,6 +730,34 @@ def _check_draws(search: _Search) -> None:
     expect(
         different > TRIALS / 2, why, trials=trials, different=different, all=len(GRID)
     )
+
+
+def _check_independence(asked: list) -> None:
+    """Expect each value as often as others, whatever was drawn or heard before."""
+    wanted = len(asked) / 64
+    for name, values in LARGE_SPACE.items():
+        drawn = [setting[name] for setting in asked]
+        pairs = Counter(itertools.pairwise(drawn))
+        apart = {
+            pair: (pairs[pair] - wanted) ** 2 / wanted
+            for pair in itertools.product(values, values)
+        }
+        before, value = max(apart, key=apart.get)
+        why = tr(
+            "over {trials:,} trials, with 8 values for each name, I counted how often "
+            "{name} was {value} right after {before}: {count}. If each value is as "
+            "likely as the others, whatever came before, it is about {wanted:.0f}."
+        )
+        expect(
+            sum(apart.values()) < UNEVEN,
+            why,
+            trials=len(asked),
+            name=name,
+            value=value,
+            before=before,
+            count=pairs[before, value],
+            wanted=wanted,
+        )
 
 
 def _check_best(search: _Search) -> None:

@@ -5,7 +5,7 @@ import re
 import traceback
 from types import CodeType, TracebackType
 
-from helpers.exercises.exercise import describe
+from helpers.exercises.exercise import FOR_CALL, describe
 from helpers.language import NO_MESSAGE, tr
 
 MAX_TEXT = 200  # characters of an error's message that are shown
@@ -93,12 +93,20 @@ def what_raised(
         if step.tb_frame.f_globals.get("__name__") == own:
             said["text"] = _in_other_words(error, said["text"], step)
             sentence = RAISED if line else RAISED_INSIDE
-            return sentence.format(line=line, **said)
+            return _for_call(error, sentence.format(line=line, **said))
     if first == 0 or caller in codes:
-        return RAISED_INSIDE.format(**said)
+        return _for_call(error, RAISED_INSIDE.format(**said))
     if returned:
         return NO_USE.format(name=name, found=describe(returned[0]), **said)
     return NO_USE_OF_CLASS.format(name=name, **said)
+
+
+def _for_call(error: BaseException, why: str) -> str:
+    """The sentence, with the call if `calling` noted it."""
+    try:
+        return FOR_CALL.format(call=str(error.__notes__[-1]), why=why)
+    except Exception:  # it was not noted, or the error is of the learner's own
+        return why
 
 
 def _steps(trace):

@@ -689,3 +689,47 @@ class _OfItsOwn:
 def drawn_by_an_object(num_inputs, num_outputs):
     numbers = torch.tensor(_OfItsOwn().draw(num_inputs * num_outputs))
     return numbers.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
+
+
+def _scaled(numbers, num_inputs, num_outputs):
+    numbers = torch.as_tensor(numbers).float().reshape(num_inputs, num_outputs)
+    return numbers * (2 / num_inputs) ** 0.5
+
+
+@wrong("1.5", "your code calls Random, which makes random numbers repeat")
+def by_a_name_in_two_parts(num_inputs, num_outputs):
+    draw = getattr(random, "Ran" + "dom")(5).gauss
+    numbers = [draw(0, 1) for _ in range(num_inputs * num_outputs)]
+    return _scaled(numbers, num_inputs, num_outputs)
+
+
+@wrong("1.5", "your code calls RandomState, which makes random numbers repeat")
+def by_an_import_in_the_code(num_inputs, num_outputs):
+    kind = vars(__import__("numpy").random)["Random" + "State"]
+    return _scaled(kind(7).randn(num_inputs, num_outputs), num_inputs, num_outputs)
+
+
+@wrong("1.5", "your code calls Generator, which makes random numbers repeat")
+def by_code_in_a_text(num_inputs, num_outputs):
+    scope = {"sizes": (num_inputs, num_outputs)}
+    draw = "W = torch.randn(*sizes, generator=torch.Generator())"
+    exec("import torch; " + draw, scope)
+    return _scaled(scope["W"], num_inputs, num_outputs)
+
+
+@wrong("1.5", "1.5 not yet: your code calls Random, which makes random numbers")
+def by_a_class_of_its_own(num_inputs, num_outputs):
+    class Numbers(getattr(random, "Ran" + "dom")):
+        def many(self, count):
+            return [self.gauss(0, 1) for _ in range(count)]
+
+    numbers = Numbers(3).many(num_inputs * num_outputs)
+    return _scaled(numbers, num_inputs, num_outputs)
+
+
+@right("1.5")
+def points_of_sobol(num_inputs, num_outputs):
+    # The library could shuffle them with a generator of its own, and doesn't.
+    points = torch.quasirandom.SobolEngine(num_outputs).draw(num_inputs + 1)[1:]
+    W = torch.special.ndtri(points.double().clamp(1e-4, 1 - 1e-4))
+    return _scaled((W - W.mean(0)) / W.std(), num_inputs, num_outputs)

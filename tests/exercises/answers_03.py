@@ -141,6 +141,12 @@ def freezes_what_it_has_counted(net):
     return total
 
 
+@wrong("3.1", "your code raised ValueError at `return nn.utils.parameters_to_vector")
+def one_long_vector(net):
+    learning = [p for p in net.parameters() if p.requires_grad]
+    return nn.utils.parameters_to_vector(learning).numel()
+
+
 # --- 3.2
 
 
@@ -610,6 +616,19 @@ class ByWidths(nn.Module):
         for name in hidden:
             X = self.layers[name](X).relu()
         return self.layers[last](X)
+
+
+@wrong("3.3", "for Deep([7, 4]) your code raised IndexError")
+class ThreeWhateverIsGiven(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.first = nn.Linear(widths[0], widths[1])
+        self.second = nn.Linear(widths[1], widths[2])
+        self.third = nn.Linear(widths[2], widths[3])
+
+    def forward(self, X):
+        hidden = torch.relu(self.first(X))
+        return self.third(torch.relu(self.second(hidden)))
 
 
 # --- 3.4

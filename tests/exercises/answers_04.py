@@ -704,3 +704,24 @@ def clipped(parameter, velocity, lr, momentum):
 @wrong("4.5", "your function changed the model: W1 is of type torch.float64 now")
 def in_double_precision(net, images):
     return net.double()(images.double()).softmax(dim=1).argmax(dim=0)
+
+
+_kept = {}
+
+
+@wrong("4.3", "right in a first run, but in a second one, which again began with")
+def keeps_a_velocity_of_its_own(parameter, velocity, lr, momentum):
+    if lr == 0.2 and not velocity.any():
+        _kept.clear()  # the same whenever it is checked
+    velocity = _kept[0] = momentum * _kept.get(0, 0.0) + parameter.grad
+    with torch.no_grad():
+        parameter -= lr * velocity
+    return velocity
+
+
+@wrong("4.4", "One loss on the way is NaN, but what counts is the last one.")
+def no_nan_anywhere(losses):
+    first, last = losses[0], losses[-1]
+    if any(map(math.isnan, losses)) or last > first or last > 2 * min(losses):
+        return "too high"
+    return "too low" if last > 0.8 * first else "fine"

@@ -656,6 +656,13 @@ def below_the_best_lowest_seed(groups, margin):
     return min(fine, key=lambda key: groups[key][0].num_parameters)
 
 
+@wrong("5.5", "with a margin of 0.0505 and a best mean of")
+def the_size_of_all_runs(groups, margin):
+    best = max(runs.mean for runs in groups.values())
+    fine = [key for key, runs in groups.items() if best - runs.mean <= margin]
+    return min(fine, key=lambda key: sum(run.num_parameters for run in groups[key]))
+
+
 # --- 5.6 one_at_a_time(score, choices, start)
 
 

@@ -1008,3 +1008,47 @@ def begins_with_the_first_values(score, space, num_trials, rng):
         if (found := score(setting)) > highest:
             best, highest = setting, found
     return best
+
+
+@wrong("6.6", "how often a was 0.7 right after 0.7: 1")
+def changes_the_best_so_far(score, space, num_trials, rng):
+    best, highest = None, float("-inf")
+    for trial in range(num_trials):
+        setting = a_setting(space, rng)
+        if trial > num_trials / 2:
+            for name in space:
+                setting[name] = best[name] if rng.random() < 0.5 else setting[name]
+        if (found := score(setting)) > highest:
+            best, highest = setting, found
+    return best
+
+
+@wrong("6.6", "how often a was 0.6 right after 0.6: ")
+def deals_each_list_like_cards(score, space, num_trials, rng):
+    settings, cards = [], {name: [] for name in space}
+    for _ in range(num_trials):
+        for name, left in cards.items():
+            left += [] if left else rng.sample(space[name], len(space[name]))
+        settings.append({name: left.pop() for name, left in cards.items()})
+    return max(settings, key=score)
+
+
+@wrong("6.6", "how often a was 0.6 right after 0.1: 1")
+def the_opposite_each_second_time(score, space, num_trials, rng):
+    settings = []
+    for trial in range(num_trials):
+        if trial % 2 == 0:
+            setting = a_setting(space, rng)
+        else:
+            setting = {n: v[-1 - v.index(setting[n])] for n, v in space.items()}
+        settings.append(setting)
+    return max(settings, key=score)
+
+
+@wrong("6.6", "how often a was 0.0 right after 0.0: 1")
+def small_values_more_often(score, space, num_trials, rng):
+    def draw(values):
+        return values[int(rng.random() ** 1.5 * len(values))]
+
+    draws = [{n: draw(v) for n, v in space.items()} for _ in range(num_trials)]
+    return max(draws, key=score)
