@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from operator import is_
@@ -83,7 +83,9 @@ def keep_settings() -> Iterator[Callable[[], None]]:
     """
     is_main = threading.current_thread() is threading.main_thread()
     for read, put in (kinds(is_main) | (FOR_MAIN if is_main else {})).items():
-        yield partial(_put, read, put, read())
+        kept = read()
+        is_space = isinstance(kept, _Names)
+        yield kept.put_back if is_space else partial(_put, read, put, kept)
     yield partial(random.setstate, random.getstate())
     yield partial(np.random.set_state, np.random.get_state())
     yield partial(torch.set_rng_state, torch.get_rng_state())
@@ -112,27 +114,27 @@ def _put(read: Callable, put: Callable, kept: Any) -> None:
 class _Names(dict):
     """Of a module or class, with what they stand for."""
 
-    def __ne__(self, kept: object) -> bool:
-        if len(self) == len(kept) and all(map(is_, self.values(), kept.values())):
-            return False  # the usual case, and quick
-        return any(True for _ in self.replaced(kept))
+    def __init__(self, owner: type | ModuleType) -> None:
+        super().__init__(vars(owner))
+        self.owner = owner
 
-    def replaced(self, kept: dict) -> Iterator[str]:
-        """Those that were removed, or stand for something else."""
-        for name, value in kept.items():
-            if (now := self.get(name)) is not value:
-                space = getattr(now, "__globals__", {})
+    def __ne__(self, earlier: "_Names") -> bool:
+        return any(True for _ in earlier.replaced(self))
+
+    def replaced(self, now: Mapping) -> Iterator[str]:
+        """Those that were removed since, or stand for something else."""
+        if len(self) == len(now) and all(map(is_, self.values(), [*now.values()])):
+            return  # the usual case, and quick
+        for name, value in self.items():
+            if (new := now.get(name)) is not value:
+                space = getattr(new, "__globals__", {})
                 if not str(space.get("__name__")).startswith(THEIR_OWN):
                     yield name
 
-
-def _names(owner: type | ModuleType) -> _Names:
-    return _Names(vars(owner))
-
-
-def _put_names(owner: type | ModuleType, kept: dict) -> None:
-    for name in _names(owner).replaced(kept):
-        setattr(owner, name, kept[name])
+    def put_back(self) -> None:
+        """As `_put`, and twice as fast, since nothing is copied."""
+        for name in [*self.replaced(vars(self.owner))]:
+            setattr(self.owner, name, self[name])
 
 
 def _modes() -> tuple:
@@ -291,9 +293,7 @@ FOR_A_THREAD: Table = {
     sys.getprofile: sys.setprofile,
     sys.gettrace: sys.settrace,
 }
-FOR_ALL: Table = {
-    partial(_names, owner): partial(_put_names, owner) for owner in OWNERS
-} | {
+FOR_ALL: Table = {partial(_Names, owner): _Names.put_back for owner in OWNERS} | {
     torch.get_default_dtype: torch.set_default_dtype,
     torch.get_float32_matmul_precision: torch.set_float32_matmul_precision,
     torch.is_warn_always_enabled: torch.set_warn_always,
@@ -344,8 +344,7 @@ if hasattr(signal, "setitimer"):
     )
 if resource:
     FOR_ALL[_limits] = _put_limits
+SIGNALS = signal.valid_signals()
 FOR_MAIN: Table = {  # only its thread can set them
-    lambda: {each: signal.getsignal(each) for each in signal.valid_signals()}: (
-        _put_signals
-    )
+    lambda: {each: signal.getsignal(each) for each in SIGNALS}: _put_signals
 }
