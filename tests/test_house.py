@@ -2,6 +2,7 @@
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,16 @@ CORE = sorted(HELPERS.glob("*.py"))  # the lab has a folder of its own
 MODULES = sorted(HELPERS.rglob("*.py"))
 
 
+@cache
+def nodes(path):
+    """All that a module consists of."""
+    return [*ast.walk(ast.parse(path.read_text()))]
+
+
 def definitions(kind):
     """(name, node) of every function or class in helpers."""
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, kind):
                 yield f"{path.relative_to(HELPERS)}: {node.name}", node
 
@@ -59,7 +66,7 @@ def test_no_two_public_classes_have_one_name():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_every_import_inside_a_function_says_what_it_saves(path):
     lines = path.read_text().splitlines()
-    for function in ast.walk(ast.parse("\n".join(lines))):
+    for function in nodes(path):
         if isinstance(function, ast.FunctionDef):
             for node in ast.walk(function):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
