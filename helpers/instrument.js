@@ -68,6 +68,7 @@ function render({ model, el }) {
   let output = null;
   let instrument = null;
   const timers = [];
+  const gone = new AbortController();
   const later = (milliseconds, what) => timers.push(setTimeout(what, milliseconds));
 
   // JupyterLab takes arrow keys and letters for commands, such as x for "cut this cell".
@@ -109,12 +110,23 @@ function render({ model, el }) {
     output.addEventListener("click", goOn);
     output.addEventListener("keydown", goOn);
     for (const milliseconds of [50, 300, 800]) later(milliseconds, () => bringIntoView(instrument));
+    // On a slow machine JupyterLab's own move comes after that. But from what a learner
+    // does elsewhere on, and from the next instrument on, it may be out of view.
+    const moves = [2000, 4000].map((wait) => setTimeout(() => bringIntoView(instrument), wait));
+    timers.push(...moves);
+    window.dispatchEvent(new Event("course-shown"));
+    const leave = ({ type, target }) => {
+      if (type !== "pointerdown" || !output.contains(target)) moves.forEach(clearTimeout);
+    };
+    for (const type of ["keydown", "pointerdown", "wheel", "course-shown"])
+      window.addEventListener(type, leave, { capture: true, signal: gone.signal });
   });
   model.on("change:names", name);
   model.on("msg:custom", voice.say);
   window.addEventListener("keydown", keepKeys, true);
   return () => {
     timers.forEach(clearTimeout);
+    gone.abort();
     voice.off();
     named.disconnect();
     model.off("change:names", name);

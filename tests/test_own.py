@@ -444,4 +444,4 @@ sys.settrace(lambda *_: None)
 @pytest.mark.slow
 def test_after_a_step_that_could_be_stopped_a_debugger_can_trace():
     command = [sys.executable, "-c", TRACED, stopping.__file__]
-    assert subprocess.run(command, timeout=60, capture_output=True).stdout
+    assert subprocess.run(command, timeout=300, capture_output=True).stdout

@@ -18,7 +18,7 @@ asked = predict("rise", "Does it rise?", ["yes", "no", "`maybe`"])
 for one in (
     lab(data, ["num_hiddens", "init"], num_hiddens=16),
     lab(data, net=my_net),
-    grid_lab(data),
+    grid := grid_lab(data),
     init_lab(data, num_hiddens=32),
     shapes_lab(),
     registration_lab(data),
@@ -44,6 +44,12 @@ for one in (
     plot_columns(net.W1, "Columns of W1."), plot_sweep(runs, "lr", text="Two runs."),
 ):
     display(one)
+"""
+TWO_STEPS = """
+import time
+begun = grid._step()
+while grid._step() < begun + 2:
+    time.sleep(0.05)
 """
 LAB, OWN, GRID, INIT, SHAPES, REGISTRATION, PREDICT = range(7)
 AXE_CORE = files("axe_playwright_python").joinpath("axe.min.js")
@@ -194,7 +200,8 @@ def test_who_wants_less_motion_gets_less(shown):
     )
     grid.get_by_role("button", name="start").click()
     grid.get_by_role("button", name="pause").wait_for()
-    shown.page.wait_for_timeout(1500)
+    shown.execute(TWO_STEPS)
+    shown.page.wait_for_timeout(500)  # and no step is painted
     grid.get_by_role("button", name="pause").click()
     expect(grid.locator(".gridlab")).to_have_attribute("data-state", "paused")
     steps = shown.page.evaluate("[...new Set(window.steps)]")

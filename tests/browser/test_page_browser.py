@@ -155,6 +155,37 @@ def test_what_was_run_is_in_view(open_notebook, source, size):
     assert notebook.errors == []
 
 
+# Once a cell is in view it is moved away, within the page: so no slow test comes later.
+MOVE_ON = """(index) => {
+    const room = document.querySelector(".jp-WindowedPanel-outer");
+    const isInView = %s;
+    const look = () => {
+        if (!isInView(index)) return requestAnimationFrame(look);
+        setTimeout(() => {
+            room.scrollTop += 2000;
+            window.movedOn = !isInView(index);
+        }, 1000);
+    };
+    look();
+}"""
+
+
+def test_where_jupyterlab_moves_on_late_it_is_in_view(open_notebook):
+    notebook = open_notebook()
+    page = notebook.page
+    page.set_viewport_size({"width": 1024, "height": 700})
+    notebook.fill(["lab(data)", "# a line\n" * 90])
+    page.evaluate(MOVE_ON % IN_VIEW, 1)
+    run_and_go_on(notebook, 1)
+    page.wait_for_function("window.movedOn")
+    page.wait_for_function(f"({IN_VIEW})(1)")
+    page.mouse.move(500, 400)
+    page.mouse.wheel(0, 2000)  # now it is the learner's own
+    page.wait_for_function(f"!({IN_VIEW})(1)")
+    by_its_clock(page, 4500)
+    assert not page.evaluate(IN_VIEW, 1)
+
+
 TOP = """(index) => {
     const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].node;
     const room = cell.closest(".jp-WindowedPanel-outer").getBoundingClientRect();

@@ -2,8 +2,18 @@
 
 import re
 
+# It goes on once the page shows how it begins.
 SPACE = """
+import os, time
+import torch
+def held_up():
+    while not os.path.exists(GO):
+        time.sleep(0.05)
+def held_init(num_inputs, num_hiddens):
+    held_up()
+    return torch.randn(num_inputs, num_hiddens) * 0.01
 def space(trial):
+    held_up()
     lr = trial.suggest_float("lr", 0.01, 1, log=True)
     return Config(num_hiddens=8, num_epochs=9, lr=lr)
 """
@@ -47,22 +57,40 @@ SEEN = "() => { window.watcher.disconnect(); return window.seen; }"
 DONE = re.compile(r"Trials done: (\d+) of 500; epochs: (\d+)")
 
 
-def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook):
-    notebook = open_notebook(SPACE)
+def space(go):
+    """The code of it, which waits for the file `go`."""
+    return f"GO = {str(go)!r}{SPACE}"
+
+
+def press_shift_enter(notebook):
+    notebook.page.evaluate(WATCH)
+    notebook.page.evaluate(SELECT)
+    notebook.page.keyboard.press("Shift+Enter")
+
+
+def until_said(notebook, sentence):
+    notebook.page.locator(".widget-html", has_text=sentence).wait_for()
+
+
+def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(
+    open_notebook, tmp_path
+):
+    go = tmp_path / "go"
+    notebook = open_notebook(space(go))
     notebook.page.set_viewport_size({"width": 1024, "height": 700})
     notebook.fill(
         ["# a line\n" * 20 + "found = search(space, data, 500)", "# a line\n" * 40]
     )
-    notebook.page.evaluate(WATCH)
-    notebook.page.evaluate(SELECT)
-    notebook.page.keyboard.press("Shift+Enter")
+    press_shift_enter(notebook)
     picture = notebook.page.locator("img.widget-image")
     picture.wait_for()
+    until_said(notebook, "Trials to run: 500; already known: 0.")
     first = picture.get_attribute("src")
+    go.touch()
     notebook.page.wait_for_function(
         "src => document.querySelector('img.widget-image').src !== src", arg=first
     )
-    assert notebook.page.evaluate(IN_VIEW)
+    notebook.page.wait_for_function(IN_VIEW)
     seen = notebook.page.evaluate(SEEN)
     assert seen[0].startswith("Trials to run: 500; already known: 0.")
     assert "a broken picture" not in seen
@@ -74,16 +102,18 @@ def test_a_search_draws_while_it_runs_and_stop_keeps_what_is_done(open_notebook)
     notebook.page.evaluate(STOP)
     notebook.page.get_by_text("Stopped after").first.wait_for()
     notebook.wait_idle()
-    notebook.fill([SPACE, "print(found)"])
+    notebook.fill(["", "print(found)"])
     notebook.run(2)
     printed = notebook.output(2)
     assert printed.startswith("Stopped after") and "given up early" in printed
     assert notebook.errors == []
 
 
-def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
+def test_a_search_that_is_complete_says_so_and_shows_its_result(
+    open_notebook, tmp_path
+):
     run = "found = search(space, data, 2, name='again')"
-    notebook = open_notebook(SPACE + run, run)
+    notebook = open_notebook(space(tmp_path) + run, run)
     assert "given up early" in notebook.output(1)
     again = notebook.output(2)
     assert again.startswith("This search is complete: 2 trials. To search anew, ")
@@ -94,13 +124,18 @@ def test_a_search_that_is_complete_says_so_and_shows_its_result(open_notebook):
     assert notebook.errors == []
 
 
-def test_a_sweep_says_what_it_does_before_its_first_run_is_over(open_notebook):
+def test_a_sweep_says_what_it_does_before_its_first_run_is_over(
+    open_notebook, tmp_path
+):
+    go = tmp_path / "go"
+    settings = "num_hiddens=n, num_epochs=2, init=held_init"
+    configs = f"[Config({settings}) for n in (8, 9)]"
     notebook = open_notebook()
-    configs = "[Config(num_hiddens=n, num_epochs=2, seed=77) for n in (8, 9)]"
-    notebook.fill([f"runs = sweep({configs}, data)"])
-    notebook.page.evaluate(WATCH)
-    notebook.run(1)
-    notebook.page.locator(".widget-html", has_text="It took").wait_for()
+    notebook.fill([f"{space(go)}runs = sweep({configs}, data)"])
+    press_shift_enter(notebook)
+    until_said(notebook, "Runs to train: 2; already known: 0.")
+    go.touch()
+    until_said(notebook, "It took")
     first, *then = notebook.page.evaluate(SEEN)
     assert first.startswith("Runs to train: 2; already known: 0.")
     assert any(line.startswith("Runs done: 1 of 2; failed: 0; ") for line in then), then
