@@ -87,9 +87,11 @@ function drawLegend(legend, pins, remove) {
   addKey(legend, words.train, "train", [], 2);
   addKey(legend, words.validation, "val", [6, 3], 2);
   for (const pin of pins) {
-    const item = addKey(legend, `${pin.name}: ${pin.label}`, `pin${pin.place}`, PIN_DASHES[pin.place], 1.8);
-    item.classList.add("w1lab-pin");
-    const button = element("button", "w1lab-remove", item);
+    const [, begin, end] = `${pin.name}: ${pin.label}`.match(/^(.* )(.*)$/);
+    const item = addKey(legend, begin, `pin${pin.place}`, PIN_DASHES[pin.place], 1.8);
+    const last = element("span", "w1lab-last", item); // of its words, on a line with the button
+    last.append(end);
+    const button = element("button", "w1lab-remove", last);
     button.type = "button";
     button.textContent = "\u00d7";
     button.title = pin.remove;
@@ -338,6 +340,8 @@ function render({ model, el }) {
     "change:note change:refused change:finding change:code change:summary": onText,
     "change:printed": onPrinted,
     "change:note": () => say("note", model.get("note")),
+    // Its first lines come into view, and the buttons stay where both fit.
+    "change:code": () => model.get("code") && note.scrollIntoView({ block: "nearest" }),
     "change:summary": () => say("summary", model.get("summary")),
     "change:finding": () => {
       again(); // it needs room, with the buttons still in view

@@ -45,6 +45,16 @@ PLACES = """() => [...document.querySelectorAll(
         const { x, y, width, height } = one.getBoundingClientRect();
         return [x, y - top, width, height].map(Math.round).join(" ");
     })"""
+# How far a pin's cross is above or below its last word, and how high all is.
+CROSS_BELOW = """(pinned) => {
+    const cross = pinned.querySelector("button").getBoundingClientRect();
+    const words = document.createRange();
+    words.selectNodeContents(pinned);
+    words.setEndBefore(pinned.querySelector("button"));
+    const last = [...words.getClientRects()].pop();
+    const apart = cross.top + cross.bottom - last.top - last.bottom;
+    return [Math.abs(apart) / 2, pinned.getBoundingClientRect().height];
+}"""
 # Keeps what each canvas has drawn since it was last wiped.
 KEEP_DRAWN = """() => {
     window.drawn = {};
@@ -126,6 +136,30 @@ def test_controls_and_pictures_are_in_one_view(open_notebook, size):
     assert notebook.page.evaluate(OUT_OF_VIEW) == []  # and stays there
     assert notebook.page.evaluate(TOO_LARGE) == []
     assert notebook.errors == []
+
+
+def test_code_opens_in_view_on_a_projector(open_notebook):
+    notebook = open_notebook("lab(data)")
+    notebook.page.set_viewport_size({"width": 683, "height": 467})
+    shown(notebook).evaluate("(lab) => lab.scrollIntoView({ block: 'start' })")
+    button(notebook, "code").click()
+    code = shown(notebook).locator("pre")
+    expect(code).to_contain_text("import torch")
+    expect(code).to_be_in_viewport(ratio=0.1)
+
+
+def test_a_pin_keeps_its_cross_beside_its_last_word(open_notebook):
+    notebook = open_notebook("lab(data, optimizer='adam', num_epochs=30)")
+    button(notebook, "pin").click()
+    pinned = shown(notebook).locator(".w1lab-key").last
+    expect(pinned.locator(".w1lab-remove")).to_be_visible()
+    heights = set()
+    for width in range(400, 1000, 10):  # until the words take one line
+        notebook.page.set_viewport_size({"width": width, "height": 1000})
+        apart, height = pinned.evaluate(CROSS_BELOW)
+        assert apart < 9, width
+        heights.add(round(height))
+    assert len(heights) > 1
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (683, 467)])
