@@ -4,28 +4,23 @@ import contextlib
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from helpers.own.printed import Stream
 from helpers.own.settings import whose_turn
 
 
-class _Muted:
-    """A stream in place of another, which has all but this thread's text."""
+class _Muted(Stream):
+    """The other has all but this thread's text."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._thread = stream, threading.get_ident()
+        super().__init__(stream)
+        self._thread = threading.get_ident()
 
     def write(self, text: str) -> int:
         is_ours = threading.get_ident() == self._thread
         return len(text) if is_ours else self._stream.write(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 @contextlib.contextmanager

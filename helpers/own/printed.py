@@ -41,17 +41,11 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-class _ByThread:
-    """A stream in place of another, which gets what nobody else listens to."""
+class Stream:
+    """One in place of another, with a `write` of its own."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-
-    def write(self, text: str) -> int:
-        if _thread.printed is None:
-            return self._stream.write(text)
-        _thread.printed.write(text)
-        return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -59,6 +53,16 @@ class _ByThread:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class _ByThread(Stream):
+    """The other gets what nobody else listens to."""
+
+    def write(self, text: str) -> int:
+        if _thread.printed is None:
+            return self._stream.write(text)
+        _thread.printed.write(text)
+        return len(text)
 
 
 def hear_prints() -> None:

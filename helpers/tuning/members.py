@@ -176,7 +176,7 @@ class Stack:
             result = replace(results[k], seconds=member.result.seconds + seconds)
             weights = buffers = []
             if not result.reason:
-                weights = self._weights_of(k)
+                weights = [W[k].clone() for W in self._network.weights]
                 buffers = [
                     [of_all[k].clone() for of_all in of_W]
                     for of_W in self._network.buffers
@@ -184,9 +184,6 @@ class Stack:
             states = orders[k // block].get_state(), chances[k].get_state()
             # All at once, since a Stop may come at any time.
             vars(member).update(vars(Member(result, weights, buffers, *states)))
-
-    def _weights_of(self, k):
-        return [W[k].clone() for W in self._network.weights]
 
     def _results(self, table):
         """The Results of all runs after an epoch; yields while it measures them.
