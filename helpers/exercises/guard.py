@@ -55,6 +55,9 @@ class Limit(contextlib.AbstractContextManager):
     goes on for a while, and never while something is imported: what was interrupted
     there would be broken until the kernel is restarted.
 
+    A thread that the learner's code began in the block, and that still runs such code
+    at its end, ends soon after it.
+
     Each has an error of its own, so that a check within an answer is stopped with it.
     """
 
@@ -72,6 +75,7 @@ class Limit(contextlib.AbstractContextManager):
     def __enter__(self) -> "Limit":
         self._guarded, self._trace = sys._getframe(1), sys.gettrace()
         self._seen = time.monotonic(), time.thread_time()
+        self._threads = {*sys._current_frames()}
         if self._main:
             self._earlier = signal.getsignal(LOOK)  # `_look` may come at once
             signal.signal(LOOK, self._look)
@@ -91,6 +95,9 @@ class Limit(contextlib.AbstractContextManager):
                 take_back()
             if self._over:
                 sys.settrace(self._trace)
+            for thread, frame in sys._current_frames().items():
+                if thread not in self._threads and self._own(frame)[0]:
+                    raise_in(thread, SystemExit)  # of which threads end in silence
 
     def _watch(self) -> None:
         """Has the main thread look, and wakes it if it sleeps in a call."""

@@ -631,6 +631,24 @@ def test_an_answer_that_waits_for_ever_is_stopped(told):
         assert "after 0.2 seconds it was still waiting; look for what it waits" in said
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_an_answer_leaves_at_work_ends(told):
+    begun = []
+
+    def busy():
+        while True:
+            sum(range(100))
+
+    def leaves_one(X, factor):
+        begun.append(threading.Thread(target=busy, daemon=True))
+        begun[-1].start()
+        return X * factor
+
+    assert told(leaves_one).startswith("0.1 right")
+    begun[0].join(timeout=120)
+    assert not begun[0].is_alive()
+
+
 def test_an_answer_is_stopped_in_another_thread_too(told):
     said = []
     check_there = threading.Thread(
