@@ -282,8 +282,8 @@ def test_screen_readers_hear_what_it_shows(make_lab):
     told = canvas(shown).sees_told
     said = shares(shown).argmax(dim=1)
     right = (said == torch.arange(10)).sum()
-    assert f"{right} of these 10 pictures are right." in told["say"]
-    assert "of 1,000 validation pictures are right." in told["say"]
+    assert f"it gets {right} of these 10 pictures right." in told["say"]
+    assert "of 1,000 validation pictures right." in told["say"]
     assert told["pictures"].count("%") == 10
     ask(shown, unit=2)
     assert "W1[:, 2] is excited most by: " in canvas(shown).sees_told["pictures"]

@@ -20,7 +20,10 @@ from pictures import PAGES, luminance, shown
 def test_a_run_is_drawn_and_says_what_it_shows(data):
     history = list(train(Config(num_hiddens=8, num_epochs=2), data))
     picture = plot_curves(history, "Two epochs.")
-    assert shown(picture).size == pytest.approx((820, 280), abs=1) and picture.text == "Two epochs."
+    assert (
+        shown(picture).size == pytest.approx((820, 280), abs=1)
+        and picture.text == "Two epochs."
+    )
     validation = picture.figure.axes[1].lines[1].get_ydata()
     assert validation[-1] == pytest.approx(history[-1].val_accuracy)
     assert picture.figure.axes[0].lines[0].get_xdata()[-1] == 2  # epochs
