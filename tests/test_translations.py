@@ -43,6 +43,7 @@ EXCEPTIONS = (
     ("controls.py", "row wrap$", "CSS"),
     ("records.py", "BEGIN|PRAGMA", "SQL"),
     ("instrument.py", "lab worker$", "the name of a thread"),
+    ("exercises/guard.py", "lab worker$", "the name of a thread"),
     ("live/__init__.py", "go on$", "a command"),
     ("tuning/kept.py", "(sample|full), test$", "names of data, as they are kept"),
     ("tuning/study_file.py", "failures before this", "an attribute, as it is kept"),

@@ -95,6 +95,9 @@ class Limit(contextlib.AbstractContextManager):
                 take_back()
             if self._over:
                 sys.settrace(self._trace)
+            for thread in threading.enumerate():
+                if thread.name == "lab worker":  # a lab may have begun meanwhile
+                    self._threads.add(thread.ident)
             for thread, frame in sys._current_frames().items():
                 if thread not in self._threads and self._own(frame)[0]:
                     raise_in(thread, SystemExit)  # of which threads end in silence

@@ -406,7 +406,7 @@ def test_the_first_page_works_from_top_to_bottom(course, chromium, full_data):
     for _ in range(5):  # from 256 to 8 hidden units
         notebook.page.keyboard.press("ArrowLeft")
         film.shoot()
-    settings = notebook.page.get_by_label("settings")
+    settings = notebook.page.get_by_label("settings").first
     expect(settings).to_have_value(re.compile("num_hiddens=8 "))
     for step in range(60, 1401, 120):
         until_step(notebook, step)

@@ -649,6 +649,32 @@ def test_a_thread_that_an_answer_leaves_at_work_ends(told):
     assert not begun[0].is_alive()
 
 
+def test_a_lab_that_begins_during_a_check_goes_on(told):
+    trains = threading.Event()
+
+    class Slow(nn.Linear):
+        def forward(self, X):
+            if threading.current_thread() is not threading.main_thread():
+                trains.set()
+                for _ in range(20):  # the check ends meanwhile
+                    time.sleep(0.01)
+            return super().forward(X)
+
+    shown = lab(load_fashion_mnist("sample"), net=lambda: Slow(784, 10), num_epochs=1)
+
+    def starts(X, factor):
+        if not trains.is_set():
+            shown.start()
+        trains.wait()
+        return X * factor
+
+    assert told(starts).startswith("0.1 right")
+    time.sleep(0.5)  # until that step is over
+    trains.clear()
+    assert trains.wait(60) and shown.error is None
+    shown.close()
+
+
 def test_an_answer_is_stopped_in_another_thread_too(told):
     said = []
     check_there = threading.Thread(
