@@ -20,7 +20,8 @@ from helpers.own.stopping import raise_in, take_back
 
 PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does
-WAITS = 0.02  # an answer that computes for a smaller share of its time is waiting
+WAITS = 0.02  # an answer that computes for a smaller share of its time is waiting,
+LOOKS = 3  # if so many looks in a row say so: after one, others had the processor
 IMPORTS = 60.0  # s of computing that they may take altogether
 GRACE = 1.0  # s in which a library's code may come to its end
 LOOK = getattr(signal, "SIGUSR1", signal.SIGTERM)
@@ -63,7 +64,7 @@ class Limit(contextlib.AbstractContextManager):
 
     def __init__(self, seconds: float) -> None:
         self.error: type[TooLong] = type("TooLong", (TooLong,), {})
-        self.waited = False
+        self.waited, self._idle = False, 0  # for how many looks it has waited
         self._seconds, self._tick = seconds, min(TICK, seconds / 4)
         self._ended, self._here = threading.Event(), threading.get_ident()
         self._main = threading.current_thread() is threading.main_thread()
@@ -107,7 +108,7 @@ class Limit(contextlib.AbstractContextManager):
         while not self._ended.wait(self._tick):
             _thread.interrupt_main(LOOK)
             asleep = time.monotonic() - self._seen[0] > self._seconds
-            if (asleep or self._over) and hasattr(signal, "pthread_kill"):
+            if (asleep or self._idle or self._over) and hasattr(signal, "pthread_kill"):
                 signal.pthread_kill(self._here, LOOK)
 
     def _look(self, number: int, frame: FrameType) -> None:
@@ -129,7 +130,8 @@ class Limit(contextlib.AbstractContextManager):
             return
         self._used, self._took = self._used + used, self._took + took
         if self._over is None:
-            self.waited = self._used < WAITS * self._took
+            self._idle = self._idle + 1 if self._used < WAITS * self._took else 0
+            self.waited = self._idle >= LOOKS
             if (self._took if self.waited else self._used) < self._seconds:
                 return
             self._over = now

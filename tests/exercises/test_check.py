@@ -17,6 +17,7 @@ import random
 import re
 import signal
 import socket
+import subprocess
 import sys
 import textwrap
 import threading
@@ -620,7 +621,32 @@ def test_a_check_within_a_check_is_stopped(told):
         while True:
             check("0.1", double)
 
-    assert "an endless loop" in told(checks, 1)
+    assert "an endless loop" in told(checks, 0.2)
+
+
+STOPPER = """
+import os, signal, time
+print(flush=True)
+input()
+os.kill(os.getppid(), signal.SIGSTOP)
+time.sleep(0.5)
+os.kill(os.getppid(), signal.SIGCONT)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_loop_that_gets_no_processor_for_a_while_does_not_wait(told):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    stopper = subprocess.Popen([sys.executable, "-c", STOPPER], **pipes)
+    stopper.stdout.readline()  # it has begun
+
+    def loops(X, factor):
+        stopper.stdin.write(b"\n")
+        while True:
+            pass
+
+    assert "an endless loop" in told(loops, 0.2)
+    stopper.communicate()
 
 
 def test_an_answer_that_waits_for_ever_is_stopped(told):
