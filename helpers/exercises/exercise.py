@@ -113,6 +113,10 @@ def saying(sentence: str, /, **fields: Any) -> Iterator[None]:
         raise NotYet(sentence.format(why=why, **fields)) from None
 
 
+class Call(str):
+    """A call as a learner would write it, noted in an error."""
+
+
 @contextmanager
 def calling(name: str, *inputs: Any) -> Iterator[None]:
     """Has an error of the block note the call, for `what_raised`."""
@@ -123,7 +127,7 @@ def calling(name: str, *inputs: Any) -> Iterator[None]:
         said = [describe(given, "...") for given in kept]
         if {*said} != {"..."}:
             with suppress(Exception):  # the error is of the learner's own
-                error.add_note(f"{name}({COMMA.join(said)})")
+                error.add_note(Call(f"{name}({COMMA.join(said)})"))
         raise
 
 

@@ -5,7 +5,7 @@ import re
 import traceback
 from types import CodeType, TracebackType
 
-from helpers.exercises.exercise import FOR_CALL, describe
+from helpers.exercises.exercise import FOR_CALL, Call, describe
 from helpers.language import NO_MESSAGE, tr
 
 MAX_TEXT = 200  # characters of an error's message that are shown
@@ -103,10 +103,9 @@ def what_raised(
 
 def _for_call(error: BaseException, why: str) -> str:
     """The sentence, with the call if `calling` noted it."""
-    try:
-        return FOR_CALL.format(call=str(error.__notes__[-1]), why=why)
-    except Exception:  # it was not noted, or the error is of the learner's own
-        return why
+    notes = vars(error).get("__notes__", ())
+    calls = [note for note in notes if isinstance(note, Call)]
+    return FOR_CALL.format(call=calls[-1], why=why) if calls else why
 
 
 def _steps(trace):

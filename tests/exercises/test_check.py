@@ -207,6 +207,16 @@ def test_an_error_that_says_little_to_a_beginner_is_put_in_other_words(told):
     assert product in told(lambda X, factor: torch.ones(2, 3) @ torch.ones(4, 5))
 
 
+def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call():
+    def noted(net):  # which is too long to be named
+        error = ValueError("no")
+        error.add_note("mine")
+        raise error
+
+    said = said_of("3.1", noted)
+    assert "your code raised ValueError" in said and "mine" not in said
+
+
 def test_a_parameter_that_cannot_be_changed_so_is_spoken_of_in_plain_words(told):
     layer = torch.nn.Linear(2, 2)
 

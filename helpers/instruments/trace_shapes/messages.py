@@ -469,7 +469,7 @@ KNOWN = {
         OTHER,
         ONE_LABEL_EACH,
     ),
-    r"inconsistent target size, expected <want> but got \[<got>\]": (  # to 2.13
+    r"inconsistent target size, expected <want> but got \[<got>\]": (  # 2.6, 2.11
         OTHER,
         ONE_LABEL_EACH,
     ),
