@@ -208,12 +208,12 @@ def test_an_error_that_says_little_to_a_beginner_is_put_in_other_words(told):
 
 
 def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call():
-    def noted(net):  # which is too long to be named
+    def noted(layer):  # which is too long to be named
         error = ValueError("no")
         error.add_note("mine")
         raise error
 
-    said = said_of("3.1", noted)
+    said = said_of("2.4", noted)
     assert "your code raised ValueError" in said and "mine" not in said
 
 
