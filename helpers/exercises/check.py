@@ -16,6 +16,7 @@ from html import escape
 from helpers import records
 from helpers.exercises import exercise
 from helpers.exercises.exercise import Exercise, NotYet, calling, describe, expect
+from helpers.exercises.failed_cell import outdated
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.exercises.raised import what_raised
 from helpers.given import brief
@@ -24,6 +25,11 @@ from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
 
 NOT_ATTEMPTED = tr("{id} not attempted yet: replace the ... and run the cell again.")
+# Translators: {kind} is an error's, such as SyntaxError.
+NOT_CHECKED = tr(
+    "{id} not checked: your last cell that defines {name} stopped with {kind}, so "
+    "{name} is still the one from before. Mend that cell, run it, and check again."
+)
 NOT_YET = tr("{id} not yet: {why}")
 # Translators: {notice} and {why} are whole sentences.
 RIGHT = tr("{id} right. {notice}")
@@ -98,6 +104,9 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
     if isinstance(asked, Said):
         return asked
     id = asked.id
+    if old := outdated(answer):
+        said = NOT_CHECKED.format(id=id, name=old[0], kind=old[1])
+        return Sentence(said, Look.OPEN)
     if _is_stub(answer):
         return Sentence(NOT_ATTEMPTED.format(id=id), Look.OPEN)
     why = _why_not(asked, answer, seconds)

@@ -207,6 +207,38 @@ def test_an_error_that_says_little_to_a_beginner_is_put_in_other_words(told):
     assert product in told(lambda X, factor: torch.ones(2, 3) @ torch.ones(4, 5))
 
 
+RIGHT_KAIMING = EXERCISES["1.2"].source
+# What a learner runs -> the beginning of what check says then.
+EDITED = {
+    "def kaiming(num_inputs, num_outputs):\n    ...": "1.2 not attempted yet",
+    "def kaiming(num_inputs, num_outputs):\n    return (": (
+        "1.2 not checked: your last cell that defines kaiming stopped with SyntaxError"
+    ),
+    "1 / 0  # elsewhere": "1.2 not checked",
+    f"{RIGHT_KAIMING}\n1 / 0": "1.2 right",
+    f"1 / 0\n{RIGHT_KAIMING}": "1.2 not checked: your last cell that defines kaiming "
+    "stopped with ZeroDivisionError",
+    f"@unknown\n{RIGHT_KAIMING}": "1.2 not checked",
+    "kaiming(3, 4, 5)": "1.2 not checked",
+    "old, kaiming = kaiming, lambda num_inputs, num_outputs: 3": "1.2 not yet",
+    RIGHT_KAIMING: "1.2 right",
+    "class kaiming(": "1.2 not checked",
+}
+
+
+def test_what_a_failed_cell_left_as_it_was_is_not_judged(home):
+    """That cell stopped before its definition, so check is handed the old one."""
+    notebook = nbformat.v4.new_notebook()
+    sources = ["import helpers, torch, math\nfrom helpers import check"]
+    for source in EDITED:
+        sources += [source, 'check("1.2", kaiming)']
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    NotebookClient(notebook, timeout=300, allow_errors=True).execute()
+    said = [cell.outputs[0].data["text/plain"] for cell in notebook.cells[2::2]]
+    for (source, expected), found in zip(EDITED.items(), said, strict=True):
+        assert found.startswith(expected), source
+
+
 def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call():
     def noted(layer):  # which is too long to be named
         error = ValueError("no")
