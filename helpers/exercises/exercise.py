@@ -7,8 +7,9 @@ An exercise is a solution, which is real Python, and a function that checks answ
 import importlib
 import inspect
 import math
+import operator
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass
@@ -17,14 +18,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from helpers import exercises
-from helpers.language import COMMA, tr
+from helpers.exercises.comparing import watched
+from helpers.language import AND, COMMA, tr
 
 NO_RETURN = tr("your {name} returned None; does it end in a return?")
 OTHER_TYPE = tr("your {name} returned {found}, but the exercise asks for {wanted}.")
 NOT_FINITE = tr("your {name} returned NaN or infinite values.")
 CHANGED_INPUT = tr("your {name} changed its input {argument}.")
+# Translators: {change} is a sentence without its full stop.
+CHANGED_MODULE = tr("your {name} changed its input {argument}: {change}.")
+ONE_NUMBER = tr("return one number; I got {found}.")
+WHOLE_NUMBER = tr("return one whole number; I got {found}.")
+TWO_TENSORS = tr(
+    "your function returned {found}; it should return two tensors, W1 and b1."
+)
+SWAPPED = tr("your first tensor is {found}; the order is W1, then b1.")
 # Translators: stands for the name of an argument that has none.
 NUMBER = tr("number {position}")
 # Translators: what a function should return, in the middle of a sentence.
@@ -42,7 +53,10 @@ OR = tr(" or ")
 
 
 class NotYet(Exception):
-    """Why an answer is not right yet: one sentence to the learner."""
+    """Why an answer is not right yet: one sentence to the learner, with its fields."""
+
+    def __init__(self, why: str, /, **fields: Any) -> None:
+        super().__init__(why.format(**fields) if fields else why)
 
 
 Checker = Callable[[Any], None]
@@ -101,7 +115,22 @@ def all_exercises() -> dict[str, Exercise]:
 def expect(fine: object, why: str, /, **fields: Any) -> None:
     """Go on if `fine`; else raise NotYet with `why`, a sentence with these fields."""
     if not fine:
-        raise NotYet(why.format(**fields) if fields else why)
+        raise NotYet(why, **fields)
+
+
+def rule_out(
+    found: Any,
+    mistakes: Mapping[Any, str],
+    same: Callable[[Any, Any], bool] = operator.eq,
+    /,
+    **fields: Any,
+) -> None:
+    """Raise NotYet if what was found is one of the mistakes: what it is -> why.
+
+    fields: those of the sentences.
+    """
+    for mistake, why in mistakes.items():
+        expect(not same(found, mistake), why, **fields)
 
 
 @contextmanager
@@ -110,7 +139,7 @@ def saying(sentence: str, /, **fields: Any) -> Iterator[None]:
     try:
         yield
     except NotYet as why:
-        raise NotYet(sentence.format(why=why, **fields)) from None
+        raise NotYet(sentence, why=why, **fields) from None
 
 
 class Call(str):
@@ -134,25 +163,30 @@ def calling(name: str, *inputs: Any) -> Iterator[None]:
 def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any:
     """Call an answer as a learner would; returns what it returned.
 
-    Raises NotYet if it changes a tensor, list or dict of its inputs, returns another
-    type than `kind` (None: anything goes) or a tensor with NaN or infinity in it.
+    Raises NotYet if it changes a tensor, model, list or dict of its inputs, returns
+    another type than `kind` (None: anything goes) or a tensor with NaN or infinity.
     """
     name = getattr(answer, "__name__", "answer")
     before, items = deepcopy(inputs), [_items(given) for given in inputs]
+    changes = [isinstance(given, nn.Module) and watched(given) for given in inputs]
     returned = answer(*inputs)
     names = parameters(answer)
-    for i, (given, kept) in enumerate(zip(inputs, before)):
-        if not _same(given, kept) or _items(given) != items[i]:
-            argument = names[i] if i < len(names) else NUMBER.format(position=i + 1)
-            raise NotYet(CHANGED_INPUT.format(name=name, argument=argument))
+    for i, (given, kept, change) in enumerate(zip(inputs, before, changes)):
+        argument = names[i] if i < len(names) else NUMBER.format(position=i + 1)
+        said = {"name": name, "argument": argument}
+        fine = _same(given, kept) and _items(given) == items[i]
+        expect(fine, CHANGED_INPUT, **said)
+        if change:
+            expect(not change(), CHANGED_MODULE, **said, change=change())
     if kind is not None:
-        expect(returned is not None, NO_RETURN.format(name=name))
+        expect(returned is not None, NO_RETURN, name=name)
         found = describe(returned)
         wanted = getattr(kind, "__name__", str(kind)).replace("Tensor", A_TENSOR)
         fits = isinstance(returned, kind)
-        expect(fits, OTHER_TYPE.format(name=name, found=found, wanted=wanted))
-    if isinstance(returned, torch.Tensor):
-        expect(returned.isfinite().all(), NOT_FINITE.format(name=name))
+        expect(fits, OTHER_TYPE, name=name, found=found, wanted=wanted)
+    for one in returned if isinstance(returned, (tuple, list)) else [returned]:
+        finite = not isinstance(one, torch.Tensor) or one.isfinite().all()
+        expect(finite, NOT_FINITE, name=name)
     return returned
 
 
@@ -167,7 +201,7 @@ def describe(value: object, long: str = "") -> str:
         text = repr(value)
     except Exception:  # an object of the learner's own
         text = ""
-    if 0 < len(text) <= 40 and " at 0x" not in text:
+    if 0 < len(text) <= 50 and " at 0x" not in text:
         return text
     return long or OF_A_TYPE.format(kind=type(value).__name__)
 
@@ -179,6 +213,33 @@ def number(value: object) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def one_number(returned: object) -> int | float:
+    """The number that an answer returned; NotYet if it returned anything else."""
+    found = number(returned)
+    expect(found is not None, ONE_NUMBER, found=describe(returned))
+    return found
+
+
+def whole_number(returned: object) -> int:
+    """The same for a count, which may also be a float such as 506.0."""
+    found = number(returned)
+    seen = describe(returned if found is None else found)
+    expect(found is not None and found % 1 == 0, WHOLE_NUMBER, found=seen)
+    return int(found)
+
+
+def two_tensors(returned: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """W1 and b1, if that is what an answer returned."""
+    listed = isinstance(returned, (tuple, list))
+    each = returned if listed else [returned]
+    pair = listed and len(each) == 2
+    fine = pair and all(isinstance(one, torch.Tensor) for one in each)
+    expect(fine, TWO_TENSORS, found=AND.join(map(describe, each)) or NOTHING)
+    W1, b1 = each
+    expect((W1.dim(), b1.dim()) != (1, 2), SWAPPED, found=describe(W1))
+    return W1, b1
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,6 +1,5 @@
 """The exercises of 02_shapes."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -8,17 +7,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.exercises.comparing import near, rule_out, watched
+from helpers.exercises.comparing import furthest, near
 from helpers.exercises.exercise import (
     NotYet,
     ask,
     describe,
     exercise,
     expect,
-    number,
+    rule_out,
     saying,
+    two_tensors,
+    whole_number,
 )
-from helpers.language import tr
+from helpers.language import tr, tr_n
 
 # --- 2.1
 
@@ -55,7 +56,7 @@ def check_hidden(answer: Callable) -> None:
     expect(found.shape == (6, 6), wrong, found=describe(found))
     _explain_hidden(found, pictures, W1, b1)
     wanted = hidden(pictures, W1, b1)
-    n, k = divmod(int((found - wanted).abs().argmax()), 6)
+    n, k = furthest(found, wanted)
     why = tr(
         "unit {unit} of picture {picture} should have the hidden value {wanted:.2f}, "
         "but I got {found:.2f}."
@@ -70,25 +71,23 @@ def check_hidden(answer: Callable) -> None:
     )
     W1, b1 = torch.rand(784, 5) - 0.4, torch.randn(5)  # the sums are large
     found = ask(answer, pictures[:1], W1, b1)
-    right = found.shape == (1, 5)
     why = tr(
         "right for 6 pictures, but for one, of shape (1, 28, 28), and 5 units I got "
         "{found} instead of one of shape (1, 5)."
     )
-    expect(right, why, found=describe(found))
-    right = near(found, hidden(pictures[:1], W1, b1))
+    expect(found.shape == (1, 5), why, found=describe(found))
     why = tr(
         "right for 6 pictures, but for one, of shape (1, 28, 28), and 5 units I got "
         "the wrong hidden values."
     )
-    expect(right, why)
-    found = ask(answer, pictures, W1[:, :1], b1[:1])
-    right = near(found, hidden(pictures, W1[:, :1], b1[:1]))
+    expect(near(found, hidden(pictures[:1], W1, b1)), why)
+    one_unit = pictures, W1[:, :1], b1[:1]
+    found = ask(answer, *one_unit)
     why = tr(
         "right for 6 units, but for 6 pictures and a single unit I got {found}, and "
         "expect one of shape (6, 1)."
     )
-    expect(right, why, found=describe(found))
+    expect(near(found, hidden(*one_unit)), why, found=describe(found))
 
 
 def _explain_hidden(
@@ -141,22 +140,6 @@ def _explain_hidden(
 # --- 2.2
 
 
-OTHER_WIDTHS = {
-    2: tr(
-        "right for [784, 256, 10], but for {widths}, the widths of one layer, I got "
-        "{count:,}."
-    ),
-    4: tr(
-        "right for [784, 256, 10], but for {widths}, the widths of three layers, I got "
-        "{count:,}."
-    ),
-    6: tr(
-        "right for [784, 256, 10], but for {widths}, the widths of five layers, I got "
-        "{count:,}."
-    ),
-}
-
-
 def count_parameters(widths):
     total = 0
     for num_inputs, num_outputs in zip(widths, widths[1:]):
@@ -175,7 +158,7 @@ def count_parameters(widths):
     "200,704: the size of a model is decided where it is widest.",
 )
 def check_count_parameters(answer: Callable) -> None:
-    found = _counted(answer, [784, 256, 10])
+    found = whole_number(ask(answer, [784, 256, 10], kind=object))
     weights = 784 * 256 + 256 * 10
     mistakes = {
         weights: tr(
@@ -222,16 +205,16 @@ def check_count_parameters(answer: Callable) -> None:
         ([5, 4, 3, 2], 47),
         ([2, 4, 2, 4, 2, 3], 53),
     ):
-        found = _counted(answer, widths)
-        expect(found == right, OTHER_WIDTHS[len(widths)], widths=widths, count=found)
-
-
-def _counted(answer: Callable, widths: list[int]) -> int | float:
-    returned = ask(answer, widths, kind=object)
-    found = number(returned)
-    got = tr("I got {found}; return one number, the count.")
-    expect(found is not None, got, found=describe(returned))
-    return found
+        found = whole_number(ask(answer, widths, kind=object))
+        layers = len(widths) - 1
+        why = tr_n(
+            "right for [784, 256, 10], but for {widths}, the widths of one layer, I "
+            "got {found:,}.",
+            "right for [784, 256, 10], but for {widths}, the widths of {layers} "
+            "layers, I got {found:,}.",
+            layers,
+        )
+        expect(found == right, why, widths=widths, layers=layers, found=found)
 
 
 # --- 2.3
@@ -348,7 +331,6 @@ def _expect_gradient(
     cut = tr("the number is right, but no gradient flows from it back to the scores.")
     expect(found.requires_grad, cut)
     (got,) = torch.autograd.grad(found, scores, allow_unused=True)
-    cut = tr("the number is right, but no gradient flows from it back to the scores.")
     expect(got is not None, cut)
     wanted = (scores.detach().flatten() - answers) / 4
     why = tr(
@@ -358,20 +340,9 @@ def _expect_gradient(
     expect(near(got.flatten(), wanted), why, found=got.flatten()[0], wanted=wanted[0])
 
 
-def _called(answer: Callable, *inputs: Any) -> Any:
-    """What it returns; an error of the learner's code is not right yet."""
-    try:
-        return answer(*inputs)
-    except Exception as error:
-        kind = type(error).__name__
-        raise NotYet(
-            tr("your code raised {kind}: {error}").format(kind=kind, error=error)
-        ) from None
-
-
 def _expect_loss(answer: Callable, scores: torch.Tensor, answers: torch.Tensor) -> None:
     """Expect the mean of the squared differences, whatever the shapes."""
-    found = _called(answer, scores, answers)
+    found = ask(answer, scores, answers, kind=object)
     wanted = F.mse_loss(scores.flatten(), answers.flatten())
     fine = isinstance(found, torch.Tensor)
     seen = f"{found:.2f}" if fine and found.dim() == 0 else describe(found)
@@ -389,18 +360,14 @@ def _expect_error(case: str, answer: Callable, *inputs: torch.Tensor) -> None:
     shorter = min(len(scores), len(answers))
     fine = isinstance(found, torch.Tensor) and found.dim() == 0
     if fine and shorter == 1 and near(found, ((scores - answers) ** 2).mean()):
-        raise NotYet(REPEATED.format(case=case))
+        raise NotYet(REPEATED, case=case)
     if fine and near(found, F.mse_loss(scores[:shorter], answers[:shorter])):
-        raise NotYet(LEFT_OUT.format(case=case))
+        raise NotYet(LEFT_OUT, case=case)
     seen = A_NUMBER.format(number=found) if fine else describe(found)
-    raise NotYet(NO_ERROR.format(case=case, found=seen))
+    raise NotYet(NO_ERROR, case=case, found=seen)
 
 
 # --- 2.4
-
-# Translators: {why} is a sentence about W1 or b1.
-IF_SQUARE = tr("right for nn.Linear(6, 4), but for nn.Linear(5, 5) {why}")
-IF_NARROW = tr("right for nn.Linear(6, 4), but for nn.Linear(1, 4) {why}")
 
 
 def from_linear(layer):
@@ -425,72 +392,34 @@ def from_linear(layer):
 def check_from_linear(answer: Callable) -> None:
     torch.manual_seed(4)
     layer = nn.Linear(6, 4)
-    changed, before = watched(layer), copy.deepcopy(layer.state_dict())
-    W1, b1 = _pair(ask(answer, layer, kind=object))
-    _expect_W1(W1, b1, before["weight"])
-    bias = before["bias"]
-    why = tr("b1 should be a row of 4; I got {found}.")
-    expect(b1.shape == (4,), why, found=describe(b1))
-    _expect_bias(b1, bias)
-    _expect_types(W1, b1, layer)
-    _expect_copies(W1, b1, layer, changed)
-    _expect_square(answer, nn.Linear(5, 5))
-    layer = nn.Linear(1, 4)  # whose transpose is contiguous, and then is no copy
-    changed = watched(layer)
-    with saying(IF_NARROW):
-        _expect_parts(*_pair(_called(answer, layer)), layer, changed)
-    layer = nn.Linear(6, 4, bias=False)
-    with saying(tr("right with a bias, but for nn.Linear(6, 4, bias=False) {why}")):
-        _expect_without_bias(answer, layer)
-    for bias in (True, False):
-        layer = nn.Linear(6, 4, bias=bias).double()
-        with saying(
-            tr("right in float32, but for nn.Linear(6, 4, bias={bias}).double() {why}"),
-            bias=bias,
-        ):
-            W1, b1 = _pair(_called(answer, layer))
-            _expect_types(W1, b1, layer)
-            expect(near(W1, layer.weight.T, 1e-12, 0), tr("W1 is rounded."))
+    W1, b1 = two_tensors(ask(answer, layer, kind=object))
+    _expect_W1(W1, layer.weight.detach())
+    _expect_rest(W1, b1, layer)
+    for case, layer in (
+        ("nn.Linear(5, 5)", nn.Linear(5, 5)),
+        ("nn.Linear(1, 4)", nn.Linear(1, 4)),  # whose transpose is contiguous
+        ("nn.Linear(6, 4, bias=False)", nn.Linear(6, 4, bias=False)),
+        ("nn.Linear(6, 4).double()", nn.Linear(6, 4).double()),
+        (
+            "nn.Linear(6, 4, bias=False).double()",
+            nn.Linear(6, 4, bias=False).double(),
+        ),
+    ):
+        # Translators: {why} is a sentence about W1 or b1.
+        with saying(tr("right for nn.Linear(6, 4), but for {case} {why}"), case=case):
+            W1, b1 = two_tensors(ask(answer, layer, kind=object))
+            why = tr(
+                "W1 is as the layer stores it; a square matrix has to be transposed "
+                "too, although its shape doesn't show it."
+            )
+            expect(layer.in_features != 5 or not near(W1, layer.weight), why)
+            why = tr("I got {found} as W1, and X @ W1 is not the layer's product.")
+            expect(near(W1, layer.weight.T), why, found=describe(W1))
+            _expect_rest(W1, b1, layer)
 
 
-def _expect_square(answer: Callable, layer: nn.Linear) -> None:
-    changed = watched(layer)
-    with saying(IF_SQUARE):
-        W1, b1 = _pair(_called(answer, layer))
-    why = tr(
-        "right for nn.Linear(6, 4), but nn.Linear(5, 5) came back as it was; a square "
-        "matrix has to be transposed too, although its shape doesn't show it."
-    )
-    expect(not near(W1, layer.weight), why)
-    with saying(IF_SQUARE):
-        _expect_parts(W1, b1, layer, changed)
-
-
-def _expect_parts(
-    W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear, changed: Callable[[], str]
-) -> None:
-    why = tr("I got {found} as W1, and X @ W1 is not the layer's product.")
-    expect(near(W1, layer.weight.T), why, found=describe(W1))
-    expect(near(b1, layer.bias), tr("b1 is not the layer's bias."))
-    _expect_copies(W1, b1, layer, changed)
-
-
-def _expect_without_bias(answer: Callable, layer: nn.Linear) -> None:
-    changed = watched(layer)
-    W1, b1 = _pair(_called(answer, layer))
-    expect(near(W1, layer.weight.T), tr("W1 is not the layer's, transposed."))
-    why = tr("I got {found} as b1; it needs a number for each of the 4 units.")
-    expect(b1.shape == (4,), why, found=describe(b1))
-    _expect_bias(b1, torch.zeros(4))
-    _expect_types(W1, b1, layer)
-    _expect_copies(W1, b1, layer, changed)
-
-
-def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None:
+def _expect_W1(W1: torch.Tensor, weight: torch.Tensor) -> None:
     """Expect the transpose of an nn.Linear(6, 4)'s weight."""
-    swapped = (W1.dim(), b1.dim()) == (1, 2)
-    why = tr("the first that I got is the bias; the order is W1, then b1.")
-    expect(not swapped, why)
     stored = tr(
         "for nn.Linear(6, 4) I got {found} as W1, as the layer stores it, (out, in); "
         "ours reads from 6 to 4."
@@ -507,39 +436,29 @@ def _expect_W1(W1: torch.Tensor, b1: torch.Tensor, weight: torch.Tensor) -> None
         "X @ W1 and the layer's own product differ: the weight from input {i} to unit "
         "{k} is {wanted:.4f} in the layer, but {found:.4f} in your W1."
     )
-    i, k = divmod(int((W1 - weight.T).abs().argmax()), 4)
+    i, k = furthest(W1, weight.T)
     facts = {"i": i, "k": k, "wanted": weight[k, i], "found": W1[i, k]}
     expect(near(W1, weight.T), why, **facts)
 
 
-def _expect_bias(b1: torch.Tensor, wanted: torch.Tensor) -> None:
-    k = int((b1 - wanted).abs().argmax())
+def _expect_rest(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None:
+    """Expect the layer's bias, its type, and copies; the layer changes here."""
+    units, wanted = layer.out_features, layer.weight.dtype
+    why = tr("I got {found} as b1, and expect a row of {units}, one for each unit.")
+    expect(b1.shape == (units,), why, found=describe(b1), units=units)
+    bias = torch.zeros(units) if layer.bias is None else layer.bias
+    (k,) = furthest(b1, bias)
     why = tr("b1[{k}] should be {wanted:.3g}, but is {found:.3g}.")
-    expect(near(b1, wanted), why, k=k, wanted=wanted[k], found=b1[k])
-
-
-def _expect_types(W1: torch.Tensor, b1: torch.Tensor, layer: nn.Linear) -> None:
-    """Expect tensors of the layer's type."""
-    wanted = layer.weight.dtype
+    expect(near(b1, bias), why, k=k, wanted=bias[k], found=b1[k])
     for name, tensor in (("W1", W1), ("b1", b1)):
         why = tr(
             "your {name} is of type {dtype}, the layer of type {wanted}: X @ W1 + b1 "
             "is an error then."
         )
-        expect(
-            tensor.dtype == wanted, why, name=name, dtype=tensor.dtype, wanted=wanted
-        )
-
-
-def _expect_copies(
-    W1: torch.Tensor,
-    b1: torch.Tensor,
-    layer: nn.Linear,
-    changed: Callable[[], str],
-) -> None:
-    """Expect an untouched layer, and W1 and b1 independent of it; it changes here."""
-    touched = tr("your function changed the layer that it was given: {change}.")
-    expect(not changed(), touched, change=changed())
+        fine = tensor.dtype == wanted
+        expect(fine, why, name=name, dtype=tensor.dtype, wanted=wanted)
+    rounded = wanted == torch.float64 and not near(W1, layer.weight.T, 1e-12, 0)
+    expect(not rounded, tr("W1 is rounded."))
     kept = W1.detach().clone(), b1.detach().clone()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -554,17 +473,6 @@ def _expect_copies(
             "your {name} is still tied to the layer: its gradient flowed back there."
         )
         expect(free, tied, name=name)
-
-
-def _pair(found: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two tensors, W1 and b1, if that is what was returned."""
-    fine = isinstance(found, (tuple, list)) and len(found) == 2
-    why = tr("I got {found}; return the two tensors, W1 and b1.")
-    expect(fine, why, found=describe(found))
-    for name, value in zip(("W1", "b1"), found):
-        why = tr("I got {found} as {name}; X @ W1 + b1 needs a tensor.")
-        expect(isinstance(value, torch.Tensor), why, found=describe(value), name=name)
-    return found
 
 
 # --- 2.5
@@ -652,17 +560,16 @@ def _expect_pixels(
     expect(torch.isin(found.double(), X.double()).all(), changed)
     row, column = (found.double() != wanted.double()).nonzero()[0].tolist()
     there, right = int(found[row, column]), int(wanted[row, column])
+    why = tr(
+        "at row {row}, column {column} of the wall I expect pixel {pixel} of picture "
+        "{picture}, but found pixel {found_pixel} of picture {found_picture}."
+    )
     raise NotYet(
-        tr(
-            "at row {row}, column {column} of the wall I expect pixel {pixel} of "
-            "picture {picture}, but found pixel {found_pixel} of picture "
-            "{found_picture}."
-        ).format(
-            row=row,
-            column=column,
-            pixel=right % 784,
-            picture=right // 784,
-            found_pixel=there % 784,
-            found_picture=there // 784,
-        )
+        why,
+        row=row,
+        column=column,
+        pixel=right % 784,
+        picture=right // 784,
+        found_pixel=there % 784,
+        found_picture=there // 784,
     )

@@ -9,8 +9,18 @@ from typing import Any
 
 import torch
 
-from helpers.exercises.comparing import near, rule_out
-from helpers.exercises.exercise import NotYet, ask, describe, exercise, expect, number
+from helpers.exercises.comparing import near
+from helpers.exercises.exercise import (
+    NotYet,
+    ask,
+    describe,
+    exercise,
+    expect,
+    number,
+    rule_out,
+    saying,
+    whole_number,
+)
 from helpers.language import COMMA, tr, tr_n
 from helpers.training import Config
 from helpers.tuning.results import Result, Results
@@ -142,16 +152,9 @@ def check_widest(answer: Callable) -> None:
     for budget, num_layers in (*ones, (100_000, 2), (300_000, 4), (2_000_000, 1)):
         if budget == 2_000_000:  # Jupyter allows three times as many nested calls
             sys.setrecursionlimit(1000)  # `check` undoes it
-        returned = ask(answer, budget, num_layers, kind=object)
-        found = number(returned)
-        why = tr("a width is a whole number of units; I got {found}.")
-        expect(
-            found is not None and math.isfinite(found) and found % 1 == 0,
-            why,
-            found=describe(returned),
-        )
+        found = whole_number(ask(answer, budget, num_layers, kind=object))
         if found != widest(budget, num_layers):
-            _explain_width(int(found), budget, num_layers)
+            _explain_width(found, budget, num_layers)
 
 
 def _explain_width(found: int, budget: int, num_layers: int) -> None:
@@ -195,11 +198,8 @@ def _explain_width(found: int, budget: int, num_layers: int) -> None:
         "budget fits."
     )
     expect(next_one != budget, why, case=case, more=found + 1, next_one=next_one)
-    raise NotYet(
-        tr("{case} {more} units would fit too, with {next_one:,}.").format(
-            case=case, more=found + 1, next_one=next_one
-        )
-    )
+    why = tr("{case} {more} units would fit too, with {next_one:,}.")
+    raise NotYet(why, case=case, more=found + 1, next_one=next_one)
 
 
 def _count(width: int, num_layers: int, biases: bool = True) -> int:
@@ -299,13 +299,8 @@ def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
     for rival in rivals:
         why = tr("the rivals should be keys of groups; yours include {found}.")
         expect(rival in list(groups), why, found=describe(rival))
-    twice = [rival for rival in rivals if list(rivals).count(rival) > 1]
-    if twice:
-        raise NotYet(
-            tr("{found} is among your rivals more than once.").format(
-                found=describe(twice[0])
-            )
-        )
+        why = tr("{found} is among your rivals more than once.")
+        expect(list(rivals).count(rival) == 1, why, found=describe(rival))
     return best, set(rivals)
 
 
@@ -341,8 +336,6 @@ def early_stopping(val_loss, patience):
     return best_epoch
 
 
-# Translators: {case} is a sentence that says what was returned, and for which losses.
-SAID = tr("{case} {why}")
 TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
     ((0.9, 0.6, 0.5, 0.55, 0.6, 0.7), 2): {
         2: tr(
@@ -444,10 +437,9 @@ def check_early_stopping(answer: Callable) -> None:
         )
         wrong = tr("{case} That is a loss, not its epoch.")
         expect(epoch == int(epoch) or epoch not in losses, wrong, case=case)
-        told = {
-            wrong: SAID.format(case=case, why=why) for wrong, why in mistakes.items()
-        }
-        rule_out(epoch, told)
+        # Translators: {case} is a sentence: what was returned, and for which losses.
+        with saying(tr("{case} {why}"), case=case):
+            rule_out(epoch, mistakes)
         wanted = early_stopping(losses, patience)
         wrong = tr("{case} The lowest loss up to the stop is that of epoch {wanted}.")
         expect(epoch == wanted, wrong, case=case, wanted=wanted)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from helpers.exercises.comparing import near, rule_out
+from helpers.exercises.comparing import near
 from helpers.exercises.exercise import (
     OR,
     NotYet,
@@ -18,20 +18,16 @@ from helpers.exercises.exercise import (
     describe,
     exercise,
     expect,
-    number,
+    one_number,
+    rule_out,
+    saying,
+    whole_number,
 )
 from helpers.language import COMMA, tr, tr_n
 
 
 def _ask(answer: Callable, *inputs: Any) -> float:
-    return _number(ask(answer, *inputs, kind=object))
-
-
-def _number(returned: Any) -> float:
-    found = number(returned)
-    why = tr("return one number; I got {found}.")
-    expect(found is not None, why, found=describe(returned))
-    return float(found)
+    return float(one_number(ask(answer, *inputs, kind=object)))
 
 
 # --- 6.1
@@ -64,7 +60,7 @@ def check_num_combinations(answer: Callable) -> None:
     expect(
         not isinstance(returned, (list, tuple, set)), why, kind=type(returned).__name__
     )
-    found = _whole(_number(returned))
+    found = whole_number(returned)
     # Translators: {said} in the next sentences.
     said = tr("for 5, 4 and 2 values you said {found:g}.").format(found=found)
     mistakes = {
@@ -85,7 +81,7 @@ def check_num_combinations(answer: Callable) -> None:
     why = tr("{said} Written down one by one, there are 40 settings.")
     expect(found == 40, why, said=said)
     for lengths in ((5,), (1, 1, 7), (3, 3, 2, 2, 5)):
-        found = _whole(_ask(answer, _space(*lengths)))
+        found = whole_number(ask(answer, _space(*lengths), kind=object))
         listed, wanted = COMMA.join(map(str, lengths)), math.prod(lengths)
         why = tr(
             "right for three lists, but for lists of length {listed} you said "
@@ -97,12 +93,6 @@ def check_num_combinations(answer: Callable) -> None:
         "if a hyperparameter has no value, there is no setting; you said {found:g}."
     )
     expect(found == 0, why, found=found)
-
-
-def _whole(found: float) -> float:
-    why = tr("settings are counted in whole numbers; I got {found}.")
-    expect(found % 1 == 0, why, found=repr(found))
-    return found
 
 
 def _space(*lengths: int) -> dict:
@@ -241,7 +231,7 @@ def _check_evenness(found: list) -> None:
 
 
 def _draws(answer: Callable, rng: random.Random, low: float, high: float) -> list:
-    return [_number(answer(rng, low, high)) for _ in range(DRAWS)]
+    return [float(one_number(answer(rng, low, high))) for _ in range(DRAWS)]
 
 
 def _within(found: list, low: float, high: float) -> bool:
@@ -289,8 +279,6 @@ ACCURACIES = {
     (0.5, 1): [0.60, 0.92, 0.61],
     (1.0, 4): [0.10, 0.10, 0.11],
 }
-# Translators: {why} is one of the next sentences.
-CHOSEN = tr("you chose {found} with {accuracies}. {why}")
 NOT_THE_BEST = {
     (0.5, 1): tr("One seed was lucky; the mean is 0.71."),
     (0.01, 1): tr("Five seeds have the largest sum, but their mean is only 0.71."),
@@ -329,8 +317,10 @@ def check_best_setting(answer: Callable) -> None:
         found=describe(found),
     )
     seeds = COMMA.join(map(str, ACCURACIES[found]))
-    for setting, why in NOT_THE_BEST.items():
-        expect(found != setting, CHOSEN, found=found, accuracies=seeds, why=why)
+    # Translators: {why} is one of the sentences before.
+    chosen = tr("you chose {found} with {accuracies}. {why}")
+    with saying(chosen, found=found, accuracies=seeds):
+        rule_out(found, NOT_THE_BEST)
     found = ask(answer, {1: [0.5, 0.7], 2: [0.9], 3: [0.2, 0.8, 0.85]}, kind=object)
     wrong = tr(
         "settings 1, 2 and 3 have the means 0.600, 0.900 and 0.617, from 2, 1 and 3 "
@@ -362,8 +352,6 @@ def honest_score(first_half, second_half):
     return second_half[chosen]
 
 
-# Translators: {why} is one of the next sentences.
-RETURNED = tr("you returned {found:g}. {why}")
 NOT_HONEST = {
     1: tr("That is the position of the chosen setting, not its accuracy."),
     0.91: tr(
@@ -405,10 +393,9 @@ def check_honest_score(answer: Callable) -> None:
     first = [0.81, 0.92, 0.89, 0.82, 0.87, 0.83]
     second = [0.86, 0.84, 0.85, 0.91, 0.895, 0.825]
     found = _ask(answer, first, second)
-    told = {
-        each: RETURNED.format(found=found, why=why) for each, why in NOT_HONEST.items()
-    }
-    rule_out(found, told, near)
+    # Translators: {why} is one of the sentences before.
+    with saying(tr("you returned {found:g}. {why}"), found=found):
+        rule_out(found, NOT_HONEST, near)
     wrong = tr(
         "with {ones} on the first half and {others} on the second you returned "
         "{found:g}; the setting chosen on the first half scores 0.84 on the second."
@@ -424,8 +411,8 @@ def check_honest_score(answer: Callable) -> None:
         again, wanted = _ask(answer, first, second), honest_score(first, second)
         ones, others = (COMMA.join(map(str, half)) for half in (first, second))
         wrong = tr(
-            "right for six settings, but with {ones} on the first half and {others} "
-            "on the second you returned {again:g} instead of {wanted:g}."
+            "right for six settings, but with {ones} on the first half and {others} on "
+            "the second you returned {again:g} instead of {wanted:g}."
         )
         expect(
             near(again, wanted),
@@ -525,11 +512,8 @@ def _explain_cost(found: float, settings: int, epochs: int) -> None:
     }
     rule_out(found, mistakes, said=said, epochs=epochs)
     each = " + ".join(map(str, costs))
-    raise NotYet(
-        tr("{said} Round by round it is {each}, together {total}.").format(
-            said=said, each=each, total=sum(costs)
-        )
-    )
+    why = tr("{said} Round by round it is {each}, together {total}.")
+    raise NotYet(why, said=said, each=each, total=sum(costs))
 
 
 def _costs(settings: int, epochs: int, half: Callable = lambda n: n // 2) -> list:
@@ -786,14 +770,9 @@ def _check_best(search: _Search) -> None:
     expect(found != asked[worst], why, best=best)
     why = tr("{best} You returned the setting of the first.")
     expect(found != asked[0], why, best=best)
-    raise NotYet(
-        tr("{best} It scored {score:.3f} with {setting}; you returned {found}.").format(
-            best=best,
-            score=heard[trial],
-            setting=_said(asked[trial]),
-            found=_said(found),
-        )
-    )
+    why = tr("{best} It scored {score:.3f} with {setting}; you returned {found}.")
+    said = {"setting": _said(asked[trial]), "found": _said(found)}
+    raise NotYet(why, best=best, score=heard[trial], **said)
 
 
 def _said(value: Any) -> str:

@@ -137,7 +137,7 @@ def as_a_tensor(widths):
     return ((w[:-1] + 1) * w[1:]).sum()
 
 
-@wrong("2.2", "the widths of five layers, I got 34")
+@wrong("2.2", "the widths of 5 layers, I got 34")
 def three_layers_at_most(widths):
     return sum(n * m + m for n, m in zip(widths[:3], widths[1:4]))
 
@@ -196,7 +196,7 @@ def three_widths_only(widths):
     return first * widths[1] + widths[1] + widths[1] * last + last
 
 
-@wrong("2.2", "the widths of three layers")
+@wrong("2.2", "the widths of 3 layers")
 def equal_hidden_widths(widths):
     if len(widths) == 2:
         return widths[0] * widths[1] + widths[1]
@@ -212,7 +212,7 @@ def eats_the_list(widths):
     return total
 
 
-@wrong("2.2", "return one number")
+@wrong("2.2", "return one whole number")
 def a_list_of_layers(widths):
     return [i * o + o for i, o in zip(widths, widths[1:])]
 
@@ -280,7 +280,10 @@ def detached(scores, answers):
     return ((scores.detach().flatten() - answers.flatten()) ** 2).mean()
 
 
-@wrong("2.3", "shape (8,) and answers of shape (8, 1) your code raised IndexError")
+@wrong(
+    "2.3",
+    "(a tensor of shape (8,), a tensor of shape (8, 1)) your code raised IndexError",
+)
 def squeezes_the_scores(scores, answers):
     if len(scores) != len(answers):
         raise ValueError
@@ -315,7 +318,7 @@ def returns_the_error(scores, answers):
     return ((scores.flatten() - answers.flatten()) ** 2).mean()
 
 
-@wrong("2.3", "for one score and one answer your code raised TypeError")
+@wrong("2.3", "a tensor of shape (1,)) your code raised TypeError")
 def squeezes_both(scores, answers):
     scores, answers = scores.squeeze(), answers.squeeze()
     if len(scores) != len(answers):
@@ -411,12 +414,12 @@ def reshaped(layer):
     return W1.detach().clone(), _bias(layer)
 
 
-@wrong("2.4", "the first that I got is the bias")
+@wrong("2.4", "a tensor of shape (4,); the order is W1, then b1")
 def bias_first(layer):
     return _bias(layer), layer.weight.detach().T.clone()
 
 
-@wrong("2.4", "return the two tensors")
+@wrong("2.4", "should return two tensors")
 def only_the_weights(layer):
     return layer.weight.detach().T.clone()
 
@@ -442,7 +445,7 @@ def in_double_precision(layer):
     return layer.weight.detach().double().T, _bias(layer).double()
 
 
-@wrong("2.4", "I got []; return the two tensors")
+@wrong("2.4", "your function returned nothing; it should return two")
 def nothing_without_a_bias(layer):
     return [] if layer.bias is None else as_parameters(layer)
 
@@ -467,13 +470,13 @@ def the_same_bias(layer):
     return layer.weight.detach().T.clone(), layer.bias
 
 
-@wrong("2.4", "changed the layer")
+@wrong("2.4", "changed its input layer: its numbers")
 def turns_the_layer(layer):
     layer.weight.data = layer.weight.data.T.contiguous()
     return layer.weight.detach().clone(), _bias(layer)
 
 
-@wrong("2.4", "nn.Linear(5, 5) came back as it was")
+@wrong("2.4", "for nn.Linear(5, 5) W1 is as the layer stores it")
 def only_if_it_does_not_fit(layer):
     W1 = layer.weight.detach().clone()
     if W1.shape != (layer.in_features, layer.out_features):
@@ -481,18 +484,18 @@ def only_if_it_does_not_fit(layer):
     return W1, _bias(layer)
 
 
-@wrong("2.4", "bias=False) your code raised AttributeError")
+@wrong("2.4", "bias=False)) your code raised AttributeError")
 def always_a_bias(layer):
     return layer.weight.detach().T.clone(), layer.bias.detach().clone()
 
 
-@wrong("2.4", "I got None as b1; X @ W1 + b1 needs a tensor")
+@wrong("2.4", "returned a tensor of shape (6, 4) and None; it should")
 def none_for_none(layer):
     b1 = None if layer.bias is None else _bias(layer)
     return layer.weight.detach().T.clone(), b1
 
 
-@wrong("2.4", "as b1; it needs a number for each of the 4 units")
+@wrong("2.4", "as b1, and expect a row of 4, one for each unit")
 def one_zero(layer):
     b1 = torch.zeros(1) if layer.bias is None else _bias(layer)
     return layer.weight.detach().T.clone(), b1
@@ -503,14 +506,14 @@ def forgets_the_return(layer):
     W1, b1 = layer.weight.detach().T.clone(), _bias(layer)  # noqa: F841
 
 
-@wrong("2.4", "changed the layer that it was given: weight.requires_grad is False now")
+@wrong("2.4", "changed its input layer: weight.requires_grad is False now")
 def freezes_the_layer(layer):
     layer.requires_grad_(False)
     bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
     return layer.weight.T.clone(), bias.clone()
 
 
-@wrong("2.4", "changed the layer that it was given: it has other Parameters now")
+@wrong("2.4", "changed its input layer: it has other Parameters now")
 def gives_the_layer_new_ones(layer):
     W1 = layer.weight
     layer.weight = nn.Parameter(W1.detach().clone())
@@ -525,7 +528,7 @@ def copies_only_what_is_not_square(layer):
     return (W1 if len(W1) == len(W1.T) else W1.clone()), bias
 
 
-@wrong("2.4", "bias=True).double() your W1 is of type torch.float32, the layer of type")
+@wrong("2.4", "4).double() your W1 is of type torch.float32, the layer of type")
 def by_way_of_lists(layer):
     W1 = torch.tensor(layer.weight.tolist()).T
     zeros = [0.0] * layer.out_features
@@ -635,7 +638,7 @@ def relu6(pictures, W1, b1):
     return torch.nn.functional.relu6(pictures.flatten(1) @ W1 + b1)
 
 
-@wrong("2.2", "the widths of five layers, I got 55")
+@wrong("2.2", "the widths of 5 layers, I got 55")
 def widest_first(widths):
     widths = sorted(widths, reverse=True)
     return sum((n + 1) * m for n, m in zip(widths, widths[1:]))

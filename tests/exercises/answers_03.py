@@ -87,17 +87,17 @@ def by_numpy(net):
     return np.sum([np.prod(p.shape) for p in net.parameters() if p.requires_grad])
 
 
-@wrong("3.1", "a count is a whole number; I got 506.7")
+@wrong("3.1", "return one whole number; I got 506.7")
 def a_bit_more(net):
     return in_a_loop(net) + 0.7
 
 
-@wrong("3.1", "a count is a whole number; I got inf")
+@wrong("3.1", "return one whole number; I got inf")
 def infinite(net):
     return float("inf")
 
 
-@wrong("3.1", "return one number; I got '506'")
+@wrong("3.1", "return one whole number; I got '506'")
 def as_a_text(net):
     return str(in_a_loop(net))
 
@@ -115,7 +115,7 @@ def one_level_deep(net):
     return sum(p.numel() for p in seen.values() if p.requires_grad)
 
 
-@wrong("3.1", "return one number; I got [320")
+@wrong("3.1", "return one whole number; I got [320")
 def a_list_of_sizes(net):
     return [p.numel() for p in net.parameters()]
 
@@ -134,7 +134,7 @@ def equal_numbers_once(net):
     return sum(p.numel() for p in seen)
 
 
-@wrong("3.1", "the model that it was given: W1.requires_grad is False now")
+@wrong("3.1", "changed its input net: W1.requires_grad is False now")
 def freezes_what_it_has_counted(net):
     total = in_a_loop(net)
     net.requires_grad_(False)
@@ -747,7 +747,7 @@ def the_tensors(net, optimizer):
     return [p for p in net.parameters() if p in held]
 
 
-@wrong("3.4", "it should only look")
+@wrong("3.4", "changed its input net: its numbers")
 def by_a_step(net, optimizer):
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     for p in net.parameters():

@@ -689,7 +689,7 @@ def of_the_first_hundred(net, images):
     return net(images[:100]).softmax(dim=1).argmax(dim=0)
 
 
-@wrong("4.5", "your function changed the model: W1.requires_grad is False now")
+@wrong("4.5", "changed its input net: W1.requires_grad is False now")
 def freezes_the_model(net, images):
     return net.requires_grad_(False)(images).softmax(dim=1).argmax(dim=0)
 
@@ -701,7 +701,7 @@ def clipped(parameter, velocity, lr, momentum):
     return velocity
 
 
-@wrong("4.5", "your function changed the model: W1 is of type torch.float64 now")
+@wrong("4.5", "changed its input net: W1 is of type torch.float64 now")
 def in_double_precision(net, images):
     return net.double()(images.double()).softmax(dim=1).argmax(dim=0)
 

@@ -166,7 +166,7 @@ def none_at_all(budget, num_layers):
     return budget // 10**6
 
 
-@wrong("5.2", "a whole number of units; I got a tensor of shape (2,)")
+@wrong("5.2", "return one whole number; I got a tensor of shape (2,)")
 def width_and_layers(budget, num_layers):
     return torch.tensor([from_above(budget, num_layers), num_layers])
 
@@ -203,7 +203,7 @@ def one_matrix_short(budget, num_layers):
     return next(w for w in range(1000, 0, -1) if count(w, layers) <= budget)
 
 
-@wrong("5.2", "a whole number of units")
+@wrong("5.2", "return one whole number; I got 128")
 def a_fraction(budget, num_layers):
     return budget / 795
 

@@ -120,7 +120,7 @@ def counting_them(space):
     return sum(1 for _ in itertools.product(*space.values()))
 
 
-@wrong("6.1", "return one number; I got '40'")
+@wrong("6.1", "return one whole number; I got '40'")
 def as_a_text(space):
     return str(by_product(space))
 
@@ -149,7 +149,7 @@ def different_values(space):
     return len({value for values in space.values() for value in values})
 
 
-@wrong("6.1", "settings are counted in whole numbers; I got 4.999")
+@wrong("6.1", "return one whole number; I got 4.999")
 def by_logarithms(space):
     return math.exp(sum(math.log(len(values)) for values in space.values()))
 
