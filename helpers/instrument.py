@@ -40,8 +40,8 @@ class _Page(anywidget.AnyWidget):
     names: CSS selector -> the name that screen readers give to what it finds.
     """
 
-    _esm = HERE / "instrument.js"
-    _css = css_variables() + (HERE / "instrument.css").read_text()
+    _esm = (HERE / "instrument.js").read_text("utf-8")
+    _css = css_variables() + (HERE / "instrument.css").read_text("utf-8")
     gone = traitlets.Unicode(GONE).tag(sync=True)
     names = traitlets.Dict().tag(sync=True)
 

@@ -179,7 +179,7 @@ def _page_widget(rows):
     import traitlets
 
     class Page(anywidget.AnyWidget):
-        _esm = Path(__file__).parent / "machine.js"
+        _esm = (Path(__file__).parent / "machine.js").read_text("utf-8")
         html = traitlets.Unicode().tag(sync=True)
         answers = traitlets.Dict().tag(sync=True)
 

@@ -1,5 +1,9 @@
 """What all live instruments share: how they end, and how one waits for them."""
 
+import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -120,6 +124,20 @@ def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, beg
     del kept
     shown.close()
     assert [one() for one in large] == [None] * 3
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "predict"])
+def test_nothing_keeps_a_closed_instrument(name, data, home):
+    shown = MAKERS[name](data)
+    if begins := getattr(shown, "start", None):
+        begins()
+    gone = weakref.ref(shown)
+    shown.close()
+    del shown, begins
+    end = time.monotonic() + 60
+    while gone():  # its worker ends a step later
+        assert time.monotonic() < end, "something keeps it"
+        gc.collect()
 
 
 def test_a_closed_grid_that_the_notebook_keeps_has_let_go_of_its_memory(data):
@@ -323,3 +341,21 @@ def test_a_view_that_is_taken_away_counts_where_no_other_answers(page, other_vie
             page.answer()
     assert (page.asked, page.gone) == ((1, 0) if other_view else (UNANSWERED + 1, 1))
     assert not page.turns
+
+
+@pytest.mark.slow
+def test_instruments_open_where_text_is_not_utf_8_by_default():
+    """As on Windows, where a Chinese system reads files as GBK."""
+    code = (
+        "from helpers import *\n"
+        "data = load_fashion_mnist('sample')\n"
+        "lab(data), init_lab(data), grid_lab(data)\n"
+        "shapes_lab(), registration_lab(data), check_machine()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-c", code],
+        env=os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr

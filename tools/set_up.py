@@ -84,7 +84,7 @@ def dotted(version: tuple) -> str:
 def require_new_python() -> None:
     """Start this file again with a Python that is new enough, or say what to do."""
     pattern = r'requires-python = ">=(\d+)\.(\d+)"'
-    oldest = tuple(map(int, re.search(pattern, PYPROJECT.read_text()).groups()))
+    oldest = tuple(map(int, re.search(pattern, PYPROJECT.read_text("utf-8")).groups()))
     if sys.version_info >= oldest:
         return
     for name in ("python3.14", "python3.13", "python3.12", "python3.11"):

@@ -307,7 +307,7 @@ def templates() -> dict[str, Catalog]:
             (translated if cell.cell_type == "markdown" else translated_code)(
                 cell.source, heard
             )
-    translated((ROOT / "README.md").read_text(), _hearing(made["readme"]))
+    translated((ROOT / "README.md").read_text("utf-8"), _hearing(made["readme"]))
     for _, does in spoken.targets((ROOT / "Makefile").read_text(encoding="utf-8")):
         made["tools"].add(does, locations=[("Makefile", 0)])
     for name in SPOKEN:

@@ -213,8 +213,8 @@ WORDS = {  # what the page itself says; it puts in what stands in braces
 class _Canvas(SeesTraits, anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
-    _esm = "".join((HERE / name).read_text() for name in SCRIPTS)
-    _css = HERE / "lab.css"
+    _esm = "".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+    _css = (HERE / "lab.css").read_text("utf-8")
     words = traitlets.Dict(WORDS).tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)
     tiles = traitlets.Dict().tag(sync=True)

@@ -9,7 +9,7 @@ from IPython import get_ipython
 
 from helpers.own.settings import kinds, whose_turn
 from helpers.own.stopping import Stoppable
-from helpers.own.turns import hearer, wait_for
+from helpers.own.turns import heard_by, wait_for
 
 PAUSE = 100  # times what a look at all settings takes: so it costs one percent
 WAIT = 1  # second for another lab's code, where it can't be waited for any longer
@@ -73,7 +73,7 @@ class Inside(Stoppable):
             whose_turn.release()
 
     def __enter__(self) -> None:
-        hearer.tell = self._tell
+        heard_by(self._tell)
         if self._inside:
             self._wait_for_turn()
         self._has_turn = bool(self._inside) or self.watches and self._take_turn()

@@ -25,26 +25,29 @@ def _print(sentence: str) -> None:
 
 
 class _Hearer(threading.local):
-    """Who hears why this thread waits, and with "" that this is over."""
-
     tell: Callable[[str], Any] = staticmethod(_print)
 
 
-hearer = _Hearer()
+_hearer = _Hearer()
+
+
+def heard_by(tell: Callable[[str], Any]) -> None:
+    """Who hears from now on why this thread waits, and with "" that this is over."""
+    # A cell that waits shows no lab yet, so the main thread prints.
+    if threading.current_thread() is not threading.main_thread():
+        _hearer.tell = tell
 
 
 def wait_for(turn: Any) -> None:
     """Take a lock, however long that takes."""
     if turn.acquire(timeout=LONG):
         return
-    is_main = threading.current_thread() is threading.main_thread()
-    tell = _print if is_main else hearer.tell  # a cell that waits shows no lab yet
-    tell(WAITS)
+    _hearer.tell(WAITS)
     try:
         while not turn.acquire(timeout=PIECE):
             pass
     finally:
-        tell("")
+        _hearer.tell("")
 
 
 @contextmanager
