@@ -70,33 +70,26 @@ def _expect_length(found: list, wanted: int) -> None:
 
 def _check_powers_of_ten(found: list) -> None:
     wanted = [0.001, 0.01, 0.1, 1.0]
-    # Translators: {got} in the next sentences.
-    got = tr("from 0.001 to 1 with 4 numbers I got {numbers}.").format(
-        numbers=_shown(found)
-    )
-    exponents = tr("{got} These are the exponents, not the numbers themselves.")
+    exponents = tr("These are the exponents, not the numbers themselves.")
     mistakes = {
-        (0.001, 0.334, 0.667, 1.0): tr(
-            "{got} They have equal differences, not ratios."
-        ),
+        (0.001, 0.334, 0.667, 1.0): tr("They have equal differences, not ratios."),
         (-3, -2, -1, 0): exponents,
         tuple(map(math.log, wanted)): exponents,
     }
-    rule_out(found, mistakes, _close, got=got)
-    _expect_length(found, 4)
-    expect(_close(found[:1], [0.001]), tr("{got} The first one has to be lo."), got=got)
-    why = tr(
-        "{got} The next one would be hi: you cut the range into 4 equal ratios, but "
-        "between 4 numbers there are 3."
-    )
-    expect(
-        not _close([*found[1:], 1.0], [value * found[1] / found[0] for value in found]),
-        why,
-        got=got,
-    )
-    expect(_close(found[-1:], [1.0]), tr("{got} They do not end at hi."), got=got)
-    why = tr("{got} The ratios of neighbours are not all equal.")
-    expect(_close(found, wanted), why, got=got)
+    # Translators: {why} is one of the sentences before, or of the next ones.
+    got = tr("from 0.001 to 1 with 4 numbers I got {numbers}. {why}")
+    with saying(got, numbers=_shown(found)):
+        rule_out(found, mistakes, _close)
+        _expect_length(found, 4)
+        expect(_close(found[:1], [0.001]), tr("The first one has to be lo."))
+        why = tr(
+            "The next one would be hi: you cut the range into 4 equal ratios, but "
+            "between 4 numbers there are 3."
+        )
+        ratio = found[1] / found[0]
+        expect(not _close([*found[1:], 1.0], [x * ratio for x in found]), why)
+        expect(_close(found[-1:], [1.0]), tr("They do not end at hi."))
+        expect(_close(found, wanted), tr("The ratios of neighbours are not all equal."))
 
 
 def _numbers(answer: Callable, *inputs: float) -> list:
@@ -160,46 +153,47 @@ def check_widest(answer: Callable) -> None:
 def _explain_width(found: int, budget: int, num_layers: int) -> None:
     wanted = widest(budget, num_layers)
     count, next_one = (_count(width, num_layers) for width in (found, found + 1))
-    # Translators: {case} in the next sentences.
-    case = tr(
-        "for {budget:,} parameters and num_layers={num_layers} you said {found}, and "
-        "that model has {count:,} parameters."
-    ).format(budget=budget, num_layers=num_layers, found=found, count=count)
     fits_without = wanted
     while _count(fits_without + 1, num_layers, biases=False) <= budget:
         fits_without += 1
     # Where two mistakes give one width, the later line is told.
     mistakes = {
-        wanted + 1: tr("{case} That is one unit too many."),
-        fits_without: tr("{case} It would fit without biases."),
+        wanted + 1: tr("That is one unit too many."),
+        fits_without: tr("It would fit without biases."),
     }
     if num_layers > 1:
         mistakes |= {
             widest(budget, num_layers - 1): tr_n(
-                "{case} {num_layers} hidden layers have one matrix between them.",
-                "{case} {num_layers} hidden layers have {matrices} matrices between "
-                "them.",
+                "{num_layers} hidden layers have one matrix between them.",
+                "{num_layers} hidden layers have {matrices} matrices between them.",
                 num_layers - 1,
             ),
             widest(budget, 1): tr(
-                "{case} It is the width for a single hidden layer; the matrices "
-                "between the hidden layers count too."
+                "It is the width for a single hidden layer; the matrices between the "
+                "hidden layers count too."
             ),
         }
+    said = {"budget": budget, "num_layers": num_layers, "found": found}
     why = tr(
         "for {budget:,} parameters and num_layers={num_layers} you said {found}, but "
         "there is room for at least one unit."
     )
-    expect(found > 0, why, budget=budget, num_layers=num_layers, found=found)
-    rule_out(found, mistakes, case=case, num_layers=num_layers, matrices=num_layers - 1)
-    expect(found < wanted, tr("{case} That is too many."), case=case)
-    why = tr(
-        "{case} {more} units would fit too, with {next_one:,}. A model of exactly the "
-        "budget fits."
+    expect(found > 0, why, **said)
+    # Translators: {why} is one of the sentences before, or of the next ones.
+    case = tr(
+        "for {budget:,} parameters and num_layers={num_layers} you said {found}, and "
+        "that model has {count:,} parameters. {why}"
     )
-    expect(next_one != budget, why, case=case, more=found + 1, next_one=next_one)
-    why = tr("{case} {more} units would fit too, with {next_one:,}.")
-    raise NotYet(why, case=case, more=found + 1, next_one=next_one)
+    with saying(case, **said, count=count):
+        rule_out(found, mistakes, num_layers=num_layers, matrices=num_layers - 1)
+        expect(found < wanted, tr("That is too many."))
+        why = tr(
+            "{more} units would fit too, with {next_one:,}. A model of exactly the "
+            "budget fits."
+        )
+        more = {"more": found + 1, "next_one": next_one}
+        expect(next_one != budget, why, **more)
+        raise NotYet(tr("{more} units would fit too, with {next_one:,}."), **more)
 
 
 def _count(width: int, num_layers: int, biases: bool = True) -> int:
@@ -431,18 +425,15 @@ def check_early_stopping(answer: Callable) -> None:
             patience=patience,
             found=describe(returned),
         )
-        # Translators: {case} in the next sentences.
-        case = tr("for {run} with patience {patience} you said {epoch:g}.").format(
-            run=run, patience=patience, epoch=epoch
-        )
-        wrong = tr("{case} That is a loss, not its epoch.")
-        expect(epoch == int(epoch) or epoch not in losses, wrong, case=case)
-        # Translators: {case} is a sentence: what was returned, and for which losses.
-        with saying(tr("{case} {why}"), case=case):
+        # Translators: {why} is one of the sentences before, or one of the next two.
+        case = tr("for {run} with patience {patience} you said {epoch:g}. {why}")
+        with saying(case, run=run, patience=patience, epoch=epoch):
+            wrong = tr("That is a loss, not its epoch.")
+            expect(epoch == int(epoch) or epoch not in losses, wrong)
             rule_out(epoch, mistakes)
-        wanted = early_stopping(losses, patience)
-        wrong = tr("{case} The lowest loss up to the stop is that of epoch {wanted}.")
-        expect(epoch == wanted, wrong, case=case, wanted=wanted)
+            wanted = early_stopping(losses, patience)
+            wrong = tr("The lowest loss up to the stop is that of epoch {wanted}.")
+            expect(epoch == wanted, wrong, wanted=wanted)
 
 
 # --- 5.5

@@ -61,25 +61,24 @@ def check_num_combinations(answer: Callable) -> None:
         not isinstance(returned, (list, tuple, set)), why, kind=type(returned).__name__
     )
     found = whole_number(returned)
-    # Translators: {said} in the next sentences.
-    said = tr("for 5, 4 and 2 values you said {found:g}.").format(found=found)
     mistakes = {
         5 + 4 + 2: tr(
-            "{said} That is their sum: what you would try if you changed one "
-            "hyperparameter at a time."
+            "That is their sum: what you would try if you changed one hyperparameter "
+            "at a time."
         ),
-        3: tr("{said} That is how many hyperparameters there are."),
-        5**3: tr("{said} That would be right for three lists of 5."),
-        4**3: tr("{said} That would be right for three lists of 4."),
-        5: tr("{said} One of the lists has 5 values, but not the others."),
-        4: tr("{said} One of the lists has 4 values, but not the others."),
-        2: tr("{said} One of the lists has 2 values, but not the others."),
-        6 * 5 * 3: tr("{said} That would be right for 6, 5 and 3 values."),
-        4 * 3 * 1: tr("{said} That would be right for 4, 3 and 1 values."),
+        3: tr("That is how many hyperparameters there are."),
+        5**3: tr("That would be right for three lists of 5."),
+        4**3: tr("That would be right for three lists of 4."),
+        5: tr("One of the lists has 5 values, but not the others."),
+        4: tr("One of the lists has 4 values, but not the others."),
+        2: tr("One of the lists has 2 values, but not the others."),
+        6 * 5 * 3: tr("That would be right for 6, 5 and 3 values."),
+        4 * 3 * 1: tr("That would be right for 4, 3 and 1 values."),
     }
-    rule_out(found, mistakes, said=said)
-    why = tr("{said} Written down one by one, there are 40 settings.")
-    expect(found == 40, why, said=said)
+    # Translators: {why} is one of the sentences before, or the next one.
+    with saying(tr("for 5, 4 and 2 values you said {found:g}. {why}"), found=found):
+        rule_out(found, mistakes)
+        expect(found == 40, tr("Written down one by one, there are 40 settings."))
     for lengths in ((5,), (1, 1, 7), (3, 3, 2, 2, 5)):
         found = whole_number(ask(answer, _space(*lengths), kind=object))
         listed, wanted = COMMA.join(map(str, lengths)), math.prod(lengths)
@@ -146,44 +145,33 @@ def check_sample_lr(answer: Callable) -> None:
     expect(found != _draws(answer, random.Random(1), LOW, HIGH), why)
     found = _draws(answer, random.Random(2), 0.02, 3.0)
     why = tr(
-        "right from {low} to {high}, but from 0.02 to 3 I got numbers from "
-        "{lowest:.2g} to {highest:.2g} that are not log-uniform there."
+        "right from 0.0001 to 0.1, but from 0.02 to 3 I got numbers from {lowest:.2g} "
+        "to {highest:.2g} that are not log-uniform there."
     )
-    expect(
-        _within(found, 0.02, 3.0) and _unevenness(_log_shares(found, 0.02, 3.0)) < FAR,
-        why,
-        low=LOW,
-        high=HIGH,
-        lowest=min(found),
-        highest=max(found),
-    )
+    fine = _within(found, 0.02, 3.0)
+    fine = fine and _unevenness(_log_shares(found, 0.02, 3.0)) < FAR
+    expect(fine, why, lowest=min(found), highest=max(found))
 
 
 def _check_range(found: list) -> None:
-    # Translators: {reach} in the next three.
+    # Translators: {why} is one of the next three.
     reach = tr(
-        "between {low} and {high} I drew 2,000 times and got numbers from {lowest:.2g} "
-        "to {highest:.2g}."
-    ).format(low=LOW, high=HIGH, lowest=min(found), highest=max(found))
-    why = tr("{reach} These are logarithms of learning rates, not learning rates.")
-    expect(
-        not _within(found, math.log10(LOW), math.log10(HIGH))
-        and not _within(found, math.log(LOW), math.log(HIGH)),
-        why,
-        reach=reach,
+        "between 0.0001 and 0.1 I drew 2,000 times and got numbers from {lowest:.2g} "
+        "to {highest:.2g}. {why}"
     )
-    why = tr(
-        "{reach} You took the logarithm to one base and undid it with another (one is "
-        "10, the other e)."
-    )
-    expect(
-        not _fills(found, math.exp(math.log10(LOW)), math.exp(math.log10(HIGH)))
-        and not _fills(found, 10 ** math.log(LOW), 10 ** math.log(HIGH)),
-        why,
-        reach=reach,
-    )
-    why = tr("{reach} Some are outside the range.")
-    expect(_within(found, LOW, HIGH), why, reach=reach)
+    with saying(reach, lowest=min(found), highest=max(found)):
+        base_10 = math.log10(LOW), math.log10(HIGH)
+        base_e = math.log(LOW), math.log(HIGH)
+        why = tr("These are logarithms of learning rates, not learning rates.")
+        expect(not _within(found, *base_10) and not _within(found, *base_e), why)
+        why = tr(
+            "You took the logarithm to one base and undid it with another (one is 10, "
+            "the other e)."
+        )
+        expect(not _fills(found, *map(math.exp, base_10)), why)
+        expect(not _fills(found, *(10**end for end in base_e)), why)
+        why = tr("Some are outside the range.")
+        expect(_within(found, LOW, HIGH), why)
 
 
 def _check_values(found: list) -> None:
@@ -207,27 +195,25 @@ def _check_values(found: list) -> None:
 
 def _check_evenness(found: list) -> None:
     decades = [sum(a <= lr < 10 * a for lr in found) for a in (0.0001, 0.001, 0.01)]
-    # Translators: {said} in the next three.
-    said = tr(
-        "of 2,000 draws between {low} and {high}, {below:,} were below 0.001, "
-        "{between:,} between 0.001 and 0.01, and {above:,} above 0.01."
-    ).format(low=LOW, high=HIGH, below=decades[0], between=decades[1], above=decades[2])
-    why = tr("{said} That is uniform, not log-uniform.")
-    expect(_unevenness((lr - LOW) / (HIGH - LOW) for lr in found) > FAR, why, said=said)
-    even = max(decades) - min(decades) < FAR * DRAWS
-    low_half = sum(0.001 <= lr < 0.00316 for lr in found)
-    why = tr(
-        "{said} That is even. But of those between 0.001 and 0.01, {low_half:,} were "
-        "below 0.00316, the middle on a log scale."
+    below, between, above = decades
+    # Translators: {why} is one of the next three.
+    counted = tr(
+        "of 2,000 draws between 0.0001 and 0.1, {below:,} were below 0.001, "
+        "{between:,} between 0.001 and 0.01, and {above:,} above 0.01. {why}"
     )
-    expect(
-        not even or abs(low_half - decades[1] / 2) < FAR * DRAWS / 2,
-        why,
-        said=said,
-        low_half=low_half,
-    )
-    why = tr("{said} Log-uniform means about as many in each power of ten.")
-    expect(_unevenness(_log_shares(found, LOW, HIGH)) < FAR, why, said=said)
+    with saying(counted, below=below, between=between, above=above):
+        why = tr("That is uniform, not log-uniform.")
+        expect(_unevenness((lr - LOW) / (HIGH - LOW) for lr in found) > FAR, why)
+        even = max(decades) - min(decades) < FAR * DRAWS
+        low_half = sum(0.001 <= lr < 0.00316 for lr in found)
+        why = tr(
+            "That is even. But of those between 0.001 and 0.01, {low_half:,} were "
+            "below 0.00316, the middle on a log scale."
+        )
+        lopsided = abs(low_half - between / 2) >= FAR * DRAWS / 2
+        expect(not (even and lopsided), why, low_half=low_half)
+        why = tr("Log-uniform means about as many in each power of ten.")
+        expect(_unevenness(_log_shares(found, LOW, HIGH)) < FAR, why)
 
 
 def _draws(answer: Callable, rng: random.Random, low: float, high: float) -> list:
@@ -465,55 +451,54 @@ def check_halving_cost(answer: Callable) -> None:
 
 
 def _explain_cost(found: float, settings: int, epochs: int) -> None:
-    # Translators: {said} in the next sentences.
-    said = tr("for {settings} and {epochs} you said {found:g}.").format(
+    rounds, costs = _rounds(settings, epochs), _costs(settings, epochs)
+    # Where two mistakes give one cost, the later line is told.
+    mistakes = {
+        sum(n * max(since, 1) for n, since, _ in rounds): tr(
+            "That is the cost if the last round goes beyond {epochs} epochs."
+        ),
+        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): tr(
+            "That is the cost if the larger half of an odd number of settings goes on."
+        ),
+        sum(_costs(settings, epochs, half=lambda n: n / 2)): tr(
+            "That is what halves of settings cost, such as 2.5; a setting goes on or "
+            "it does not."
+        ),
+        sum(n for n, _, _ in rounds): tr(
+            "That is one epoch for each setting in each round, but later rounds are "
+            "longer."
+        ),
+        sum(costs[1:]): tr("The first epoch of all settings is missing."),
+        **{
+            sum(costs[:i]): tr_n(
+                "That is what the first of {rounds} rounds costs; what is left trains "
+                "up to {epochs} epochs.",
+                "That is what the first {first} of {rounds} rounds cost; what "
+                "is left trains up to {epochs} epochs.",
+                i,
+            ).format(first=i, rounds=len(costs), epochs=epochs)
+            for i in range(len(costs) - 1, 0, -1)
+        },
+        sum(n * until for n, _, until in rounds): tr(
+            "In each round the survivors pay again for the epochs that they have "
+            "already had."
+        ),
+        settings * epochs: tr(
+            "That is every setting trained to the end, as if none were stopped."
+        ),
+    }
+    # Translators: {why} is one of the sentences before, or the next one.
+    with saying(
+        tr("for {settings} and {epochs} you said {found:g}. {why}"),
         settings=tr_n("{count} setting", "{count} settings", settings).format(
             count=settings
         ),
         epochs=tr_n("{count} epoch", "{count} epochs", epochs).format(count=epochs),
         found=found,
-    )
-    rounds, costs = _rounds(settings, epochs), _costs(settings, epochs)
-    # Where two mistakes give one cost, the later line is told.
-    mistakes = {
-        sum(n * max(since, 1) for n, since, _ in rounds): tr(
-            "{said} That is the cost if the last round goes beyond {epochs} epochs."
-        ),
-        sum(_costs(settings, epochs, half=lambda n: (n + 1) // 2)): tr(
-            "{said} That is the cost if the larger half of an odd number of settings "
-            "goes on."
-        ),
-        sum(_costs(settings, epochs, half=lambda n: n / 2)): tr(
-            "{said} That is what halves of settings cost, such as 2.5; a setting goes "
-            "on or it does not."
-        ),
-        sum(n for n, _, _ in rounds): tr(
-            "{said} That is one epoch for each setting in each round, but later rounds "
-            "are longer."
-        ),
-        sum(costs[1:]): tr("{said} The first epoch of all settings is missing."),
-        **{
-            sum(costs[:i]): tr_n(
-                "{said} That is what the first of {rounds} rounds costs; what is left "
-                "trains up to {epochs} epochs.",
-                "{said} That is what the first {first} of {rounds} rounds cost; what "
-                "is left trains up to {epochs} epochs.",
-                i,
-            ).format(said=said, first=i, rounds=len(costs), epochs=epochs)
-            for i in range(len(costs) - 1, 0, -1)
-        },
-        sum(n * until for n, _, until in rounds): tr(
-            "{said} In each round the survivors pay again for the epochs that they "
-            "have already had."
-        ),
-        settings * epochs: tr(
-            "{said} That is every setting trained to the end, as if none were stopped."
-        ),
-    }
-    rule_out(found, mistakes, said=said, epochs=epochs)
-    each = " + ".join(map(str, costs))
-    why = tr("{said} Round by round it is {each}, together {total}.")
-    raise NotYet(why, said=said, each=each, total=sum(costs))
+    ):
+        rule_out(found, mistakes, epochs=epochs)
+        why = tr("Round by round it is {each}, together {total}.")
+        raise NotYet(why, each=" + ".join(map(str, costs)), total=sum(costs))
 
 
 def _costs(settings: int, epochs: int, half: Callable = lambda n: n // 2) -> list:
@@ -755,24 +740,20 @@ def _check_best(search: _Search) -> None:
     trial, worst = heard.index(max(heard)), heard.index(min(heard))
     if found in [one for one, score in zip(asked, heard) if score == max(heard)]:
         return
-    # Translators: {best} in the next sentences.
-    best = tr("the best of {trials} trials was number {number}.").format(
-        trials=search.num_trials, number=trial + 1
-    )
-    why = tr(
-        "{best} But every trial wrote into the same dictionary, so what you kept as "
-        "the best became the last."
-    )
-    expect(len({id(setting) for setting in search.objects}) > 1, why, best=best)
-    why = tr("{best} You returned the setting of the last.")
-    expect(found != asked[-1], why, best=best)
-    why = tr("{best} You returned the setting of the worst.")
-    expect(found != asked[worst], why, best=best)
-    why = tr("{best} You returned the setting of the first.")
-    expect(found != asked[0], why, best=best)
-    why = tr("{best} It scored {score:.3f} with {setting}; you returned {found}.")
-    said = {"setting": _said(asked[trial]), "found": _said(found)}
-    raise NotYet(why, best=best, score=heard[trial], **said)
+    # Translators: {why} is one of the next sentences.
+    best = tr("the best of {trials} trials was number {number}. {why}")
+    with saying(best, trials=search.num_trials, number=trial + 1):
+        why = tr(
+            "But every trial wrote into the same dictionary, so what you kept as the "
+            "best became the last."
+        )
+        expect(len({id(setting) for setting in search.objects}) > 1, why)
+        expect(found != asked[-1], tr("You returned the setting of the last."))
+        expect(found != asked[worst], tr("You returned the setting of the worst."))
+        expect(found != asked[0], tr("You returned the setting of the first."))
+        why = tr("It scored {score:.3f} with {setting}; you returned {found}.")
+        said = {"setting": _said(asked[trial]), "found": _said(found)}
+        raise NotYet(why, score=heard[trial], **said)
 
 
 def _said(value: Any) -> str:
