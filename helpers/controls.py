@@ -60,11 +60,6 @@ def _switch(name, value, tooltip):
     return widgets.Checkbox(value, layout=layout, **named)
 
 
-def control(name: str, value: Any, tooltip: str) -> widgets.Widget:
-    """The slider or menu for one field of Config, set to `value`."""
-    return choice(name, OPTIONS[name], value, tooltip)
-
-
 def choose(control: widgets.Widget, value: Any) -> None:
     """Set a field's control to `value`, also where it had no such option before."""
     menu = not isinstance(control, widgets.Checkbox)

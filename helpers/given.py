@@ -55,10 +55,16 @@ def described(value: Any) -> str:
     return type(value).__name__
 
 
-def expect(fine: bool, sentence: str, value: Any) -> None:
-    """Raise TypeError with the sentence and what was given, unless that is fine."""
+def expect(fine: bool, sentence: str, value: Any, **named: str) -> None:
+    """Raise TypeError with the sentence and the kind of value, unless that is fine."""
     if not fine:
-        raise TypeError(sentence.format(found=described(value)))
+        raise TypeError(sentence.format(found=described(value), **named))
+
+
+def require(fine: bool, sentence: str, value: Any, **named: str) -> None:
+    """Raise ValueError with the sentence and the value, unless that is fine."""
+    if not fine:
+        raise ValueError(sentence.format(found=brief(value), **named))
 
 
 def check_begun(module: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from helpers.given import brief, described
+from helpers.given import described, require
 from helpers.language import COMMA, tr
 from helpers.memory import check_room
 
@@ -38,10 +38,10 @@ def is_count(value: Any, most: int = 1_000_000, least: int = 1) -> bool:
     return whole and least <= value <= most
 
 
-def is_number(value: Any, low: float, high: float) -> bool:
-    """True for a finite number with low <= value <= high."""
+def is_number(value: Any, most: float = sys.float_info.max) -> bool:
+    """True for a finite number from 0 up, and no more than `most`."""
     number = isinstance(value, Real) and not isinstance(value, bool)
-    return number and low <= value <= min(high, sys.float_info.max)
+    return number and 0 <= value <= most
 
 
 def _is_width(value):
@@ -64,7 +64,7 @@ def one_of(names: Collection[str]) -> Rule:
 
 SIZE = (is_count, tr("{name} must be a whole number from 1 to 1,000,000, such as 784."))
 SHARE = (
-    lambda value: is_number(value, 0, 1) and value < 1,
+    lambda value: is_number(value, 1) and value < 1,
     tr("{name} must be a number from 0 to below 1, such as 0.5."),
 )
 SEED = (
@@ -98,12 +98,12 @@ RULES = {
         ),
     ),
     "sigma": (
-        lambda value: is_number(value, 0, 100),
+        lambda value: is_number(value, 100),
         tr("sigma must be a number from 0 to 100, such as 0.01."),
     ),
     "dropout": SHARE,
 }
-BROKEN_RULE = tr("{rule} You gave {value}.")
+BROKEN_RULE = tr("{rule} You gave {found}.")
 SIZE_OF_NET = "num_hiddens={num_hiddens} num_layers={num_layers}"
 NOT_PICTURES = tr(
     "This MLP takes {dtype} tensors of shape [N, {wide}]; you gave {found}."
@@ -127,10 +127,7 @@ def check(rules: dict[str, Rule], **values: Any) -> None:
     """Raise ValueError with the field's own sentence for the first bad value."""
     for name, value in values.items():
         is_fine, rule = rules[name]
-        if not is_fine(value):
-            raise ValueError(
-                BROKEN_RULE.format(rule=rule.format(name=name), value=brief(value))
-            )
+        require(is_fine(value), BROKEN_RULE, value, rule=rule.format(name=name))
 
 
 def hidden_widths(

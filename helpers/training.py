@@ -24,6 +24,8 @@ from helpers.given import (
     check_begun,
     check_classes,
     check_labelled,
+    expect,
+    require,
     scores_of,
 )
 from helpers.language import COMMA, tr
@@ -57,7 +59,7 @@ def _is_device(value):
 SHARED_RULES = ("activation", "init", "sigma", "dropout")
 RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "lr": (
-        lambda value: is_number(value, 0, 100) and value > 0,
+        lambda value: is_number(value, 100) and value > 0,
         tr("lr must be a number above 0 and at most 100, such as 0.1."),
     ),
     "batch_size": (
@@ -71,7 +73,7 @@ RULES = {name: model.RULES[name] for name in SHARED_RULES} | {
     "optimizer": one_of(OPTIMIZERS),
     "momentum": SHARE,
     "weight_decay": (
-        lambda value: is_number(value, 0, 10),
+        lambda value: is_number(value, 10),
         tr("weight_decay must be a number from 0 to 10, such as 0.0001."),
     ),
     "lr_schedule": one_of(LR_SCHEDULES),
@@ -238,8 +240,7 @@ class Config:
         What the text leaves out has its default. init: the function, if the text names
         a learner's own. Raises ValueError with one sentence.
         """
-        if not isinstance(text, str):
-            raise TypeError(NOT_A_LINE.format(found=type(text).__name__))
+        expect(isinstance(text, str), NOT_A_LINE, text)
         values = {}
         for part in text.replace(",", " ").split():
             name, equals, value = part.partition("=")
@@ -303,11 +304,6 @@ def check_fits(
         sizes.append((num_weights, others + (1 + buffers) * num_weights))
     freed = sum(sizes[1]) if instead_of else 0
     check_room(str(config), *sizes[0], freed)
-
-
-def check_fields(names: Iterable[str]) -> None:
-    """Raise ValueError for the first name that is no field of Config."""
-    Config.check_fields(names)
 
 
 def as_word(value: Any) -> str:
@@ -392,11 +388,10 @@ class Run(Generator):
         data: FashionMNIST,
         eval_every: int | None = 20,
     ) -> None:
-        if not isinstance(config, Config):
-            raise TypeError(NOT_CONFIG.format(found=type(config).__name__))
+        expect(isinstance(config, Config), NOT_CONFIG, config)
         check_data(data, "train(config, data)")
-        if eval_every is not None and not is_count(eval_every, sys.maxsize):
-            raise ValueError(BAD_EVERY.format(found=brief(eval_every)))
+        fine = eval_every is None or is_count(eval_every, sys.maxsize)
+        require(fine, BAD_EVERY, eval_every)
         check_fits(config, data)
         self.config = config
         self.data = data.to(config.device)

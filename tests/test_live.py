@@ -633,6 +633,18 @@ def test_a_nets_arguments_have_controls_that_train_what_they_say(make_lab, data)
     assert shown.run.net[2].p == 0.3
 
 
+def test_a_net_may_have_the_argument_device_beside_controls_that_are_asked_for(
+    make_lab,
+):
+    def placed(num_hiddens, device="cpu"):
+        return small_net(num_hiddens).to(device)
+
+    for controls, more in ((None, ["lr"]), ("seed", ["seed"])):
+        shown = make_lab(controls=controls, net=placed, num_epochs=1)
+        names = [c.description for c in shown.children[1].children]
+        assert names == ["num_hiddens", *more]
+
+
 def test_the_lab_says_in_which_shape_a_net_takes_pictures(make_lab):
     for net, shape in ((filters, "(N, 1, 28, 28)"), (small_net, "(N, 784)")):
         shown = make_lab(net=net, batch_size=20)

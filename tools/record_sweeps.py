@@ -73,7 +73,7 @@ def _record(name, copy):
     # Here, since they have to come from the copy.
     from helpers import load_fashion_mnist
     from helpers.tuning.kept import own_runs
-    from helpers.tuning.race import record_races
+    from helpers.tuning.race import STRATEGIES, race, record_races
     from helpers.tuning.shared_data import data_fingerprint
 
     data = load_fashion_mnist()
@@ -88,7 +88,7 @@ def _record(name, copy):
         c for c in notebook.cells if "live" not in c.metadata.get("tags", [])
     ]
     if table := the_table(notebook):
-        record_races(table)
+        record_races(race(STRATEGIES, table, recorded=False), table)
     NotebookClient(notebook, timeout=None).execute()
     fingerprints = map(data_fingerprint, (data, data.for_the_test()))
     lines = [json.dumps(run) for of in fingerprints for run in own_runs(of)]

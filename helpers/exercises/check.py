@@ -8,7 +8,6 @@ may raise, loop, return anything or change its input, and gets one calm line.
 import dis
 import functools
 import inspect
-import math
 import types
 from collections.abc import Callable
 from html import escape
@@ -19,7 +18,7 @@ from helpers.exercises.exercise import Exercise, NotYet, calling, describe, expe
 from helpers.exercises.failed_cell import outdated
 from helpers.exercises.guard import Limit, TooLong, called, quiet, undone
 from helpers.exercises.raised import what_raised
-from helpers.given import brief
+from helpers.given import brief, require
 from helpers.language import COMMA, SPACE, tr
 from helpers.model import is_number
 from helpers.tables import Look, Row, as_html, as_text, one_line, page, prose, reply
@@ -98,8 +97,7 @@ def check(id: str, answer: object, seconds: float = 10) -> Said:
     answer: the learner's function or class. seconds: how long it may compute, or wait.
     Never raises, whatever the answer does; ValueError for bad seconds.
     """
-    if not (is_number(seconds, 0, math.inf) and seconds > 0):
-        raise ValueError(NOT_SECONDS.format(found=brief(seconds)))
+    require(is_number(seconds) and seconds > 0, NOT_SECONDS, seconds)
     asked = _find(id)
     if isinstance(asked, Said):
         return asked

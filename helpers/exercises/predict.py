@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from helpers import records
-from helpers.given import brief
+from helpers.given import brief, require
 from helpers.instrument import Instrument, open_in_cell
 from helpers.language import COMMA, SPACE, from_english, to_english, tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
@@ -68,9 +68,9 @@ def predict(id: str, question: str, options: list[str] | Ranges) -> "Prediction"
     for. Returns a widget. The choice, or the votes of a class, are kept in a file of
     the user's own on this machine. Raises ValueError for any other input.
     """
-    _check(_is_text(id), BAD_ID, id, call="predict(id, question, options)")
-    _check(_is_text(question), BAD_QUESTION, question)
-    _check(_are_options(options), BAD_OPTIONS, options, id=id)
+    require(_is_text(id), BAD_ID, id, call="predict(id, question, options)")
+    require(_is_text(question), BAD_QUESTION, question)
+    require(_are_options(options), BAD_OPTIONS, options, id=id)
     _asked[id] = open_in_cell(lambda: Prediction(id, question, options))
     return _asked[id]
 
@@ -84,11 +84,11 @@ def reveal(id: str, *measured: object) -> "Revealed | widgets.HTML":
     run. Raises ValueError for an id that no question can have, and for a measurement
     that is none of the options.
     """
-    _check(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
+    require(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
         asked = _asked[id]
         return asked.follow(*measured) if ON_A_PAGE else asked.reveal(*measured)
-    _check(bool(measured), NOT_MEASURED, measured)
+    require(bool(measured), NOT_MEASURED, measured)
     question, choice, votes = _kept(id)
     answer = _answer(id, list(votes), measured) if question else _in_words(measured[0])
     question = question or NOT_ASKED.format(id=id)
@@ -105,7 +105,7 @@ def _answer(id: str, options: list[str] | Ranges, measured: tuple) -> str:
     else:
         fits = [option for option in options if option == _in_words(found)]
     listed = COMMA.join(map(repr, options))
-    _check(len(fits) == 1, NO_OPTION, found, id=id, options=listed)
+    require(len(fits) == 1, NO_OPTION, found, id=id, options=listed)
     return fits[0]
 
 
@@ -121,12 +121,6 @@ def _in_words(value: Any) -> str:
         return str(value)
     except Exception:  # an int of 5,000 digits, or a learner's own class
         return brief(value)
-
-
-def _check(fine: bool, sentence: str, found: object, **named: str) -> None:
-    """Raise ValueError with the sentence and what was found, on one short line."""
-    if not fine:
-        raise ValueError(sentence.format(found=brief(found), **named))
 
 
 def _is_text(value: object) -> bool:

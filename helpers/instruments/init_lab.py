@@ -5,7 +5,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from helpers.controls import button, control, grid
+from helpers.controls import OPTIONS, button, choice, grid
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import Instrument, open_in_cell
 from helpers.instruments import layer_values
@@ -15,7 +15,7 @@ from helpers.language import NO_MESSAGE, SPACE, tr
 from helpers.live import Lab
 from helpers.plots import Picture
 from helpers.tables import Html, Look, Row, as_html, one_line, page, reply
-from helpers.training import Config, Run, check_fields
+from helpers.training import Config, Run
 
 BATCH = 256  # pictures
 HEIGHT = 22  # pixels of a histogram and of a bar
@@ -121,7 +121,7 @@ def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
     can't use.
     """
     check_data(data, "init_lab(data)")
-    check_fields(defaults)
+    Config.check_fields(defaults)
     return open_in_cell(lambda: InitLab(data, Config(**defaults)))
 
 
@@ -135,7 +135,7 @@ class InitLab(Instrument):
         # Before any widget is made: a learner's own init may raise.
         self.layers: Layers = _measure(data, config)
         self._controls = [
-            control(name, getattr(config, name), tooltip)
+            choice(name, OPTIONS[name], getattr(config, name), tooltip)
             for name, tooltip in CONTROLS.items()
         ]
         self._report = widgets.HTML(_page(_shown(self.layers, config)))
@@ -154,7 +154,7 @@ class InitLab(Instrument):
 
         changes: fields of `Config`. Raises ValueError with one sentence.
         """
-        check_fields(changes)
+        Config.check_fields(changes)
         config = replace(self.config, **changes)
         self.layers = _measure(self._data, config)
         self.config = config

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from helpers.given import expect
 from helpers.instruments.layer_values import Layer, Values, draw_layers, short
 from helpers.instruments.layer_verdicts import verdict
 from helpers.language import tr
@@ -80,8 +81,7 @@ def measure_layers(net: MLP, X: torch.Tensor, y: torch.Tensor) -> Layers:
     type of its weights (float32). y: int64 [N]. Raises TypeError or ValueError with
     one sentence for anything else.
     """
-    if not isinstance(net, MLP):
-        raise TypeError(NOT_MLP.format(found=type(net).__name__))
+    expect(isinstance(net, MLP), NOT_MLP, net)
     _check_batch(net, X, y)
     numbers = range(1, net.num_layers + 2)
     weights = [getattr(net, f"W{i}").detach().requires_grad_() for i in numbers]

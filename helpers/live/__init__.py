@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import anywidget
@@ -281,15 +280,15 @@ def lab(
     """
     check_data(data, "lab(data)")
     kind = own_config(net, step)
+    arguments = [name for name in kind.arguments if name != "device"]
     if controls is None:
         controls = kind.controls
     else:
         asked = items(controls)
-        controls = (*kind.arguments, *([controls] if asked is None else asked))
+        controls = (*arguments, *([controls] if asked is None else asked))
+    offered = dict.fromkeys((*arguments, *look.OPTIONS))
+    known = [name for name in offered if name in kind.names()]
     for name in controls:
-        offered = dict.fromkeys((*kind.arguments, *look.OPTIONS))
-        offered.pop("device", None)
-        known = [one for one in offered if one in kind.names()]
         if not isinstance(name, str) or name not in known:
             known = COMMA.join(known)
             raise ValueError(NO_SUCH_CONTROL.format(name=brief(name), known=known))
@@ -335,12 +334,11 @@ class Lab(Instrument):
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = self._look_until = 0.0
         self._printed, self._printed_due = Printed(), 0.0
+        options = look.OPTIONS | config.options
+        tooltips = TOOLTIPS | dict.fromkeys(config.options, ARGUMENT)
         self._controls = {
             name: look.choice(
-                name,
-                config.options.get(name) or look.OPTIONS[name],
-                getattr(config, name),
-                ARGUMENT if name in config.options else TOOLTIPS[name],
+                name, options[name], getattr(config, name), tooltips[name]
             )
             for name in controls
         }
@@ -497,7 +495,7 @@ class Lab(Instrument):
             self._asked_to_pause = visit
             self._submit(self._pause)
             frame = self._inside.frame
-            where = frame and self._line_of(_stack(frame))
+            where = frame and self._line_of([*traceback.walk_stack(frame)][::-1])
             sentence = STILL_INSIDE_AT if where else STILL_INSIDE
             self._say(sentence.format(seconds=seconds, **(where or {})))
 
@@ -924,11 +922,6 @@ class Lab(Instrument):
             epoch=epoch_of(step, self.run),
             **near(self._curves, step),
         )
-
-
-def _stack(frame: FrameType) -> list[tuple[FrameType, int]]:
-    """The frames down to this one, each with its line."""
-    return [*traceback.walk_stack(frame)][::-1]
 
 
 def _pin_label(run: Run) -> str:

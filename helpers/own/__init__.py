@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from helpers import model
+from helpers.given import expect
 from helpers.language import COMMA, tr
 from helpers.own.trainee import OwnTrainee
 from helpers.training import RULES, Config, as_word
@@ -49,10 +50,8 @@ def own_config(net: Callable | None, step: Callable | None = None) -> type[Confi
     if net is None and step is None:
         return Config
     net = model.MLP if net is None else net
-    if isinstance(net, nn.Module) or not callable(net):
-        raise TypeError(NOT_A_MAKER.format(found=type(net).__name__))
-    if not (step is None or callable(step)):
-        raise TypeError(NOT_A_STEP.format(found=type(step).__name__))
+    expect(callable(net) and not isinstance(net, nn.Module), NOT_A_MAKER, net)
+    expect(step is None or callable(step), NOT_A_STEP, step)
     found, options, given = _read_arguments(net)
     return make_dataclass(
         "OwnConfig",

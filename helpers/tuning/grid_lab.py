@@ -26,7 +26,7 @@ from helpers.live.page_watch import PageWatch
 from helpers.palette import HEAT, ink_on_heat
 from helpers.plots import Picture
 from helpers.tables import one_line
-from helpers.training import SUBSET, Config, as_word, check_fields
+from helpers.training import SUBSET, Config, as_word
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.results import Result, Results
 from helpers.tuning.shared_data import Shared
@@ -160,7 +160,7 @@ class Line:
         self._members = [Member(Result(config, data.source)) for config in configs]
         for member in self._members:
             member.begin(shared.data)
-        self._cell_of = dict(zip(map(id, self._members), self.cells))
+        self._cell_of = dict(zip(self._members, self.cells))
         self._data = data
         self._seen = data.val.some(SUBSET)
         per_epoch = math.ceil(len(data.train) / configs[0].batch_size)
@@ -201,7 +201,7 @@ class Line:
             self._measure()
 
     def _shown(self):
-        return [self._cell_of[id(member)] for member in self._stack.members]
+        return [self._cell_of[member] for member in self._stack.members]
 
     def _measure(self):
         found = zip(*self._stack.measure(self._seen))
@@ -223,7 +223,7 @@ def grid_lab(data: FashionMNIST, **defaults: Any) -> "GridLab":
     ValueError with one sentence for what it can't use.
     """
     check_data(data, "grid_lab(data)")
-    check_fields(defaults)
+    Config.check_fields(defaults)
     for name in ("num_hiddens", "lr"):
         if name in defaults:
             raise ValueError(OWN_AXIS.format(name=name))
@@ -249,13 +249,9 @@ class GridLab(Instrument):
             words=said | axes | {"legend": SPACE.join([legend, HINT])}
         )
         self._watch = PageWatch(self._canvas, self._on_page)
+        options = look.OPTIONS | {"num_layers": DEPTHS}
         self._controls = {
-            name: look.choice(
-                name,
-                DEPTHS if name == "num_layers" else look.OPTIONS[name],
-                getattr(config, name),
-                tooltip,
-            )
+            name: look.choice(name, options[name], getattr(config, name), tooltip)
             for name, tooltip in TOOLTIPS.items()
         }
         actions = (self.start, lambda: self._submit(self._reset))

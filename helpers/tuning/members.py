@@ -30,7 +30,7 @@ FEW_WEIGHTS = 80_000
 FAILED = tr("failed with {kind}: {text}")
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """A run of a stack, after as many epochs as its `result` has.
 

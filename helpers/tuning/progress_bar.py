@@ -9,7 +9,6 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
-from helpers import waiting
 from helpers.instrument import Instrument, T, open_in_cell
 from helpers.language import SPACE, tr
 from helpers.training import Config
@@ -36,12 +35,6 @@ def show_bar(make: Callable[[], T]) -> T:
     if get_ipython():
         display(bar)
     return bar
-
-
-def open_progress_bar(runs: list[Result], known: int) -> "SweepBar":
-    """A bar for these runs, shown where there is a notebook."""
-    waiting.enough()  # it moves every second
-    return show_bar(lambda: SweepBar(runs, known))
 
 
 class ProgressBar(Instrument):

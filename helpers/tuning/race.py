@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers.given import brief, expect, items
+from helpers.given import brief, expect, items, require
 from helpers.language import COMMA, tr
 from helpers.model import is_count
 from helpers.tables import as_text
@@ -195,16 +195,9 @@ def race(
     return Races(rows, table.best, num_epochs)
 
 
-def record_races(
-    table: Results,
-    strategies: Iterable[str] = tuple(STRATEGIES),
-    num_epochs: int = NUM_EPOCHS,
-    repeats: int = REPEATS,
-    path: Path = RECORD,
-) -> Races:
-    """As `race`, for some minutes, and write the races to a file."""
-    races = race(strategies, table, num_epochs, repeats, recorded=False)
-    stamp, lines = _stamp(RaceTable(table), num_epochs), []
+def record_races(races: Races, table: Results, path: Path = RECORD) -> None:
+    """Write races on a table to a file, for `race` to read."""
+    stamp, lines = _stamp(RaceTable(table), races.num_epochs), []
     for row in races:
         steps = [[*step[:2], *step[3:]] for step in row.steps]  # scores: in the table
         kept = {"strategy": row.strategy, "seed": row.seed, "trials": row.num_trials}
@@ -212,7 +205,6 @@ def record_races(
     path.parent.mkdir(exist_ok=True)
     # Without the time, so that the same races make the same file.
     path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
-    return races
 
 
 def _read(path, table, num_epochs):
@@ -237,10 +229,8 @@ def _stamp(table, num_epochs):
 
 def _checked(strategies, num_epochs, repeats):
     """The names of strategies, each once."""
-    if not is_count(num_epochs):
-        raise ValueError(BAD_EPOCHS.format(found=brief(num_epochs)))
-    if not is_count(repeats, 10_000):
-        raise ValueError(BAD_REPEATS.format(found=brief(repeats)))
+    require(is_count(num_epochs), BAD_EPOCHS, num_epochs)
+    require(is_count(repeats, 10_000), BAD_REPEATS, repeats)
     names = [strategies] if isinstance(strategies, str) else items(strategies)
     expect(names is not None, NOT_STRATEGIES, strategies)
     if not names:

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from helpers.language import SPACE, tr
 from helpers.tables import as_text
-from helpers.training import Config, check_fields
+from helpers.training import Config
 
 RECORDED_FULL = tr(
     "These {count:,} runs were recorded on all of Fashion-MNIST, which isn't here; "
@@ -92,7 +92,7 @@ class Results(UserList[Result]):
 
         Raises ValueError for a name that is no field.
         """
-        check_fields(names)
+        Config.check_fields(names)
         groups, value_of = {}, attrgetter(*names)
         for row in self:
             groups.setdefault(value_of(row.config), Results()).append(row)

@@ -4,7 +4,6 @@ Optuna's own study holds every trial. After each epoch of a trial its pruner dec
 whether the next one is worth it, so a bad setting costs an epoch or two, not all.
 """
 
-import math
 import re
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
@@ -13,7 +12,7 @@ from pathlib import Path
 from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
-from helpers.given import brief, expect
+from helpers.given import expect, require
 from helpers.language import SPACE, tr
 from helpers.model import is_count, is_number
 from helpers.tuning.executors import MachineFailed, check_executor
@@ -133,10 +132,9 @@ def _check(space, data, num_trials, name, minutes, executor):
     check_data(data, "search(space, data)")
     if data.tests:
         raise ValueError(TEST_PICTURES)
-    if not is_count(num_trials, 100_000):
-        raise ValueError(BAD_COUNT.format(found=brief(num_trials)))
-    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise ValueError(BAD_NAME.format(found=brief(name)))
-    if minutes is not None and not (is_number(minutes, 0, math.inf) and minutes > 0):
-        raise ValueError(BAD_MINUTES.format(found=brief(minutes)))
+    require(is_count(num_trials, 100_000), BAD_COUNT, num_trials)
+    fine = name is None or (isinstance(name, str) and NAME.fullmatch(name))
+    require(fine, BAD_NAME, name)
+    fine = minutes is None or (is_number(minutes) and minutes > 0)
+    require(fine, BAD_MINUTES, minutes)
     check_executor(executor)

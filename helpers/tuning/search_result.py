@@ -105,13 +105,12 @@ class SearchPanel(ProgressBar):
         self._found, self._count = found, count
         self._limit = 60 * minutes if minutes else math.inf
         self._known = self._shown = done = len(found.trials())
-        # From the start, so that it has its room and is in view when trials come.
-        picture = plot_study(found.study)
         as_large_as_it_is = {"max_width": "100%", "align_self": "flex-start"}
-        self._drawn = widgets.Image(value=picture.png(), layout=as_large_as_it_is)
+        self._drawn = widgets.Image(layout=as_large_as_it_is)
         begin = BEGIN.format(wanted=max(0, count - done), done=done)
         super().__init__(max(count, done), done, begin, self._drawn)
-        self._page.names = {"img": picture.text}
+        # From the start, so that it has its room and is in view when trials come.
+        self._draw()
 
     def show(self) -> None:
         """Show how far the search is by now."""
@@ -132,10 +131,12 @@ class SearchPanel(ProgressBar):
             lines.append(BEST.format(accuracy=found.accuracy, config=config))
         self._say(*filter(None, lines), now=over)
         if done != self._shown:
-            picture = plot_study(found.study)
-            self._drawn.value = picture.png()
-            self._page.names = {"img": picture.text}
+            self._draw()
             self._shown = done
+
+    def _draw(self):
+        picture = plot_study(self._found.study)
+        self._drawn.value, self._page.names = picture.png(), {"img": picture.text}
 
     def _text(self) -> str:
         return SEARCH.format(count=self._count)

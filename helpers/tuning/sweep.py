@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from contextlib import closing
 from pathlib import Path
 
-from helpers import records
+from helpers import records, waiting
 from helpers.data import FashionMNIST, check_data
 from helpers.given import expect, items
 from helpers.language import SPACE, tr
@@ -15,7 +15,7 @@ from helpers.tuning.executors import MachineFailed, check_executor
 from helpers.tuning.groups import Trained, train_here, train_with
 from helpers.tuning.kept import RECORDED, known_results, remember
 from helpers.tuning.members import Member
-from helpers.tuning.progress_bar import open_progress_bar
+from helpers.tuning.progress_bar import SweepBar, show_bar
 from helpers.tuning.results import Results
 from helpers.tuning.shared_data import Shared, share
 from helpers.tuning.stop import DeferredStop
@@ -67,7 +67,8 @@ def sweep(
         if missing:
             runs = [resume(config, shared) for config in missing]
             before = len(set(configs)) - len(missing)
-            bar = open_progress_bar([run.result for run in runs], before)
+            waiting.enough()  # the bar moves every second
+            bar = show_bar(lambda: SweepBar([run.result for run in runs], before))
             try:
                 trained = _trained(runs, shared, executor, stop)
                 _train_all(trained, shared, keep_every, bar, known, unkept)

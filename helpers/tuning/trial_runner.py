@@ -103,15 +103,14 @@ class TrialRunner:
                 self._begin()
             if not self._running:
                 return
-            of = {id(running.run): running for running in self._running}
-            trained = []
+            of, trained = {running.run: running for running in self._running}, []
             try:
-                for group in grouped([running.run for running in self._running]):
+                for group in grouped([*of]):
                     if not self._in_time():
                         break
                     for _ in train_epochs(group, self.shared, num_epochs=1):
                         stop.obey()
-                    trained += [of[id(run)] for run in group]
+                    trained += [of[run] for run in group]
                     self._report(trained[-len(group) :])
                     yield
             finally:

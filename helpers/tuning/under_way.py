@@ -44,14 +44,11 @@ def keep(runs: Iterable[Member], shared: Shared) -> str:
 
 def resume(config: Config, shared: Shared) -> Member:
     """A run after the epochs that it has had, or before its first."""
-    # It may be damaged, or of another version. A learner's own init may have the name
-    # of another.
-    with suppress(Exception):
-        if callable(config.init):
-            raise LookupError
-        kept = torch.load(_path(config, shared), weights_only=True)
-        result = kept.pop("result") | {"config": config}
-        return Member(Result(**result), **kept)
+    if not callable(config.init):  # a learner's own may have the name of another
+        with suppress(Exception):  # it may be damaged, or of another version
+            kept = torch.load(_path(config, shared), weights_only=True)
+            result = kept.pop("result") | {"config": config}
+            return Member(Result(**result), **kept)
     return Member(Result(config, shared.source))
 
 

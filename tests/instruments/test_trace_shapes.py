@@ -673,7 +673,7 @@ def test_stopping_the_cell_stops_the_trace():
 
 
 BAD = [
-    (lambda: trace_shapes(X), "you gave Tensor"),
+    (lambda: trace_shapes(X), "you gave torch.float32"),
     (lambda: trace_shapes("net", X), "you gave str"),
     (lambda: trace_shapes(two_layers), "needs a tensor to call two_layers"),
     (lambda: trace_shapes(two_layers, 3), "needs a tensor"),

@@ -615,7 +615,7 @@ def test_bad_configs_are_named(arguments, error, named, data):
 
 
 def test_bad_data_and_executors_are_named(data):
-    with pytest.raises(TypeError, match="load_fashion_mnist.*you gave Tensor"):
+    with pytest.raises(TypeError, match="load_fashion_mnist.*you gave torch.float32"):
         sweep([small()], data.train.images)
     for other, found in ((4, "int"), (ThreadPoolExecutor, "type")):
         with pytest.raises(TypeError, match=f"executor must be.*you gave {found}"):

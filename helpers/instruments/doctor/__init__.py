@@ -6,12 +6,12 @@ steps, to see whether it learns.
 """
 
 import io
-import math
 import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from types import NoneType
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from IPython import get_ipython
 from torch import nn
 from torch.utils.data import DataLoader
 
-from helpers.given import brief, check_begun
+from helpers.given import check_begun, expect, require
 from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, TRIALS
 from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
@@ -154,20 +154,17 @@ def doctor(
 
 
 def _check_arguments(net, optimizer, loss, train_step, seconds):
-    found = net.__name__ if isinstance(net, type) else type(net).__name__
     if isinstance(net, type) and issubclass(net, nn.Module):
-        raise TypeError(A_CLASS.format(found=found))
-    if not isinstance(net, nn.Module):
-        raise TypeError(NOT_MODULE.format(found=type(net).__name__))
+        raise TypeError(A_CLASS.format(found=net.__name__))
+    expect(isinstance(net, nn.Module), NOT_MODULE, net)
     check_begun(net)
-    if not (optimizer is None or isinstance(optimizer, torch.optim.Optimizer)):
-        raise TypeError(NOT_OPTIMIZER.format(found=type(optimizer).__name__))
+    fine = isinstance(optimizer, (torch.optim.Optimizer, NoneType))
+    expect(fine, NOT_OPTIMIZER, optimizer)
     for name, value in (("loss", loss), ("train_step", train_step)):
         check_begun(value)
-        if not (value is None or callable(value)):
-            raise TypeError(NOT_CALLABLE.format(name=name, found=type(value).__name__))
-    if not (is_number(seconds, 0, math.inf) and seconds > 0):
-        raise ValueError(NOT_SECONDS.format(found=brief(seconds)))
+        fine = value is None or callable(value)
+        expect(fine, NOT_CALLABLE, value, name=name)
+    require(is_number(seconds) and seconds > 0, NOT_SECONDS, seconds)
 
 
 def _examine(exam: Examination) -> Report:

@@ -1,11 +1,13 @@
 """`registration` lists what becomes of every tensor that a module reaches."""
 
 import zlib
+from types import NoneType
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from helpers.given import expect
 from helpers.instruments.objects import is_a, state_of
 from helpers.instruments.registration import verdicts, walk
 from helpers.instruments.registration.report import Registration, TensorRow
@@ -78,19 +80,17 @@ def registration(
 
 
 def _check(module, optimizer, before):
-    found = type(module).__name__
     if is_a(module, type) and issubclass(module, nn.Module):
         raise TypeError(A_CLASS.format(found=module.__name__))
     if not is_a(module, nn.Module):
-        raise TypeError(NOT_MODULE.format(found=found))
-    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(NOT_OPTIMIZER.format(found=type(optimizer).__name__))
-    if before is not None and not isinstance(before, Registration):
-        raise TypeError(NOT_BEFORE.format(found=type(before).__name__))
-    if before is not None and before.module() is not module:
-        raise ValueError(NOT_SAME.format(found=found))
+        raise TypeError(NOT_MODULE.format(found=type(module).__name__))
+    fine = isinstance(optimizer, (torch.optim.Optimizer, NoneType))
+    expect(fine, NOT_OPTIMIZER, optimizer)
+    expect(isinstance(before, (Registration, NoneType)), NOT_BEFORE, before)
+    if before and before.module() is not module:
+        raise ValueError(NOT_SAME.format(found=type(module).__name__))
     if not {"_parameters", TRACED} & {*state_of(module)}:
-        raise ValueError(NO_SUPER.format(found=found))
+        raise ValueError(NO_SUPER.format(found=type(module).__name__))
 
 
 def _row(found, held, after_backward, then, before):
