@@ -9,7 +9,7 @@ import inspect
 import math
 import operator
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass
@@ -193,7 +193,7 @@ def ask(answer: Callable, *inputs: Any, kind: type | None = torch.Tensor) -> Any
 def describe(value: object, long: str = "") -> str:
     """A value in a few words, for a sentence: "a tensor of shape (3, 4)", "5".
 
-    long: what to say if that takes more than a few, instead of its type.
+    long: what to say if that takes more than a few, instead of its type or parts.
     """
     if isinstance(value, torch.Tensor):
         return SHAPED.format(shape=tuple(value.shape))
@@ -203,6 +203,9 @@ def describe(value: object, long: str = "") -> str:
         text = ""
     if 0 < len(text) <= 50 and " at 0x" not in text:
         return text
+    if isinstance(value, (tuple, list)) and len(value) == 2 and not long:
+        if not any(isinstance(part, (tuple, list)) for part in value):
+            return AND.join(map(describe, value))
     return long or OF_A_TYPE.format(kind=type(value).__name__)
 
 
@@ -232,14 +235,17 @@ def whole_number(returned: object) -> int:
 
 def two_tensors(returned: object) -> tuple[torch.Tensor, torch.Tensor]:
     """W1 and b1, if that is what an answer returned."""
-    listed = isinstance(returned, (tuple, list))
-    each = returned if listed else [returned]
-    pair = listed and len(each) == 2
-    fine = pair and all(isinstance(one, torch.Tensor) for one in each)
-    expect(fine, TWO_TENSORS, found=AND.join(map(describe, each)) or NOTHING)
-    W1, b1 = each
+    fine = isinstance(returned, (tuple, list)) and len(returned) == 2
+    fine = fine and all(isinstance(one, torch.Tensor) for one in returned)
+    expect(fine, TWO_TENSORS, found=describe(returned))
+    W1, b1 = returned
     expect((W1.dim(), b1.dim()) != (1, 2), SWAPPED, found=describe(W1))
     return W1, b1
+
+
+def is_setting(value: object, names: Iterable[str]) -> bool:
+    """Whether it is a dictionary with a value for each of these names."""
+    return isinstance(value, dict) and set(value) == set(names)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -16,6 +16,7 @@ from helpers.exercises.exercise import (
     describe,
     exercise,
     expect,
+    is_setting,
     number,
     rule_out,
     saying,
@@ -46,26 +47,14 @@ def log_grid(lo, hi, count):
 )
 def check_log_grid(answer: Callable) -> None:
     _check_powers_of_ten(_numbers(answer, 0.001, 1.0, 4))
-    found = _numbers(answer, 2, 50, 3)
-    _expect_length(found, 3)
-    why = tr(
-        "right for powers of ten, but from 2 to 50 with 3 numbers I got {numbers}; the "
-        "middle one should be as many times 2 as 50 is times it."
-    )
-    expect(_close(found, [2, 10, 50]), why, numbers=_shown(found))
-    found = _numbers(answer, 0.0001, 0.02, 6)
-    _expect_length(found, 6)
-    why = tr(
-        "right from 2 to 50, but from 0.0001 to 0.02 with 6 numbers I got {numbers} "
-        "instead of {wanted}."
-    )
-    wanted = log_grid(0.0001, 0.02, 6)
-    expect(_close(found, wanted), why, numbers=_shown(found), wanted=_shown(wanted))
-
-
-def _expect_length(found: list, wanted: int) -> None:
-    why = tr("I asked for {wanted} numbers and got {count}.")
-    expect(len(found) == wanted, why, wanted=wanted, count=len(found))
+    for lo, hi, count in ((2, 50, 3), (0.0001, 0.02, 6)):
+        found, wanted = _numbers(answer, lo, hi, count), log_grid(lo, hi, count)
+        why = tr(
+            "right for powers of ten, but from {lo} to {hi} with {count} numbers I got "
+            "{numbers} instead of {wanted}."
+        )
+        said = {"numbers": _shown(found), "wanted": _shown(wanted)}
+        expect(_close(found, wanted), why, lo=lo, hi=hi, count=count, **said)
 
 
 def _check_powers_of_ten(found: list) -> None:
@@ -80,7 +69,8 @@ def _check_powers_of_ten(found: list) -> None:
     got = tr("from 0.001 to 1 with 4 numbers I got {numbers}. {why}")
     with saying(got, numbers=_shown(found)):
         rule_out(found, mistakes, _close)
-        _expect_length(found, 4)
+        why = tr("I asked for {wanted} numbers and got {count}.")
+        expect(len(found) == 4, why, wanted=4, count=len(found))
         expect(_close(found[:1], [0.001]), tr("The first one has to be lo."))
         why = tr(
             "The next one would be hi: you cut the range into 4 equal ratios, but "
@@ -689,26 +679,15 @@ def _tuned(
             "score takes one whole setting, a dictionary with a value for every name "
             "of start; you gave it {found}."
         )
-        expect(
-            isinstance(setting, dict) and set(setting) == {"lr", "depth"},
-            why,
-            found=describe(setting),
-        )
+        expect(is_setting(setting, began), why, found=describe(setting))
         lr, depth = setting["lr"], setting["depth"]
         asked.append((lr, depth))
-        expect(
-            depth in list(RIDGES) and lr in list(RIDGES[depth]),
-            other,
-            found=describe(setting),
-        )
+        known = depth in list(RIDGES) and lr in list(RIDGES[depth])
+        expect(known, other, found=describe(setting))
         return RIDGES[depth][lr] - below
 
     found = ask(answer, score, choices, began, kind=object)
     why = tr("return a dictionary with the names of start; I got {found}.")
-    expect(
-        isinstance(found, dict) and set(found) == {"lr", "depth"},
-        why,
-        found=describe(found),
-    )
+    expect(is_setting(found, ("lr", "depth")), why, found=describe(found))
     expect(found is not began, tr("you returned start itself, not a new dictionary."))
     return found, asked

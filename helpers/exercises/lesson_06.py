@@ -18,6 +18,7 @@ from helpers.exercises.exercise import (
     describe,
     exercise,
     expect,
+    is_setting,
     one_number,
     rule_out,
     saying,
@@ -376,38 +377,30 @@ NOT_HONEST = {
     "no say in the choice. Of many noisy scores, the highest one is too high.",
 )
 def check_honest_score(answer: Callable) -> None:
-    first = [0.81, 0.92, 0.89, 0.82, 0.87, 0.83]
-    second = [0.86, 0.84, 0.85, 0.91, 0.895, 0.825]
-    found = _ask(answer, first, second)
+    halves = (
+        [0.81, 0.92, 0.89, 0.82, 0.87, 0.83],
+        [0.86, 0.84, 0.85, 0.91, 0.895, 0.825],
+    )
+    found = _ask(answer, *halves)
     # Translators: {why} is one of the sentences before.
     with saying(tr("you returned {found:g}. {why}"), found=found):
         rule_out(found, NOT_HONEST, near)
-    wrong = tr(
-        "with {ones} on the first half and {others} on the second you returned "
-        "{found:g}; the setting chosen on the first half scores 0.84 on the second."
-    )
-    ones, others = (COMMA.join(map(str, half)) for half in (first, second))
-    expect(near(found, 0.84), wrong, ones=ones, others=others, found=found)
     for first, second in (
+        halves,
         ([0.5, 0.6, 0.7], [0.8, 0.6, 0.65]),
         ([0.5, 0.6, 0.55], [0.4, 0.7, 0.8]),
         ([0.7, 0.6], [0.3, 0.9]),
         ([0.6], [0.5]),
     ):
-        again, wanted = _ask(answer, first, second), honest_score(first, second)
-        ones, others = (COMMA.join(map(str, half)) for half in (first, second))
+        found, wanted = _ask(answer, first, second), honest_score(first, second)
         wrong = tr(
-            "right for six settings, but with {ones} on the first half and {others} on "
-            "the second you returned {again:g} instead of {wanted:g}."
+            "with {ones} on the first half and {others} on the second you returned "
+            "{found:g}; the setting chosen on the first half scores {wanted:g} on the "
+            "second."
         )
-        expect(
-            near(again, wanted),
-            wrong,
-            ones=ones,
-            others=others,
-            again=again,
-            wanted=wanted,
-        )
+        ones, others = (COMMA.join(map(str, half)) for half in (first, second))
+        said = {"ones": ones, "others": others, "found": found, "wanted": wanted}
+        expect(near(found, wanted), wrong, **said)
 
 
 # --- 6.5
@@ -517,8 +510,6 @@ def _rounds(settings: int, epochs: int, half: Callable = lambda n: n // 2) -> li
 
 # --- 6.6
 
-# Translators: what the answer returned, in the middle of a sentence.
-TWO_THINGS = tr("two things, {one} and {other}")
 
 SPACE = {
     "lr": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
@@ -620,12 +611,8 @@ def _search(
             "score takes one whole setting, a dictionary with a value for every name "
             "in space ({names}); you gave it {found}."
         )
-        expect(
-            isinstance(setting, dict) and set(setting) == set(space),
-            why,
-            names=COMMA.join(space),
-            found=_said(setting),
-        )
+        names, found = COMMA.join(space), _said(setting)
+        expect(is_setting(setting, space), why, names=names, found=found)
         for name, value in setting.items():
             why = tr(
                 "you asked for the score of {name} = {value}, which is not one of the "
@@ -734,9 +721,7 @@ def _check_best(search: _Search) -> None:
     why = tr("you returned the score; the task asks for the setting that reached it.")
     expect(not isinstance(found, Real) or found not in heard, why)
     why = tr("return a dictionary with the names of space; I got {found}.")
-    expect(
-        isinstance(found, dict) and set(found) == set(SPACE), why, found=_said(found)
-    )
+    expect(is_setting(found, SPACE), why, found=_said(found))
     trial, worst = heard.index(max(heard)), heard.index(min(heard))
     if found in [one for one, score in zip(asked, heard) if score == max(heard)]:
         return
@@ -760,6 +745,4 @@ def _said(value: Any) -> str:
     """A setting in full, a number in four digits, anything else in a few words."""
     if isinstance(value, dict) and len(value) <= 2 * len(SPACE):
         return repr(value)
-    if isinstance(value, tuple) and len(value) == 2:
-        return TWO_THINGS.format(one=_said(value[0]), other=_said(value[1]))
     return f"{value:.4g}" if isinstance(value, Real) else describe(value)

@@ -95,7 +95,7 @@ def only_the_ratio(lo, hi, count):
     return (hi / lo) ** (1 / (count - 1))
 
 
-@wrong("5.1", "I asked for 6 numbers and got 5")
+@wrong("5.1", "0.0001, 0.000376, 0.00141, 0.00532, 0.02 instead of")
 def at_most_five(lo, hi, count):
     count = min(count, 5)
     return [lo * (hi / lo) ** (i / (count - 1)) for i in range(count)]

@@ -506,7 +506,7 @@ def by_the_lowest(first_half, second_half):
     return min(zip(first_half, second_half))[1]
 
 
-@wrong("6.4", "right for six settings")
+@wrong("6.4", "0.65 on the second you returned 0.6;")
 def always_the_second_one(first_half, second_half):
     return second_half[1]
 
@@ -524,13 +524,13 @@ def sorts_the_first_half(first_half, second_half):
     return pairs[first_half[-1]]
 
 
-@wrong("6.4", "on the second you returned 0.6 instead of 0.7")
+@wrong("6.4", "you returned 0.6; the setting chosen on the first half scores 0.7")
 def the_smaller_of_two_halves(first_half, second_half):
     chosen = first_half.index(max(first_half))
     return min(first_half[chosen], second_half[chosen])
 
 
-@wrong("6.4", "on the second you returned 0.9 instead of 0.3")
+@wrong("6.4", "you returned 0.9; the setting chosen on the first half scores 0.3")
 def the_second_lowest(first_half, second_half):
     return sorted(second_half)[1]
 
@@ -809,7 +809,7 @@ def the_score(score, space, num_trials, rng):
     return max(score(a_setting(space, rng)) for _ in range(num_trials))
 
 
-@wrong("6.6", "I got two things, 0.8")
+@wrong("6.6", "I got 0.8")
 def score_and_setting(score, space, num_trials, rng):
     settings = (a_setting(space, rng) for _ in range(num_trials))
     return max(((score(s), s) for s in settings), key=lambda pair: pair[0])
