@@ -155,6 +155,18 @@ def test_every_exercise_is_solved_in_chinese(tmp_path):
         assert re.search("[\u4e00-\u9fff]", line), line
 
 
+RAISED = """
+from helpers import check
+print(check("5.1", lambda lo, hi, count: 1 / 0))
+"""
+
+
+@pytest.mark.slow
+def test_a_call_in_a_chinese_sentence_is_python(tmp_path):
+    said, errors = in_chinese(RAISED, tmp_path)
+    assert "(0.001, 1.0, 4)" in said and "5.1" in said and not errors
+
+
 DRAWN = """
 import optuna
 import torch

@@ -22,7 +22,7 @@ from torch import nn
 
 from helpers import exercises
 from helpers.exercises.comparing import watched
-from helpers.language import AND, COMMA, tr
+from helpers.language import AND, tr
 
 NO_RETURN = tr("your {name} returned None; does it end in a return?")
 OTHER_TYPE = tr("your {name} returned {found}, but the exercise asks for {wanted}.")
@@ -156,7 +156,7 @@ def calling(name: str, *inputs: Any) -> Iterator[None]:
         said = [describe(given, "...") for given in kept]
         if {*said} != {"..."}:
             with suppress(Exception):  # the error is of the learner's own
-                error.add_note(Call(f"{name}({COMMA.join(said)})"))
+                error.add_note(Call(f"{name}({', '.join(said)})"))
         raise
 
 
