@@ -80,7 +80,7 @@ class SweepBar(ProgressBar):
         self._over, self._count = Results(), len(runs)
         # Kept beside them, since a show must not go through hundreds of runs.
         self._epochs = sum(len(run.val_accuracy) for run in runs)
-        self._accuracy = {run.config: run.accuracy for run in runs if run.val_accuracy}
+        self._best = max([0.0, *(one for run in runs for one in run.val_accuracy)])
         self._whole = sum(map(_cost_so_far, runs))  # of whole epochs
         self._due = 0.0  # when to move again
         begin = BEGIN.format(count=self._count, known=known)
@@ -93,8 +93,7 @@ class SweepBar(ProgressBar):
             so_far = cost(run.config) if run.reason else _cost_so_far(run)
             self._whole += so_far - _cost_so_far(before)
             self._epochs += len(run.val_accuracy) - len(before.val_accuracy)
-            if run.val_accuracy:
-                self._accuracy[run.config] = run.accuracy
+            self._best = max([self._best, *run.val_accuracy])
         self._over.extend(run for run in runs if run.reason)
         self._bar.value = self._whole
         self._show()
@@ -116,8 +115,8 @@ class SweepBar(ProgressBar):
         said = [self._counts(GOING_ON, epochs=self._epochs)]
         if self._bar.value > self._before:
             said.append(LEFT.format(left=duration(self._left())))
-        if self._accuracy:
-            said.append(BEST.format(best=max(self._accuracy.values())))
+        if self._best:
+            said.append(BEST.format(best=self._best))
         self._say(SPACE.join(said))
 
     def _counts(self, sentence, **values):

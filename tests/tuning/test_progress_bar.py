@@ -57,6 +57,15 @@ def test_the_bar_moves_within_an_epoch_and_says_how_long_it_takes():
     assert half == pytest.approx(bar.children[0].value / 2)
 
 
+def test_the_best_so_far_never_falls():
+    bar = SweepBar([run(CONFIGS[0], 0.1, 0.4, 0.2)], known=0)
+    bar.add(run(CONFIGS[0], 0.1, 0.4, 0.2, 0.3))
+    assert said(bar).endswith(" so far: 0.400.")
+    bar.add(run(CONFIGS[0], 0.1, 0.4, 0.2, 0.3, 0.8))
+    bar.add(run(CONFIGS[0], 0.1, 0.4, 0.2, 0.3, 0.8, 0.7))
+    assert said(bar).endswith(" so far: 0.800.")
+
+
 def test_the_time_left_goes_by_what_was_trained_since_it_began():
     class AfterTenSeconds(SweepBar):
         def _spent(self):
