@@ -73,11 +73,17 @@ function render({ model, el }) {
 
   // JupyterLab takes arrow keys and letters for commands, such as x for "cut this cell".
   // Here they belong to the control in focus; Shift + Enter, and what is pressed with
-  // Ctrl, Alt or Cmd, stays JupyterLab's.
+  // Ctrl, Alt or Cmd, stays JupyterLab's. But after work in an instrument Shift + Enter
+  // runs the next cell: its own would begin anew, and what is pinned would be lost.
+  let inUse = false;
+  const use = ({ target }) => (inUse = output?.contains(target));
   const keepKeys = ({ target, key, shiftKey, ctrlKey, altKey, metaKey }) => {
-    if (!output?.contains(target)) return;
-    const theirs = ctrlKey || altKey || metaKey || (shiftKey && key === "Enter");
-    target.toggleAttribute(OURS, !theirs);
+    const inside = output?.contains(target);
+    const others = ctrlKey || altKey || metaKey;
+    const runs = shiftKey && key === "Enter";
+    if (runs && !others && (inside || inUse)) nextCell(el)?.focus({ preventScroll: true });
+    if (inside) target.toggleAttribute(OURS, !(others || runs));
+    if (key !== "Shift") inUse = inside && !runs;
   };
 
   // After a choice the next cell is the active one. Arrow keys only walk through the
@@ -124,6 +130,7 @@ function render({ model, el }) {
   model.on("change:names", name);
   model.on("msg:custom", voice.say);
   window.addEventListener("keydown", keepKeys, true);
+  window.addEventListener("pointerdown", use, true);
   return () => {
     timers.forEach(clearTimeout);
     gone.abort();
@@ -132,6 +139,7 @@ function render({ model, el }) {
     model.off("change:names", name);
     model.off("msg:custom", voice.say);
     window.removeEventListener("keydown", keepKeys, true);
+    window.removeEventListener("pointerdown", use, true);
     instrument?.removeEventListener("course-say", onSaid);
     output?.removeEventListener("click", goOn);
     output?.removeEventListener("keydown", goOn);

@@ -19,6 +19,8 @@ LABS = [
 # The last: what the list of files leaves of a projector of 1024x700.
 SIZES = [(1440, 900), (780, 691)]
 ACTIVE = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+PROMPT = """+document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")[1]
+    .textContent.match(/\\d+/)"""
 DIRTY = "window.jupyterapp.shell.currentWidget.context.model.dirty"
 SELECT = """(index) => {
     const content = window.jupyterapp.shell.currentWidget.content;
@@ -224,6 +226,22 @@ def test_after_a_choice_shift_enter_goes_on(open_notebook):
     notebook.page.keyboard.press("Shift+Enter")
     notebook.page.get_by_text("'went on'").nth(1).wait_for()
     assert cell_counts(notebook)[1] == asked  # the question was not asked again
+
+
+# A button, a slider's handle, and a picture, which takes no focus.
+@pytest.mark.parametrize("used", ["button", ".noUi-handle", "canvas"])
+def test_after_work_in_a_lab_shift_enter_goes_on(open_notebook, used):
+    notebook = open_notebook("lab(data)")
+    notebook.fill(["lab(data)", "'went on'"])
+    notebook.run(1)
+    opened = cell_counts(notebook)[1]
+    notebook.page.locator(f".course-instrument {used}:visible").first.click()
+    assert notebook.page.evaluate(ACTIVE) == 1
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.page.get_by_text("'went on'").nth(1).wait_for()
+    assert cell_counts(notebook)[1] == opened
+    run_and_go_on(notebook, 1)  # where its code was chosen, it begins anew
+    notebook.page.wait_for_function(f"{PROMPT} > {opened}")
 
 
 def test_keys_belong_to_the_control_in_focus(open_notebook):
