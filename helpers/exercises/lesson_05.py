@@ -369,6 +369,10 @@ TRAININGS = {  # losses and patience: wrong epochs, and what is wrong with them
         ),
     },
     ((0.9, 0.5, 0.6, 0.4), 1): {
+        1: tr(
+            "Training does not stop in epoch 1: its loss is the lowest so far, since "
+            "there is none before it."
+        ),
         4: tr(
             "With patience 1, one epoch without a new lowest loss is enough: epoch 3."
         ),

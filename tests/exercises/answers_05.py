@@ -424,6 +424,17 @@ def patience_of_two_at_least(val_loss, patience):
     return counted(val_loss, max(2, patience))
 
 
+@wrong("5.4", "Training does not stop in epoch 1: its loss is the lowest so far")
+def the_first_is_not_new(val_loss, patience):
+    best, waited = val_loss[0], 0
+    for loss in val_loss:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            break
+    return val_loss.index(best) + 1
+
+
 @wrong("5.4", "they are not in a row")
 def never_begins_anew(val_loss, patience):
     return counted(val_loss, patience, begin_anew=False)
