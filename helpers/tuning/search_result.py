@@ -27,7 +27,7 @@ FAILURE = tr("trial {number}: {reason}")
 BEGIN = tr(
     "Trials to run: {wanted:,}; already known: {done:,}. The first epoch has begun."
 )
-GOING_ON = tr("Trials done: {done:,} of {count:,}; epochs: {epochs:,}; {spent} so far.")
+GOING_ON = tr("Trials done: {done:,} of {count:,}; epochs: {epochs:,}.")
 BEST = tr("Best validation accuracy so far: {accuracy:.4f}, {config}.")
 SEARCH = tr("A search with {count:,} trials.")
 
@@ -122,7 +122,7 @@ class SearchPanel(ProgressBar):
         if not over:
             epochs = found.num_epochs + sum(len(t.intermediate_values) for t in running)
             counts = {"done": done, "count": self._count, "epochs": epochs}
-            lines = [GOING_ON.format(**counts, spent=duration(self._spent()))]
+            lines = [GOING_ON.format(**counts)]
             if done > self._known:
                 left = max(0, min(self._left(), self._limit - self._spent()))
                 lines[0] += SPACE + LEFT.format(left=duration(left))

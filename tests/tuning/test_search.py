@@ -514,11 +514,11 @@ def test_a_panel_counts_epochs_before_the_first_trial_is_over(data, home):
     for epoch in (1, 2):
         trial.report(0.5, epoch)
         panel.show()
-        assert lines(panel)[0].startswith(f"Trials done: 0 of 5; epochs: {epoch}; ")
+        assert lines(panel)[0].startswith(f"Trials done: 0 of 5; epochs: {epoch}.")
         assert bar.value == pytest.approx(epoch / 3) and picture.value == empty
     study.tell(trial, 0.625)
     panel.show()
-    assert lines(panel)[0].startswith("Trials done: 1 of 5; epochs: 2; ")
+    assert lines(panel)[0].startswith("Trials done: 1 of 5; epochs: 2.")
     assert "About" in lines(panel)[0] and lines(panel)[0].endswith(" left.")
     assert lines(panel)[1].startswith(
         "Best validation accuracy so far: 0.6250, num_hid"
