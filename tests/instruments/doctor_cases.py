@@ -59,6 +59,13 @@ def classic(*between, width=64):
     return nn.Sequential(nn.Linear(784, width), *between, nn.Linear(width, 10))
 
 
+def three_of_tanh():
+    hidden = linear(
+        nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()
+    )
+    return classic(*hidden)
+
+
 def with_sgd(net, lr=0.1, momentum=0, weight_decay=0, maximize=False, **others):
     optimizer = SGD(net.parameters(), lr, momentum, 0, weight_decay, maximize=maximize)
     return {"net": net, "optimizer": optimizer} | others
@@ -916,6 +923,12 @@ class DrawnInForward(Altered):
         return self.last(torch.relu(X @ (torch.randn(784, 64) * 0.01)))
 
 
+class CutInEval(Altered):
+    def forward(self, X):
+        out = super().forward(X)
+        return out if self.training else out.clamp(max=-9)
+
+
 class EvalInForward(nn.Module):
     def __init__(self):
         super().__init__()
@@ -1440,6 +1453,9 @@ WRONG_BY_CODE = {
             classic(nn.ReLU()), 2.0, train_step=plain
         ),
         "Adam at 1": lambda d: with_adam(mlp(), 1.0),
+        "Adam at 0.05, three layers of tanh": lambda d: with_adam(
+            three_of_tanh(), 0.05
+        ),
         "SGD at 1000": lambda d: with_sgd(mlp(init="kaiming"), 1e3),
         "SGD at 10, and a step that returns nothing": lambda d: with_sgd(
             mlp(), 10.0, train_step=silent(plain)
@@ -1646,6 +1662,7 @@ WRONG_BY_CODE = {
             classic(nn.BatchNorm1d(64, momentum=1e-5), nn.ReLU()),
             data=(10 * d.train.images + 3, d.train.labels),
         ),
+        "an output that is cut off in eval mode": lambda d: with_sgd(CutInEval()),
     },
     "mixed_pictures": {
         f"{kind.__name__} without batch_first": lambda d, kind=kind: with_adam(
@@ -1676,6 +1693,10 @@ WRONG_BY_CODE = {
     "below_linear": {
         "only the brightness of four quarters": lambda d: with_adam(
             Altered(before=quarters), 1e-2
+        ),
+        "a log, and 0 where it is -inf": lambda d: with_sgd(
+            Altered(lambda H: torch.where(H > 0, H.log(), 0.0)),
+            data=DataLoader(TensorDataset(*pair(d)), 32, shuffle=True),
         ),
         "scores that are cut off, with a step": lambda d: with_sgd(
             Altered(after=lambda out: out.minimum(HIGH).maximum(-HIGH)),

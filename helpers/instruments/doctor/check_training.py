@@ -222,18 +222,17 @@ def _loses(exam):
     for one in recording.operations:
         if one in products[-1:]:  # its weights have still to learn the classes
             break
+        made = one.output
         before = max((known.get(id(t), 0) for t in one.inputs), default=0)
-        if one.output.shape[:1] != X.shape[:1]:  # such as one with the time first
-            known[id(one.output)] = before
+        # It can have the time first, or -inf where something is masked.
+        if made.shape[:1] != X.shape[:1] or not made.isfinite().all():
+            known[id(made)] = before
             continue
-        after = known[id(one.output)] = by_means(one.output, y)
-        given = next((t for t in one.inputs if known.get(id(t)) == before), None)
+        after = known[id(made)] = by_means(made, y)
         if before and after < LOST * before and after < 0.9 * worst.get("after", 1):
-            shapes = {
-                "given": tuple(given.shape[1:]),
-                "made": tuple(one.output.shape[1:]),
-            }
-            worst = {"operation": one.name, "before": before, "after": after} | shapes
+            given = next(t for t in one.inputs if known.get(id(t)) == before)
+            worst = {"operation": one.name, "before": before, "after": after}
+            worst |= {"given": tuple(given.shape[1:]), "made": tuple(made.shape[1:])}
     return exam.finding("lost_information: net", **worst) if worst else None
 
 
