@@ -1,7 +1,7 @@
 """What the spreads of activations and gradients mean for training."""
 
 import math
-from typing import Protocol
+from collections.abc import Sequence
 
 from helpers.instruments.layer_values import Layer, short
 from helpers.language import tr
@@ -53,42 +53,29 @@ HEALTHY = tr(
 )
 
 
-class Measured(Protocol):
-    """What a verdict needs of the `Layers` that were measured."""
-
-    activation: str
-    loss: float
-    layers: tuple[Layer, ...]
-    equal: bool
-
-
-def verdict(layers: Measured) -> str:
-    """What the spreads mean for training, in a sentence or two."""
-    outputs = [layer.activations.spread for layer in layers.layers]
-    slopes = [layer.gradients.spread for layer in layers.layers]
-    first, last, gradient, steepest = (
-        outputs[0],
-        outputs[-2],
-        slopes[0],
-        max(slopes),
-    )
-    deep = len(layers.layers) > 2  # more than one hidden layer
-    small = max(first, gradient) < LATE_START[layers.activation]
+def verdict(activation: str, loss: float, layers: Sequence[Layer], equal: bool) -> str:
+    """What the fields of a `Layers` mean for training, in a sentence or two."""
+    outputs = [layer.activations.spread for layer in layers]
+    slopes = [layer.gradients.spread for layer in layers]
+    first, last = outputs[0], outputs[-2]
+    gradient, steepest = slopes[0], max(slopes)
+    deep = len(layers) > 2  # more than one hidden layer
+    small = max(first, gradient) < LATE_START[activation]
     no_start = deep and gradient < NO_START
     sentences = (
-        (not all(map(math.isfinite, (layers.loss, *outputs, *slopes))), OVERFLOW),
+        (not all(map(math.isfinite, (loss, *outputs, *slopes))), OVERFLOW),
         (steepest == 0, NO_GRADIENT),
-        (layers.equal, ALL_EQUAL),
+        (equal, ALL_EQUAL),
         (steepest > TOO_STEEP, TOO_LARGE),
         (no_start and last < 0.1 * first, DIES),
         (no_start, GRADIENT_DIES),
         (small and not deep, LATE),
         (gradient < SLOW_START, WEAK),
-        (layers.loss > TOO_SURE, SURE),
+        (loss > TOO_SURE, SURE),
         (True, HEALTHY),
     )
     spreads = {"first": first, "last": last, "gradient": gradient}
     spreads |= {"end_gradient": slopes[-1], "steepest": steepest}
     facts = {name: short(spread) for name, spread in spreads.items()}
-    facts["loss"] = short(layers.loss, digits=3)
+    facts["loss"] = short(loss, digits=3)
     return next(said for applies, said in sentences if applies).format(**facts)

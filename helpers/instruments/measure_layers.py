@@ -53,7 +53,7 @@ class Layers:
     @property
     def status(self) -> str:
         """What the spreads mean for training, in a sentence or two."""
-        return verdict(self)
+        return verdict(self.activation, self.loss, self.layers, self.equal)
 
     def __str__(self) -> str:
         rows = [

@@ -17,7 +17,6 @@ from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.tables import Look, one_line, page, reply
 
 BATCH_SIZE = 256
-STEP = "step"
 NAMES = {"torch": torch, "nn": nn, "F": F, "SimpleNamespace": SimpleNamespace}
 
 DRAWN = "torch.randn(784, 256) * 0.01"
@@ -65,7 +64,6 @@ BUILD = """\
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1){replaced}
 """
-STEP = "\n# " + tr("train one step") + "\n"
 TRAIN = """\
 optimizer.zero_grad()
 loss = F.cross_entropy(net(X), y)
@@ -132,7 +130,7 @@ class RegistrationLab(Instrument):
             choice(name, list(choices), next(iter(choices)), tooltip)
             for name, (choices, tooltip) in MENUS.items()
         ]
-        train = partial(self._submit, STEP)
+        train = partial(self._submit, TRAIN)
         buttons = [
             button(STEP_BUTTON, "step-forward", STEP_TOOLTIP, train),
             button(BUILD_BUTTON, "undo", BUILD_TOOLTIP, self._on_choice),
@@ -155,9 +153,9 @@ class RegistrationLab(Instrument):
 
     def _work(self, commands):
         """On the worker's thread: what came before a new module no longer counts."""
-        builds = [i for i, command in enumerate(commands) if command != STEP]
+        builds = [i for i, command in enumerate(commands) if command != TRAIN]
         for command in commands[builds[-1] if builds else 0 :]:
-            self._step() if command == STEP else self._build(command)
+            self._step() if command == TRAIN else self._build(command)
 
     def _show_error(self, error: BaseException) -> None:
         text = one_line(error, NO_MESSAGE).split(". ")[0].rstrip(".")
@@ -176,7 +174,7 @@ class RegistrationLab(Instrument):
             torch.manual_seed(0)
             exec(model + build, self._names)  # what is shown is what runs
         self._steps = 0
-        rest = build + STEP + TRAIN
+        rest = f"{build}\n# {STEP_BUTTON}\n{TRAIN}"
         self._code.value = CODE_HTML.format(model=escape(model), rest=escape(rest))
         self._show(None)
         self._say(BUILT)

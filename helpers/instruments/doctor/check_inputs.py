@@ -52,30 +52,14 @@ def raises(exam: Examination) -> Finding | None:
 
 
 def _raises(exam):
-    X, y, out, error = exam.X, exam.y, exam.out, exam.error
-    if error is not None and not X.is_floating_point() and X.max() > 20:
-        facts = {"dtype": X.dtype, "high": X.max().item(), "message": one_line(error)}
-        return exam.finding("unscaled_inputs: type", **facts)
-    if error is not None and (name := _misnamed(exam.setup.net)):
-        facts = {"name": name, "message": one_line(error)}
-        return exam.finding("raises: init", kind=type(exam.setup.net).__name__, **facts)
-    kinds = {p.dtype for p in exam.parameters.values() if p.is_floating_point()}
-    if error is not None and "dtype" in str(error) and {X.dtype} != kinds:
-        facts = {"dtype": X.dtype, "wanted": next(iter(kinds), None)}
-        return exam.finding("raises: type", message=one_line(error), **facts)
-    if error is not None:
-        with exam.setup.experiment():
-            trace = trace_shapes(exam.setup.net.train(), X)
-        key = "flatten_order: flat" if trace.cause == ALL_FLAT else "raises"
-        facts = {"explanation": trace.explanation or one_line(error, NO_MESSAGE)}
-        return exam.finding(key, kind=type(error).__name__, **facts)
+    X, y, out = exam.X, exam.y, exam.out
+    if exam.error is not None:
+        return _forward_raises(exam, exam.error)
     if not isinstance(out, torch.Tensor) or exam.returned and exam.step.error:
         key = "raises: output" if exam.step.error else "wrong_output_width: output"
         return exam.finding(key, found=exam.returned)
     if exam.loss_kind in (NO_LOSS, A_NUMBER):
-        facts = {"returned": exam.loss_kind}
-        key = "raises: no loss" if exam.loss_kind == NO_LOSS else "raises: number"
-        return exam.finding(key, **facts)
+        return exam.finding(exam.loss_kind)
     if exam.backward_error is not None:
         made = exam.recording.operations
         places = [one.name for one in made if any(one.output is t for t in one.inputs)]
@@ -95,6 +79,25 @@ def _raises(exam):
     explanation = trace.explanation or one_line(exam.loss_error)
     facts = {"shape": tuple(exam.raw.shape), "labels": tuple(y.shape)}
     return exam.finding("raises: loss", explanation=explanation, **facts)
+
+
+def _forward_raises(exam, error):
+    X, net, message = exam.X, exam.setup.net, one_line(error)
+    if not X.is_floating_point() and X.max() > 20:
+        facts = {"dtype": X.dtype, "high": X.max().item()}
+        return exam.finding("unscaled_inputs: type", message=message, **facts)
+    if name := _misnamed(net):
+        facts = {"kind": type(net).__name__, "name": name}
+        return exam.finding("raises: init", message=message, **facts)
+    kinds = {p.dtype for p in exam.parameters.values() if p.is_floating_point()}
+    if "dtype" in message and {X.dtype} != kinds:
+        facts = {"dtype": X.dtype, "wanted": next(iter(kinds), None)}
+        return exam.finding("raises: type", message=message, **facts)
+    with exam.setup.experiment():
+        trace = trace_shapes(net.train(), X)
+    key = "flatten_order: flat" if trace.cause == ALL_FLAT else "raises"
+    facts = {"explanation": trace.explanation or one_line(error, NO_MESSAGE)}
+    return exam.finding(key, kind=type(error).__name__, **facts)
 
 
 def _misnamed(net):
@@ -294,14 +297,14 @@ def lost_information(exam: Examination) -> Finding | None:
         return None
     generator = torch.Generator().manual_seed(4)
     mark = X @ torch.rand(X.shape[1], generator=generator).double().to(X.device)
-    kinds, which = mark.unique(return_inverse=True)
+    _, which = mark.unique(return_inverse=True)
     pairs = torch.stack([which, labels]).unique(dim=1)[0]
     share = (pairs.bincount()[which] > 1).double().mean().item()
     if share < 0.05:
         return None
     typical = (X != X.flatten().mode()[0]).sum(dim=1).median().item()
     facts = {"typical": typical, "size": X.shape[1], "pictures": len(X)}
-    return exam.finding("lost_information", share=share, kinds=len(kinds), **facts)
+    return exam.finding("lost_information", share=share, **facts)
 
 
 # --- Do pictures and labels belong together?

@@ -28,10 +28,9 @@ def smoothed_labels(exam: Examination) -> Finding | None:
     goals = torch.cat([1 - goals, goals], 1) if goals.shape[1] == 1 else goals
     right, classes = goals.max(dim=1)
     others = (goals.sum(dim=1) - right) / (goals.shape[1] - 1)
-    if (right - others)[counts].mean() < CLEAR:
-        facts = {"right": right[counts].mean(), "other": others[counts].mean()}
-        facts = {name: value.item() for name, value in facts.items()}
-        return exam.finding("smoothed_labels", **facts)
+    right, other = right[counts].mean().item(), others[counts].mean().item()
+    if right - other < CLEAR:
+        return exam.finding("smoothed_labels", right=right, other=other)
     if len(weights) == len(exam.labels):
         classes = exam.labels
     groups = {c: weights[classes == c] for c in classes.unique().tolist()}

@@ -15,7 +15,7 @@ from helpers.language import tr
 
 # The operations that limit what they are given, and to which numbers.
 LIMITS = {
-    **dict.fromkeys(("relu", "relu_"), ("0", tr("any number"))),
+    "relu": ("0", tr("any number")),
     "relu6": ("0", "6"),
     **dict.fromkeys(("sigmoid", "hardsigmoid"), ("0", "1")),
     "softmax": ("0", "1"),

@@ -37,7 +37,8 @@ AND_MORE = tr("{names} and {count} more")
 UNNAMED = tr("a tensor of shape {shape}")
 
 DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
-NO_LOSS, A_NUMBER, ONE_EACH, A_SUM = "none", "number", "each", "sum"
+NO_LOSS, A_NUMBER = "raises: no loss", "raises: number"  # what is found then
+ONE_EACH, A_SUM = "each", "sum"
 
 Tensors = dict[int, torch.Tensor]  # by their id
 

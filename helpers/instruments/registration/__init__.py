@@ -74,8 +74,8 @@ def registration(
     first = ((found.tensor, found.places[0]) for found in tensors)
     own = [one for one, place in first if (place.what, place.holder) == OWN]
     after_backward = any(map(has_gradient, own))
-    before = {}  # storage -> the (name, Parameter) that have been counted
-    rows = [_row(found, ids, after_backward, then, before) for found in tensors]
+    counted = {}  # storage -> the (name, Parameter) that have been counted
+    rows = [_row(found, ids, after_backward, then, counted) for found in tensors]
     return Registration(rows, module)
 
 

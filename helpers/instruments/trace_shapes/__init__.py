@@ -132,11 +132,9 @@ class Trace:
     def title(self) -> str:
         """Its name, what went in and came out, and the number of operations."""
         title = TITLE if self.root.outputs else NO_OUTPUT if self.ok else STOPPED
-        ends = {
-            "inputs": listed(self.root.inputs),
-            "outputs": listed(self.root.outputs),
-        }
-        return title.format(name=self.name, count=len(self.steps), **ends)
+        facts = {"name": self.name, "count": len(self.steps)}
+        inputs, outputs = listed(self.root.inputs), listed(self.root.outputs)
+        return title.format(inputs=inputs, outputs=outputs, **facts)
 
     def notes(self) -> Iterator[tuple[Look, str]]:
         """What is said below the table: warnings, the error, a forgotten return."""

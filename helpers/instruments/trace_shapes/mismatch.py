@@ -115,8 +115,8 @@ def explain(
     step: TraceStep,
     error: Exception,
     block: Block,
-    module: Any = None,
-    before: Sequence[TraceStep] = (),
+    module: Any,
+    before: Sequence[TraceStep],
 ) -> Explained:
     """The cause and a sentence for an operation, or a module of PyTorch's, that raised.
 

@@ -100,7 +100,7 @@ WEIGHT_WIDTH = tr(
 
 
 def explain_product(
-    a: Operand, b: Operand, written: str = PLAIN, maps: bool = False
+    a: Operand, b: Operand, written: str, maps: bool
 ) -> Explained | None:
     """The cause and a sentence for a @ b, or None where the two fit.
 
