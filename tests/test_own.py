@@ -228,6 +228,29 @@ def test_a_step_by_hand_is_sgd_to_the_bit(data):
     assert names["losses"][1:] == losses
 
 
+def returns_a_float(*batch):
+    return by_hand(*batch)["loss"].item()
+
+
+def returns_a_pair(*batch):
+    return by_hand(*batch)["loss"], "and more"
+
+
+def returns_a_dict_first(*batch):
+    return by_hand(*batch), "and more"
+
+
+@pytest.mark.parametrize(
+    "step", [returns_a_float, returns_a_pair, returns_a_dict_first]
+)
+def test_the_code_finds_the_loss_in_what_a_step_returns(data, step):
+    config, names = own_config(MLP, step)(num_hiddens=8, num_epochs=1), {}
+    run = train(config, data)
+    losses = [progress.loss for progress in run]
+    exec(as_code(run), names)
+    assert names["losses"] == losses
+
+
 class InAList(nn.Module):
     def __init__(self, num_hiddens=16):
         super().__init__()

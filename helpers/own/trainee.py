@@ -139,7 +139,7 @@ class OwnTrainee(Trainee):
         if loss is None:
             said = {"step": as_word(self._own_step), "found": type(value).__name__}
             raise TypeError(NO_LOSS.format(**said))
-        self.loss_code = self.loss_code or _loss_code(value)
+        self.loss_code = self.loss_code or _loss_in(value)[1]
         return loss
 
     @contextlib.contextmanager
@@ -192,23 +192,21 @@ def _is_result(value):
     return isinstance(value, torch.Tensor) and not value.is_leaf
 
 
-def _loss_code(value):
-    """What takes the loss out of what a step returned, in a script."""
-    part, loss = "loss", value
+def _loss_in(value):
+    """The loss in what a step returned: it, or the first, or its "loss"; and the code
+    that takes it out, in a script."""
+    part = "loss"
+    if isinstance(value, (tuple, list)) and value:
+        value, part = value[0], f"{part}[0]"
     if isinstance(value, dict):
-        part, loss = 'loss["loss"]', value["loss"]
-    elif isinstance(value, (tuple, list)):
-        part, loss = "loss[0]", value[0]
-    is_tensor = isinstance(loss, torch.Tensor)
-    return f"{part}.item()" if is_tensor else f"float({part})"
+        value, part = value.get("loss"), f'{part}["loss"]'
+    is_tensor = isinstance(value, torch.Tensor)
+    return value, f"{part}.item()" if is_tensor else f"float({part})"
 
 
 def as_loss(value: Any) -> float | None:
-    """What a step returned as a number, or None: it, or the first, or its "loss"."""
-    if isinstance(value, (tuple, list)) and value:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("loss")
+    """What a step returned as a number, or None where there is none."""
+    value, _ = _loss_in(value)
     if isinstance(value, torch.Tensor):
         value = value.item() if value.numel() == 1 else None
     return float(value) if isinstance(value, numbers.Real) else None

@@ -60,7 +60,7 @@ def sweep(
     kept. Raises ValueError or TypeError for bad arguments.
     """
     configs = _checked(configs, data, executor)
-    note, unkept = "", []
+    note, notes, unkept = "", [], []
     with DeferredStop() as stop, closing(share(data)) as shared:
         known = known_results(configs, shared, recorded)
         missing = [config for config in dict.fromkeys(configs) if config not in known]
@@ -74,13 +74,12 @@ def sweep(
                 _train_all(trained, shared, keep_every, bar, known, unkept)
             except (KeyboardInterrupt, MachineFailed) as error:
                 left = sum(config not in known for config in configs)
-                why = str(error) if isinstance(error, MachineFailed) else ""
-                kept = "" if unkept else KEPT
-                note = STOPPED.format(missing=left, count=len(configs))
-                note = SPACE.join(filter(None, [note, why, kept]))
+                notes = [STOPPED.format(missing=left, count=len(configs)), str(error)]
             if unkept:
-                said = NOT_KEPT.format(path=records.home(), reason=unkept[0])
-                note = SPACE.join(filter(None, [note, said]))
+                notes.append(NOT_KEPT.format(path=records.home(), reason=unkept[0]))
+            elif notes:
+                notes.append(KEPT)
+            note = SPACE.join(filter(None, notes))  # a Stop says nothing of its own
             bar.end(note)
     return Results([known[config] for config in configs if config in known], note)
 
