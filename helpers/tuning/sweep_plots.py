@@ -111,8 +111,9 @@ def plot_grid(results: Results, x: str, y: str, panels: str, text: str) -> Pictu
     figure = Figure(figsize=size, layout="constrained")
     all_axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (name, of_panel) in zip(all_axes, groups.items()):
-        means = {key: runs.mean for key, runs in of_panel.group(y, x).items()}
-        best = max(means, key=means.get)
+        cells = of_panel.group(y, x).items()
+        means = {key: runs.mean for key, runs in cells if runs.accuracies}
+        best = max(means, key=means.get, default=None)
         colours = [[means.get((a, b), math.nan) for b in across] for a in down]
         axes.imshow(colours, cmap=HEAT, vmin=0.1, vmax=0.9, aspect="auto")
         for (a, b), mean in sorted(means.items()):

@@ -77,6 +77,18 @@ def test_a_grid_has_every_mean_and_frames_the_best(results):
     assert [text for text, frame in written.items() if frame] == [".75"]
 
 
+def test_a_cell_whose_runs_failed_is_empty_and_never_the_best(results):
+    settings = Config(lr=0.03), Config(num_layers=3), Config(init="zeros")
+    failed = [Result(config, "full", reason="failed", ok=False) for config in settings]
+    picture = plot_grid(
+        Results([*failed, *results]), "lr", "num_layers", "init", "One panel."
+    )
+    shown(picture)
+    axes, other = picture.figure.axes
+    framed = [text.get_text() for text in axes.texts if text.get_bbox_patch()]
+    assert len(axes.texts) == 6 and framed == [".75"] and not other.texts
+
+
 def test_losses_are_drawn_for_both_kinds_of_pictures(results):
     picture = plot_losses({"all": results}, "Train falls below validation.")
     shown(picture)
