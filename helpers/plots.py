@@ -173,13 +173,13 @@ def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Pic
     if not are_texts(titles, len(images)):
         raise TypeError(NO_TITLES.format(count=len(images)))
     lines = [line for title in titles for line in title.split("\n")]
-    across = ACROSS if max(map(len, lines), default=0) < 12 else ACROSS // 2
+    across = ACROSS if max(map(len, lines)) < 12 else ACROSS // 2
     rows = math.ceil(len(images) / across)
     picture = 0.85 if across == ACROSS else 1.1
-    high = picture + 0.17 * max((title.count("\n") + 1 for title in titles), default=1)
+    high = picture + 0.17 * max(title.count("\n") + 1 for title in titles)
     size = (WIDE / ACROSS * across if len(images) < across else WIDE, high * rows)
     figure = Figure(figsize=size, layout="constrained")
-    for i, (image, title) in enumerate(zip(images, titles, strict=True)):
+    for i, (image, title) in enumerate(zip(images, titles)):
         axes = figure.add_subplot(rows, across, i + 1)
         axes.imshow(image.reshape(SIDE, SIDE).cpu().numpy(), CLOTHES, vmin=0, vmax=1)
         axes.set_title(title, fontsize=SMALL)

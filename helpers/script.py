@@ -149,7 +149,10 @@ def _own_parts(run, on):
     config, trainee = run.config, run.trainee
     images = run.data.train.images
     values = config.call(images.shape[1], len(run.data.class_names))
-    arguments = [f"{name}={_as_argument(value)}" for name, value in values.items()]
+    arguments = [
+        f"{name}={as_word(value) if callable(value) else repr(value)}"
+        for name, value in values.items()
+    ]
     as_pictures = trainee.shape != images.shape[1:]
     step = STEP
     if config.own_step:
@@ -170,10 +173,6 @@ def _own_code(config):
     """What the script has to define: the net, the step, and what was chosen."""
     chosen = [getattr(config, name) for name in config.arguments]
     return [one for one in (config.make, config.own_step, *chosen) if callable(one)]
-
-
-def _as_argument(value):
-    return as_word(value) if callable(value) else repr(value)
 
 
 def _bound_names(script):

@@ -12,9 +12,7 @@ TWICE = tr("{name} is given twice, as {values}; keep one of them.")
 NO_SUCH_INIT = tr("The lab has no init {value!r}; it has: {known}.")
 
 
-def read_settings(
-    text: str, kind: type[Config], own_init: Callable | None = None
-) -> Config:
+def read_settings(text: str, kind: type[Config], own_init: Callable | None) -> Config:
     """The Config of a settings line; ValueError with a sentence that helps in a lab."""
     text = re.sub(r"\s*=\s*", "=", text)
     pairs = [part.partition("=") for part in text.replace(",", " ").split()]

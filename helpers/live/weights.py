@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from helpers.language import tr
+from helpers.plots import SIDE
 
-SIDE = 28  # pixels of a Fashion-MNIST picture
 NUM_TILES = 16
 MOST = 64  # rows and columns of a matrix that is shown as one picture
 

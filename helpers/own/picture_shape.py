@@ -53,9 +53,7 @@ def _copy(net):
 
 def _likeliest(net, failures, shapes):
     """The failure with the shape that the net was probably made for."""
-    parts = [*net.modules()]
-    if len(shapes) > 1 and any(isinstance(part, nn.RNNBase) for part in parts):
-        return failures[shapes[2]]
-    if len(shapes) > 1 and any(isinstance(p, nn.modules.conv._ConvNd) for p in parts):
-        return failures[shapes[1]]
+    for kind, place in ((nn.RNNBase, 2), (nn.modules.conv._ConvNd, 1)):
+        if len(shapes) > 1 and any(isinstance(part, kind) for part in net.modules()):
+            return failures[shapes[place]]
     return failures[shapes[0]]
