@@ -431,6 +431,11 @@ def _explain_gain(
 
 # --- 1.5
 
+# Translators: {source} is such as "PyTorch", or a name in the learner's code.
+LUCK = tr(
+    "your code uses {source} for random numbers; with a fixed seed they are still "
+    "luck, only the same luck every time."
+)
 NUM_STEPS = 240
 LEARNS = 0.35  # accuracy; Kaiming reaches about 0.7, and equal units 0.2
 
@@ -499,14 +504,9 @@ def _drawn_without_luck(answer: Callable) -> torch.Tensor:
         for sizes in ((64, 64), (64, 10)):
             expect_shape(ask(answer, *sizes), *sizes)
     drew = AND.join(name for name, now in _states().items() if now != state[name])
-    why = tr(
-        "your function used random numbers of {drew}; with a fixed seed they are still "
-        "luck, only the same luck every time."
-    )
-    expect(not drew, why, drew=drew)
-    again = torch.equal(W, answer(784, 64))
+    expect(not drew, LUCK, source=drew)
     why = tr("a second call gave different numbers; there is still luck in it.")
-    expect(again, why)
+    expect(torch.equal(W, answer(784, 64)), why)
     _expect_made_inside(answer, called)
     return W
 
@@ -580,17 +580,9 @@ def _expect_made_inside(answer: Callable, called: set[str]) -> None:
     names |= called
     names |= {str(getattr(value, "__name__", "")) for value in values.values()}
     maker = min(names & MAKERS, default=None)
-    own = tr(
-        "your code calls {maker}, which makes random numbers repeat; with a fixed seed "
-        "they are still luck, only the same luck every time."
-    )
-    expect(maker is None, own, maker=maker)
+    expect(maker is None, LUCK, source=maker)
     for name, value in values.items():
-        own = tr(
-            "your code uses {name}, which makes random numbers of its own; with a "
-            "fixed seed they are still luck, only the same luck every time."
-        )
-        expect(not isinstance(value, GENERATORS), own, name=name)
+        expect(not isinstance(value, GENERATORS), LUCK, source=name)
         count = 0
         if isinstance(value, (torch.Tensor, np.ndarray)):
             count = math.prod(value.shape)

@@ -266,9 +266,8 @@ def _best_and_list(answer: Callable, groups: dict) -> tuple[Any, set]:
     """The best and the set of rivals that an answer returned, all of them values."""
     found = ask(answer, groups, kind=None)
     why = tr("return two things, the best value and its rivals; I got {found}.")
-    expect(
-        isinstance(found, (tuple, list)) and len(found) == 2, why, found=describe(found)
-    )
+    pair = isinstance(found, (tuple, list)) and len(found) == 2
+    expect(pair, why, found=describe(found))
     best, rivals = found
     means = [runs.mean for runs in groups.values()]
     why = tr("you returned the accuracy {found} as the best, not a key of groups.")

@@ -529,7 +529,7 @@ def signs_of_a_wave(num_inputs, num_outputs):
     return signs.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "random numbers of PyTorch; with a fixed seed they are still luck")
+@wrong("1.5", "your code uses PyTorch for random numbers; with a fixed seed they are still luck")
 def a_fixed_seed(num_inputs, num_outputs):
     torch.manual_seed(0)
     return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
@@ -541,13 +541,13 @@ def another_seed_each_time(num_inputs, num_outputs):
     return torch.from_numpy(drawn) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code calls default_rng")
+@wrong("1.5", "your code uses default_rng")
 def numpys_own_seed(num_inputs, num_outputs):
     drawn = np.random.default_rng(0).normal(size=(num_inputs, num_outputs))
     return torch.from_numpy(drawn) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code calls Generator")
+@wrong("1.5", "your code uses Generator")
 def a_generator_of_its_own(num_inputs, num_outputs):
     luck = torch.Generator().manual_seed(0)
     drawn = torch.randn(num_inputs, num_outputs, generator=luck)
@@ -559,13 +559,13 @@ def _drawn(count):
     return torch.tensor([luck.gauss(0, 1) for _ in range(count)])
 
 
-@wrong("1.5", "your code calls Random")
+@wrong("1.5", "your code uses Random")
 def pythons_own_seed(num_inputs, num_outputs):
     drawn = _drawn(num_inputs * num_outputs).reshape(num_inputs, num_outputs)
     return drawn * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "random numbers of numpy")
+@wrong("1.5", "uses numpy for random numbers")
 def numpys_shared_seed(num_inputs, num_outputs):
     np.random.seed(0)
     drawn = torch.from_numpy(np.random.randn(num_inputs, num_outputs))
@@ -578,7 +578,7 @@ def a_wave_out_of_bounds(num_inputs, num_outputs):
     return torch.sin(count**2).reshape(num_inputs, num_outputs) * 1e10
 
 
-@wrong("1.5", "random numbers of Python")
+@wrong("1.5", "uses Python for random numbers")
 def pythons_luck(num_inputs, num_outputs):
     count = num_inputs * num_outputs
     drawn = torch.tensor([random.gauss(0, 1) for _ in range(count)])
@@ -648,14 +648,14 @@ def drawn_as_a_default(num_inputs, num_outputs, drawn=DRAWN):
     return W.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code uses LUCK, which makes random numbers of its own")
+@wrong("1.5", "your code uses LUCK for random numbers")
 def a_generator_from_outside(num_inputs, num_outputs):
     LUCK.seed(0)
     drawn = torch.tensor([LUCK.gauss(0, 1) for _ in range(num_inputs * num_outputs)])
     return drawn.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code calls fork_rng, which makes random numbers repeat")
+@wrong("1.5", "your code uses fork_rng for random numbers")
 def forks_the_luck(num_inputs, num_outputs):
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -665,13 +665,13 @@ def forks_the_luck(num_inputs, num_outputs):
 new_numbers = np.random.default_rng
 
 
-@wrong("1.5", "calls default_rng, which makes random numbers repeat")
+@wrong("1.5", "uses default_rng for random numbers")
 def by_another_name(num_inputs, num_outputs):
     numbers = new_numbers(0).standard_normal((num_inputs, num_outputs))
     return torch.from_numpy(numbers).float() * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "calls rvs, which makes random numbers repeat")
+@wrong("1.5", "uses rvs for random numbers")
 def by_scipy(num_inputs, num_outputs):
     numbers = stats.norm.rvs(size=(num_inputs, num_outputs), random_state=0)
     return torch.from_numpy(numbers).float() * (2 / num_inputs) ** 0.5
@@ -685,7 +685,7 @@ class _OfItsOwn:
         return [self.numbers.gauss(0, 1) for _ in range(count)]
 
 
-@wrong("1.5", "calls Random, which makes random numbers repeat")
+@wrong("1.5", "uses Random for random numbers")
 def drawn_by_an_object(num_inputs, num_outputs):
     numbers = torch.tensor(_OfItsOwn().draw(num_inputs * num_outputs))
     return numbers.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
@@ -696,20 +696,20 @@ def _scaled(numbers, num_inputs, num_outputs):
     return numbers * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code calls Random, which makes random numbers repeat")
+@wrong("1.5", "your code uses Random for random numbers")
 def by_a_name_in_two_parts(num_inputs, num_outputs):
     draw = getattr(random, "Ran" + "dom")(5).gauss
     numbers = [draw(0, 1) for _ in range(num_inputs * num_outputs)]
     return _scaled(numbers, num_inputs, num_outputs)
 
 
-@wrong("1.5", "your code calls RandomState, which makes random numbers repeat")
+@wrong("1.5", "your code uses RandomState for random numbers")
 def by_an_import_in_the_code(num_inputs, num_outputs):
     kind = vars(__import__("numpy").random)["Random" + "State"]
     return _scaled(kind(7).randn(num_inputs, num_outputs), num_inputs, num_outputs)
 
 
-@wrong("1.5", "your code calls Generator, which makes random numbers repeat")
+@wrong("1.5", "your code uses Generator for random numbers")
 def by_code_in_a_text(num_inputs, num_outputs):
     scope = {"sizes": (num_inputs, num_outputs)}
     draw = "W = torch.randn(*sizes, generator=torch.Generator())"
@@ -717,7 +717,7 @@ def by_code_in_a_text(num_inputs, num_outputs):
     return _scaled(scope["W"], num_inputs, num_outputs)
 
 
-@wrong("1.5", "1.5 not yet: your code calls Random, which makes random numbers")
+@wrong("1.5", "1.5 not yet: your code uses Random for random numbers")
 def by_a_class_of_its_own(num_inputs, num_outputs):
     class Numbers(getattr(random, "Ran" + "dom")):
         def many(self, count):
