@@ -529,7 +529,7 @@ def signs_of_a_wave(num_inputs, num_outputs):
     return signs.reshape(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
 
 
-@wrong("1.5", "your code uses PyTorch for random numbers; with a fixed seed they are still luck")
+@wrong("1.5", "uses PyTorch for random numbers; with a fixed seed they are still luck")
 def a_fixed_seed(num_inputs, num_outputs):
     torch.manual_seed(0)
     return torch.randn(num_inputs, num_outputs) * (2 / num_inputs) ** 0.5
