@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from functools import partial
+from itertools import chain
 from types import CellType, CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -178,7 +179,7 @@ def _keep_cell(cell):
 
 def _keep_globals(function):
     space = function.__globals__
-    names = _global_names(function.__code__) if _is_own(function) else ()
+    names = _global_names(function) if _is_own(function) else ()
 
     def read():
         return {name: space[name] for name in names if name in space}
@@ -275,7 +276,7 @@ def _parts(_, value):
     if _is_open(value):
         yield from attributes(value)
     if is_a(value, FunctionType) and _is_own(value):
-        others += map(value.__globals__.get, _global_names(value.__code__))
+        others += map(value.__globals__.get, _global_names(value))
     if is_a(value, type) and _is_own(value):
         others += *value.__bases__, *vars(value).values()
     if is_a(value, torch.jit.ScriptModule):  # its tensors are out of sight
@@ -311,11 +312,17 @@ def is_own_module(name: str) -> bool:
     return not any(part in file for part in INSTALLED)
 
 
-def _global_names(code):
-    """The globals that a function's code names, inner functions included."""
-    names = {one.argval for one in dis.get_instructions(code) if one.opname in GLOBALS}
-    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-    return sorted(names.union(*map(_global_names, inner)))
+def instructions(function: FunctionType) -> list[list[dis.Instruction]]:
+    """Of a function, and of each one inside it."""
+    codes = [function.__code__]
+    for code in codes:  # it grows
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+    return [[*dis.get_instructions(code)] for code in codes]
+
+
+def _global_names(function):
+    every = chain(*instructions(function))
+    return sorted({one.argval for one in every if one.opname in GLOBALS})
 
 
 def seed_all() -> None:

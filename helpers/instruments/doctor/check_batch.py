@@ -5,6 +5,8 @@ in a batch shows whether they are.
 """
 
 import contextlib
+from collections import defaultdict
+from functools import partial
 
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import Operation, Recording
 from helpers.instruments.doctor.training_setup import mode_layers
+from helpers.instruments.trace_shapes.tracer import tensors_in
 
 COUNT = 16  # pictures in the batch
 NOISE = 1e-3  # of the scores: pictures that differ by less are all alike
@@ -78,30 +81,26 @@ def _pass(exam, X, anew=True):
 def _batch_second(exam):
     """(name, class) of a layer that takes its first dimension for the time, though it
     is the pictures: one that grows with their number."""
-    seen: dict[str, list[torch.Size]] = {}
-    hooks = contextlib.ExitStack()
-    net = exam.setup.net
+    seen: dict[str, list[torch.Size]] = defaultdict(list)
+    hooks, net = contextlib.ExitStack(), exam.setup.net
+
+    def note(name, module, args, kwargs):
+        seen[name] += [t.shape for t in tensors_in(args, kwargs)[:1]]
+
     for name, module in net.named_modules():
         if name and getattr(module, "batch_first", None) is False:
-
-            def note(module, args, kwargs, name=name):
-                given = [*args, *kwargs.values()]
-                given = [t for t in given if isinstance(t, torch.Tensor)]
-                seen.setdefault(name, []).extend(t.shape for t in given[:1])
-
             add = module.register_forward_pre_hook
-            hooks.enter_context(add(note, with_kwargs=True))
+            hooks.enter_context(add(partial(note, name), with_kwargs=True))
     with hooks:
         for count in (COUNT, COUNT // 2):
             _pass(exam, exam.X[:count])
     for name, shapes in seen.items():
         many, half = shapes[0], shapes[len(shapes) // 2]
-        if len(many) == len(half) == 3 and many[0] == 2 * half[0]:
-            if many[1] == half[1]:
-                holder = net.get_submodule(name.rpartition(".")[0])
-                if isinstance(holder, TRANSFORMERS):  # they hand the argument on
-                    name = name.rpartition(".")[0]
-                return name, type(net.get_submodule(name)).__name__
+        if len(many) == len(half) == 3 and many[:2] == (2 * half[0], half[1]):
+            holder = name.rpartition(".")[0]
+            if isinstance(net.get_submodule(holder), TRANSFORMERS):
+                name = holder  # which hands the argument on
+            return name, type(net.get_submodule(name)).__name__
     return None
 
 

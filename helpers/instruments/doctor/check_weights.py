@@ -1,7 +1,5 @@
 """The doctor's checks of what learns: weights, gradients, the optimizer, the step."""
 
-import math
-
 import torch
 from torch.nn import functional as F
 
@@ -10,7 +8,7 @@ from helpers.instruments.doctor.examination import Examination
 from helpers.instruments.doctor.examples import TINY_ROWS
 from helpers.instruments.doctor.findings import Finding
 from helpers.instruments.doctor.recording import record
-from helpers.instruments.doctor.training_setup import MAX_CALLS
+from helpers.instruments.doctor.training_setup import MAX_CALLS, size_of
 from helpers.instruments.state import same_bits
 
 COUNT = 8  # steps, to see whether gradients pile up
@@ -215,7 +213,7 @@ def _growth(exam):
         net.zero_grad()
         while len(sizes) < COUNT and _moves(exam):
             slopes = [p.grad for p in net.parameters() if p.grad is not None]
-            sizes.append(math.hypot(*(slope.norm().item() for slope in slopes)))
+            sizes.append(size_of(slopes))
             if len(sizes) == 2 and sizes[1] < 1.5 * sizes[0]:
                 return 0
     return sizes[-1] / sizes[0] if len(sizes) == COUNT and sizes[0] else 0

@@ -6,7 +6,6 @@ can reach is noted beforehand, and put back to the bit afterwards.
 
 import contextlib
 import copy
-import dis
 import itertools
 import math
 import time
@@ -14,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -32,7 +31,13 @@ from helpers.instruments.doctor.examples import (
 )
 from helpers.instruments.doctor.recording import BackwardCalls, Operation, Recording
 from helpers.instruments.registration.walk import find_tensors
-from helpers.instruments.state import Snapshot, reachable, same_bits, seed_all
+from helpers.instruments.state import (
+    Snapshot,
+    instructions,
+    reachable,
+    same_bits,
+    seed_all,
+)
 from helpers.instruments.trace_shapes.tracer import tensors_in
 from helpers.own.trainee import as_loss
 
@@ -317,10 +322,8 @@ class TrainingSetup:
         losses = [o for o in recording.operations if o.name in compare]
         labels = [o.inputs[1] for o in losses if len(o.inputs) > 1]
         if labels and not labels[0].ndim or len(labels) > 1 and len(labels[0]) == 1:
-            watched.labels = [_one_batch(labels, 1)]
-        else:
-            watched.labels = labels
-        watched.y = next(iter(watched.labels), None)  # the first, as of X
+            labels = [_one_batch(labels, 1)]
+        watched.labels, watched.y = labels, next(iter(labels), None)  # as of X
         return watched
 
     def handed(self, size: int, count: int) -> list[tuple[WatchedStep, Tensor]]:
@@ -340,14 +343,9 @@ class TrainingSetup:
     def _named(self) -> list[list]:
         """Of each function that train_step reaches, the names in it, in their order,
         and more."""
-        code = [
-            one.__code__
-            for one in reachable(self.train_step)
-            if type(one) is FunctionType
-        ]
-        for one in code:  # it grows
-            code += [const for const in one.co_consts if isinstance(const, CodeType)]
-        return [[op.argval for op in dis.get_instructions(one)] for one in code]
+        functions = (f for f in reachable(self.train_step) if type(f) is FunctionType)
+        code = itertools.chain(*map(instructions, functions))
+        return [[op.argval for op in one] for one in code]
 
     @property
     def names_step(self) -> bool:
@@ -461,8 +459,12 @@ class TrainingSetup:
             self.step(X, y)
             self.rewind()
             self.step(X, y)
-            pairs = zip(tensors, begun)
-            return math.hypot(*((t.detach() - old).norm().item() for t, old in pairs))
+            return size_of(t.detach() - old for t, old in zip(tensors, begun))
+
+
+def size_of(tensors: Iterable[Tensor]) -> float:
+    """The root of the sum of all their squares."""
+    return math.hypot(*(t.detach().norm().item() for t in tensors))
 
 
 def _detached(value):

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from helpers.instruments.doctor import examples
 from helpers.instruments.doctor.recording import Product, record
+from helpers.instruments.doctor.training_setup import size_of
 
 SHORT = 128  # steps of a short training
 LONG = 1024  # steps, of few pictures, after which a net that learns is above chance
@@ -84,9 +85,9 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
     if finite and not astray and len(steps) < min(LEAST, options.steps):
         return None
     losses = _series(steps) or [first, *[_measured_loss(exam)] * LAST]
-    moved = _size([t.detach() - b for t, b in zip(leaves, begun)])
-    at_first = max(_size(begun), 1e-30)
-    moved, size = moved / at_first, _size(leaves) / at_first
+    moved = size_of(t.detach() - b for t, b in zip(leaves, begun))
+    at_first = max(size_of(begun), 1e-30)
+    moved, size = moved / at_first, size_of(leaves) / at_first
     start, end, (accuracy, learns) = losses[0], losses[-1], measure(exam)
     if not math.isfinite(end):  # and so it stays
         end = math.inf if math.isnan(end) else end
@@ -101,10 +102,6 @@ def run_trial(exam: Any, options: TrialOptions) -> Trial | None:
         by_mode = _by_mode(exam)
     counts = len(steps), lrs, moved, size, astray
     return Trial(start, end, low, accuracy, learns, *counts, by_mode, looks, dead)
-
-
-def _size(tensors):
-    return math.hypot(*(t.detach().norm().item() for t in tensors))
 
 
 def _steps(exam, options, leaves, more):

@@ -31,9 +31,6 @@ FEATURES = tr(
 LABEL_COUNT = tr(
     "{operation} got {got} rows of scores but {want} labels. Each row needs one label."
 )
-ONE_LABEL_EACH = tr(
-    "{operation} got {want} rows of scores but {got} labels. Each row needs one label."
-)
 SCORES_TRANSPOSED = tr("The scores {a.shape} are transposed: use {a:.T}.")
 LABEL_SHAPE = tr(
     "{operation} takes labels of one dimension, with one class number for each row of "
@@ -284,9 +281,9 @@ KNOWN = {
         "flatten before the last layer, or for steps in time of which only one is "
         "needed."
     ),
-    r"number of input samples .* size \[<want>\], but got \[<got>\]": ONE_LABEL_EACH,
+    r"number of input samples .* size \[<got>\], but got \[<want>\]": LABEL_COUNT,
     # 2.6 and 2.11:
-    r"inconsistent target size, expected <want> but got \[<got>\]": ONE_LABEL_EACH,
+    r"inconsistent target size, expected <got> but got \[<want>\]": LABEL_COUNT,
     "Expected target size": CLASSES_SECOND,
     "with class probabilities": tr(
         "{operation} takes scores of shape (examples, classes) and class numbers, but "
