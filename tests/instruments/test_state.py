@@ -85,6 +85,18 @@ def test_what_functions_hold_is_put_back():
     assert losses == [] and counts == {"steps": 0}
 
 
+def test_what_slots_and_classes_hold_is_put_back():
+    class Count:
+        __slots__ = ("steps",)
+
+    count = Count()
+    count.steps = 0
+    kept = Snapshot(count)
+    count.steps, Count.last = 1, "added"
+    kept.restore()
+    assert count.steps == 0 and not hasattr(Count, "last")
+
+
 def test_objects_containers_and_arrays_are_put_back():
     inner = {"best": 1.0}
     holder = SimpleNamespace(losses=[1], seen={1}, inner=inner, array=np.zeros(3))

@@ -5,6 +5,7 @@ import functools
 import gc
 import random
 import re
+import threading
 import warnings
 import weakref
 from xml.etree import ElementTree
@@ -281,6 +282,7 @@ def masked(x, mask=None, padding=None):
 
 WRONG_WIDTH = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(256, 10))
 BOOK = W1.T.contiguous()  # (outputs, inputs)
+SHORT, WEIGHTS = torch.rand(300), [torch.rand(784, 256)]
 BROKEN = {  # cause -> a function, its tensors, a part of what is said
     messages.TRANSPOSED: [
         (two_layers, (X, W1.T), "use W1.T"),
@@ -348,6 +350,7 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
         (two_layers, (X, W1, b1[:, None]), "Use b1.flatten()"),
         (two_layers, (X, W1, torch.zeros(64)), "one number for each row"),
         (two_layers, (X, W1, torch.zeros(300)), "give b1 the shape (256,)"),
+        (lambda X: SHORT + X, (X,), "for each column of X, so give SHORT the shape"),
         (
             F.linear,
             (X, torch.ones(9, 784), torch.ones(8)),
@@ -361,8 +364,10 @@ BROKEN = {  # cause -> a function, its tensors, a part of what is said
     messages.ORDER: [
         (lambda X: W1 @ X, (X,), "use X @ W1"),
         (lambda X: BOOK @ X, (X,), "use X @ BOOK.T, with one example in each row"),
+        (lambda X: WEIGHTS[0] @ X, (X,), "swap them, so that the examples come first"),
     ],
     messages.OTHER: [
+        (lambda X: X.view(11, 13), (X,), "so the sizes must multiply to 50176."),
         (
             lambda X: X.reshape(-1, 28, 28)[:60].view(64, 784),
             (X,),
@@ -925,6 +930,26 @@ def test_a_backward_pass_from_before_still_works():
     assert trace_shapes(net, X).ok
     loss.backward()
     assert net[1].num_batches_tracked == 1
+
+
+def test_what_another_thread_runs_meanwhile_is_not_in_the_trace():
+    class Waiting(nn.Module):
+        def forward(self, X):
+            begun.set()
+            done.wait()
+            return X
+
+    def beside(X):
+        thread = threading.Thread(target=Waiting(), args=[X])
+        thread.start()
+        begun.wait()
+        doubled = 2 * X
+        done.set()
+        thread.join()
+        return doubled
+
+    begun, done = threading.Event(), threading.Event()
+    assert [step.path for step in trace_shapes(beside, X).steps] == [""]
 
 
 def test_no_hook_is_left_behind():
