@@ -100,11 +100,6 @@ def count_units(W: torch.Tensor, apart: float | None = None) -> int:
     return int((~same.tril(-1).any(dim=1)).sum())
 
 
-def is_uniform(W: torch.Tensor) -> bool:
-    """Whether the numbers look uniform between two bounds around 0."""
-    return bool(W.abs().max() < 1.8 * W.std())
-
-
 # --- 1.1
 
 
@@ -221,7 +216,8 @@ def _expect_kaiming(W: torch.Tensor, n: int, m: int) -> None:
         "{asked}. Your bounds are what the spread should be, but uniform numbers from "
         "-1 to 1 have spread 0.58, not 1."
     )
-    expect(not (about(spread, wanted / 3**0.5) and is_uniform(W)), why, asked=asked)
+    uniform = W.abs().max() < 1.8 * spread  # or not far from it
+    expect(not (uniform and about(spread, wanted / 3**0.5)), why, asked=asked)
     mistakes = {
         (2 / m) ** 0.5: tr(
             "{asked}, the square root of 2/{outputs}: you divided by the outputs. (So "

@@ -584,12 +584,12 @@ def check_one_at_a_time(answer: Callable) -> None:
         "lr; I got {found}."
     )
     expect(found == {"lr": 0.01, "depth": 3}, why, found=describe(found))
-    found, _ = _tuned(answer, choices, start, below=5.0)
-    why = tr(
-        "when all scores were below 0 (minus a loss, say) you returned {found}, and "
-        "with scores above 0 {{'lr': 1.0, 'depth': 2}}."
-    )
-    expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found))
+    with saying(tr("when all scores were below 0 (minus a loss, say) {why}")):
+        found, _ = _tuned(answer, choices, start, below=5.0)
+        why = tr(
+            "you returned {found}, and with scores above 0 {{'lr': 1.0, 'depth': 2}}."
+        )
+        expect(found == {"lr": 1.0, "depth": 2}, why, found=describe(found))
     _tuned(answer, choices, (1.0, 2))  # where start is the best
     found, _ = _tuned(answer, {"depth": choices["depth"]}, (1.0, 3))
     why = tr(
@@ -654,13 +654,6 @@ def _check_way(found: dict, asked: list, start: tuple) -> None:
     expect(set(deeper) == {1.0}, why)
 
 
-OTHER_VALUE = tr(
-    "you asked for the score of {found}, which has a value that is not in choices."
-)
-OTHER_VALUE_BELOW_0 = tr(
-    "you asked for the score of {found}, which has a value that is not in choices. All "
-    "scores were below 0 (minus a loss, say)."
-)
 # By depth and lr. Two ridges: along the one that tuning finds, and a higher one beyond
 # a valley.
 RIDGES = {
@@ -675,7 +668,6 @@ def _tuned(
 ) -> tuple[dict, list]:
     """(what it found, the (lr, depth) that it asked for); `below` is taken off."""
     asked, began = [], dict(zip(("lr", "depth"), start))
-    other = OTHER_VALUE_BELOW_0 if below else OTHER_VALUE
 
     def score(setting: dict) -> float:
         why = tr(
@@ -686,11 +678,15 @@ def _tuned(
         lr, depth = setting["lr"], setting["depth"]
         asked.append((lr, depth))
         known = depth in list(RIDGES) and lr in list(RIDGES[depth])
-        expect(known, other, found=describe(setting))
+        why = tr(
+            "you asked for the score of {found}, which has a value that is not in "
+            "choices."
+        )
+        expect(known, why, found=describe(setting))
         return RIDGES[depth][lr] - below
 
-    found = ask(answer, score, choices, began, kind=object)
-    why = tr("return a dictionary with the names of start; I got {found}.")
+    found = ask(answer, score, choices, began, kind=None)
+    why = tr("you returned {found}, not a dictionary with the names of start.")
     expect(is_setting(found, ("lr", "depth")), why, found=describe(found))
     expect(found is not began, tr("you returned start itself, not a new dictionary."))
     return found, asked

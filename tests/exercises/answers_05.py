@@ -717,7 +717,7 @@ def round_after_round(score, choices, start):
     return found
 
 
-@wrong("5.6", "All scores were below 0 (minus a loss, say).")
+@wrong("5.6", "when all scores were below 0 (minus a loss, say) you asked")
 def begins_at_zero(score, choices, start):
     found = dict(start)
     for name, values in choices.items():
@@ -744,7 +744,7 @@ def sorts_the_choices(score, choices, start):
     return found
 
 
-@wrong("5.6", "with the names of start; I got {'depth': 2}")
+@wrong("5.6", "you returned {'depth': 2}, not a dictionary with the names")
 def without_what_is_not_tuned(score, choices, start):
     found = {}
     for name, values in choices.items():
@@ -817,7 +817,7 @@ def scores_the_value_alone(score, choices, start):
     return {name: max(values, key=score) for name, values in choices.items()}
 
 
-@wrong("5.6", "return a dictionary with the names of start")
+@wrong("5.6", "you returned 0.88, not a dictionary with the names of start")
 def returns_the_score(score, choices, start):
     return score(with_loops(score, choices, start))
 
