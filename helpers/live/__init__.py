@@ -671,19 +671,14 @@ class Lab(Instrument):
 
         asked: when, by the page's clock.
         """
-        newest, self._heard = self._state.newest, asked
-        if not self._can_go_back():
-            return
-        if step >= newest.step:
+        state, history, self._heard = self._state, self._history, asked
+        if not (state.newest and history and history.kept) or state.wanted:
+            return  # there is nothing to go back to, or it trains
+        if step >= state.newest.step:
             self._leave_back()
         else:
             with self._inside:
-                self._see(self._history.go_to(max(0, step)))
-
-    def _can_go_back(self):
-        """Whether there is something to go back to, and nothing trains."""
-        state, history = self._state, self._history
-        return bool(state.newest and not state.wanted and history and history.kept)
+                self._see(history.go_to(max(0, step)))
 
     def _leave_back(self):
         """Show the newest step again."""

@@ -112,10 +112,9 @@ class Sees:
         now = time.monotonic()
         if not running or now >= self._text_due:
             self._text_due = now + TEXT_SECONDS
+            said = [text() for text in self._texts.values()]
             self._canvas.sees_told = {
-                "say": SPACE.join(
-                    filter(None, (one() for one in self._texts.values()))
-                ),
+                "say": SPACE.join(filter(None, said)),
                 "pictures": self._texts.get("unit", self._each)(),
             }
 

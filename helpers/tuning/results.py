@@ -119,7 +119,8 @@ class Results(UserList[Result]):
         cells = [
             (
                 *(f"{value:.3f}" for value in (runs.mean, *runs.spread)),
-                *(f"{len(runs)}", f"{runs[0].num_parameters:,}"),
+                # One that has failed may have none.
+                *(f"{len(runs)}", f"{max(run.num_parameters for run in runs):,}"),
                 str(replace(runs[0].config, seed=0)),
             )
             for runs in self.group(*fields).values()

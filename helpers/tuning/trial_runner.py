@@ -137,7 +137,7 @@ class TrialRunner:
                     if running in self._running and self._in_time():
                         start(running)
                     yield
-        except BrokenExecutor as error:
+        except (BrokenExecutor, CancelledError) as error:  # its process died
             raise RuntimeError(DIED.format(text=one_line(error))) from None
         finally:
             for future in futures:
@@ -158,9 +158,7 @@ class TrialRunner:
     def _arrived(self, running: _Running, future: Future) -> None:
         try:
             (running.run,) = result_of(future)
-        except (BrokenExecutor, CancelledError) as error:  # its process died
-            raise BrokenExecutor(str(error)) from None
-        except MachineFailed:
+        except (BrokenExecutor, CancelledError, MachineFailed):  # no fault of the run
             raise
         except Exception as error:  # the executor's own
             running.run.fail(error)

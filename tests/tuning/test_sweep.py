@@ -39,7 +39,7 @@ from helpers.tuning.cost import cost
 from helpers.tuning.groups import train_epochs
 from helpers.tuning.kept import RECORDED, SHIPPED, SWEEPS, as_kept, known_results
 from helpers.tuning.members import Member, Stack
-from helpers.tuning.results import Result
+from helpers.tuning.results import Result, Results
 from helpers.tuning.shared_data import GRACE_SECONDS, PREFIX, data_fingerprint, share
 from helpers.tuning.under_way import keep, resume
 from listening import HERE, listening
@@ -335,6 +335,12 @@ def test_a_run_that_diverges_is_a_row_with_its_reason(data, threads):
     assert "smaller lr" in results[1].reason
     assert 0 <= results[1].accuracy < 0.3
     assert "smaller lr" in str(results)
+
+
+def test_the_table_counts_the_parameters_where_the_first_seed_has_failed():
+    failed = Result(small(), "full", reason="failed", ok=False)
+    other = Result(small(seed=1), "full", num_parameters=12_345, val_accuracy=(0.5,))
+    assert re.search(r"0.500 +0.500 +0.500 +2 +12,345 ", str(Results([failed, other])))
 
 
 def own(num_inputs, num_outputs):
