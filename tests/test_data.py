@@ -841,6 +841,7 @@ def test_ten_notebooks_at_once_download_each_file_once(mirrors, cache):
     assert files_in(cache) == sorted(f"{n}.gz" for n in NAMES)
 
 
+@pytest.mark.slow
 def test_several_notebooks_at_once_heal_a_damaged_cache_once(
     mirrors, real, cache, load, said
 ):

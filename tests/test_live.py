@@ -115,6 +115,7 @@ def test_the_curves_are_the_runs_own(make_lab, data):
     assert curve(shown, "batch") == pytest.approx([p.loss for p in history])
 
 
+@pytest.mark.slow
 def test_a_long_run_has_curves_of_bounded_length(make_lab):
     shown = make_lab(num_hiddens=2, num_epochs=30)
     press(shown, "Start")
@@ -723,6 +724,7 @@ class Doubled(nn.Module):
         return self.net(X.double()) + torch.zeros(10)
 
 
+@pytest.mark.slow
 def test_what_an_own_net_sets_for_all_holds_in_its_run_alone(make_lab, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST_ROOT", "sample")
     shown = make_lab(net=Doubled, num_epochs=8)
@@ -838,6 +840,7 @@ def drawing_endless_step(net, optimizer, X, y):
     return endless_step(net, optimizer, X + torch.rand(1), y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", [small_net, Doubled])
 def test_a_lab_waits_for_anothers_endless_loop_and_says_so(make_lab, endless, net):
     """For the random numbers, or for the settings."""
@@ -1235,6 +1238,7 @@ def assert_all_of_it_agrees(shown, data):
         assert canvas(shown).tiles["data"] == drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "own", [{}, {"net": small_net, "step": small_step}], ids=["course", "own"]
 )

@@ -181,6 +181,7 @@ class Counts(nn.Module):
         return self.layers(self.norm(X)) + 0 * torch.rand(())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", [None, Counts])
 def test_a_run_is_the_same_to_the_bit_with_the_panel_open(make_lab, data, net):
     options = {"dropout": 0.2} if net is None else {"net": net}

@@ -61,6 +61,7 @@ def finish(grid):
     return cells(grid)
 
 
+@pytest.mark.slow
 def test_each_cell_is_the_run_that_train_trains(make, data):
     grid = make(num_layers=2, init="kaiming", batch_size=100, num_epochs=2)
     known = finish(grid)

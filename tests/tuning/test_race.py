@@ -151,9 +151,8 @@ def test_a_grid_that_the_budget_can_pay_is_the_whole_table():
     assert len({tuple(setting.values()) for setting, _ in trials}) == 2 * 2 * 2
 
 
-@pytest.mark.parametrize(
-    "name", ["TPE", pytest.param("Hyperopt TPE", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["TPE", "Hyperopt TPE"])
 def test_a_model_beats_chance_on_an_easy_table(name):
     lrs = [0.1 * 1.5**i for i in range(-8, 9)]
     table = results(lrs, widths=(8, 16, 32, 64, 128))
