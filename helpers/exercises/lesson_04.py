@@ -114,6 +114,10 @@ def _wrong_losses(wanted: float, scores: Tensor, y: Tensor) -> dict:
             "I got a mean over 49 numbers: for each of the 7 pictures you took the "
             "probabilities of all 7 labels, not only of its own."
         ),
+        -logs.mean(): tr(
+            "I got a mean over 70 numbers: for each of the 7 pictures you took all ten "
+            "probabilities, not only that of its label."
+        ),
         wanted / 10: tr(
             "I got a tenth of the loss: your mean includes ten numbers per picture, "
             "and nine of them are 0."

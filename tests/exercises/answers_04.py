@@ -81,6 +81,11 @@ def all_labels_of_all(scores, y):
     return -scores.log_softmax(dim=1)[:, y].mean()
 
 
+@wrong("4.1", "I got a mean over 70 numbers")
+def all_ten_probabilities(scores, y):
+    return -scores.softmax(dim=1).log().mean()
+
+
 @wrong("4.1", "I got a tenth of the loss")
 def a_mean_over_ten(scores, y):
     return -(F.one_hot(y, 10) * scores.log_softmax(dim=1)).mean()
