@@ -12,11 +12,12 @@ function nextCell(node) {
 }
 
 // JupyterLab moves to the next cell first, so this comes after it, and again once the
-// instrument has its height. A lab that a button opened is an instrument in another one.
+// instrument has its height. A lab that a button opened is an instrument in another one,
+// and comes into view with that button.
 function bringIntoView(instrument) {
   const scroller = instrument.closest(".jp-WindowedPanel-outer");
   if (!scroller) return;
-  const box = instrument.getBoundingClientRect();
+  const box = (instrument.closest(".course-opens") || instrument).getBoundingClientRect();
   const room = scroller.getBoundingClientRect();
   const above = box.top < room.top;
   const below = box.bottom > room.bottom;

@@ -143,9 +143,10 @@ class InitLab(Instrument):
         self._button.layout.align_self = "flex-start"
         self._opening = widgets.HTML(OPENING)
         self._opening.layout.display = "none"
-        self._below = widgets.VBox([self._opening])
+        self._below = widgets.VBox([self._button, self._opening])
+        self._below.add_class("course-opens")
         controls = grid(self._controls)
-        super().__init__([controls, self._report, self._button, self._below])
+        super().__init__([controls, self._report, self._below])
         for one in self._controls:
             one.observe(self._on_control, "value")
 
@@ -183,12 +184,12 @@ class InitLab(Instrument):
         if TRAIN in commands:
             if self.training:
                 self.training.close()
-            self._below.children = [self._opening]
+            self._below.children = [self._button, self._opening]
             self._opening.layout.display = "block"
             self._announce(OPENING)
             self.training = Lab(self._data, TRAINING_CONTROLS, self.config)
             self._opening.layout.display = "none"
-            self._below.children = [self._opening, self.training]
+            self._below.children = [self._button, self._opening, self.training]
             self.training.start()
 
     def _show_error(self, error: BaseException) -> None:

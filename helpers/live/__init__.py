@@ -159,7 +159,7 @@ UNPIN = tr("Remove pin {name}")
 UNPINNED = tr("Pin {name} is removed.")
 NOTHING_TO_PIN = tr("Nothing to pin yet: press start first.")
 COPIED = tr(
-    "The code below repeats this run, and is copied if the browser allows that."
+    "The code above repeats this run, and is copied if the browser allows that."
 )
 PLAIN_TEXT = tr(
     "Live lab with {controls}, at {config}. In JupyterLab, run this cell, then press "
@@ -441,7 +441,7 @@ class Lab(Instrument):
         elif "weights" in content:
             self._submit(lambda: self._show_weights(content["weights"]))
         elif "sees" in content:
-            self._submit(lambda: self._sees.hear(content["sees"]))
+            self._submit(lambda: self._on_sees(content["sees"]))
 
     def _on_settings(self, text):
         try:
@@ -780,9 +780,15 @@ class Lab(Instrument):
         if self._canvas.code:
             self._canvas.code = ""
             return
+        self._sees.hear({"open": False})  # they would need the same room
         self._canvas.code = as_code(self.run or self.config)
         self._canvas.send({"copy": self._canvas.code})
         self._say(COPIED)
+
+    def _on_sees(self, asked):
+        if asked.get("open"):
+            self._canvas.code = ""
+        self._sees.hear(asked)
 
     def _show_weights(self, name):
         self._chosen = name

@@ -8,7 +8,8 @@ const COLOURS = [
 ];
 const LEAST = 150; // pixels: the plots are never lower
 const MOST = 400;
-const TEXTS = 138; // what stands under the plots, and a little air
+const UNDER = 84; // what stands under the plots: the slider, the keys and the status
+const SETTINGS = 66; // what comes last, and a little air
 let words = {}; // the kernel's, in its language: WORDS of __init__.py
 
 const element = (tag, className, parent) => {
@@ -189,13 +190,21 @@ function render({ model, el }) {
     if (!calm.matches || !moves || run !== +root.dataset.run) draw();
     else resting ||= setTimeout(() => { resting = 0; draw(); }, CALM + paintedAt - performance.now());
   };
+  const lab = () => root.closest(".course-opens") || root.closest(".course-lab") || root;
+  // As little as needed, and no further than the buttons.
+  const reveal = (part) => {
+    if (!page) return part.scrollIntoView({ block: "nearest" });
+    const [room, from, to] = [page, lab(), part].map((one) => one.getBoundingClientRect());
+    page.scrollTop += Math.min(Math.max(0, to.bottom + 8 - room.bottom), from.top - room.top);
+  };
+  let page = null; // the part of the notebook that is in view
   const again = () => { arranged = ""; onResize(); };
-  const sees = seesPanel({ root, bar: keys, model, again, draw, drawCalmly, say });
+  const sees = seesPanel({ root, bar: keys, model, again, reveal, draw, drawCalmly, say });
+  const code = element("pre", "w1lab-code", root);
   const below = element("div", "w1lab-below", root);
   const settings = settingsLine(below, model);
   const note = element("div", "w1lab-note", below);
   const finding = element("div", "w1lab-finding", root);
-  const code = element("pre", "w1lab-code", root);
 
   const state = { curves: {}, pins: [], span: 1, stepsPerEpoch: 1, branches: [] };
   let taken = null; // the frame that is read
@@ -254,11 +263,18 @@ function render({ model, el }) {
   };
 
   // The plots are as high as lets the controls above and the texts below stay in view.
+  // Where even low ones have no room, what was opened takes their place.
   const arrangePlots = (width, height) => {
-    const lab = root.closest(".course-lab") || root;
-    const above = plots.getBoundingClientRect().top - lab.getBoundingClientRect().top;
-    const told = finding.offsetHeight && finding.offsetHeight + 6; // with its margin
-    const room = height - above - TEXTS - told - sees.arrange(width, height);
+    const seen = sees.arrange(width, height);
+    if (seen) code.textContent = ""; // the kernel takes it away, too
+    const opened = seen + (code.offsetHeight && code.offsetHeight + 8); // with its margin
+    const told = finding.offsetHeight && finding.offsetHeight + 6;
+    const above = root.getBoundingClientRect().top - lab().getBoundingClientRect().top;
+    const left = height - above - UNDER - told - opened;
+    const folded = Boolean(opened) && left < LEAST;
+    root.classList.toggle("w1lab-folded", folded);
+    if (folded) return;
+    const room = left - SETTINGS;
     const stacked = width < 900 && room >= 2.2 * LEAST;
     const share = stacked ? 0.6 : 0.4;
     const tall = Math.round(Math.max(LEAST, Math.min(room, MOST, share * width)));
@@ -266,10 +282,11 @@ function render({ model, el }) {
     const square = Math.round(Math.max(tall - ABOVE - BELOW + 8, Math.min(260, 0.34 * width)));
     const curves = stacked ? width - square - 12 : Math.floor((width - square - 24) / 2);
     plots.classList.toggle("w1lab-stacked", stacked);
-    plots.style.gridTemplateColumns = stacked ? `${curves}px 1fr` : `${curves}px ${curves}px 1fr`;
+    // No 1fr: a scroll bar that comes and goes while this is laid out would be measured.
+    const columns = stacked ? [curves, square] : [curves, curves, width - 2 * curves - 24];
+    plots.style.gridTemplateColumns = columns.map((wide) => `${wide}px`).join(" ");
     plots.style.height = `${2 * Math.floor(tall / 2)}px`;
   };
-  let page = null; // the part of the notebook that is in view
   let arranged = "";
   const onResize = () => {
     page ||= root.closest(".jp-WindowedPanel-outer");
@@ -312,7 +329,7 @@ function render({ model, el }) {
   const onText = () => {
     sentence(note, model.get("note"));
     below.classList.toggle("w1lab-refused", model.get("refused"));
-    code.textContent = model.get("code");
+    write(code, model.get("code"));
     sentence(finding, model.get("finding"));
     for (const [i, name] of words.pictures.entries())
       canvases[i].setAttribute("aria-label", `${name}${model.get("summary")}`);
@@ -340,12 +357,14 @@ function render({ model, el }) {
     "change:note change:refused change:finding change:code change:summary": onText,
     "change:printed": onPrinted,
     "change:note": () => say("note", model.get("note")),
-    // Its first lines come into view, and the buttons stay where both fit.
-    "change:code": () => model.get("code") && note.scrollIntoView({ block: "nearest" }),
+    "change:code": () => {
+      again();
+      if (code.textContent) reveal(code);
+    },
     "change:summary": () => say("summary", model.get("summary")),
     "change:finding": () => {
       again(); // it needs room, with the buttons still in view
-      finding.scrollIntoView({ block: "nearest" });
+      reveal(finding);
       say("finding", model.get("finding"));
     },
     "msg:custom": onMessage,

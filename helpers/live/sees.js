@@ -2,7 +2,7 @@
 // unit of the first layer. One module with lab.js: see __init__.py. What is drawn is in
 // sees_draw.js. Closed, the panel asks for nothing.
 
-const NARROW = 740; // pixels: below this the matrix stands under the pictures
+const NARROW = 740; // pixels: below this there is room for the pictures or the matrix
 const HEAD = 26; // of the panel, for its buttons
 const SEES_GAP = 6;
 const CALM = 1000; // milliseconds between two paints, for those who want less motion
@@ -178,9 +178,10 @@ function seesToolbar(parent, send) {
   return { show };
 }
 
-// bar: where the button that opens the panel stands. again: lays the lab out anew. draw:
-// asks for a paint, and drawCalmly for one that may come later. say: to screen readers.
-function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
+// bar: where the button that opens the panel stands. again: lays the lab out anew. reveal:
+// brings a part of it into view. draw: asks for a paint, and drawCalmly for one that may
+// come later. say: to screen readers.
+function seesPanel({ root, bar, model, again, reveal, draw, drawCalmly, say }) {
   const words = model.get("sees").words;
   const toggle = element("button", "course-small w1lab-toggle", bar);
   toggle.type = "button";
@@ -190,6 +191,8 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
   panel.setAttribute("aria-label", words.panel);
   panel.remove();
   const left = element("div", "w1lab-sees-left", panel);
+  const turn = element("button", "course-small w1lab-turn", panel);
+  turn.type = "button";
 
   let open = false;
   let sheet = null;
@@ -202,18 +205,33 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
   const unitShown = () => model.get("sees_unit").index;
   const choose = (i) => {
     send({ ...(open ? {} : { open: true }), unit: i === unitShown() ? null : i });
-    if (!open) reveal();
+    if (!open) appear();
+    turnTo("pictures");
   };
   const toolbar = seesToolbar(left, send);
   const sheetCanvas = element("canvas", "w1lab-sees-canvas", left);
   sheetCanvas.setAttribute("role", "img");
-  const matrix = confusionMatrix(element("div", "w1lab-sees-right", panel), (show) => send({ show, unit: null }));
+  const matrix = confusionMatrix(element("div", "w1lab-sees-right", panel), (show) => {
+    send({ show, unit: null });
+    turnTo("pictures");
+  });
   const units = unitButtons(bar, choose);
 
-  const reveal = () => {
+  const turnTo = (part) => {
+    if (panel.dataset.part === part) return;
+    const inFocus = panel.contains(document.activeElement);
+    panel.dataset.part = part;
+    turn.textContent = part === "pictures" ? words.matrix : words.back;
+    if (!open) return;
+    again(); // a canvas that was hidden has no size
+    if (inFocus && !document.activeElement.checkVisibility()) turn.focus();
+  };
+  turnTo("pictures");
+  turn.addEventListener("click", () => turnTo(panel.dataset.part === "pictures" ? "matrix" : "pictures"));
+
+  const appear = () => {
     setOpen(true);
-    // As little as needed; with the curves above it where both fit.
-    panel.scrollIntoView({ block: "nearest" });
+    reveal(panel);
   };
   const close = () => {
     setOpen(false);
@@ -222,7 +240,7 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
   toggle.addEventListener("click", () => {
     send({ open: !open });
     if (open) close();
-    else reveal();
+    else appear();
   });
   panel.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -248,11 +266,13 @@ function seesPanel({ root, bar, model, again, draw, drawCalmly, say }) {
     row = page >= 700 ? 17 : 14;
     const narrow = width < NARROW;
     panel.classList.toggle("w1lab-narrow", narrow);
+    if (narrow) panel.append(turn);
+    else turn.remove();
     panel.style.setProperty("--row", `${row}px`);
     panel.style.setProperty("--cell", `${width >= 1100 ? 30 : 22}px`);
     const part = HEAD + SEES_TOP + 10 * row + 2;
     sheetCanvas.style.height = `${part - HEAD}px`;
-    return (narrow ? 2 : 1) * part + SEES_GAP;
+    return part + SEES_GAP;
   };
   let stale = true;
   const paint = (colours) => {

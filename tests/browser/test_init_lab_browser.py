@@ -3,6 +3,9 @@
 from itertools import pairwise
 
 import pytest
+from test_lab_looks_browser import PROJECTOR
+
+from lab_in_browser import by_its_clock
 
 SHOWN = "init_lab(data, num_layers=5, num_hiddens=64)"
 STATUS = ".layers .status"
@@ -13,7 +16,8 @@ IN_VIEW = """() => {
     const room = document.querySelector(".jp-WindowedPanel-outer");
     const {top, bottom} = room.getBoundingClientRect();
     const lab = document.querySelector(".w1lab")?.getBoundingClientRect();
-    return lab?.height > 100 && lab.top >= top && lab.bottom <= bottom;
+    const button = document.activeElement.getBoundingClientRect();
+    return lab?.height > 100 && button.top >= top && lab.bottom <= bottom;
 }"""
 
 
@@ -87,8 +91,9 @@ def test_the_labels_of_an_axis_are_apart(shown, width):
             assert start - end >= 2
 
 
-def test_one_press_trains_what_is_shown(shown):
-    shown.set_viewport_size({"width": 1024, "height": 700})
+@pytest.mark.parametrize("width, height", [(1440, 900), PROJECTOR])
+def test_one_press_trains_what_is_shown_below_the_button(shown, width, height):
+    shown.set_viewport_size({"width": width, "height": height})
     until_status(shown, "The signal dies out")
     choose(shown, "init", "kaiming")
     until_status(shown, "The signal gets through")
@@ -100,6 +105,9 @@ def test_one_press_trains_what_is_shown(shown):
         }"""
     )
     shown.wait_for_function(IN_VIEW)
+    by_its_clock(shown, 1000)  # and stays there
+    assert shown.evaluate(IN_VIEW)
+    assert shown.evaluate("document.activeElement.innerText").strip() == "train it"
     settings = shown.get_by_label("settings").input_value()
     assert settings == "num_hiddens=64 num_layers=5 lr=0.1 init=kaiming"
 

@@ -14,6 +14,8 @@ SIZES = {
     "laptop at 150 %": (960, 600),  # what zoom leaves, in CSS pixels
     "projector at 150 %": (683, 467),
 }
+# Leaves as much as the list of files does of 1024x700.
+PROJECTOR = (760, 691)
 LONG = (
     "num_hiddens=16 activation=tanh lr=0.1 batch_size=128 num_epochs=1 init=xavier"
     " momentum=0.9 weight_decay=0.0001 dropout=0.1 lr_schedule=cosine seed=3"
@@ -38,9 +40,20 @@ TOO_LARGE = """() => {
         && (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight)
     ).map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 30)}`);
 }"""
-# Where the controls and the pictures are.
-PLACES = """() => [...document.querySelectorAll(
-    ".course-instrument :is(button, .noUi-target, canvas)")].map((one) => {
+# Of the buttons, the sliders and what was opened.
+OPENED_OUT_OF_VIEW = """(opened) => {
+    const room = document.querySelector(".jp-WindowedPanel-outer")
+        .getBoundingClientRect();
+    const parts = `.course-buttons button, .noUi-handle, .w1lab-toggle, ${opened}`;
+    return [...document.querySelectorAll(parts)].filter((part) => {
+        const box = part.getBoundingClientRect();
+        return !box.height || box.left < room.left || box.right > room.right
+            || box.top < room.top || box.bottom > room.bottom;
+    }).map((part) => part.className || part.textContent);
+}"""
+CONTROLS = ".course-buttons button, .noUi-target"
+PICTURES = ".course-instrument canvas, .w1lab button"
+PLACES = """(parts) => [...document.querySelectorAll(parts)].map((one) => {
         const { top } = one.closest(".course-instrument").getBoundingClientRect();
         const { x, y, width, height } = one.getBoundingClientRect();
         return [x, y - top, width, height].map(Math.round).join(" ");
@@ -138,14 +151,46 @@ def test_controls_and_pictures_are_in_one_view(open_notebook, size):
     assert notebook.errors == []
 
 
-def test_code_opens_in_view_on_a_projector(open_notebook):
+@pytest.mark.parametrize("width, height", [(1440, 900), (1024, 700), PROJECTOR])
+def test_what_is_opened_is_in_one_view_with_the_controls(open_notebook, width, height):
+    notebook = open_notebook("# a line\n" * 20)
+    page = notebook.page
+    page.set_viewport_size({"width": width, "height": height})
+    notebook.fill(["lab(data)", "# a line\n" * 20])
+    notebook.run(1)
+    until_state(notebook, "preview")
+    by_its_clock(page, 1000)  # so long JupyterLab scrolls to the cell
+    code, panel = ".w1lab-code", ".w1lab-sees"
+    toggle = shown(notebook).get_by_role("button", name="what it sees")
+    opens = [(button(notebook, "code"), code), (toggle, panel)]
+    for opener, opened in [*opens, opens[0]]:  # from one to the other and back
+        opener.click()
+        page.locator(f"{opened}:not(:empty)").wait_for()
+        page.wait_for_function(f"!({OPENED_OUT_OF_VIEW})('{opened}').length")
+        by_its_clock(page, 500)  # and stays there
+        assert page.evaluate(OPENED_OUT_OF_VIEW, opened) == []
+        assert page.evaluate(TOO_LARGE) == []
+        # One at a time.
+        assert page.locator(f"{code}:not(:empty), {panel}").count() == 1
+        # Where the plots have room, they are there: low, but in view.
+        plots = page.locator(".w1lab-plots")
+        if width > 1000 and height > 800 or (width < 1000 and opened == panel):
+            assert plots.is_visible() and page.evaluate(OUT_OF_VIEW) == []
+    button(notebook, "code").click()
+    expect(page.locator(code)).to_be_empty()
+    expect(plots).to_be_visible()
+    assert notebook.errors == []
+
+
+def test_code_that_does_not_fit_begins_in_view_below_the_buttons(open_notebook):
     notebook = open_notebook("lab(data)")
     notebook.page.set_viewport_size({"width": 683, "height": 467})
     shown(notebook).evaluate("(lab) => lab.scrollIntoView({ block: 'start' })")
     button(notebook, "code").click()
     code = shown(notebook).locator("pre")
     expect(code).to_contain_text("import torch")
-    expect(code).to_be_in_viewport(ratio=0.1)
+    expect(code).to_be_in_viewport(ratio=0.5)
+    expect(button(notebook, "code")).to_be_in_viewport(ratio=1)
 
 
 def test_a_pin_keeps_its_cross_beside_its_last_word(open_notebook):
@@ -168,13 +213,18 @@ def test_everything_keeps_its_place(open_notebook, size):
     notebook.page.set_viewport_size(dict(zip(("width", "height"), size)))
     until_state(notebook, "preview")
     by_its_clock(notebook.page, 500)
-    before = notebook.page.evaluate(PLACES)
+    parts = (CONTROLS, PICTURES)
+    before = [notebook.page.evaluate(PLACES, part) for part in parts]
     type_line(notebook, LONG)
     until_state(notebook, "done")
+    assert [notebook.page.evaluate(PLACES, part) for part in parts] == before
     button(notebook, "code").click()
     shown(notebook).get_by_text("import torch").wait_for()
-    assert notebook.page.evaluate(PLACES) == before
+    assert notebook.page.evaluate(PLACES, CONTROLS) == before[0]
     assert notebook.page.evaluate(TOO_LARGE) == []
+    button(notebook, "code").click()
+    shown(notebook).get_by_text("import torch").wait_for(state="detached")
+    assert [notebook.page.evaluate(PLACES, part) for part in parts] == before
     field = notebook.page.get_by_label("settings")
     assert field.input_value().count("=") == LONG.count("=")
 

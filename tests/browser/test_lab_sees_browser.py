@@ -5,9 +5,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 from test_lab_browser import ENDURING, button, shown, until_state
-from test_lab_looks_browser import OUT_OF_VIEW, THEME, TOO_LARGE, type_line
+from test_lab_looks_browser import OUT_OF_VIEW, PROJECTOR, THEME, TOO_LARGE, type_line
 
-from lab_in_browser import after_frames, by_its_clock
+from lab_in_browser import after_frames, box, by_its_clock
 
 # One kind of kernel is enough: the other tests of the lab use both.
 
@@ -77,8 +77,8 @@ def test_it_opens_with_the_curves_in_view_and_moves(
     assert panel(notebook).count() == 0
     toggle(notebook).click()
     labelled(notebook, "Ankle boot: ")
-    after_frames(page)
-    assert page.evaluate(OUT_OF_VIEW) == [] and page.evaluate(PANEL_IN_VIEW)
+    # JupyterLab may still be scrolling to the cell.
+    page.wait_for_function(f"!({OUT_OF_VIEW})().length && ({PANEL_IN_VIEW})()")
     before, counted = picture(notebook), numbers(notebook)
     places = shown(notebook).locator("canvas, table").all()
     places = [(one, one.evaluate(PLACE)) for one in places]
@@ -127,6 +127,35 @@ def test_which_pictures_and_which_column_by_mouse(open_notebook):
     type_line(notebook, "num_hiddens=4 num_epochs=1")  # a new run goes on with it
     until_state(notebook, "done")
     labelled(notebook, "^Shirt: ")
+    assert notebook.errors == []
+
+
+def test_a_projector_shows_the_pictures_or_the_matrix(open_notebook):
+    notebook = open_notebook("lab(data)")
+    page = notebook.page
+    width, height = PROJECTOR
+    page.set_viewport_size({"width": width, "height": height})
+    toggle(notebook).click()
+    labelled(notebook, "^T-shirt/top: ")
+    cell = panel(notebook).get_by_role("gridcell", name="Shirt, answer T-shirt/top")
+    expect(cell).to_be_hidden()
+    panel(notebook).get_by_role("button", name="confusion matrix").click()
+    expect(cell).to_be_visible()
+    expect(panel(notebook).locator("canvas")).to_be_hidden()
+    assert page.evaluate(PANEL_IN_VIEW) and page.evaluate(TOO_LARGE) == []
+    cell.focus()
+    page.keyboard.press("Enter")  # chooses pictures, so they come back
+    panel(notebook).get_by_text("Shirt as T-shirt/top, 1–10 of ").wait_for()
+    labelled(notebook, "^Shirt: T-")
+    expect(panel(notebook).locator("canvas")).to_be_visible()
+    turn = panel(notebook).get_by_role("button", name="confusion matrix")
+    expect(turn).to_be_focused()
+    first, title = [box(one) for one in (turn, panel(notebook).get_by_text("1–10 of"))]
+    assert title["x"] + title["width"] <= first["x"]
+    after_frames(page)
+    assert page.evaluate(OUT_OF_VIEW) == [] and page.evaluate(TOO_LARGE) == []
+    shown(notebook).get_by_role("button", name="Show W1[:, 3] large").click()
+    labelled(notebook, r"^W1\[:, 3\] is excited most by: ")
     assert notebook.errors == []
 
 

@@ -27,7 +27,7 @@ def page(shown):
 
 
 def press(shown):
-    shown.children[2].click()
+    shown.children[2].children[0].click()
 
 
 @pytest.mark.parametrize("init", SCHEMES)
@@ -97,8 +97,8 @@ def test_the_latest_value_wins(make_lab):
 def test_a_button_trains_the_shown_network(make_lab):
     shown = make_lab(num_hiddens=16, num_layers=5, num_epochs=1, lr=0.3)
     control(shown, "init").value = "xavier"
-    below, said = shown.children[3], []
-    below.observe(lambda _: said.append(getattr(below.children[0], "value", "")))
+    below, said = shown.children[2], []
+    below.observe(lambda _: said.append(getattr(below.children[1], "value", "")))
     press(shown)
     shown.wait(60)
     assert said[0].startswith("A lab opens here")  # a large network takes a while
@@ -106,7 +106,7 @@ def test_a_button_trains_the_shown_network(make_lab):
     text = "num_hiddens=16 num_layers=5 lr=0.3 num_epochs=1 init=xavier"
     assert str(shown.training.run.config) == text
     assert shown.training.run.net.W1.shape == (784, 16)
-    opening, *opened = shown.children[3].children
+    _, opening, *opened = shown.children[2].children
     assert opening.layout.display == "none" and opened == [shown.training]
     first = shown.training
     control(shown, "num_layers").value = 2
@@ -115,7 +115,7 @@ def test_a_button_trains_the_shown_network(make_lab):
     shown.training.wait(60)
     assert shown.training is not first
     assert shown.training.run.config.num_layers == 2
-    opening, *opened = shown.children[3].children
+    _, opening, *opened = shown.children[2].children
     assert opening.layout.display == "none" and opened == [shown.training]
 
 
