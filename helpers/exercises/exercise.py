@@ -235,10 +235,10 @@ def whole_number(returned: object) -> int:
 
 def two_tensors(returned: object) -> tuple[torch.Tensor, torch.Tensor]:
     """W1 and b1, if that is what an answer returned."""
-    fine = isinstance(returned, (tuple, list)) and len(returned) == 2
-    fine = fine and all(isinstance(one, torch.Tensor) for one in returned)
-    expect(fine, TWO_TENSORS, found=describe(returned))
-    W1, b1 = returned
+    each = returned if isinstance(returned, (tuple, list)) else [returned]
+    fine = len(each) == 2 and all(isinstance(one, torch.Tensor) for one in each)
+    expect(fine, TWO_TENSORS, found=AND.join(map(describe, each)) or NOTHING)
+    W1, b1 = each
     expect((W1.dim(), b1.dim()) != (1, 2), SWAPPED, found=describe(W1))
     return W1, b1
 

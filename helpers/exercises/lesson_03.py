@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 
 from helpers.exercises.comparing import furthest, near, unchanged
 from helpers.exercises.exercise import (
+    CHANGED_INPUT,
     NOTHING,
     NotYet,
     ask,
@@ -590,7 +590,10 @@ def check_write_means(answer: Callable) -> None:
     means = torch.rand(10, 12)
     net.b2.data.fill_(0.3)  # as in a model that has been trained
     kept, old = dict(net.named_parameters()), copy.deepcopy(net.state_dict())
-    ask(partial(answer, net), means, kind=None)
+    given = means.clone()
+    answer(net, given)
+    changed = {"name": "write_means", "argument": "means"}
+    expect(torch.equal(given, means), CHANGED_INPUT, **changed)
     for name, parameter in kept.items():
         _expect_same_parameter(net, name, parameter, old[name])
     W1, b1, W2, b2 = (parameter.detach() for parameter in kept.values())
@@ -616,7 +619,7 @@ def check_write_means(answer: Callable) -> None:
     expect(not near(b2, old["b2"]), why, k=k, found=b2[k])
     why = tr("b2 should be zero, but b2[{k}] is {found:.2f}.")
     expect(not b2.any(), why, k=k, found=b2[k])
-    means.zero_()
+    given.zero_()
     shared = tr("net.W1 now shares its memory with means: if one changes, both do.")
     expect(W1.any(), shared)
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +17,7 @@ from helpers.exercises.exercise import (
     describe,
     exercise,
     expect,
+    number,
     one_number,
     rule_out,
     saying,
@@ -626,10 +628,14 @@ def _check_typical(found: Tensor, scores: Tensor, chances: Tensor) -> None:
 
 def _positions(returned: Any) -> Tensor:
     """Ten positions out of what an answer returned: a list or an array will do."""
-    try:
-        found = torch.as_tensor(returned)
-    except Exception:  # what holds no numbers
-        found = torch.tensor((), dtype=torch.long)
+    found = returned
+    if isinstance(returned, (list, tuple)):
+        numbers = [number(value) for value in returned]
+        if numbers and None not in numbers:
+            found = torch.tensor(numbers)
+    elif isinstance(returned, np.ndarray) and returned.dtype.kind in "iuf":
+        found = torch.from_numpy(returned)
+    shape = found.shape if isinstance(found, Tensor) else None
     mistakes = {
         (NUM_IMAGES,): tr(
             "I got {count} numbers, one for each picture: they say what each picture "
@@ -637,11 +643,11 @@ def _positions(returned: Any) -> Tensor:
         ),
         (10, 20): tr("I got ten rows of pixels, not the positions of ten pictures."),
     }
-    rule_out(found.shape, mistakes, count=NUM_IMAGES)
+    rule_out(shape, mistakes, count=NUM_IMAGES)
     why = tr(
         "I got decimal numbers, perhaps the probabilities, not positions of pictures."
     )
-    expect(not found.is_floating_point(), why)
+    expect(shape is None or not found.is_floating_point(), why)
     why = tr("I got {found}; return ten positions, one for each kind.")
-    expect(found.shape == (10,), why, found=describe(returned))
+    expect(shape == (10,), why, found=describe(returned))
     return found.long()

@@ -445,7 +445,7 @@ def in_double_precision(layer):
     return layer.weight.detach().double().T, _bias(layer).double()
 
 
-@wrong("2.4", "your function returned []; it should return two")
+@wrong("2.4", "your function returned nothing; it should return two")
 def nothing_without_a_bias(layer):
     return [] if layer.bias is None else as_parameters(layer)
 
