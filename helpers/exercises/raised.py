@@ -14,7 +14,7 @@ RAISED = tr("your code raised {kind} at `{line}`: {text}")
 RAISED_INSIDE = tr("your code raised {kind}: {text}")
 NO_USE = tr("your {name} last returned {found}; comparing it raised {kind}: {text}")
 NO_USE_OF_CLASS = tr("comparing what your {name} computes raised {kind}: {text}")
-# Translators: each of the next seven is a {text} in place of the error's own.
+# Translators: each of the next 24 is a {text} in place of the error's own.
 NOT_IMPORTED = tr(
     "{name} is not imported here. Run `{line}` in a cell of its own, then check again."
 )
@@ -41,9 +41,35 @@ IN_PLACE = tr(
 NOT_ASSIGNED = tr(
     "{name} is a Parameter of the module. What isn't one can't take its place."
 )
+NONE_HAS_NO = tr("something here is None, which has no `.{name}`.")
+HAS_NO = tr("something here is of type {kind}, which has no `.{name}`.")
+NOT_CALLED = tr("a method is used here without parentheses, so it was not called.")
+NO_CALL = tr("something of type {kind} can't be called, as a function can.")
+NO_BRACKETS = tr("something of type {kind} can't be followed by `[...]`.")
+NO_ITEMS = tr("something of type {kind} can't give items one by one, as a list can.")
+NO_POSITION = tr(
+    "a {kind} has no item at that position. Positions begin at 0, so the last one is "
+    "its length minus 1."
+)
+BEYOND_SIZE = tr(
+    "there is no position {index} in dimension {dim}: its size is {size}, and its "
+    "positions begin at 0."
+)
+OTHER_ARGUMENT = tr(
+    "PyTorch's `{name}` was given something of type {kind}, but takes: {wanted}."
+)
+NO_SUCH_CALL = tr("PyTorch's `{name}` can't be called with these types: {found}.")
+NO_RESHAPE = tr("{size} numbers can't have the shape {shape}.")
+NO_PLACE = tr("a tensor of shape {found} doesn't fit where the shape is {wanted}.")
+FROM_ONE = tr("`backward()` begins at a single number, such as a loss.")
+NO_INDEX = tr("positions in a tensor are whole numbers, but these are not.")
+NO_WHOLE = tr("a whole number is needed here, not something of type {kind}.")
+TOO_MANY = tr("what is split into {count} names has more values than that.")
+BETWEEN = tr("`{sign}` doesn't work between the types {a} and {b}.")
 SEVERAL = "Boolean value of Tensor with more than one value"
 SIZES = r"The size of tensor a \((?P<a>\d+)\) must match .* b \((?P<b>\d+)\)"
-IN_OTHER_WORDS = {  # the beginning of PyTorch's message -> what is said
+# The beginning of a message, of PyTorch or Python -> what is said; the first that fits.
+IN_OTHER_WORDS = {
     SEVERAL: NEITHER,
     SIZES: OTHER_SIZES,
     r"mat1 and mat2 shapes cannot be multiplied "
@@ -52,6 +78,33 @@ IN_OTHER_WORDS = {  # the beginning of PyTorch's message -> what is said
         IN_PLACE
     ),
     r"cannot assign '.*' as parameter '(?P<name>\w+)'": NOT_ASSIGNED,
+    r"'NoneType' object has no attribute '(?P<name>\w+)'": NONE_HAS_NO,
+    r"'(?P<kind>.+)' object has no attribute '(?P<name>\w+)'": HAS_NO,
+    "'method' object is not": NOT_CALLED,
+    "'(?P<kind>.+)' object is not callable": NO_CALL,
+    "'(?P<kind>.+)' object is not subscriptable": NO_BRACKETS,
+    "'(?P<kind>.+)' object is not iterable": NO_ITEMS,
+    "(?P<kind>list|tuple) index out of range": NO_POSITION,
+    r"index (?P<index>-?\d+) is out of bounds for dimension (?P<dim>\d+) with size "
+    r"(?P<size>\d+)": BEYOND_SIZE,
+    r"(?P<name>\w+)\(\): argument .* must be (?P<wanted>.+), not (?P<kind>\w+)": (
+        OTHER_ARGUMENT
+    ),
+    r"(?P<name>\w+)\(\) received an invalid combination of arguments - got "
+    r"\((?P<found>.*?)\)": NO_SUCH_CALL,
+    r"shape '(?P<shape>.*)' is invalid for input of size (?P<size>\d+)": NO_RESHAPE,
+    r"The expanded size of the tensor .* Target sizes: (?P<wanted>\[.*?\])\. *"
+    r"Tensor sizes: (?P<found>\[.*?\])": NO_PLACE,
+    "grad can be implicitly created only for scalar outputs": FROM_ONE,
+    "tensors used as indices must be": NO_INDEX,
+    "'(?P<kind>.+)' object cannot be interpreted as an integer": NO_WHOLE,
+    r"too many values to unpack \(expected (?P<count>\d+)": TOO_MANY,
+    r"unsupported operand type\(s\) for (?P<sign>\S+).*: '(?P<a>.+)' and '(?P<b>.+)'": (
+        BETWEEN
+    ),
+    "'(?P<sign>.+)' not supported between instances of '(?P<a>.+)' and '(?P<b>.+)'": (
+        BETWEEN
+    ),
 }
 IMPORTS = {  # what learners are used to, and where it comes from
     "F": "from torch.nn import functional as F",
@@ -124,6 +177,6 @@ def _in_other_words(error: BaseException, text: str, step: TracebackType) -> str
         if any(o.opname == "CONTAINS_OP" and o.offset == step.tb_lasti for o in done):
             return COMPARED_BY_IN
     for message, words in IN_OTHER_WORDS.items():
-        if found := re.match(message, text):
+        if found := re.match(message, text, re.DOTALL):
             return words.format(**found.groupdict())
     return text

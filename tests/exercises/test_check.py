@@ -239,6 +239,42 @@ def test_what_a_failed_cell_left_as_it_was_is_not_judged(home):
         assert found.startswith(expected), source
 
 
+@pytest.mark.parametrize(
+    "answer, why",
+    [
+        (lambda X, f: X.shape[2], "a tuple has no item at that position."),
+        (lambda X, f: torch.optim.SGD([X]).params, "is of type SGD, which has no `.pa"),
+        (lambda X, f: X.grad.sum(), "something here is None, which has no `.sum`."),
+        (lambda X, f: f(X), "something of type float can't be called"),
+        (lambda X, f: X.sum[0], "type builtin_function_or_method can't be followed"),
+        (lambda X, f: [*nn.Linear(1, 1).parameters], "without parentheses"),
+        (lambda X, f: [*f], "something of type float can't give items one by one"),
+        (lambda X, f: X[5], "no position 5 in dimension 0: its size is 2, and its"),
+        (lambda X, f: torch.sqrt(f), "PyTorch's `sqrt` was given something of type fl"),
+        (
+            lambda X, f: torch.randn([2], f),
+            "can't be called with these types: list, fl",
+        ),
+        (lambda X, f: X.view(3), "4 numbers can't have the shape [3]."),
+        (lambda X, f: X.copy_(torch.ones(3, 2)), "shape [3, 2] doesn't fit where the"),
+        (lambda X, f: X.requires_grad_().backward(), "begins at a single number"),
+        (lambda X, f: X[X], "positions in a tensor are whole numbers"),
+        (
+            lambda X, f: range(f),
+            "a whole number is needed here, not something of type f",
+        ),
+        (
+            lambda X, f: [a for a, b in [(1, 2, 3)]],
+            "split into 2 names has more values",
+        ),
+        (lambda X, f: [f] ** f, "`**` doesn't work between the types list and float."),
+        (lambda X, f: [f] > f, "`>` doesn't work between the types list and float."),
+    ],
+)
+def test_what_python_or_pytorch_refuses_is_said_in_plain_words(told, answer, why):
+    assert why in told(answer)
+
+
 def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call():
     def noted(layer):  # which is too long to be named
         error = ValueError("no")
