@@ -27,12 +27,7 @@ CONTROLS = (  # name, choices, the first value, tooltip
     ("batch_size", BATCHES, 64, tr("Examples in the batch: the rows of X.")),
     ("num_inputs", INPUTS, 784, tr("Numbers in each example: 784 for 28 x 28 pixels.")),
     ("num_hiddens", HIDDENS, 256, tr("Units in the hidden layer: the columns of W1.")),
-    (
-        BREAK,
-        WAYS,
-        NOTHING,
-        tr("Give one tensor a wrong shape, in one of five ways."),
-    ),
+    (BREAK, WAYS, NOTHING, tr("Give one tensor a wrong shape, in one of five ways.")),
 )
 SHOWN = tr(
     "A forward pass as boxes: purple what existed before, teal what is computed."

@@ -144,10 +144,7 @@ REPAIRS = {
     (0, 3): ((".transpose(1, 2)", FEATURES_FIRST),),
     (0, 4): ((".squeeze(1)", ROWS_AS_STEPS),),
 }
-CONVOLUTION = (
-    (".expand(-1, 3, -1, -1)", GREY),
-    (".mean(1, keepdim=True)", COLOUR),
-)
+CONVOLUTION = ((".expand(-1, 3, -1, -1)", GREY), (".mean(1, keepdim=True)", COLOUR))
 WANTS = ("in_channels", "num_features", "embed_dim", "input_size")
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 INTERPOLATES = re.compile("interpolate|upsampl", re.IGNORECASE)
