@@ -42,10 +42,13 @@ def until_painted(notebook):
     "theme, size", [("Light", (1440, 900)), ("Dark", (1024, 700))], ids=str
 )
 def test_keys_go_back_to_any_step_and_a_branch_goes_on(open_notebook, theme, size):
-    notebook = open_notebook("lab(data, num_hiddens=16, num_epochs=1)")
+    notebook = open_notebook("# a line")
     page = notebook.page
     page.evaluate(THEME, theme)
     page.set_viewport_size(dict(zip(("width", "height"), size)))
+    notebook.fill(["lab(data, num_hiddens=16, num_epochs=1)"])
+    notebook.run(1)  # at this size, so that it comes into view
+    until_state(notebook, "preview")
     page.evaluate(KEEP_DRAWN)
     button(notebook, "start").click()
     until_state(notebook, "done")
