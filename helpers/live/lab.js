@@ -329,7 +329,12 @@ function render({ model, el }) {
   const onText = () => {
     sentence(note, model.get("note"));
     below.classList.toggle("w1lab-refused", model.get("refused"));
-    write(code, model.get("code"));
+    if (code.textContent !== model.get("code")) {
+      code.textContent = "";
+      // Each statement is whole, also where there are two columns.
+      for (const one of model.get("code").split(/^(?=\S)/m).filter(Boolean))
+        element("span", "", code).textContent = one;
+    }
     sentence(finding, model.get("finding"));
     for (const [i, name] of words.pictures.entries())
       canvases[i].setAttribute("aria-label", `${name}${model.get("summary")}`);
