@@ -209,7 +209,8 @@ def test_two_labs_in_one_notebook_train_side_by_side(open_notebook):
     )
     button(notebook, "start", 0).click()
     until_state(notebook, "running", 0, beyond=5)
-    button(notebook, "start", 0).click()  # the first one's button now says pause
+    expect(button(notebook, "pause")).to_be_visible()  # a little later than it runs
+    button(notebook, "start", 0).click()  # the second one's
     until_state(notebook, "running", 1, beyond=5)
     steps = state(notebook, 0)[2], state(notebook, 1)[2]
     until_state(notebook, "running", 0, beyond=steps[0] + 5)
