@@ -40,6 +40,7 @@ class _Page(anywidget.AnyWidget):
     names: CSS selector -> the name that screen readers give to what it finds.
     """
 
+    # Not a path, here and in all others: anywidget would keep each widget for good.
     _esm = (HERE / "instrument.js").read_text("utf-8")
     _css = css_variables() + (HERE / "instrument.css").read_text("utf-8")
     gone = traitlets.Unicode(GONE).tag(sync=True)

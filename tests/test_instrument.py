@@ -127,7 +127,7 @@ def test_a_closed_lab_that_the_notebook_keeps_has_let_go_of_its_memory(data, beg
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "predict"])
-def test_nothing_keeps_a_closed_instrument(name, data, home):
+def test_nothing_keeps_a_closed_instrument(name, data):
     shown = MAKERS[name](data)
     if begins := getattr(shown, "start", None):
         begins()

@@ -3,6 +3,7 @@
 import dis
 import re
 import traceback
+from contextlib import suppress
 from types import CodeType, TracebackType
 
 from helpers.exercises.exercise import FOR_CALL, Call, describe
@@ -156,8 +157,9 @@ def what_raised(
 
 def _for_call(error: BaseException, why: str) -> str:
     """The sentence, with the call if `calling` noted it."""
-    notes = vars(error).get("__notes__", ())
-    calls = [note for note in notes if isinstance(note, Call)]
+    calls = []
+    with suppress(Exception):  # it has no notes, or is of the learner's own
+        calls = [note for note in error.__notes__ if isinstance(note, Call)]
     return FOR_CALL.format(call=calls[-1], why=why) if calls else why
 
 

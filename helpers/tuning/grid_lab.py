@@ -100,9 +100,7 @@ ALT = tr(
 class _Canvas(anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
-    _esm = (HERE / "grid_lab.js").read_text(
-        "utf-8"
-    )  # a path would keep each widget for good
+    _esm = (HERE / "grid_lab.js").read_text("utf-8")
     _css = (HERE / "grid_lab.css").read_text("utf-8")
     words = traitlets.Dict().tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)

@@ -275,10 +275,11 @@ def test_what_python_or_pytorch_refuses_is_said_in_plain_words(told, answer, why
     assert why in told(answer)
 
 
-def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call():
+@pytest.mark.parametrize("notes", [["mine"], "mine", 5, None])
+def test_a_note_of_the_learner_s_own_is_not_taken_for_the_call(notes):
     def noted(layer):  # which is too long to be named
         error = ValueError("no")
-        error.add_note("mine")
+        error.__notes__ = notes
         raise error
 
     said = said_of("2.4", noted)
