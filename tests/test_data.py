@@ -665,6 +665,7 @@ def silent_mirror(calls):
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 def test_a_transfer_that_stands_still_is_given_up(mirrors, load, said):
     stalling, good = mirrors(2)
     given_up = threading.Event()
@@ -681,6 +682,7 @@ def test_a_transfer_that_stands_still_is_given_up(mirrors, load, said):
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_far_too_slow_is_left_for_the_other(mirrors, load, said):
     slow, good = mirrors(2)
     slow.slow.add(TEST_IMAGES)

@@ -81,18 +81,24 @@ def home(tmp_path, monkeypatch):
 # --- the course's own exercises
 
 
+def each(rows):
+    """As parameters. Those of 1.5 take long, since its check trains a network."""
+    marks = {"1.5": pytest.mark.slow}
+    return [pytest.param(*row, marks=marks.get(row[0], ())) for row in rows]
+
+
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_solution_is_right(id):
     assert said_of(id, EXERCISES[id].reference).startswith(f"{id} right. Notice ")
     assert records.read("exercises") == {id: {"solved": True}}
 
 
-@pytest.mark.parametrize("id, answer", answers.RIGHT, ids=named)
+@pytest.mark.parametrize("id, answer", each(answers.RIGHT), ids=named)
 def test_a_right_answer_written_another_way_is_accepted(id, answer):
     assert said_of(id, answer).startswith(f"{id} right. ")
 
 
-@pytest.mark.parametrize("id, answer, told", answers.WRONG, ids=named)
+@pytest.mark.parametrize("id, answer, told", each(answers.WRONG), ids=named)
 def test_a_wrong_answer_gets_its_own_diagnosis(id, answer, told):
     said = said_of(id, answer)
     assert said.startswith(f"{id} not yet: ")
@@ -226,6 +232,7 @@ EDITED = {
 }
 
 
+@pytest.mark.slow  # a kernel
 def test_what_a_failed_cell_left_as_it_was_is_not_judged(home):
     """That cell stopped before its definition, so check is handed the old one."""
     notebook = nbformat.v4.new_notebook()
@@ -383,7 +390,9 @@ def compute():
         pass
 
 
-@pytest.mark.parametrize("go_on", [sleep, wait, compute])
+@pytest.mark.parametrize(
+    "go_on", [sleep, pytest.param(wait, marks=pytest.mark.slow), compute]
+)
 def test_an_answer_that_catches_everything_is_stopped(told, go_on):
     def catches(X, factor):
         while True:

@@ -129,6 +129,7 @@ def test_a_stop_before_the_first_epoch_stops_it_too(data, threads):
     assert len(search(space, data, 4, name="mine", executor=threads).trials()) == 4
 
 
+@pytest.mark.slow
 def test_a_second_stop_ends_a_space_that_hangs(data, threads):
     def hanging(trial):
         while trial.number == 1:
