@@ -55,7 +55,7 @@ def described(value: Any) -> str:
     return type(value).__name__
 
 
-def expect(fine: bool, sentence: str, value: Any, **named: str) -> None:
+def require_kind(fine: bool, sentence: str, value: Any, **named: str) -> None:
     """Raise TypeError with the sentence and the kind of value, unless that is fine."""
     if not fine:
         raise TypeError(sentence.format(found=described(value), **named))

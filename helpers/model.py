@@ -123,7 +123,7 @@ WIDTHS_AGAINST_LAYERS = tr(
 )
 
 
-def check(rules: dict[str, Rule], **values: Any) -> None:
+def check_values(rules: dict[str, Rule], **values: Any) -> None:
     """Raise ValueError with the field's own sentence for the first bad value."""
     for name, value in values.items():
         is_fine, rule = rules[name]
@@ -137,7 +137,7 @@ def hidden_widths(
 
     num_hiddens: one width, or the tuple itself; ValueError if it and num_layers clash.
     """
-    check(RULES, num_hiddens=num_hiddens, num_layers=num_layers)
+    check_values(RULES, num_hiddens=num_hiddens, num_layers=num_layers)
     if isinstance(num_hiddens, Integral):
         return (int(num_hiddens),) * int(num_layers)
     widths = tuple(int(width) for width in num_hiddens)
@@ -189,10 +189,12 @@ class MLP(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check(RULES, num_inputs=num_inputs, num_outputs=num_outputs)
-        check(RULES, activation=activation, init=init, sigma=sigma, dropout=dropout)
+        check_values(RULES, num_inputs=num_inputs, num_outputs=num_outputs)
+        check_values(
+            RULES, activation=activation, init=init, sigma=sigma, dropout=dropout
+        )
         if seed is not None:
-            check({"seed": SEED}, seed=seed)
+            check_values({"seed": SEED}, seed=seed)
             seed = int(seed)
         sigma = float(sigma)
         self.activation = activation

@@ -23,7 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from PIL import Image
 
 from helpers.curves import Curves
-from helpers.given import are_texts, expect, is_matrix
+from helpers.given import are_texts, is_matrix, require_kind
 from helpers.language import tr
 from helpers.language.fonts import families
 from helpers.palette import (
@@ -85,7 +85,7 @@ class Picture:
     """A matplotlib figure that shows itself, with `text` for those who can't see it."""
 
     def __init__(self, figure: Figure, text: str) -> None:
-        expect(isinstance(text, str), NO_TEXT, text)
+        require_kind(isinstance(text, str), NO_TEXT, text)
         self.figure, self.text = figure, text
         _suit_light_and_dark(figure)
 
@@ -153,7 +153,7 @@ def plot_columns(W1: torch.Tensor, text: str) -> Picture:
     W1: float [784, num_hiddens]; TypeError for anything else.
     """
     fine = is_matrix(W1, rows=SIDE * SIDE) and W1.is_floating_point()
-    expect(fine, NO_COLUMNS, W1)
+    require_kind(fine, NO_COLUMNS, W1)
     W1 = W1[:, :MOST_COLUMNS]
     rows = math.ceil(W1.shape[1] / ACROSS)
     figure = Figure(figsize=(WIDE, 0.86 * rows + 0.3), layout="constrained")
@@ -169,7 +169,7 @@ def plot_pictures(images: torch.Tensor, titles: Sequence[str], text: str) -> Pic
     images: float [N, 784] in [0, 1]. titles: N short texts. Raises TypeError for
     anything else.
     """
-    expect(is_matrix(images, columns=SIDE * SIDE), NO_PICTURES, images)
+    require_kind(is_matrix(images, columns=SIDE * SIDE), NO_PICTURES, images)
     if not are_texts(titles, len(images)):
         raise TypeError(NO_TITLES.format(count=len(images)))
     lines = [line for title in titles for line in title.split("\n")]
@@ -196,7 +196,7 @@ def plot_confusion(
     TypeError for anything else.
     """
     square = is_matrix(confusion) and len(confusion) == confusion.shape[1]
-    expect(square, NO_CONFUSION, confusion)
+    require_kind(square, NO_CONFUSION, confusion)
     if not are_texts(class_names, len(confusion)):
         raise TypeError(NO_NAMES.format(count=len(confusion)))
     figure = Figure(figsize=(6.4, 4.9), layout="constrained")

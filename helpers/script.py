@@ -9,7 +9,7 @@ import sys
 import textwrap
 from types import FunctionType, ModuleType
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import tr
 from helpers.model import hidden_widths
 from helpers.training import OPTIMIZERS, Config, Run, as_word
@@ -105,7 +105,7 @@ def as_code(run_or_config: Run | Config) -> str:
     has at most 35 lines and a learner's own code. Raises TypeError for anything else,
     ValueError for an own init without source or with more than can be written down.
     """
-    expect(isinstance(run_or_config, (Run, Config)), NOT_A_RUN, run_or_config)
+    require_kind(isinstance(run_or_config, (Run, Config)), NOT_A_RUN, run_or_config)
     if isinstance(run_or_config, Run):
         config, run = run_or_config.config, run_or_config
         data, lr_changes = run.data, dict(run.lr_changes[1:])

@@ -24,8 +24,8 @@ from helpers.given import (
     check_begun,
     check_classes,
     check_labelled,
-    expect,
     require,
+    require_kind,
     scores_of,
 )
 from helpers.language import COMMA, tr
@@ -34,7 +34,7 @@ from helpers.model import (
     MLP,
     SEED,
     SHARE,
-    check,
+    check_values,
     hidden_widths,
     is_count,
     is_number,
@@ -212,7 +212,7 @@ class Config:
 
     def __post_init__(self) -> None:
         widths = hidden_widths(self.num_hiddens, self.num_layers)
-        check(self.rules, **{name: getattr(self, name) for name in self.rules})
+        check_values(self.rules, **{name: getattr(self, name) for name in self.rules})
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(MOMENTUM_WITHOUT_SGD.format(**vars(self)))
         # One spelling for one setting: ints and floats, and a tuple only where
@@ -240,7 +240,7 @@ class Config:
         What the text leaves out has its default. init: the function, if the text names
         a learner's own. Raises ValueError with one sentence.
         """
-        expect(isinstance(text, str), NOT_A_LINE, text)
+        require_kind(isinstance(text, str), NOT_A_LINE, text)
         values = {}
         for part in text.replace(",", " ").split():
             name, equals, value = part.partition("=")
@@ -388,7 +388,7 @@ class Run(Generator):
         data: FashionMNIST,
         eval_every: int | None = 20,
     ) -> None:
-        expect(isinstance(config, Config), NOT_CONFIG, config)
+        require_kind(isinstance(config, Config), NOT_CONFIG, config)
         check_data(data, "train(config, data)")
         fine = eval_every is None or is_count(eval_every, sys.maxsize)
         require(fine, BAD_EVERY, eval_every)
@@ -414,7 +414,7 @@ class Run(Generator):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        check(RULES, lr=value)
+        check_values(RULES, lr=value)
         self._lr = float(value)
 
     def send(self, value: None) -> Progress:

@@ -57,8 +57,11 @@ def test_no_two_modules_have_one_name():
     assert sorted(names) == sorted(set(names))
 
 
-def test_no_two_public_classes_have_one_name():
+def test_no_two_public_classes_or_functions_have_one_name():
     names = [node.name for _, node in definitions(ast.ClassDef)]
+    for path in MODULES:
+        outer = ast.parse(path.read_text()).body
+        names += [node.name for node in outer if isinstance(node, ast.FunctionDef)]
     names = [name for name in names if not name.startswith("_")]
     assert sorted(names) == sorted(set(names))
 

@@ -13,7 +13,7 @@ import pytest
 
 import spoken
 from helpers import Config, language
-from helpers.language import choose, fonts, load
+from helpers.language import chosen_language, fonts, load
 
 ROOT = Path(__file__).parents[1]
 ZH = "zh_CN"
@@ -24,23 +24,23 @@ ZH = "zh_CN"
     ["zh_CN", "zh-CN", "zh", "ZH_cn", " zh_CN.UTF-8", "zh_Hans", "zh_TW", "zh@x"],
 )
 def test_a_language_is_known_in_each_usual_spelling(wanted, tmp_path, capsys):
-    assert choose(wanted, tmp_path) == ZH
+    assert chosen_language(wanted, tmp_path) == ZH
     assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wanted", ["", "en", "en_US.UTF-8", "EN"])
 def test_english_is_spoken_without_a_word_about_it(wanted, tmp_path, capsys):
-    assert choose(wanted, tmp_path) == "en"
+    assert chosen_language(wanted, tmp_path) == "en"
     assert not capsys.readouterr().err
 
 
 def test_a_notebook_in_a_languages_folder_is_answered_in_it(tmp_path):
-    assert choose("", tmp_path / ZH) == ZH
-    assert choose("en", tmp_path / ZH) == "en"
+    assert chosen_language("", tmp_path / ZH) == ZH
+    assert chosen_language("en", tmp_path / ZH) == "en"
 
 
 def test_an_unknown_language_gets_one_sentence_and_english(tmp_path, capsys):
-    assert choose("kl\n" * 40, tmp_path) == "en"
+    assert chosen_language("kl\n" * 40, tmp_path) == "en"
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "kl" in said and f"en, {ZH}" in said
     assert len(said) < 120

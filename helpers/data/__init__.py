@@ -22,7 +22,7 @@ import platformdirs
 import torch
 
 from helpers.data.mirror import probe, transfer
-from helpers.given import brief, check_split, expect
+from helpers.given import brief, check_split, require_kind
 from helpers.language import COMMA, tr
 from helpers.tables import one_line
 
@@ -212,7 +212,7 @@ def check_data(data: Any, call: str) -> None:
 
     ValueError where its tensors, which may be a learner's own, can't be trained on.
     """
-    expect(isinstance(data, FashionMNIST), NOT_DATA, data, call=call)
+    require_kind(isinstance(data, FashionMNIST), NOT_DATA, data, call=call)
     for split in (data.train, data.val, data.test):
         check_split(split.images, split.labels, len(data.class_names), call)
 

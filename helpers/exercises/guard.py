@@ -22,7 +22,6 @@ PRINTED = 2000  # characters that an answer may print, to stdout and to stderr
 TICK = 0.05  # s between two looks at what an answer does
 WAITS = 0.02  # an answer that computes for a smaller share of its time is waiting,
 LOOKS = 3  # if so many looks in a row say so: after one, others had the processor
-IMPORTS = 60.0  # s of computing that they may take altogether
 GRACE = 1.0  # s in which a library's code may come to its end
 LOOK = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
@@ -48,7 +47,7 @@ class Limit(contextlib.AbstractContextManager):
     """Raises an `error` in the block if the learner's code in it takes too long.
 
     What counts is the processor time of this thread while a line of the learner's runs,
-    or what it called; what is imported counts for nothing, up to a minute. Other
+    or what it called; what is imported counts for nothing, up to its own limit. Other
     programs don't count either, unless the code does nothing but wait. `waited` says
     whether it did.
 
@@ -62,10 +61,12 @@ class Limit(contextlib.AbstractContextManager):
     Each has an error of its own, so that a check within an answer is stopped with it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, imports: float = 60.0) -> None:
+        """Both in seconds of computing; imports: of all of them together."""
         self.error: type[TooLong] = type("TooLong", (TooLong,), {})
         self.waited, self._idle = False, 0  # for how many looks it has waited
         self._seconds, self._tick = seconds, min(TICK, seconds / 4)
+        self._imports = imports
         self._ended, self._here = threading.Event(), threading.get_ident()
         self._main = threading.current_thread() is threading.main_thread()
         self._used = self._took = 0.0  # of the learner's code: computing, and in all
@@ -123,7 +124,7 @@ class Limit(contextlib.AbstractContextManager):
             return
         if importing:
             self._imported += used
-            if self._imported > IMPORTS:  # such as a loop that imports
+            if self._imported > self._imports:  # such as a loop that imports
                 self._over = self._over or now
                 own.f_trace = self._strike
                 sys.settrace(self._strike)

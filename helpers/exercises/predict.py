@@ -51,9 +51,6 @@ NOT_ASKED = tr(
     "The question {id!r} has not been asked yet: run its predict cell first."
 )
 
-# A page of Voila runs all cells when it opens, before its reader has predicted.
-ON_A_PAGE = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
-
 _asked: dict[str, "Prediction"] = {}
 
 
@@ -87,7 +84,9 @@ def reveal(id: str, *measured: object) -> "Revealed | widgets.HTML":
     require(_is_text(id), BAD_ID, id, call="reveal(id, measured)")
     if id in _asked:
         asked = _asked[id]
-        return asked.follow(*measured) if ON_A_PAGE else asked.reveal(*measured)
+        # A page of Voila runs all cells when it opens, before its reader has predicted.
+        on_a_page = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+        return asked.follow(*measured) if on_a_page else asked.reveal(*measured)
     require(bool(measured), NOT_MEASURED, measured)
     question, choice, votes = _kept(id)
     answer = _answer(id, list(votes), measured) if question else _in_words(measured[0])

@@ -5,7 +5,7 @@ from itertools import cycle
 import torch
 from matplotlib.figure import Figure
 
-from helpers.given import are_texts, brief, expect
+from helpers.given import are_texts, brief, require_kind
 from helpers.instruments.layer_values import COLOURS
 from helpers.instruments.measure_layers import Layers
 from helpers.language import tr
@@ -69,6 +69,8 @@ def plot_histograms(named: dict[str, torch.Tensor], text: str) -> Picture:
 
 def _check_dict(named: object, kind: type, sentence: str) -> None:
     """Raise TypeError where it is no dict from texts, is empty, or holds others."""
-    expect(isinstance(named, dict) and are_texts([*named]) and named, sentence, named)
+    require_kind(
+        isinstance(named, dict) and are_texts([*named]) and named, sentence, named
+    )
     for value in named.values():
-        expect(isinstance(value, kind), sentence, value)
+        require_kind(isinstance(value, kind), sentence, value)

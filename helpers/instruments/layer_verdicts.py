@@ -53,7 +53,9 @@ HEALTHY = tr(
 )
 
 
-def verdict(activation: str, loss: float, layers: Sequence[Layer], equal: bool) -> str:
+def layers_verdict(
+    activation: str, loss: float, layers: Sequence[Layer], equal: bool
+) -> str:
     """What the fields of a `Layers` mean for training, in a sentence or two."""
     outputs = [layer.activations.spread for layer in layers]
     slopes = [layer.gradients.spread for layer in layers]

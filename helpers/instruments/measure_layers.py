@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.instruments.layer_values import Layer, Values, draw_layers, short
-from helpers.instruments.layer_verdicts import verdict
+from helpers.instruments.layer_verdicts import layers_verdict
 from helpers.language import tr
 from helpers.model import ACTIVATIONS, MLP
 from helpers.tables import as_text
@@ -53,7 +53,7 @@ class Layers:
     @property
     def status(self) -> str:
         """What the spreads mean for training, in a sentence or two."""
-        return verdict(self.activation, self.loss, self.layers, self.equal)
+        return layers_verdict(self.activation, self.loss, self.layers, self.equal)
 
     def __str__(self) -> str:
         rows = [
@@ -81,7 +81,7 @@ def measure_layers(net: MLP, X: torch.Tensor, y: torch.Tensor) -> Layers:
     type of its weights (float32). y: int64 [N]. Raises TypeError or ValueError with
     one sentence for anything else.
     """
-    expect(isinstance(net, MLP), NOT_MLP, net)
+    require_kind(isinstance(net, MLP), NOT_MLP, net)
     _check_batch(net, X, y)
     numbers = range(1, net.num_layers + 2)
     weights = [getattr(net, f"W{i}").detach().requires_grad_() for i in numbers]

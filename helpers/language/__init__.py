@@ -34,7 +34,7 @@ def languages(folder: Path = CATALOGUES) -> list[str]:
     return [ENGLISH, *sorted(path.parts[-2] for path in folder.glob("*/LC_MESSAGES"))]
 
 
-def choose(wanted: str, folder: Path) -> str:
+def chosen_language(wanted: str, folder: Path) -> str:
     """The language that is wanted, in any usual spelling, or else that of a folder.
 
     wanted: such as "zh_CN", "zh-cn", "zh" or "zh_CN.UTF-8"; "" leaves it to the folder
@@ -137,7 +137,7 @@ def _here() -> Path:
         return CATALOGUES
 
 
-LANGUAGE = choose(os.environ.get("COURSE_LANG", ""), _here())
+LANGUAGE = chosen_language(os.environ.get("COURSE_LANG", ""), _here())
 # Translators: {} stands for a whole sentence.
 SPACE = tr("{} {}").replace("{}", "")  # what is between two
 COMMA = tr(", ")  # between the things in a list

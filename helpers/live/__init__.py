@@ -24,7 +24,7 @@ from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
 from helpers.instrument import NUM_THREADS, Instrument, give_way, open_in_cell
 from helpers.language import COMMA, SPACE, tr
-from helpers.live.history import History, cut, epoch_of, near
+from helpers.live.history import History, cut, epoch_of, values_near
 from helpers.live.page_watch import PageWatch
 from helpers.live.pasted import read_settings
 from helpers.live.sees import Sees, SeesTraits
@@ -921,7 +921,7 @@ class Lab(Instrument):
         return (BACK if known == step else NEAR).format(
             **{"step": step, "known": known, "newest": self._state.newest},
             epoch=epoch_of(step, self.run),
-            **near(self._curves, step),
+            **values_near(self._curves, step),
         )
 
 

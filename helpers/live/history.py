@@ -147,7 +147,7 @@ def epoch_of(step: int, run: Run) -> int:
     return 1 + max(0, step - 1) // run.steps_per_epoch
 
 
-def near(curves: Curves, step: int) -> dict[str, float]:
+def values_near(curves: Curves, step: int) -> dict[str, float]:
     """What was measured nearest to a step."""
     epochs, wanted = curves.by_name[MEASURED[0]].x, step / curves.steps_per_epoch
     at = min(range(len(epochs)), key=lambda i: abs(epochs[i] - wanted))

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from helpers import model
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import COMMA, tr
 from helpers.own.trainee import OwnTrainee
 from helpers.training import RULES, Config, as_word
@@ -50,8 +50,8 @@ def own_config(net: Callable | None, step: Callable | None = None) -> type[Confi
     if net is None and step is None:
         return Config
     net = model.MLP if net is None else net
-    expect(callable(net) and not isinstance(net, nn.Module), NOT_A_MAKER, net)
-    expect(step is None or callable(step), NOT_A_STEP, step)
+    require_kind(callable(net) and not isinstance(net, nn.Module), NOT_A_MAKER, net)
+    require_kind(step is None or callable(step), NOT_A_STEP, step)
     found, options, given = _read_arguments(net)
     return make_dataclass(
         "OwnConfig",
@@ -94,7 +94,7 @@ def _read_arguments(net):
             raise ValueError(NO_DEFAULT.format(net=as_word(net), name=name))
         elif isinstance(default, (bool, int, float, list, tuple)):
             if name in OF_TRAINING:  # the run needs it too
-                model.check(RULES, **{name: default})
+                model.check_values(RULES, **{name: default})
             options[name] = _options(as_word(net), name, default)
             is_list = isinstance(default, (list, tuple))
             found[name] = default[0] if is_list else default

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import tr
 from helpers.tables import one_line
 
@@ -48,7 +48,7 @@ def num_workers(executor: Executor) -> int:
 
 def check_executor(executor: Any) -> None:
     """Raise TypeError or ValueError, with one sentence, for what can't train runs."""
-    expect(isinstance(executor, (Executor, NoneType)), NOT_EXECUTOR, executor)
+    require_kind(isinstance(executor, (Executor, NoneType)), NOT_EXECUTOR, executor)
     context = getattr(executor, "_mp_context", None)  # of processes on this machine
     if context and context.get_start_method() != "fork" and (script := _unguarded()):
         raise ValueError(NO_GUARD.format(script=script))

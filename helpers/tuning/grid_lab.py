@@ -97,7 +97,7 @@ ALT = tr(
 )
 
 
-class _Canvas(anywidget.AnyWidget):
+class _GridCanvas(anywidget.AnyWidget):
     """What the browser draws; written by the worker alone."""
 
     _esm = (HERE / "grid_lab.js").read_text("utf-8")
@@ -243,7 +243,7 @@ class GridLab(Instrument):
         legend = LEGEND.format(train=len(data.train), val=min(SUBSET, len(data.val)))
         said = {"grid": GRID, "copy": COPY, "copied": COPIED}
         axes = {"lrs": [f"{lr:g}" for lr in LRS], "widths": [*map(str, WIDTHS)]}
-        self._canvas = _Canvas(
+        self._canvas = _GridCanvas(
             words=said | axes | {"legend": SPACE.join([legend, HINT])}
         )
         self._watch = PageWatch(self._canvas, self._on_page)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers.given import brief, expect, items, require
+from helpers.given import brief, items, require, require_kind
 from helpers.language import COMMA, tr
 from helpers.model import is_count
 from helpers.tables import as_text
@@ -232,12 +232,12 @@ def _checked(strategies, num_epochs, repeats):
     require(is_count(num_epochs), BAD_EPOCHS, num_epochs)
     require(is_count(repeats, 10_000), BAD_REPEATS, repeats)
     names = [strategies] if isinstance(strategies, str) else items(strategies)
-    expect(names is not None, NOT_STRATEGIES, strategies)
+    require_kind(names is not None, NOT_STRATEGIES, strategies)
     if not names:
         raise ValueError(NOT_STRATEGIES.format(found="none"))
     lower = {known.lower(): known for known in STRATEGIES}
     for name in names:
-        expect(isinstance(name, str), NOT_STRATEGIES, name)
+        require_kind(isinstance(name, str), NOT_STRATEGIES, name)
         if name not in STRATEGIES:
             found = difflib.get_close_matches(name.lower(), lower, n=1)
             close, known = [lower[one] for one in found], COMMA.join(STRATEGIES)

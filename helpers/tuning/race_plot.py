@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import COMMA, tr
 from helpers.palette import INK, LINES
 from helpers.plots import SMALL, WIDE, Picture, tidy
@@ -35,7 +35,7 @@ def plot_races(races: Races) -> Picture:
     many strategies only some are drawn. Right, the same at the end for all, with a bar
     from the 10th to the 90th percentile. Raises TypeError for anything else.
     """
-    expect(isinstance(races, Races), NO_RACES, races)
+    require_kind(isinstance(races, Races), NO_RACES, races)
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
     tidy(left, SCORE, SPENT)

@@ -6,7 +6,7 @@ import math
 import statistics
 from itertools import product
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import tr
 from helpers.tuning.results import Results
 
@@ -63,7 +63,7 @@ class RaceTable:
 
 def _length_and_runs(results):
     """num_epochs, and {(lr, num_layers, num_hiddens, seed): accuracies by epoch}."""
-    expect(isinstance(results, Results), NOT_A_TABLE, results)
+    require_kind(isinstance(results, Results), NOT_A_TABLE, results)
     if not results:
         raise ValueError(EMPTY)
     length, *others = sorted({row.config.num_epochs for row in results})

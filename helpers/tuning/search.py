@@ -12,7 +12,7 @@ from pathlib import Path
 from IPython import get_ipython
 
 from helpers.data import FashionMNIST, check_data
-from helpers.given import expect, require
+from helpers.given import require, require_kind
 from helpers.language import SPACE, tr
 from helpers.model import is_count, is_number
 from helpers.tuning.executors import MachineFailed, check_executor
@@ -21,7 +21,7 @@ from helpers.tuning.progress_bar import show_bar
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
 from helpers.tuning.stop import DeferredStop
-from helpers.tuning.study_file import Lost, check_same_space, location, open_study
+from helpers.tuning.study_file import Lost, check_same_space, open_study, study_location
 from helpers.tuning.trial_runner import Space, TrialRunner
 
 NAME = re.compile(r"[\w-]{1,60}", re.ASCII)
@@ -109,7 +109,7 @@ def search(
         except MachineFailed as error:
             lost = SPACE.join([str(error), KEPT if name else NOT_KEPT])
         except Lost as error:
-            lost = LOST.format(path=location(name), reason=error)
+            lost = LOST.format(path=study_location(name), reason=error)
         done = len(found.trials())
         if lost:
             found.note = STOPPED.format(done=done, count=num_trials) + SPACE + lost
@@ -128,7 +128,7 @@ def _open_panel(found, count, minutes=None):
 
 
 def _check(space, data, num_trials, name, minutes, executor):
-    expect(callable(space), NOT_A_SPACE, space)
+    require_kind(callable(space), NOT_A_SPACE, space)
     check_data(data, "search(space, data)")
     if data.tests:
         raise ValueError(TEST_PICTURES)

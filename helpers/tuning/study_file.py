@@ -105,7 +105,7 @@ class _Journal(journal.JournalFileBackend):
         return stat.st_ino, stat.st_size
 
 
-def location(name: str) -> Path:
+def study_location(name: str) -> Path:
     """The path of the file that keeps the search of this name."""
     return records.home() / "searches" / f"{name}.journal"
 
@@ -140,7 +140,7 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if name is None:
         return _study(InMemoryStorage(), "search", shared), False
-    path, record = location(name), recorded / f"{name}.journal.gz"
+    path, record = study_location(name), recorded / f"{name}.journal.gz"
     logs = [] if path.exists() else read_record(record)
     if logs:
         storage = JournalStorage(_Record(logs))

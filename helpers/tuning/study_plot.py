@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.language import tr
 from helpers.palette import INK, LINES, VAL
 from helpers.plots import SMALL, WIDE, Picture, tidy
@@ -65,7 +65,7 @@ def plot_study(study: optuna.Study) -> Picture:
     Right, how much each mattered for it, by PED-ANOVA, once ten trials have one.
     Raises TypeError for anything else.
     """
-    expect(isinstance(study, optuna.Study), NO_STUDY, study)
+    require_kind(isinstance(study, optuna.Study), NO_STUDY, study)
     if study.directions != [optuna.study.StudyDirection.MAXIMIZE]:
         raise TypeError(NO_STUDY.format(found=MINIMIZES))
     figure = Figure(figsize=(WIDE, 3))

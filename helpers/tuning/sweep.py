@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers import records, waiting
 from helpers.data import FashionMNIST, check_data
-from helpers.given import expect, items
+from helpers.given import items, require_kind
 from helpers.language import SPACE, tr
 from helpers.training import Config
 from helpers.tuning.executors import MachineFailed, check_executor
@@ -86,11 +86,11 @@ def sweep(
 
 def _checked(configs, data, executor) -> list[Config]:
     given, configs = configs, items(configs)
-    expect(configs is not None, NOT_CONFIGS, given)
+    require_kind(configs is not None, NOT_CONFIGS, given)
     if not configs:
         raise ValueError(NOT_CONFIGS.format(found=EMPTY))
     for config in configs:
-        expect(isinstance(config, Config), NOT_CONFIGS, config)
+        require_kind(isinstance(config, Config), NOT_CONFIGS, config)
     check_data(data, "sweep(configs, data)")
     check_executor(executor)
     return configs

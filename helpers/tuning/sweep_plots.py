@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from helpers.given import are_texts, expect
+from helpers.given import are_texts, require_kind
 from helpers.language import SPACE, tr
 from helpers.palette import HEAT, LINES, TRAIN, VAL, ink_on_heat
 from helpers.plots import SMALL, TITLE, WIDE, Picture, tidy
@@ -76,7 +76,7 @@ def plot_losses(groups: dict[str, Results], text: str) -> Picture:
     groups: {name: what `sweep` returned}. text: what the picture shows, in one line.
     Raises TypeError or ValueError for anything else.
     """
-    expect(
+    require_kind(
         isinstance(groups, dict) and are_texts([*groups]) and groups, NO_GROUPS, groups
     )
     for runs in groups.values():
@@ -148,7 +148,7 @@ def _labels(values, log):
 
 def _check(results, *axes):
     """axes: the fields that have to be numbers."""
-    expect(isinstance(results, Results), NO_RESULTS, results)
+    require_kind(isinstance(results, Results), NO_RESULTS, results)
     if not any(run.val_accuracy for run in results):
         raise ValueError(NOTHING_TRAINED)
     for name in axes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import optuna
 from optuna.trial import TrialState
 
-from helpers.given import check_begun, expect
+from helpers.given import check_begun, require_kind
 from helpers.language import tr
 from helpers.tables import one_line
 from helpers.training import Config
@@ -52,7 +52,7 @@ def config_of(space: Space, trial: optuna.Trial) -> Config:
         config = space(trial)
     except (ValueError, TypeError, ArithmeticError) as error:  # Optuna's, and Config's
         raise ValueError(BAD_SPACE.format(text=one_line(error).rstrip("."))) from error
-    expect(isinstance(config, Config), NOT_A_CONFIG, config)
+    require_kind(isinstance(config, Config), NOT_A_CONFIG, config)
     if not trial.distributions:
         raise ValueError(NOTHING_TO_SEARCH)
     if callable(config.init):

@@ -176,7 +176,7 @@ def test_a_prediction_cant_be_changed_after_the_answer():
 
 
 def test_on_a_page_where_all_has_run_the_answer_follows_the_choice(monkeypatch):
-    monkeypatch.setattr("helpers.exercises.predict.ON_A_PAGE", True)
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5")
     asked = ask()
     shown = reveal("dropout", "about 1 point")
     assert "No prediction was made here." in shown.value

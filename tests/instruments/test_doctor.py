@@ -33,7 +33,6 @@ from doctor_cases import (
 from torch import nn
 
 from helpers import load_fashion_mnist
-from helpers.instruments.doctor import examination
 from helpers.instruments.doctor.checks import FIRST, LAST, STATIC, TRIALS
 from helpers.instruments.doctor.findings import SENTENCES
 from helpers.instruments.doctor.training_setup import Limits
@@ -234,11 +233,11 @@ def test_more_time_is_advised_than_it_had(data):
     assert "With doctor(..., seconds=0.06) it looks longer" in report.notes[-1]
 
 
-def test_a_net_that_waits_is_left_by_the_clock(data, monkeypatch):
-    monkeypatch.setattr(examination, "WAITS", 0.9)  # else it had to wait for long
+def test_a_net_that_waits_is_left_by_the_clock(data):
     net = mlp()
     net.register_forward_hook(lambda *_: time.sleep(0.1))
-    report = doctor(net, data, limits=Limits(0.2))
+    limits = Limits(0.2, waits=0.9)  # else it had to wait for long
+    report = doctor(net, data, limits=limits)
     assert "Skipped" in report.notes[-1] and "vanishing" in report.notes[-1]
 
 

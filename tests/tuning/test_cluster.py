@@ -17,7 +17,7 @@ from processes import PRELOADED
 from helpers import Config, search, sweep
 from helpers.tuning import shared_data
 from helpers.tuning.shared_data import share
-from helpers.tuning.study_file import location
+from helpers.tuning.study_file import study_location
 from listening import HERE, listening
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
@@ -168,4 +168,4 @@ def test_what_the_notebook_says_about_a_cluster_runs_there(data):
     with dask_config.set({METHOD: "spawn"}):  # as it is for a learner
         exec(source, names | {"data": data}, names)
     assert len(names["runs"]) == 3 and len(names["found"].trials()) == 2
-    assert location("cluster").exists()
+    assert study_location("cluster").exists()

@@ -26,7 +26,7 @@ from helpers.tuning.kept import RECORDED
 from helpers.tuning.members import Member, Stack
 from helpers.tuning.search_result import Search, SearchPanel
 from helpers.tuning.shared_data import share
-from helpers.tuning.study_file import location, open_study
+from helpers.tuning.study_file import open_study, study_location
 from helpers.tuning.trial_runner import AT_ONCE
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -143,7 +143,7 @@ def test_a_second_stop_ends_a_space_that_hangs(data, threads):
 
 def test_what_a_kernel_that_died_had_begun_is_tried_again(data, home, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
-    path = location("mine")
+    path = study_location("mine")
     with ExitStack() as stack:
         study, _ = open_study("mine", share(data), 2, home, stack)
         lost = study.ask()
@@ -249,7 +249,7 @@ def test_a_recorded_search_is_there_at_once_and_can_be_gone_on_with(
     data, home, threads
 ):
     first = settings(search(space, data, num_trials=2, name="mine", executor=threads))
-    path = location("mine")
+    path = study_location("mine")
     record(path, home)
     again = partial(search, space, data, name="mine", recorded=home)
     found = again(num_trials=2, executor=_NoExecutor())
@@ -318,9 +318,9 @@ def test_bad_arguments_are_named(data):
 
 
 def test_a_file_that_is_not_this_search_is_named_and_left_alone(data, threads):
-    path = location("mine")
+    path = study_location("mine")
     path.parent.mkdir(parents=True)
-    other = location("other")
+    other = study_location("other")
     search(space, data, num_trials=1, name="other", executor=threads)
     kept = other.read_bytes()
     foreign = (b"my thesis\nmy only copy\n", b"my thesis", b"my thesis\ncut", b"\0\xff")
@@ -367,17 +367,17 @@ def nothing_of_it(trial):
 )
 def test_another_space_under_the_same_name_is_refused(data, threads, other, said):
     search(space, data, num_trials=2, name="mine", executor=threads)
-    kept = location("mine").read_bytes()
+    kept = study_location("mine").read_bytes()
     for count in (2, 3):
         complained = complaint(ValueError, other, data, count, name="mine")
         assert re.search(said, complained), complained
-    assert location("mine").read_bytes() == kept
+    assert study_location("mine").read_bytes() == kept
     assert len(search(space, data, 3, name="mine", executor=threads).trials()) == 3
 
 
 def test_a_record_of_other_data_leaves_no_file_behind(data, home, threads):
     search(space, data, num_trials=2, name="mine", executor=threads)
-    path = location("mine")
+    path = study_location("mine")
     record(path, home)
     less = replace(data, train=replace(data.train, labels=data.train.labels.flip(0)))
     named = {"name": "mine", "recorded": home}
@@ -392,7 +392,7 @@ def test_where_nothing_can_be_kept_it_says_so(data, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file"))
     assert "Set COURSE_HOME" in complaint(ValueError, space, data, 1, name="mine")
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    location("mine").mkdir(parents=True)
+    study_location("mine").mkdir(parents=True)
     assert "can't be read" in complaint(ValueError, space, data, 1, name="mine")
 
 
@@ -425,7 +425,7 @@ def harming(harm, path):
 
 @pytest.mark.parametrize("harm", [os.unlink, _cut_short, _replaced, _forbidden])
 def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data):
-    path = location("mine")
+    path = study_location("mine")
     search(space, data, 2, name="mine")
     found = search(harming(harm, path), data, 60, name="mine")
     done = len(found.trials())
@@ -435,7 +435,7 @@ def test_a_file_that_is_lost_on_the_way_ends_the_search_in_a_sentence(harm, data
 
 
 def test_what_is_in_a_file_that_was_cut_short_is_not_written_over(data):
-    search(harming(_cut_short, location("mine")), data, 60, name="mine")
+    search(harming(_cut_short, study_location("mine")), data, 60, name="mine")
     count = len(search(space, data, 1, name="mine").trials())
     assert count > 1
     assert len(search(space, data, count + 1, name="mine").trials()) == count + 1
@@ -444,7 +444,7 @@ def test_what_is_in_a_file_that_was_cut_short_is_not_written_over(data):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a fork server")
 def test_what_a_kernel_that_was_killed_had_begun_is_tried_again(data, home):
-    server, path = multiprocessing.get_context("forkserver"), location("mine")
+    server, path = multiprocessing.get_context("forkserver"), study_location("mine")
     server.set_forkserver_preload([*PRELOADED, "optuna"])  # quick, if none runs yet
     kernel = server.Process(target=_endless_search, args=(home,))
     kernel.start()
@@ -484,7 +484,7 @@ def test_how_long_it_ran_is_kept(data, threads):
 
 def test_two_notebooks_do_not_run_one_search_at_once(data, threads):
     search(space, data, num_trials=1, name="mine", executor=threads)
-    with filelock.FileLock(f"{location('mine')}.running"):
+    with filelock.FileLock(f"{study_location('mine')}.running"):
         assert "run by another notebook" in complaint(
             ValueError, space, data, 2, name="mine"
         )
@@ -492,7 +492,7 @@ def test_two_notebooks_do_not_run_one_search_at_once(data, threads):
 
 def test_optuna_itself_reads_what_is_kept(data, threads):
     found = search(space, data, num_trials=2, name="mine", executor=threads)
-    backend = optuna.storages.journal.JournalFileBackend(str(location("mine")))
+    backend = optuna.storages.journal.JournalFileBackend(str(study_location("mine")))
     storage = optuna.storages.JournalStorage(backend)
     study = optuna.load_study(study_name="mine", storage=storage)
     assert study.best_value == found.accuracy

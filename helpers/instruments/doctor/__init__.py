@@ -19,7 +19,7 @@ from IPython import get_ipython
 from torch import nn
 from torch.utils.data import DataLoader
 
-from helpers.given import check_begun, expect, require
+from helpers.given import check_begun, require, require_kind
 from helpers.instruments.doctor.checks import FIRST, LAST, NEED_STEPS, STATIC, TRIALS
 from helpers.instruments.doctor.examination import A_SUM, ONE_EACH, Examination
 from helpers.instruments.doctor.examples import read_data
@@ -156,14 +156,14 @@ def doctor(
 def _check_arguments(net, optimizer, loss, train_step, seconds):
     if isinstance(net, type) and issubclass(net, nn.Module):
         raise TypeError(A_CLASS.format(found=net.__name__))
-    expect(isinstance(net, nn.Module), NOT_MODULE, net)
+    require_kind(isinstance(net, nn.Module), NOT_MODULE, net)
     check_begun(net)
     fine = isinstance(optimizer, (torch.optim.Optimizer, NoneType))
-    expect(fine, NOT_OPTIMIZER, optimizer)
+    require_kind(fine, NOT_OPTIMIZER, optimizer)
     for name, value in (("loss", loss), ("train_step", train_step)):
         check_begun(value)
         fine = value is None or callable(value)
-        expect(fine, NOT_CALLABLE, value, name=name)
+        require_kind(fine, NOT_CALLABLE, value, name=name)
     require(is_number(seconds) and seconds > 0, NOT_SECONDS, seconds)
 
 

@@ -29,7 +29,6 @@ from helpers.language import COMMA, tr
 from helpers.tables import plain_numbers
 
 MAX_NAMES = 3  # in a sentence
-WAITS = 0.02  # a net that computes for a smaller share of its time is waiting
 UNSEEN = 512  # pictures, to see how good a training was,
 ENOUGH = 64  # or of a slow net; with fewer that says little
 LEAST_ROWS, SHARE = 8, 1 / 40  # of a pass of a very slow net; of the time, for a pass
@@ -332,7 +331,7 @@ class Examination:
     def _used(self):
         """In seconds of this thread; of the clock where it does nothing but wait."""
         used, took = time.thread_time() - self._started, time.monotonic() - self._begun
-        return took if used < WAITS * took else used
+        return took if used < self.limits.waits * took else used
 
     @property
     def short(self) -> int:

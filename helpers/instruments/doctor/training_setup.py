@@ -60,6 +60,7 @@ class Limits:
     total: float
     slow: float = 0.03  # a net whose pass of a few pictures takes longer gets fewer
     watched: float = 1.5  # for calls of train_step until one of them changes a weight
+    waits: float = 0.02  # a net that computes for less of its time is waiting
     silent: float = 2  # of the clock, until it says that it goes on
     enough_steps: int = 512  # a net no better than guessing after them does not learn
 

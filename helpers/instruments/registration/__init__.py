@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from helpers.given import expect
+from helpers.given import require_kind
 from helpers.instruments.objects import is_a, state_of
 from helpers.instruments.registration import verdicts, walk
 from helpers.instruments.registration.report import Registration, TensorRow
@@ -85,8 +85,8 @@ def _check(module, optimizer, before):
     if not is_a(module, nn.Module):
         raise TypeError(NOT_MODULE.format(found=type(module).__name__))
     fine = isinstance(optimizer, (torch.optim.Optimizer, NoneType))
-    expect(fine, NOT_OPTIMIZER, optimizer)
-    expect(isinstance(before, (Registration, NoneType)), NOT_BEFORE, before)
+    require_kind(fine, NOT_OPTIMIZER, optimizer)
+    require_kind(isinstance(before, (Registration, NoneType)), NOT_BEFORE, before)
     if before and before.module() is not module:
         raise ValueError(NOT_SAME.format(found=type(module).__name__))
     if not {"_parameters", TRACED} & {*state_of(module)}:
@@ -114,7 +114,9 @@ def _row(found, held, after_backward, then, before):
         in_state_dict=registered and place.what != walk.UNSAVED,
         moves=registered,
         changed=None if None in checksums else checksums[0] != checksums[1],
-        verdict=verdicts.verdict(found, in_optimizer, after_backward, same, counted),
+        verdict=verdicts.tensor_verdict(
+            found, in_optimizer, after_backward, same, counted
+        ),
         numbers=0 if is_lazy(tensor) else tensor.numel() - counted,
         checksum=checksums[0],
     )

@@ -117,7 +117,7 @@ def has_gradient(tensor: torch.Tensor) -> bool:
     return (tensor.is_leaf or tensor.retains_grad) and tensor.grad is not None
 
 
-def verdict(
+def tensor_verdict(
     found: Found,
     in_optimizer: bool | None,
     after_backward: bool,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from helpers.given import check_begun, expect
+from helpers.given import check_begun, require_kind
 from helpers.instruments.trace_shapes.drawing import LEFT_OUT, STOPS_HERE, draw
 from helpers.instruments.trace_shapes.mismatch import listed
 from helpers.instruments.trace_shapes.steps import Block, Part, TraceStep
@@ -191,7 +191,7 @@ def _rows(block, depth):
 def _check(fn, name, tensors):
     if isinstance(fn, type) and issubclass(fn, nn.Module):
         raise TypeError(A_CLASS.format(name=name))
-    expect(callable(fn), NOT_CALLABLE, fn)
+    require_kind(callable(fn), NOT_CALLABLE, fn)
     check_begun(fn)
     found = list(leaves(tensors))
     if any(isinstance(leaf, np.ndarray) for leaf in found):
