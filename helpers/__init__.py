@@ -50,7 +50,7 @@ _NAMES = {
     "exercises.check": ("check", "hint", "progress", "solution"),
 }
 NOT_THERE = tr("helpers has no {name!r}; it has: {known}")
-# What the core calls of a wing is handed to it: (module, name).
+# What the core calls of a wing is handed to it: module -> name.
 _HANDED = {"live": "doctor"}
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -64,7 +64,7 @@ def __getattr__(name: str) -> Any:
     if handed := _HANDED.get(_MODULE_OF[name]):
         # It is loaded when it is called.
         setattr(
-            module, handed, lambda *a, **options: __getattr__(handed)(*a, **options)
+            module, handed, lambda *given, **named: __getattr__(handed)(*given, **named)
         )
     value = getattr(module, name)
     globals()[name] = value

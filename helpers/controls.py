@@ -55,7 +55,7 @@ def choice(
 
 
 def _switch(name, value, tooltip):
-    layout = widgets.Layout(width="auto", margin="2px 2px 2px 108px")
+    layout = widgets.Layout(width="auto", margin=f"2px 2px 2px {NAME + 8}px")
     named = {"description": name, "tooltip": tooltip, "indent": False}
     return widgets.Checkbox(value, layout=layout, **named)
 

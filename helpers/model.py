@@ -29,7 +29,7 @@ Rule = tuple[Callable[[Any], bool], str]  # is a value fine?, and the sentence i
 ONE_OF = tr("{{name}} must be one of {known}.")
 
 # torch.randn in a learner's own function draws from the one global generator.
-global_generator = threading.RLock()
+generator_lock = threading.RLock()
 
 
 def is_count(value: Any, most: int = 1_000_000, least: int = 1) -> bool:
@@ -273,7 +273,7 @@ def _draw_own(function, shapes, sigma, seed):
         raise ValueError(OWN_INIT_CALL.format(name=name, text=error)) from None
     except ValueError:  # a builtin, which has none
         pass
-    with global_generator, torch.random.fork_rng(devices=[], enabled=seed is not None):
+    with generator_lock, torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
         drawn = [function(n_in, n_out) for n_in, n_out in shapes]

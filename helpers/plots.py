@@ -48,9 +48,9 @@ CLOTHES = LinearSegmentedColormap.from_list("clothes", [PAPER, PRINT])
 SIDE = 28  # pixels of a Fashion-MNIST picture
 MOST_COLUMNS, ACROSS = 20, 10  # that plot_columns shows
 WIDE = 8.2  # inches, at 100 dots each: what fits beside the prompts at 1024 x 700
+LINE = 72  # characters: what fits there beside the list of files
 TITLE, SMALL = 10, 9  # points
 EASTERN = "\u2e80"  # letters from here on are in no font of matplotlib's own
-LINE = 72  # characters: what fits there beside the list of files
 
 LOSS_AND_ACCURACY = tr("Loss and accuracy over the epochs.")
 LOSS, ACCURACY, EPOCH = tr("loss (log scale)"), tr("accuracy"), tr("epoch")

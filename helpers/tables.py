@@ -65,11 +65,11 @@ def as_text(
     default) or ">".
     """
     lines = [*([header] if header else []), *rows]
-    widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(screen_width, column)) for column in zip(*lines, strict=True)]
     align = align.ljust(len(widths), "<")
     padded = (
         [
-            f"{cell:{side}{width - columns(cell) + len(cell)}}"
+            f"{cell:{side}{width - screen_width(cell) + len(cell)}}"
             for cell, side, width in zip(line, align, widths)
         ]
         for line in lines
@@ -77,7 +77,7 @@ def as_text(
     return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
-def columns(text: str) -> int:
+def screen_width(text: str) -> int:
     """How many columns a text takes on a screen: a Chinese letter takes two."""
     return len(text) + sum(east_asian_width(letter) in "WF" for letter in text)
 

@@ -400,7 +400,7 @@ class Run(Generator):
         self.trainee = config.trainee(
             config, self.data.train.images, len(data.class_names)
         )
-        self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
+        self.net = self.trainee.net
         self.lr_changes = [(0, config.lr)]
         self.step = 0
         self._lr = config.lr
@@ -435,7 +435,7 @@ class Run(Generator):
         lr_changes: of that run, also the later ones.
         """
         self.trainee.load(state["trainee"])
-        self.net, self._optimizer = self.trainee.net, self.trainee.optimizer
+        self.net = self.trainee.net
         self._orders.set_state(state["orders"])
         self.step = state["step"]
         first, *later = lr_changes
@@ -444,7 +444,7 @@ class Run(Generator):
         self._steps = self._train()
 
     def _train(self):
-        config, trainee, optimizer = self.config, self.trainee, self._optimizer
+        config, trainee = self.config, self.trainee
         images, labels = self._pictures(self.data.train), self.data.train.labels
         eval_every = self._eval_every
         epochs, taken = divmod(self.step, self.steps_per_epoch)
@@ -460,8 +460,8 @@ class Run(Generator):
                 if config.lr_schedule == "cosine":
                     done = math.pi * step / self.num_steps
                     lr = lr * (1 + math.cos(done)) / 2
-                if optimizer:
-                    optimizer.param_groups[0]["lr"] = lr
+                if trainee.optimizer:
+                    trainee.optimizer.param_groups[0]["lr"] = lr
                 # index_select: twice as fast as images[batch], same numbers.
                 X, y = images.index_select(0, batch), labels.index_select(0, batch)
                 loss = trainee.step(X, y)

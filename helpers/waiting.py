@@ -58,19 +58,19 @@ def watch_cells(shell: Any) -> None:
     """
     if hasattr(shell, "get_parent"):  # a kernel's
         shell.events.register("pre_run_cell", lambda _: _begin(shell))
-        shell.events.register("post_run_cell", lambda _: enough())
+        shell.events.register("post_run_cell", lambda _: stop_clock())
         _begin(shell)
 
 
 def _begin(shell):
     global _clock
-    enough()
+    stop_clock()
     if shell.get_parent().get("metadata", {}).get("cellId"):  # from a page
         _clock = _Clock(shell)
         _clock.start()
 
 
-def enough() -> None:
+def stop_clock() -> None:
     """The cell that runs has ended, or shows itself how far it is."""
     if _clock:
         _clock.over.set()

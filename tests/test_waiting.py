@@ -76,7 +76,7 @@ def test_a_cell_says_for_how_long_it_has_been_running(kernel, code, tmp_path):
     [
         ("import helpers", "a-cell"),  # quick
         (SLEEPS, None),  # no page
-        (f"helpers.waiting.enough(); {SLEEPS}", "a-cell"),  # it says more itself
+        (f"helpers.waiting.stop_clock(); {SLEEPS}", "a-cell"),  # it says more itself
     ],
 )
 def test_others_say_nothing(kernel, code, cell):

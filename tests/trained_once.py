@@ -71,7 +71,7 @@ class Run(training.Run):
             start = [str(config), self._eval_every, data_fingerprint(self.data)]
             start += [self._before_order, trainee.state()]
             self._epoch = Epoch(start, self.net.parameters())
-        lr = self._optimizer.param_groups[0]["lr"]
+        lr = trainee.optimizer.param_groups[0]["lr"]
         step = type(trainee).step
         lr_then, loss = self._epoch.value(lambda: (lr, step(trainee, X, y)))
         assert lr == lr_then

@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import spoken
-from helpers.tables import columns
+from helpers.tables import screen_width
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CUSTOM = Path(__file__).parent.parent / "custom" / "custom.css"
@@ -312,7 +312,9 @@ def height(part: NotebookNode) -> int:
 
 
 def _lines(text, across):
-    return sum(max(1, math.ceil(columns(line) / across)) for line in text.splitlines())
+    return sum(
+        max(1, math.ceil(screen_width(line) / across)) for line in text.splitlines()
+    )
 
 
 def _height_of_output(output):
@@ -338,7 +340,7 @@ def _height_of_page(page):
     tall = FOLDED_ROW * page.count(FOLD) + 8
     for row in re.split(r"<(?:tr|p|br|pre|b)\b|\n", page):
         boxes = map(int, re.findall(r'<img [^>]*height="(\d+)"', row))
-        letters = columns(re.sub(r"<[^>]*>|^[^<]*>", "", row).strip(FOLD))
+        letters = screen_width(re.sub(r"<[^>]*>|^[^<]*>", "", row).strip(FOLD))
         tall += round(0.7 * max(boxes, default=0)) + line * math.ceil(letters / ACROSS)
     return math.ceil(tall * float(zoom[1])) if zoom else tall
 
@@ -368,10 +370,10 @@ def _height_of_line(line):
     if re.match(r"\|[-| ]+\|$", line) or not line.strip():
         return 0
     if line.startswith("|"):
-        return ROW * math.ceil(columns(line) / (ACROSS + 10))
+        return ROW * math.ceil(screen_width(line) / (ACROSS + 10))
     if "$$" in line:
         return 60
-    return LINE * math.ceil(columns(line) / ACROSS)
+    return LINE * math.ceil(screen_width(line) / ACROSS)
 
 
 # --- the command

@@ -29,7 +29,7 @@ from nbformat import NotebookNode
 import run_notebooks
 import show
 import spoken
-from helpers.tables import columns
+from helpers.tables import screen_width
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
@@ -210,7 +210,7 @@ def _cut(text: str, wide: int) -> list[str]:
     """The text in pieces of so many columns; Chinese letters take two each."""
     pieces, line, taken = [], "", 0
     for atom in re.findall(FIELD.pattern + r"|\\.|[!-z|~]+ ?|.", text, re.DOTALL):
-        needed = columns(atom)
+        needed = screen_width(atom)
         if (
             line
             and taken + needed > max(wide, 20)

@@ -26,7 +26,7 @@ from helpers.given import brief, check_split, require_kind
 from helpers.language import COMMA, tr
 from helpers.tables import one_line
 
-HOME = "https://github.com/zalandoresearch/fashion-mnist"
+REPOSITORY = "https://github.com/zalandoresearch/fashion-mnist"
 LOCK_SECONDS = 600  # that another notebook's download may take
 CLASS_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -125,7 +125,7 @@ class Sources:
     """Where to look for the files, and how long to wait for them."""
 
     mirrors: tuple[str, ...] = (
-        f"{HOME}/raw/master/data/fashion/",
+        f"{REPOSITORY}/raw/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # torchvision's
     )
     debian_folder: str = "/usr/share/datasets/fashion-mnist"
@@ -248,7 +248,7 @@ def load_fashion_mnist(
         except Unread as error:
             print(UNREAD.format(problem=error))
         except DataError as error:
-            raise DataError(WHAT_TO_DO.format(problem=error, home=HOME)) from None
+            raise DataError(WHAT_TO_DO.format(problem=error, home=REPOSITORY)) from None
     try:
         cache = platformdirs.user_cache_dir("one-line-of-pytorch", appauthor=False)
     except RuntimeError:  # no home; older releases give a relative path like this one
@@ -264,7 +264,7 @@ def load_fashion_mnist(
     try:
         return _load_full(*_download(cache, sources))
     except (Unreachable, OSError) as error:  # OSError: not even a temporary folder
-        print(SAMPLE_INSTEAD.format(reason=one_line(error), home=HOME))
+        print(SAMPLE_INSTEAD.format(reason=one_line(error), home=REPOSITORY))
         return _load_sample(sources.sample_folder)
 
 

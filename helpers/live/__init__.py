@@ -18,7 +18,7 @@ import anywidget
 import torch
 import traitlets
 
-from helpers import controls as look
+from helpers.controls import OPTIONS, PAUSE, START, button, choice, choose, grid, row
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
@@ -76,7 +76,7 @@ TOOLTIPS = {
 ARGUMENT = tr("An argument of your net. A change starts a new run.")
 CODE = tr("Show and copy plain PyTorch that reproduces this run; again: hide it.")
 BUTTONS = (  # name, icon, tooltip
-    (look.START, "play", tr("Start, pause or continue.")),
+    (START, "play", tr("Start, pause or continue.")),
     (tr("step"), "step-forward", tr("Take one training step, then pause.")),
     (tr("reset"), "undo", tr("Back to step 0, with the first weights.")),
     (tr("new seed"), "random", tr("Start again with the next seed.")),
@@ -286,7 +286,7 @@ def lab(
     else:
         asked = items(controls)
         controls = (*arguments, *([controls] if asked is None else asked))
-    offered = dict.fromkeys((*arguments, *look.OPTIONS))
+    offered = dict.fromkeys((*arguments, *OPTIONS))
     known = [name for name in offered if name in kind.names()]
     for name in controls:
         if not isinstance(name, str) or name not in known:
@@ -334,12 +334,10 @@ class Lab(Instrument):
         self._runs = self._pinned = 0
         self._tiles_due = self._frame_due = self._summary_due = self._look_until = 0.0
         self._printed, self._printed_due = Printed(), 0.0
-        options = look.OPTIONS | config.options
+        options = OPTIONS | config.options
         tooltips = TOOLTIPS | dict.fromkeys(config.options, ARGUMENT)
         self._controls = {
-            name: look.choice(
-                name, options[name], getattr(config, name), tooltips[name]
-            )
+            name: choice(name, options[name], getattr(config, name), tooltips[name])
             for name in controls
         }
         actions = (
@@ -350,15 +348,15 @@ class Lab(Instrument):
             lambda: self._submit(self._pin),
             lambda: self._submit(self._show_code),
         )
-        buttons = [look.button(*said, action) for said, action in zip(BUTTONS, actions)]
+        buttons = [button(*said, action) for said, action in zip(BUTTONS, actions)]
         if doctor and config.own:
-            buttons.append(look.button(*DOCTOR, lambda: self._submit(self._ask_doctor)))
+            buttons.append(button(*DOCTOR, lambda: self._submit(self._ask_doctor)))
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
         self._inside.watches = config.own or callable(config.init)
-        controls = look.grid(self._controls.values())
-        super().__init__([look.row(buttons), controls, self._canvas])
+        controls = grid(self._controls.values())
+        super().__init__([row(buttons), controls, self._canvas])
         self.add_class("course-lab")
         for control in self._controls.values():
             control.observe(self._on_control, "value")
@@ -428,7 +426,7 @@ class Lab(Instrument):
         if visit == self._inside.visit:  # else the command itself may be inside
             self._inside.stop_after(ABANDON_SECONDS)
 
-    def _on_message(self, _, content, buffers):
+    def _on_message(self, _, content, *__):
         """What the page sends: a settings line, say, or the step to go back to."""
         if "back" in content:
             self._submit(lambda: self._go_back(content["back"], content.get("asked")))
@@ -461,7 +459,7 @@ class Lab(Instrument):
         try:
             for name, control in self._controls.items():
                 if name in values:
-                    look.choose(control, values[name])
+                    choose(control, values[name])
         finally:
             self._quiet = False
 
@@ -877,7 +875,7 @@ class Lab(Instrument):
                 self._canvas.summary = status
         if running != self._says_pause:  # each frame would compare two traits
             self._says_pause = running
-            self._start_button.description = look.PAUSE if running else look.START
+            self._start_button.description = PAUSE if running else START
             self._start_button.icon = "pause" if running else "play"
 
     def _frame(self, status, running):

@@ -54,7 +54,7 @@ class History:
         self.past: Run | None = None
         self.step: int | None = None
         self.wanted, self.settled = "", False
-        self.refused = ""  # why nothing can be kept
+        self.refused = ""
         self._losses = array("d")  # of all steps
         self.kept: list[_Kept] = []
         self._keep()

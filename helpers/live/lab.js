@@ -10,6 +10,8 @@ const LEAST = 150; // pixels: the plots are never lower
 const MOST = 400;
 const UNDER = 84; // what stands under the plots: the slider, the keys and the status
 const SETTINGS = 66; // what comes last, and a little air
+const CALM = 1000; // milliseconds between two paints, for those who want less motion
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let words = {}; // the kernel's, in its language: WORDS of __init__.py
 
 const element = (tag, className, parent) => {

@@ -11,7 +11,7 @@ from torch import nn
 from helpers.given import scores_of
 from helpers.language import tr
 from helpers.live.weights import SIDE, Shown
-from helpers.model import global_generator
+from helpers.model import generator_lock
 from helpers.own.turns import alone
 from helpers.training import Run
 
@@ -66,7 +66,7 @@ class Looks:
         if self._draws is False:
             yield
             return
-        with alone(global_generator):
+        with alone(generator_lock):
             before = torch.get_rng_state()
             try:
                 yield

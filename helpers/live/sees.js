@@ -5,8 +5,6 @@
 const NARROW = 740; // pixels: below this there is room for the pictures or the matrix
 const HEAD = 26; // of the panel, for its buttons
 const SEES_GAP = 6;
-const CALM = 1000; // milliseconds between two paints, for those who want less motion
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const fillIn = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 

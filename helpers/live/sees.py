@@ -130,7 +130,7 @@ class Sees:
             return NO_WEIGHTS  # a look would draw them
         try:
             self._update(shown)
-        except Exception as error:  # noqa: BLE001  the learner's own code
+        except Exception as error:  # the learner's own code
             return FAILS.format(error=describe_error(error, run.config))
         return None
 

@@ -171,15 +171,14 @@ function drawExciting(ink, left, width, height, unit, sees, colours) {
 }
 
 function drawLeads(ink, left, width, unit, sees, colours, row) {
+  heading(ink, sees.words.leads, left, colours);
   if (!unit.leads) {
-    heading(ink, sees.words.leads, left, colours);
     ink.font = `11px ${colours.font}`;
     ink.fillStyle = colours.faint;
     const lines = wrapped(ink, unit.says, width);
     lines.forEach((line, i) => ink.fillText(line, left, 20 + 16 * i));
     return;
   }
-  heading(ink, sees.words.leads, left, colours);
   const top = SEES_TOP;
   drawNames(ink, sees.classes, left + SEES_NAMES - 6, top, row, colours);
   const most = Math.max(...unit.leads.map(Math.abs).filter(Number.isFinite)) || 1;

@@ -57,7 +57,7 @@ class Inside(Stoppable):
         self._kinds = kinds(for_all=True)
         self._notebook: dict = {}  # what reads a kind -> as it is outside
         self._inside: dict = {}  # the same, of what was set: as it is inside
-        self._cells: int | None = None  # how many had begun when they were read
+        self._cells_read: int | None = None  # how many had begun when they were read
         self._due = 0.0  # when all are looked at next
         self._is_unseen = self._has_turn = False
 
@@ -107,9 +107,9 @@ class Inside(Stoppable):
         return whose_turn.acquire(timeout=WAIT if self._inside else 0)
 
     def _arrive(self):
-        new_cell = self._cells != _cells.begun and not _cells.running
+        new_cell = self._cells_read != _cells.begun and not _cells.running
         if new_cell:
-            self._cells = _cells.begun
+            self._cells_read = _cells.begun
         for read in self._kinds if new_cell else self._inside:
             self._notebook[read] = read()
         for read, value in self._inside.items():
@@ -117,13 +117,14 @@ class Inside(Stoppable):
 
     def _leave(self):
         begin = time.thread_time()
-        is_ours = self._cells == _cells.begun and not _cells.running
+        is_ours = self._cells_read == _cells.begun and not _cells.running
         looks = is_ours and time.monotonic() >= self._due
         for read, put in self._kinds.items():
             if not looks and read not in self._inside:
                 continue
             now, before = read(), self._notebook[read]
             if now != before:
+                # Not ==, which would compare what names stand for: see _Names.
                 if is_ours or not now != self._inside[read]:
                     self._inside[read] = now
                     put(before)

@@ -12,7 +12,7 @@ from helpers.own.settings import whose_turn
 
 
 class _Muted(Stream):
-    """The other has all but this thread's text."""
+    """The stream that it replaces gets all but this thread's text."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)

@@ -31,7 +31,7 @@ def picture_shape(
         try:
             with torch.no_grad():
                 out = _copy(net).eval()(images[:count].view(count, *shape))
-        except Exception as error:  # noqa: BLE001  the learner's own code
+        except Exception as error:  # the learner's own code
             failures[shape] = error
             continue
         scores = out[0] if isinstance(out, tuple) else out
@@ -47,7 +47,7 @@ def _copy(net):
     """A try may change a net: one that is lazy, or counts."""
     try:
         return copy.deepcopy(net)
-    except Exception:  # noqa: BLE001  whatever a learner's class raises
+    except Exception:  # whatever a learner's class raises
         return net
 
 

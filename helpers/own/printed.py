@@ -42,7 +42,7 @@ _thread = _Thread()
 
 
 class Stream:
-    """One in place of another, with a `write` of its own."""
+    """Stands in for another stream; a subclass decides who gets what is written."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -56,7 +56,7 @@ class Stream:
 
 
 class _ByThread(Stream):
-    """The other gets what nobody else listens to."""
+    """The stream that it replaces gets what nobody listens to."""
 
     def write(self, text: str) -> int:
         if _thread.printed is None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from helpers.language import tr
-from helpers.model import MLP, global_generator, is_count
+from helpers.model import MLP, generator_lock, is_count
 from helpers.own.picture_shape import picture_shape
 from helpers.own.turns import alone
 from helpers.training import Config, Trainee, as_word
@@ -83,7 +83,7 @@ class OwnTrainee(Trainee):
             with torch.device("meta"):  # it takes no memory there
                 net = config.make(**call)
             return sum(map(torch.numel, net.parameters())), 0
-        except Exception:  # noqa: BLE001  not every net can be made there
+        except Exception:  # not every net can be made there
             return 0, 0
 
     def make_net(
@@ -145,7 +145,7 @@ class OwnTrainee(Trainee):
     @contextlib.contextmanager
     def _own_numbers(self) -> Iterator[None]:
         """The global random numbers are this run's."""
-        with alone(global_generator):
+        with alone(generator_lock):
             notebook = self._states()
             self._put(self._course)
             try:

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from helpers.language import SPACE, tr
 from helpers.plots import LINE
-from helpers.tables import as_text, columns
+from helpers.tables import as_text, screen_width
 from helpers.training import Config
 from helpers.tuning.progress_bar import LEFT, ProgressBar, duration
 from helpers.tuning.study_file import ENDED, ended
@@ -18,7 +18,7 @@ from helpers.tuning.study_plot import plot_study
 
 HEADER = (tr("val accuracy"), tr("epochs"), tr("trial"), tr("setting"))
 # Characters for a setting, in a table no wider than other lines.
-ROOM = LINE - sum(columns(name) + 2 for name in HEADER[:-1])
+ROOM = LINE - sum(screen_width(name) + 2 for name in HEADER[:-1])
 WHOLE = {"break_long_words": False, "break_on_hyphens": False}
 COUNTS = tr(
     "Trials: {:,} completed, {:,} given up early, {:,} failed; epochs in all: {:,}."

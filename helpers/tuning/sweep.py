@@ -67,7 +67,7 @@ def sweep(
         if missing:
             runs = [resume(config, shared) for config in missing]
             before = len(set(configs)) - len(missing)
-            waiting.enough()  # the bar moves every second
+            waiting.stop_clock()  # the bar moves every second
             bar = show_bar(lambda: SweepBar([run.result for run in runs], before))
             try:
                 trained = _trained(runs, shared, executor, stop)
