@@ -142,7 +142,7 @@ def test_nothing_keeps_a_closed_instrument(name, data):
 
 def test_a_closed_grid_that_the_notebook_keeps_has_let_go_of_its_memory(data):
     shown = grid_lab(data, batch_size=20)
-    large = [weakref.ref(line._stack) for line in shown.lines]
+    large = [weakref.ref(row._stack) for row in shown.rows]
     shown.close()
     assert [one() for one in large] == [None] * len(large)
 

@@ -264,8 +264,8 @@ def _is_stub(answer: object) -> bool:
         own = [value for value in vars(answer).values() if inspect.isfunction(value)]
         # Its base may be the learner's own class, and hold what this one doesn't.
         below = any(base.__module__ == answer.__module__ for base in answer.__bases__)
-        untouched = not below and bool(own or answer.__doc__ is None)
-        return untouched and all(map(_is_stub, own))
+        may_be_stub = not below and bool(own or answer.__doc__ is None)
+        return may_be_stub and all(map(_is_stub, own))
     code = _code(answer)
     if code is None or not set(code.co_consts) <= {None, ..., answer.__doc__}:
         return False

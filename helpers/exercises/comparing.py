@@ -49,10 +49,10 @@ def watched(net: nn.Module) -> Callable[[], str]:
             return OTHER_PARAMETERS
         if not unchanged(net, kept):
             return OTHER_NUMBERS
-        for (name, p), (slopes, empty, dtype) in zip(now.items(), flags):
+        for (name, p), (requires_grad, empty, dtype) in zip(now.items(), flags):
             if p.dtype != dtype:
                 return OTHER_TYPE.format(name=name, found=p.dtype)
-            if p.requires_grad != slopes:
+            if p.requires_grad != requires_grad:
                 return OTHER_FLAG.format(name=name, found=p.requires_grad)
             if (p.grad is None) != empty:
                 return OTHER_GRADIENT.format(name=name)

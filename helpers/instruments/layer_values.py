@@ -12,7 +12,7 @@ from helpers.palette import ACTIVATIONS, GRADIENTS, INK
 from helpers.plots import WIDE, Picture, tidy
 
 BINS = 24  # of a histogram
-REACH = 3  # spreads, from its middle to its ends
+HALF_WIDTH = 3  # of a histogram, in spreads
 ENOUGH = 8192  # values for a histogram
 LOW, HIGH, TICK = -12, 4, 4  # powers of ten on the axis of a spread
 ABOVE, BELOW = "▶", "◀"  # mark a spread that is off that axis
@@ -42,8 +42,8 @@ class Values:
             return cls(spread, (0.0,) * BINS)
         # An odd stride, so that every unit is among them.
         some = values[:: len(values) // ENOUGH | 1] - mean
-        some = (some / (spread or 1.0)).clamp(-REACH, REACH)
-        counts = torch.histc(some, BINS, -REACH, REACH)
+        some = (some / (spread or 1.0)).clamp(-HALF_WIDTH, HALF_WIDTH)
+        counts = torch.histc(some, BINS, -HALF_WIDTH, HALF_WIDTH)
         return cls(spread, tuple((counts / counts.max()).tolist()))
 
 

@@ -66,9 +66,9 @@ class Snapshot(AbstractContextManager):
         address = _address(tensor)
         if address is None or id(tensor) in self._watched:
             return
-        leaf, slopes = tensor.is_leaf, tensor.requires_grad
+        leaf, requires_grad = tensor.is_leaf, tensor.requires_grad
         grad = tensor.grad if leaf else None
-        self._watched[id(tensor)] = tensor, tensor.data, slopes, leaf, grad
+        self._watched[id(tensor)] = tensor, tensor.data, requires_grad, leaf, grad
         self._storages.add(address)
         if grad is not None:  # autograd changes it unseen
             self.watch(grad)
@@ -98,15 +98,15 @@ class Snapshot(AbstractContextManager):
         for numbers, kept in reversed(self._saved.values()):
             if not same_bits(numbers, kept):
                 numbers.copy_(kept)
-        for tensor, data, slopes, leaf, grad in reversed(self._watched.values()):
+        for tensor, data, requires_grad, leaf, grad in reversed(self._watched.values()):
             if leaf and not tensor.is_leaf:
                 with suppress(RuntimeError):  # a view stays computed
                     tensor.detach_()
             if _place(tensor) != _place(data):
                 tensor.data = data
             if tensor.is_leaf:
-                if tensor.requires_grad != slopes:
-                    tensor.requires_grad_(slopes)
+                if tensor.requires_grad != requires_grad:
+                    tensor.requires_grad_(requires_grad)
                 if tensor.grad is not grad:
                     tensor.grad = grad
 

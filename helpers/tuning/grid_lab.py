@@ -18,7 +18,7 @@ import traitlets
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from helpers import controls as look
+from helpers.controls import OPTIONS, PAUSE, START, button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
 from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
 from helpers.language import NO_MESSAGE, SPACE, tr
@@ -49,7 +49,7 @@ TOOLTIPS = {
     "optimizer": tr("How gradients become updates. A change starts all networks anew."),
 }
 BUTTONS = (  # name, icon, tooltip
-    (look.START, "play", tr("Start, pause or continue.")),
+    (START, "play", tr("Start, pause or continue.")),
     (tr("reset"), "undo", tr("Back to step 0, with the first weights.")),
 )
 LEGEND = tr(
@@ -149,7 +149,7 @@ class Cell:
         return shown | {"text": text, "ground": ground, "ink": ink_on_heat(heat)}
 
 
-class Line:
+class GridRow:
     """Networks of one shape side by side, which differ in lr."""
 
     def __init__(self, configs: list[Config], shared: Shared) -> None:
@@ -215,7 +215,7 @@ def grid_lab(data: FashionMNIST, **defaults: Any) -> "GridLab":
     data: what `load_fashion_mnist` returns. defaults: the other settings of all of
     them, as fields of `Config`.
 
-    Returns a widget. `lines` holds its cells, `start()` does what the button does,
+    Returns a widget. `rows` holds its cells, `start()` does what the button does,
     `wait()` returns when all runs have ended or are paused, and raises what went wrong;
     `close()` removes it. While no page shows it, it pauses. Raises TypeError or
     ValueError with one sentence for what it can't use.
@@ -232,11 +232,11 @@ def grid_lab(data: FashionMNIST, **defaults: Any) -> "GridLab":
 class GridLab(Instrument):
     """The widget that `grid_lab` returns.
 
-    config: what all networks share. lines: a `Line` for each width.
+    config: what all networks share. rows: a `GridRow` for each width.
     """
 
     def __init__(self, data: FashionMNIST, config: Config) -> None:
-        self.config, self.lines = config, []
+        self.config, self.rows = config, []
         self._shared = Shared(data.to("cpu"))
         self._state, self._runs = "fresh", 0
         self._frame_due = self._summary_due = 0.0
@@ -247,19 +247,19 @@ class GridLab(Instrument):
             words=said | axes | {"legend": SPACE.join([legend, HINT])}
         )
         self._watch = PageWatch(self._canvas, self._on_page)
-        options = look.OPTIONS | {"num_layers": DEPTHS}
+        options = OPTIONS | {"num_layers": DEPTHS}
         self._controls = {
-            name: look.choice(name, options[name], getattr(config, name), tooltip)
+            name: choice(name, options[name], getattr(config, name), tooltip)
             for name, tooltip in TOOLTIPS.items()
         }
         actions = (self.start, lambda: self._submit(self._reset))
-        buttons = [look.button(*said, action) for said, action in zip(BUTTONS, actions)]
+        buttons = [button(*said, action) for said, action in zip(BUTTONS, actions)]
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
         self._preview()
-        controls = look.grid(self._controls.values())
+        controls = grid(self._controls.values())
         controls.layout.max_width = "720px"  # two columns
-        super().__init__([look.row(buttons), controls, self._canvas])
+        super().__init__([row(buttons), controls, self._canvas])
         for control in self._controls.values():
             control.observe(self._on_control, "value")
 
@@ -299,7 +299,7 @@ class GridLab(Instrument):
         return plot_grid(Results(known), "lr", "num_hiddens", "num_layers", alt)
 
     def _free(self) -> None:
-        self.lines, self._shared = [], None
+        self.rows, self._shared = [], None
 
     # Callbacks, on any thread: they read values and submit, no more.
 
@@ -347,19 +347,19 @@ class GridLab(Instrument):
         self._show(now=True)
 
     def _begin(self):
-        self.lines, self._runs = [], self._runs + 1
+        self.rows, self._runs = [], self._runs + 1
         for width in WIDTHS:
             config = replace(self.config, num_hiddens=width)
             configs = [replace(config, lr=lr) for lr in LRS]
-            self.lines.append(Line(configs, self._shared))
+            self.rows.append(GridRow(configs, self._shared))
 
     def _advance(self):
         """One step of the row that has had the fewest."""
-        going_on = [line for line in self.lines if not line.ended]
-        line = min(going_on, key=lambda line: line.step)
+        going_on = [one for one in self.rows if not one.ended]
+        behind = min(going_on, key=lambda one: one.step)
         # Each row in a round of its own, so that the picture never stands still.
-        turn, step = self.lines.index(line), line.step + 1
-        line.advance(step in EARLY or step % EVERY == turn)
+        turn, step = self.rows.index(behind), behind.step + 1
+        behind.advance(step in EARLY or step % EVERY == turn)
 
     def _change(self, values):
         self.config = replace(self.config, **values)
@@ -378,15 +378,15 @@ class GridLab(Instrument):
         self._state = "fresh"
 
     def _cells(self):
-        return [cell for line in self.lines for cell in line.cells]
+        return [cell for one in self.rows for cell in one.cells]
 
     def _all_ended(self):
-        return all(line.ended for line in self.lines)
+        return all(one.ended for one in self.rows)
 
     def _step(self):
         """The steps that all have had, but for those that have diverged."""
-        under_way = [line.step for line in self.lines if not line.ended]
-        return min(under_way, default=max(line.step for line in self.lines))
+        under_way = [one.step for one in self.rows if not one.ended]
+        return min(under_way, default=max(one.step for one in self.rows))
 
     def _best(self):
         known = [c for c in self._cells() if c.measured and not c.diverged]
@@ -414,13 +414,13 @@ class GridLab(Instrument):
             if not running or time_now >= self._summary_due:
                 self._summary_due = time_now + SUMMARY_SECONDS
                 self._canvas.summary = status
-        self._start_button.description = look.PAUSE if running else look.START
+        self._start_button.description = PAUSE if running else START
         self._start_button.icon = "pause" if running else "play"
 
     def _status(self, best):
         if self._state not in STATUS:
             return ""
-        step, num_steps = self._step(), self.lines[0].num_steps
+        step, num_steps = self._step(), self.rows[0].num_steps
         num_epochs = self.config.num_epochs
         said = ALL_DIVERGED if all(cell.diverged for cell in self._cells()) else ""
         if best:

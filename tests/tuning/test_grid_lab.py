@@ -34,8 +34,8 @@ def make(data, closed):
 def cells(grid):
     return {
         (cell.config.num_hiddens, cell.config.lr): cell
-        for line in grid.lines
-        for cell in line.cells
+        for row in grid.rows
+        for cell in row.cells
     }
 
 
@@ -132,10 +132,10 @@ def test_where_all_diverge_it_says_so_and_ends(make):
 def test_a_change_abandons_all_runs_within_a_step_of_one_row(make):
     grid = make(num_epochs=1000)
     taken = []
-    begin, old = grid._begin, grid.lines
+    begin, old = grid._begin, grid.rows
 
     def count():
-        taken.append([line.step for line in old])
+        taken.append([row.step for row in old])
         begin()
 
     grid._begin = count
@@ -165,7 +165,7 @@ def test_all_rows_are_within_a_step_of_each_other(make):
     until(lambda: frame(grid)["step"] >= PREVIEW_STEPS + 5)
     grid.start()
     grid.wait(60)
-    steps = [line.step for line in grid.lines]
+    steps = [row.step for row in grid.rows]
     assert max(steps) - min(steps) <= 1
     assert frame(grid)["status"].startswith("Paused. Step ")
 

@@ -98,7 +98,7 @@ FIXED = tr(
     "These weights never change, since they are frozen or plain tensors: {names}. If "
     "they are to learn, make each an nn.Parameter with requires_grad=True."
 )
-NO_LOSS = tr(
+RETURNS_NO_LOSS = tr(
     "Your train_step returns no loss ({returned}); the doctor used the number that "
     "backward() was called on, or measured the loss. End the step with: return loss."
 )
@@ -170,7 +170,7 @@ def _check_arguments(net, optimizer, loss, train_step, seconds):
 def _examine(exam: Examination) -> Report:
     """Ask the checks, in their order."""
     returned = exam.step.returned
-    notes = [NO_LOSS.format(returned=returned)] if returned else []
+    notes = [RETURNS_NO_LOSS.format(returned=returned)] if returned else []
     if exam.loss_kind in LOSS_KINDS and exam.setup.train_step is None:
         notes.append(LOSS_KINDS[exam.loss_kind])
     for check in FIRST:
@@ -197,7 +197,7 @@ def _ask_the_others(exam):
     findings, left_out = [], set()
 
     def ask(check):
-        exam.before = {one.code for one in findings}
+        exam.codes = {one.code for one in findings}
         exam.asked.append(check.__name__)
         try:
             if found := check(exam):

@@ -29,7 +29,7 @@ STATISTICS |= {"batch_norm", "instance_norm", "norm", "vector_norm", "max", "min
 
 def mixed_pictures(exam: Examination) -> Finding | None:
     """The scores of a picture depend on the others in its batch."""
-    if exam.before & {"softmax_twice", "unregistered"} or exam.made_anew:
+    if exam.codes & {"softmax_twice", "unregistered"} or exam.made_anew:
         return None
     if exam.setup.only:  # no picture can be looked at alone
         return None

@@ -26,9 +26,9 @@ from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.tables import one_line
 
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
+SMALL = 0.005  # the same, where they were divided by 255 twice
 FEATURES = 16  # a picture with fewer numbers can be like another one
 ENOUGH = 32  # labels in a row, to see whether they are sorted
-SMALL = 0.005  # the same, where they were divided by 255 twice
 LABELS, PICTURES = "labels", "pictures"
 
 NOT_A_CLASSIFIER = tr(
@@ -244,8 +244,7 @@ def _steep_at_0(operation):
     """Whether it has an infinite slope at 0 and gets a 0."""
     if operation.name not in ("sqrt", "pow", "rsqrt", "norm", "vector_norm"):
         return False
-    slopes = operation.output.requires_grad
-    return slopes and bool((operation.output == 0).any())
+    return operation.output.requires_grad and bool((operation.output == 0).any())
 
 
 def _not_finite_rows(exam):
@@ -254,7 +253,7 @@ def _not_finite_rows(exam):
     X, which = setup.examples.not_finite()
     if not len(which):
         return None
-    bad = X[which[: examples.FEW_ROWS]].to(setup.X.device)
+    bad = X[which[:FEW_ROWS]].to(setup.X.device)
     batch, y = exam.given[0].clone(), exam.given[1]  # as BatchNorm needs several
     batch[: len(bad)] = bad[: len(batch)]
     with setup.experiment():
@@ -269,7 +268,7 @@ def _not_finite_rows(exam):
 def unscaled_inputs(exam: Examination) -> Finding | None:
     """The first weights get numbers as large as 255, next to 0, or always the same."""
     first = next((p for p in exam.recording.products if p.depth == 1), None)
-    if first is None or "not_finite" in exam.before or exam.trained:
+    if first is None or "not_finite" in exam.codes or exam.trained:
         return None
     data = first.data.double()
     facts = {"low": data.min().item(), "high": data.max().item()}
@@ -293,7 +292,7 @@ def lost_information(exam: Examination) -> Finding | None:
     elif exam.origin is not None:
         y = exam.setup.examples.labels(exam.origin)
     X, labels = X.flatten(1).double(), class_numbers(y).to(X.device)
-    if X.shape[1] < FEATURES or "unscaled_inputs" in exam.before:
+    if X.shape[1] < FEATURES or "unscaled_inputs" in exam.codes:
         return None
     generator = torch.Generator().manual_seed(4)
     mark = X @ torch.rand(X.shape[1], generator=generator).double().to(X.device)
@@ -340,7 +339,7 @@ def _same_each_time(exam):
 
 def data_mismatch(exam: Examination) -> Finding | None:
     """The labels belong to other pictures, or the pictures are mixed up."""
-    if "unscaled_inputs" in exam.before and not exam.X.flatten(1).std(dim=0).any():
+    if "unscaled_inputs" in exam.codes and not exam.X.flatten(1).std(dim=0).any():
         return None
     for split, (X, y) in exam.setup.examples.splits.items():
         rows, labels = examples.sample(X, y)

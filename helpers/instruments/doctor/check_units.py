@@ -69,7 +69,7 @@ def softmax_missing(exam: Examination) -> Finding | None:
 
 def activated_scores(exam: Examination) -> Finding | None:
     """An activation behind the last layer limits the scores."""
-    if "softmax_twice" in exam.before:
+    if "softmax_twice" in exam.codes:
         return None
     operations = exam.step.operations
     for loss in operations:
@@ -110,13 +110,13 @@ def wrong_mode(exam: Examination) -> Finding | None:
         return exam.finding("wrong_mode", left)
     if setup.train_step and not exam.step.error and layers:
         modes = setup.handed(setup.only or TINY_ROWS, count=2)[1][0].modes
-        on = {name for name, on, slopes in modes if on and slopes}
-        off = {name: 1 for name, on, slopes in modes if slopes and not on}
+        on = {name for name, on, grad in modes if on and grad}
+        off = {name: 1 for name, on, grad in modes if grad and not on}
         if later := [name for name in off if name not in on | set(left)]:
             return exam.finding("wrong_mode: later", later)
     # Dropout that also runs without gradients, and never in eval mode then.
-    learns = {name for name, _, slopes in modes if slopes}
-    measured = {name for name, on, slopes in modes if on and not slopes}
+    learns = {name for name, _, grad in modes if grad}
+    measured = {name for name, on, grad in modes if on and not grad}
     both = learns & measured - {name for name, on, _ in modes if not on}
     if dropout := [n for n in layers if n in both and hasattr(layers[n], "p")]:
         return exam.finding("wrong_mode: no eval", dropout)
@@ -128,7 +128,7 @@ def wrong_mode(exam: Examination) -> Finding | None:
             return exam.finding("wrong_mode: measured", stuck)
         same = torch.allclose(first, second, 1e-3, 1e-6, equal_nan=True)
     # Else weights are made anew, or a state goes on from pass to pass.
-    if not same and "unregistered" not in exam.before and _draws(exam):
+    if not same and "unregistered" not in exam.codes and _draws(exam):
         return exam.finding("wrong_mode: random")
     return None
 
@@ -156,7 +156,7 @@ def left_in_eval_mode(exam: Examination) -> Finding | None:
 
 def identical_units(exam: Examination) -> Finding | None:
     """All units of a hidden layer are equal, and a few steps do not change that."""
-    if exam.before & {"no_gradient", "unregistered", "not_finite", "data_mismatch"}:
+    if exam.codes & {"no_gradient", "unregistered", "not_finite", "data_mismatch"}:
         return None
     if suspect := _layer_of(exam.recording, _equal):
         setup = exam.setup
@@ -198,7 +198,7 @@ def _equal_but_for_biases(out):
 
 def dead_units(exam: Examination) -> Finding | None:
     """Units, or the scores themselves, are 0 for every picture."""
-    if exam.before & {"identical_units", "activated_scores", "zero_gradients"}:
+    if exam.codes & {"identical_units", "activated_scores", "zero_gradients"}:
         return None
     setup = exam.setup
     for product in exam.recording.inner_products:
@@ -222,7 +222,7 @@ def dead_units(exam: Examination) -> Finding | None:
     dead = (exam.out == 0).all(dim=0)
     if setup.binary and exam.out.shape[1] == 2:
         dead[:] = dead[1]  # the first is 0 in any case
-    if exam.before & {"no_gradient", "not_finite"} or not dead.any():
+    if exam.codes & {"no_gradient", "not_finite"} or not dead.any():
         return None
     with setup.experiment():
         setup.five_steps()  # do they stay 0?
@@ -234,7 +234,7 @@ def dead_units(exam: Examination) -> Finding | None:
 def saturated_units(exam: Examination) -> Finding | None:
     """Nearly all numbers of a hidden layer are where tanh or sigmoid is flat."""
     causes = {"unscaled_inputs", "not_finite", "zero_gradients", "activated_scores"}
-    if exam.before & causes or exam.trained:
+    if exam.codes & causes or exam.trained:
         return None
     weight = None
     for one in exam.recording.operations:
@@ -255,7 +255,7 @@ def saturated_units(exam: Examination) -> Finding | None:
 
 def no_nonlinearity(exam: Examination) -> Finding | None:
     """Several layers amount to a single one."""
-    if exam.recording.depth < 2 or "dead_units" in exam.before:
+    if exam.recording.depth < 2 or "dead_units" in exam.codes:
         return None
     if not exam.X.is_floating_point():
         return None

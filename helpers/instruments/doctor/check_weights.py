@@ -97,7 +97,7 @@ def frozen(exam: Examination) -> Finding | None:
 
 def not_in_optimizer(exam: Examination) -> Finding | None:
     """The optimizer does not hold what the net uses."""
-    if exam.setup.optimizer is None or "no_gradient" in exam.before:
+    if exam.setup.optimizer is None or "no_gradient" in exam.codes:
         return None
     left = exam.parameters.keys() - exam.in_optimizer.keys() - exam.step.moved.keys()
     missing = [t for key, t in exam.used.items() if key in left]
@@ -108,7 +108,7 @@ def not_in_optimizer(exam: Examination) -> Finding | None:
 
 def no_update(exam: Examination) -> Finding | None:
     """Gradients arrive, but a step changes nothing."""
-    step, cause = exam.step, exam.before & {"not_in_optimizer", "unregistered"}
+    step, cause = exam.step, exam.codes & {"not_in_optimizer", "unregistered"}
     if cause or not exam.setup.train_step or not step.with_gradient:
         return None
     if step.moved and not step.error and _undone(exam):
@@ -153,12 +153,12 @@ def zero_gradients(exam: Examination) -> Finding | None:
     step = exam.step
     steep = [g for g in exam.gradients.values() if g is not None and g.any()]
     flat = [one.name for one in exam.recording.operations if one.name in STAIRS]
-    if flat and steep and not exam.before:
+    if flat and steep and not exam.codes:
         still = [k for k, g in exam.gradients.items() if g is not None and not g.any()]
         if still:
             about = [exam.used[key] for key in still]
             return exam.finding("zero_gradients: some", about, operation=flat[-1])
-    if exam.before or not step.with_gradient or step.slopes or step.error:
+    if exam.codes or not step.with_gradient or step.slopes or step.error:
         return None
     flat = [one.name for one in step.operations if one.name in NO_SLOPE]
     if not flat:
@@ -169,7 +169,7 @@ def zero_gradients(exam: Examination) -> Finding | None:
 def uphill(exam: Examination) -> Finding | None:
     """A step moves the weights in the direction in which the loss grows."""
     causes = {"not_finite", "unregistered", "no_gradient", "no_update"}
-    if exam.before & (causes | {"softmax_missing"}) or exam.step.error:
+    if exam.codes & (causes | {"softmax_missing"}) or exam.step.error:
         return None
     setup, slopes = exam.setup, exam.gradients
     if setup.given[2] is not None:  # a loss of the learner's
@@ -194,7 +194,7 @@ def uphill(exam: Examination) -> Finding | None:
 def gradients_accumulate(exam: Examination) -> Finding | None:
     """A step adds to the gradients of the last one."""
     step, cause = exam.step, {"unregistered", "not_in_optimizer", "no_update"}
-    if not exam.setup.train_step or exam.before & cause:
+    if not exam.setup.train_step or exam.codes & cause:
         return None
     if step.error or step.calls > 1 or not step.with_gradient:
         return None

@@ -78,7 +78,7 @@ class Examination:
             self.y = self._labels_in_step()
         self.classes = setup.examples.classes
         self._see_what_the_scores_are()
-        self.before: set[str] = set()  # the codes of what was found so far
+        self.codes: set[str] = set()  # the codes of what was found so far
         self.asked: list[str] = []  # the checks so far
         self.below_linear: dict[str, float] = {}  # both accuracies, while it is worse
         self.narrow: dict[str, float] = {}  # the same, and its fewest units

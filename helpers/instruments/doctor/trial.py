@@ -166,14 +166,14 @@ def _astray(exam, steps):
 def _series(steps):
     """The losses of a training: what the step returned, or where that is no loss, what
     backward() was called on. Empty where there is neither."""
-    returned, reached = [a for a, _ in steps], [b for _, b in steps]
+    returned, backward = [a for a, _ in steps], [b for _, b in steps]
     if None in returned:
-        return [] if None in reached else reached
-    ratios = [a / b for a, b in zip(returned, reached) if b]
-    if None not in reached and ratios and min(ratios) * max(ratios) >= 0:
+        return [] if None in backward else backward
+    ratios = [a / b for a, b in zip(returned, backward) if b]
+    if None not in backward and ratios and min(ratios) * max(ratios) >= 0:
         low, high = sorted((abs(min(ratios)), abs(max(ratios))))
         if high > 1.2 * low:
-            return reached
+            return backward
     return returned
 
 

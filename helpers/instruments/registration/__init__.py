@@ -15,7 +15,6 @@ from helpers.instruments.registration.verdicts import has_gradient
 from helpers.language import tr
 
 TRACED = "_actual_script_module"  # where torch.jit.trace puts what it traced
-OWN = (walk.PARAMETER, None)  # what a registered Parameter is, and what hides it
 ONLY_IN_OPTIMIZER = tr("(only in the optimizer: {number})")  # in place of its name
 NOT_MODULE = tr(
     "registration(module, optimizer) needs an nn.Module as its first argument, such as "
@@ -71,11 +70,13 @@ def registration(
             place = walk.Place(name, walk.what_is(tensor), verdicts.OPTIMIZER)
             tensors.append(walk.Found(tensor, [place]))
     then = {row.name: row.checksum for row in before.rows} if before else {}
-    first = ((found.tensor, found.places[0]) for found in tensors)
-    own = [one for one, place in first if (place.what, place.holder) == OWN]
-    after_backward = any(map(has_gradient, own))
-    counted = {}  # storage -> the (name, Parameter) that have been counted
-    rows = [_row(found, ids, after_backward, then, counted) for found in tensors]
+    after_backward = any(
+        has_gradient(found.tensor)
+        for found in tensors
+        if found.places[0].what == walk.PARAMETER and found.places[0].holder is None
+    )
+    seen = {}  # storage -> the (name, Parameter) of the rows so far
+    rows = [_row(found, ids, after_backward, then, seen) for found in tensors]
     return Registration(rows, module)
 
 
@@ -93,15 +94,15 @@ def _check(module, optimizer, before):
         raise ValueError(NO_SUPER.format(found=type(module).__name__))
 
 
-def _row(found, held, after_backward, then, before):
-    """held: ids of what the optimizer holds, or None. then: name -> checksum. before:
+def _row(found, held, after_backward, then, seen):
+    """held: ids of what the optimizer holds, or None. then: name -> checksum. seen:
     storage -> (name, Parameter) pairs; this one is added."""
     tensor, place = found.tensor, found.places[0]
     registered = place.holder is None
     checksums = (_checksum(tensor), then.get(place.name))
     in_optimizer = None if held is None else id(tensor) in held
     own = registered and place.what == walk.PARAMETER and not is_lazy(tensor)
-    same, counted = _in_common(place.name, tensor, before) if own else (None, 0)
+    same, counted = _in_common(place.name, tensor, seen) if own else (None, 0)
     return TensorRow(
         name=place.name,
         shape=None if is_lazy(tensor) else tuple(tensor.shape),
@@ -122,12 +123,12 @@ def _row(found, held, after_backward, then, before):
     )
 
 
-def _in_common(name, tensor, before):
+def _in_common(name, tensor, seen):
     """(The first Parameter that shares numbers with this one, or None; how many of its
-    numbers are also in those before.)"""
+    numbers are also in those seen.)"""
     try:
         place = tensor.device, tensor.untyped_storage().data_ptr()
-        others = before.setdefault(place, []) if place[1] else []
+        others = seen.setdefault(place, []) if place[1] else []
         first = next((one for one, t in others if _shared(tensor, [t])), None)
         counted = _shared(tensor, [t for _, t in others]) if first else 0
         others.append((name, tensor))

@@ -77,7 +77,7 @@ class Tracer(TorchFunctionMode):
         self._data = None  # the first tensor that fn was given
         self._explained = None, None  # an error, and the text about it
         self._thread = threading.get_ident()
-        for path, value in _within_reach(fn).items():
+        for path, value in _in_scope(fn).items():
             self._register(path, value)
 
     def run(self, fn: Callable, tensors: tuple) -> Exception | None:
@@ -253,16 +253,16 @@ def _name_of(func):
     return name[2:-2] if name.startswith("__") else name.removeprefix("_")
 
 
-def _within_reach(fn):
+def _in_scope(fn):
     """What fn can use although it is not an argument, by name."""
     owner = getattr(fn, "__self__", fn)
     if isinstance(owner, nn.Module):
         return {"": owner}
-    reach = dict(getattr(owner, "__dict__", {}))
+    found = dict(getattr(owner, "__dict__", {}))
     with suppress(TypeError, ValueError):  # not written in Python
         variables = inspect.getclosurevars(fn)
-        reach |= variables.globals | variables.nonlocals
-    return reach
+        found |= variables.globals | variables.nonlocals
+    return found
 
 
 def _names_of(variables):
