@@ -156,11 +156,11 @@ def check_sample_lr(answer: Callable) -> None:
 
 def _check_range(found: list) -> None:
     # Translators: {why} is one of the next three.
-    reach = tr(
+    drawn = tr(
         "between 0.0001 and 0.1 I drew 2,000 times and got numbers from {lowest:.2g} "
         "to {highest:.2g}. {why}"
     )
-    with saying(reach, lowest=min(found), highest=max(found)):
+    with saying(drawn, lowest=min(found), highest=max(found)):
         base_10 = math.log10(LOW), math.log10(HIGH)
         base_e = math.log(LOW), math.log(HIGH)
         why = tr("These are logarithms of learning rates, not learning rates.")

@@ -30,8 +30,8 @@ CONTROLS = {
 }
 TRAINING_CONTROLS = ("lr", "num_epochs")
 # The headers of the table; the share of dead units has its own, DEAD.
-LAYER, ACTIVATIONS = tr("layer"), tr("activations")
-GRADIENTS, SPREAD = tr("gradients"), tr("spread")
+LAYER_COLUMN, OUTPUTS_COLUMN = tr("layer"), tr("activations")
+GRADIENTS_COLUMN, SPREAD_COLUMN = tr("gradients"), tr("spread")
 TRAIN = tr("train it")
 TRAIN_TOOLTIP = tr("Train exactly this network, in a lab that opens below.")
 OPENING = tr(
@@ -211,8 +211,9 @@ def _page(inside):
 
 
 def _shown(layers, config):
-    spread, dead = _number(SPREAD), _number(DEAD[layers.activation])
-    header = (LAYER, ACTIVATIONS, AXIS, spread, dead, "", GRADIENTS, AXIS, spread)
+    spread, dead = _number(SPREAD_COLUMN), _number(DEAD[layers.activation])
+    header = (LAYER_COLUMN, OUTPUTS_COLUMN, AXIS, spread, dead)
+    header += ("", GRADIENTS_COLUMN, AXIS, spread)
     rows = []
     for number, layer in enumerate(layers.layers, start=1):
         activations = _cells(layer.activations, "activations")

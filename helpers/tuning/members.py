@@ -36,9 +36,8 @@ class Member:
 
     weights: its W1, b1, W2, b2, ... as a stack has them; empty before it begins and
     after it ends; on the CPU until it has been in a stack. buffers: what its optimizer
-    remembers, a list for each of these.
-    order, chance: the states of the generators that draw the order of the pictures, and
-    the units that dropout sets to zero.
+    remembers, a list for each of these. order, chance: the states of the generators
+    that draw the order of the pictures, and the units that dropout sets to zero.
     """
 
     result: Result

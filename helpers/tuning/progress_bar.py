@@ -26,7 +26,7 @@ MINUTES, SECONDS = tr("{minutes} min {seconds} s"), tr("{seconds} s")
 LEFT = tr("About {left} left.")
 BEST = tr("Best validation accuracy so far: {best:.3f}.")
 SPOKEN_SECONDS = 15  # screen readers say how far it is, and not more often
-ENDED = tr("Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}.")
+ALL_DONE = tr("Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}.")
 
 
 def show_bar(make: Callable[[], T]) -> T:
@@ -108,7 +108,7 @@ class SweepBar(ProgressBar):
 
     def end(self, note: str = "") -> None:
         """Show that the sweep is over. note: why it stopped early, or ""."""
-        said = note or self._counts(ENDED, spent=duration(self._spent()))
+        said = note or self._counts(ALL_DONE, spent=duration(self._spent()))
         self._say(said, now=True)
 
     def _show(self):

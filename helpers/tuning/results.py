@@ -32,14 +32,14 @@ class Result:
     """One run of a sweep.
 
     config: its Config. data: "full" or "sample", or "full, test" where it is of
-    `data.for_the_test()`. seconds: how long it trained;
-    of a group that was trained side by side, its share. num_parameters: weights and
-    biases of its model. train_loss: mean loss (nats) of the batches of each epoch.
-    val_loss, val_accuracy: on all validation pictures, after each epoch. val_halves:
-    accuracy on the first and on the second half of them, at the end. train_accuracy:
-    on all training pictures, at the end; None where it failed. reason: why it ended.
-    ok: whether it trained to the end. recorded: whether it came with the course.
-    stand_in: whether it was trained on other data than were asked for.
+    `data.for_the_test()`. seconds: how long it trained; of a group that was trained
+    side by side, its share. num_parameters: weights and biases of its model.
+    train_loss: mean loss (nats) of the batches of each epoch. val_loss, val_accuracy:
+    on all validation pictures, after each epoch. val_halves: accuracy on the first and
+    on the second half of them, at the end. train_accuracy: on all training pictures, at
+    the end; None where it failed. reason: why it ended. ok: whether it trained to the
+    end. recorded: whether it came with the course. stand_in: whether it was trained on
+    other data than were asked for.
     """
 
     config: Config

@@ -28,7 +28,7 @@ from helpers.tables import one_line
 LARGE = 10  # a typical size of a number, where pictures go from 0 to 255
 SMALL = 0.005  # the same, where they were divided by 255 twice
 FEATURES = 16  # a picture with fewer numbers can be like another one
-ENOUGH = 32  # labels in a row, to see whether they are sorted
+ENOUGH_LABELS = 32  # in a row, to see whether they are sorted
 LABELS, PICTURES = "labels", "pictures"
 
 NOT_A_CLASSIFIER = tr(
@@ -117,7 +117,7 @@ def not_shuffled(exam: Examination) -> Finding | None:
     y = class_numbers(torch.cat(batches))
     share = (y[1:] == y[:-1]).double().mean().item()
     kinds = len(y.unique())
-    if len(y) < ENOUGH or share < 0.9 or kinds == 1 and exam.out.shape[1] < 3:
+    if len(y) < ENOUGH_LABELS or share < 0.9 or kinds == 1 and exam.out.shape[1] < 3:
         return None
     if kinds > 1 and guessing_accuracy(y) > 0.8:
         return None  # that class is only frequent

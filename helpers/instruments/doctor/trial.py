@@ -181,7 +181,6 @@ def measure(exam: Any) -> tuple[float, bool]:
     """(accuracy, whether that or the loss is better than guessing), as the net is now:
     in training mode or after eval(), whichever is the better."""
     best, learns, net = 0.0, False, exam.setup.net
-    modes = [(module, module.training) for module in net.modules()]
     pairs = [(exam.X, exam.y)]
     if exam.setup.train_step and exam.origin is None:
         rows = exam.setup.only or examples.PASS_ROWS
@@ -190,7 +189,7 @@ def measure(exam: Any) -> tuple[float, bool]:
         for X, y in pairs:
             labels = examples.class_numbers(y)
             try:
-                with torch.no_grad():
+                with _modes_kept(net), torch.no_grad():
                     net.train(mode)
                     out = exam.setup.scores(X)
                 loss = F.cross_entropy(out, labels).item()
@@ -200,9 +199,18 @@ def measure(exam: Any) -> tuple[float, bool]:
             best = max(best, accuracy)
             learns |= accuracy > examples.guessing_accuracy(labels) + 0.05
             learns |= loss < 0.9 * examples.guessing_loss(labels)
-    for module, training in modes:
-        module.training = training
     return best, learns
+
+
+@contextlib.contextmanager
+def _modes_kept(net):
+    """After the block, each of its modules is in the mode in which it was."""
+    modes = [(module, module.training) for module in net.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _by_mode(exam):
@@ -215,17 +223,14 @@ def _by_mode(exam):
         if len(own) == len(asked) and (own != asked).sum() > len(own) / 2:
             return None
     best, net = None, exam.setup.net
-    modes = [(module, module.training) for module in net.modules()]
     for X, y in exam.unseen:
         labels, found = examples.class_numbers(y), []
-        with contextlib.suppress(Exception), torch.no_grad():
+        with contextlib.suppress(Exception), _modes_kept(net), torch.no_grad():
             for mode in (True, False):
                 net.train(mode)
                 found.append(examples.accuracy(exam.setup.scores(X), labels))
         if len(found) == 2 and (best is None or found[1] > best[1]):
             best = tuple(found)
-    for module, training in modes:
-        module.training = training
     return best
 
 

@@ -65,8 +65,8 @@ class TensorRow:
 
     name: PyTorch's where it has one, else as in Python. shape: None while it is lazy.
     kind: in words. The flags are None where nobody asked. verdict: whole sentences, ""
-    where nothing is surprising. numbers: how many, 0
-    where an earlier row counts them. checksum: of them, None without any.
+    where nothing is surprising. numbers: how many, 0 where an earlier row counts them.
+    checksum: of them, None without any.
     """
 
     name: str
