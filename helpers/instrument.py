@@ -5,10 +5,11 @@ import contextvars
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import anywidget
 import ipywidgets as widgets
@@ -30,7 +31,7 @@ SWITCH_SECONDS = 0.001  # at most, until one thread of Python lets another one g
 GIVE_WAY_SECONDS = 0.02
 
 T = TypeVar("T", bound="Instrument")
-_kept: dict = {}  # cell -> (its execution, the instruments that it made)
+_made = WeakKeyDictionary()  # instrument -> its cell, and the execution of that
 _goes_on_at = 0.0
 
 
@@ -125,9 +126,6 @@ class Instrument(widgets.VBox):
         torch.set_num_threads(NUM_THREADS)
         # So that those who answer the page need not wait 5 ms each for their turn.
         sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
-        if shell := get_ipython():
-            for event in ("pre_run_cell", "post_run_cell"):
-                shell.events.register(event, give_way)
         try:
             self._rounds()
         finally:
@@ -218,27 +216,22 @@ def give_way(*_: Any) -> None:
     _goes_on_at = time.monotonic() + GIVE_WAY_SECONDS
 
 
-def open_in_cell(make: Callable[[], T]) -> T:
-    """Make an instrument, in place of those that an earlier run of this cell made."""
-    cell, execution = _this_cell()
-    before, instruments = _kept.get(cell, (execution, []))
-    if before != execution:
-        for earlier in instruments:
-            earlier.close()
-        instruments = []
-    instruments = [one for one in instruments if not one._ended]
-    _kept[cell] = execution, instruments
-    instrument = make()
-    if cell is not None:
-        instruments.append(instrument)
+def of_this_cell(instrument: T) -> T:
+    """The same instrument, which the next run of the cell that runs closes."""
+    _made[instrument] = _this_cell()
     return instrument
 
 
-def _this_cell() -> tuple[str | None, str | None]:
-    """What tells the cell that runs, and its execution; None where no cell runs.
+def close_earlier(*_: Any) -> None:
+    """Close what an earlier run of the cell that begins has made."""
+    cell, execution = _this_cell()
+    for instrument, (of_cell, made_in) in [*_made.items()]:
+        if cell and of_cell == cell and made_in != execution:
+            instrument.close()
 
-    Its id, or where the front end sends none, as nbclassic, its code.
-    """
+
+def _this_cell() -> tuple[str | None, str | None]:
+    """The cell that runs, by its id or, as in nbclassic, its code; its execution."""
     shell = get_ipython()
     parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
     cell = parent.get("metadata", {}).get("cellId")
@@ -254,3 +247,9 @@ def _inside(widget: widgets.Widget) -> Iterator[widgets.Widget]:
             if isinstance(one, widgets.Widget):
                 yield from _inside(one)
                 yield one
+
+
+if shell := get_ipython():
+    shell.events.register("pre_run_cell", close_earlier)
+    for event in ("pre_run_cell", "post_run_cell"):
+        shell.events.register(event, give_way)

@@ -23,7 +23,7 @@ from helpers import (
     registration_lab,
     shapes_lab,
 )
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, of_this_cell
 from helpers.live.page_watch import UNANSWERED, PageWatch
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -56,6 +56,7 @@ def run_cell(monkeypatch):
         shell = SimpleNamespace(get_parent=lambda: parent)
         with monkeypatch.context() as patch:
             patch.setattr(instrument, "get_ipython", lambda: shell)
+            instrument.close_earlier()  # as IPython does before each cell
             return [make() for _ in range(times)]
 
     return run
@@ -84,6 +85,25 @@ def test_a_cell_that_runs_again_leaves_one_instrument(make, data, run_cell, has_
     [shown] = run_cell("a", lambda: make(data), has_ids=has_ids)
     assert len(registered() - before) == once
     shown.close()
+    assert registered() == before
+
+
+@every_instrument
+def test_a_cell_that_makes_something_else_leaves_no_instrument(make, data, run_cell):
+    before = registered()
+    run_cell("a", lambda: make(data))
+    run_cell("a", lambda: 1)
+    assert registered() == before
+
+
+@pytest.mark.parametrize("opens", [lab, init_lab, grid_lab])
+def test_stop_while_the_first_picture_is_made_leaves_no_widget(opens, data):
+    def stopped(*shape):
+        raise KeyboardInterrupt
+
+    before = registered()
+    with pytest.raises(KeyboardInterrupt):
+        opens(data, init=stopped)
     assert registered() == before
 
 
@@ -206,7 +226,7 @@ class Echo(Instrument):
 
 @pytest.fixture
 def echo():
-    made = open_in_cell(Echo)
+    made = of_this_cell(Echo())
     yield made
     made.close()
 

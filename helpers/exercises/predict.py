@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from helpers import records
 from helpers.given import brief, require
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, of_this_cell
 from helpers.language import COMMA, SPACE, from_english, to_english, tr
 from helpers.tables import Look, Row, as_html, page, prose, reply
 
@@ -68,7 +68,7 @@ def predict(id: str, question: str, options: list[str] | Ranges) -> "Prediction"
     require(_is_text(id), BAD_ID, id, call="predict(id, question, options)")
     require(_is_text(question), BAD_QUESTION, question)
     require(_are_options(options), BAD_OPTIONS, options, id=id)
-    _asked[id] = open_in_cell(lambda: Prediction(id, question, options))
+    _asked[id] = of_this_cell(Prediction(id, question, options))
     return _asked[id]
 
 

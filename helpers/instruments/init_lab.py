@@ -7,7 +7,7 @@ import ipywidgets as widgets
 
 from helpers.controls import OPTIONS, button, choice, grid
 from helpers.data import FashionMNIST, check_data
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, of_this_cell
 from helpers.instruments import layer_values
 from helpers.instruments.layer_values import ABOVE, BINS, HIGH, LOW, TICK
 from helpers.instruments.measure_layers import DEAD, FIRST_LOSS, Layers, measure_layers
@@ -122,7 +122,7 @@ def init_lab(data: FashionMNIST, **defaults: Any) -> "InitLab":
     """
     check_data(data, "init_lab(data)")
     Config.check_fields(defaults)
-    return open_in_cell(lambda: InitLab(data, Config(**defaults)))
+    return of_this_cell(InitLab(data, Config(**defaults)))
 
 
 class InitLab(Instrument):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from helpers.controls import button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, of_this_cell
 from helpers.instruments.registration import Registration, registration
 from helpers.language import COMMA, NO_MESSAGE, tr
 from helpers.tables import Look, one_line, page, reply
@@ -116,7 +116,7 @@ def registration_lab(data: FashionMNIST) -> "RegistrationLab":
     Raises TypeError for other data.
     """
     check_data(data, "registration_lab(data)")
-    return open_in_cell(lambda: RegistrationLab(data))
+    return of_this_cell(RegistrationLab(data))
 
 
 class RegistrationLab(Instrument):

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import torch
 
 from helpers import controls
-from helpers.instrument import Instrument, open_in_cell
+from helpers.instrument import Instrument, of_this_cell
 from helpers.instruments.trace_shapes import Trace, messages, trace_shapes
 from helpers.instruments.trace_shapes.drawing import picture
 from helpers.instruments.trace_shapes.steps import Shape
@@ -43,7 +43,7 @@ def shapes_lab() -> "ShapesLab":
     Returns a widget that redraws the trace at each change. `wait()` returns when it is
     drawn; `close()` removes it.
     """
-    return open_in_cell(ShapesLab)
+    return of_this_cell(ShapesLab())
 
 
 def forward(X, W1, b1, W2, b2):

@@ -22,7 +22,7 @@ from helpers.controls import OPTIONS, PAUSE, START, button, choice, choose, grid
 from helpers.curves import Curves
 from helpers.data import FashionMNIST, check_data
 from helpers.given import brief, items
-from helpers.instrument import NUM_THREADS, Instrument, give_way, open_in_cell
+from helpers.instrument import NUM_THREADS, Instrument, give_way, of_this_cell
 from helpers.language import COMMA, SPACE, tr
 from helpers.live.history import History, cut, epoch_of, values_near
 from helpers.live.page_watch import PageWatch
@@ -298,7 +298,7 @@ def lab(
     controls = tuple(dict.fromkeys(controls))
     if config.own or callable(config.init):
         hear_prints()
-    return open_in_cell(lambda: Lab(data, controls, config))
+    return of_this_cell(Lab(data, controls, config))
 
 
 class Lab(Instrument):
@@ -353,11 +353,11 @@ class Lab(Instrument):
             buttons.append(button(*DOCTOR, lambda: self._submit(self._ask_doctor)))
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
-        self._preview()
         self._inside.watches = config.own or callable(config.init)
         controls = grid(self._controls.values())
         super().__init__([row(buttons), controls, self._canvas])
         self.add_class("course-lab")
+        self._preview()
         for control in self._controls.values():
             control.observe(self._on_control, "value")
 
@@ -385,6 +385,9 @@ class Lab(Instrument):
         except Exception as error:  # anything, from the learner's own init
             self.error = error
             self._show_error(error)
+        except KeyboardInterrupt:
+            self.close()
+            raise
         finally:
             for put_back in kept:
                 put_back()

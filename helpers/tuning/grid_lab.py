@@ -20,7 +20,7 @@ from matplotlib.colors import to_hex
 
 from helpers.controls import OPTIONS, PAUSE, START, button, choice, grid, row
 from helpers.data import FashionMNIST, check_data
-from helpers.instrument import NUM_THREADS, Instrument, open_in_cell
+from helpers.instrument import NUM_THREADS, Instrument, of_this_cell
 from helpers.language import NO_MESSAGE, SPACE, tr
 from helpers.live.page_watch import PageWatch
 from helpers.palette import HEAT, ink_on_heat
@@ -226,7 +226,7 @@ def grid_lab(data: FashionMNIST, **defaults: Any) -> "GridLab":
         if name in defaults:
             raise ValueError(OWN_AXIS.format(name=name))
     config = Config(**defaults)
-    return open_in_cell(lambda: GridLab(data, config))
+    return of_this_cell(GridLab(data, config))
 
 
 class GridLab(Instrument):
@@ -256,10 +256,10 @@ class GridLab(Instrument):
         buttons = [button(*said, action) for said, action in zip(BUTTONS, actions)]
         self._start_button = buttons[0]
         self._start_button.button_style = "primary"
-        self._preview()
         controls = grid(self._controls.values())
         controls.layout.max_width = "720px"  # two columns
         super().__init__([row(buttons), controls, self._canvas])
+        self._preview()
         for control in self._controls.values():
             control.observe(self._on_control, "value")
 
@@ -275,6 +275,9 @@ class GridLab(Instrument):
         except Exception as error:  # anything, from the learner's own init
             self.error = error
             self._show_error(error)
+        except KeyboardInterrupt:
+            self.close()
+            raise
         finally:
             torch.set_num_threads(threads)
 

@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
 from html import escape
 
 import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
-from helpers.instrument import Instrument, T, open_in_cell
+from helpers.instrument import Instrument, T, of_this_cell
 from helpers.language import SPACE, tr
 from helpers.training import Config
 from helpers.tuning.cost import cost
@@ -29,11 +28,10 @@ SPOKEN_SECONDS = 15  # screen readers say how far it is, and not more often
 ALL_DONE = tr("Runs done: {done:,} of {count:,}; failed: {failed:,}. It took {spent}.")
 
 
-def show_bar(make: Callable[[], T]) -> T:
-    """What `make` returns, displayed in the cell that runs, where there is one."""
-    bar = open_in_cell(make)
+def show_bar(bar: T) -> T:
+    """The same bar, displayed in the cell that runs, where there is one."""
     if get_ipython():
-        display(bar)
+        display(of_this_cell(bar))
     return bar
 
 

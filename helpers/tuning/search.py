@@ -124,7 +124,7 @@ def _open_panel(found, count, minutes=None):
     """Show a panel in the cell that runs; returns what brings it up to date."""
     if not get_ipython():
         return lambda: None
-    return show_bar(lambda: SearchPanel(found, count, minutes)).show
+    return show_bar(SearchPanel(found, count, minutes)).show
 
 
 def _check(space, data, num_trials, name, minutes, executor):

@@ -68,7 +68,7 @@ def sweep(
             runs = [resume(config, shared) for config in missing]
             before = len(set(configs)) - len(missing)
             waiting.stop_clock()  # the bar moves every second
-            bar = show_bar(lambda: SweepBar([run.result for run in runs], before))
+            bar = show_bar(SweepBar([run.result for run in runs], before))
             try:
                 trained = _trained(runs, shared, executor, stop)
                 _train_all(trained, shared, keep_every, bar, known, unkept)
