@@ -10,12 +10,15 @@ MEASURED = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 
 
 class Curve:
-    """Points (x, y) in order; neighbours are averaged once there are too many."""
+    """Points (x, y) in order; neighbours are averaged once there are too many.
+
+    per_point: how many are averaged in one. waiting: those of the next, not yet drawn.
+    """
 
     def __init__(self) -> None:
         self.x, self.y = array("f"), array("f")
         self.per_point = 1
-        self.waiting = []
+        self.waiting: list[tuple[float, float]] = []
 
     def append(self, x: float, y: float) -> None:
         self.waiting.append((x, y))

@@ -255,11 +255,11 @@ def _draw_curves(both, curves):
             curve = curves.by_name[f"{name}_{kind}"]
             axes.plot(curve.x, curve.y, style, color=colour, lw=1.8, label=LEGEND[name])
     loss.set_yscale("log")
-    low, high = (math.floor(math.log10(end)) for end in loss.get_ylim())
+    bottom, top = loss.get_ylim()
+    low, high = (math.floor(math.log10(end)) for end in (bottom, top))
     every = 1 + (high - low) // 8  # a diverged loss spans many powers of ten
     powers = range(low, high + 1, every)
     ticks = [m * 10.0**e for e in powers for m in ((1, 2, 5) if every == 1 else (1,))]
-    bottom, top = loss.get_ylim()
     few = sum(bottom < tick < top for tick in ticks) < 2
     loss.yaxis.set_major_locator(MaxNLocator(4) if few else FixedLocator(ticks))
     loss.yaxis.set_minor_locator(NullLocator())

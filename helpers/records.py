@@ -113,7 +113,7 @@ class Records:
             self._trouble = text
 
     def _rows(self, section: str) -> list[tuple]:
-        """(id, field, value) of all that is in the file."""
+        """(id, field, value) of all that the file has in this section."""
         if not self._path.exists():
             return []
         with closing(self._connect()) as db:

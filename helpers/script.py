@@ -263,10 +263,12 @@ def _definitions(thing, taken, known=()):
     lines = []
     for other in sorted(used):
         value = scope[other]
+        if isinstance(value, float):  # NumPy's own is written as np.float64(0.1)
+            value = float(value)
         if isinstance(value, ModuleType):
             if IMPORTED.get(other) != value.__name__:
                 lines += [f"import {value.__name__} as {other}"]
-        elif _is_literal(value := float(value) if isinstance(value, float) else value):
+        elif _is_literal(value):
             lines += [f"{other} = {value!r}"]
         elif getattr(value, "__module__", None) == thing.__module__:
             lines += [_definitions(value, taken, {name, *known})]
@@ -311,7 +313,7 @@ def _scope(thing):
 
 def _global_names(source):
     """The names that `source` takes from outside, not its own local ones."""
-    tables, names = [symtable.symtable(source, "init", "exec")], set()
+    tables, names = [symtable.symtable(source, "source", "exec")], set()
     for table in tables:
         tables += table.get_children()
         names |= {s.get_name() for s in table.get_symbols() if s.is_global()}

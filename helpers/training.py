@@ -383,10 +383,7 @@ class Run(Generator):
     """
 
     def __init__(
-        self,
-        config: Config,
-        data: FashionMNIST,
-        eval_every: int | None = 20,
+        self, config: Config, data: FashionMNIST, eval_every: int | None = 20
     ) -> None:
         require_kind(isinstance(config, Config), NOT_CONFIG, config)
         check_data(data, "train(config, data)")
@@ -504,11 +501,7 @@ class Run(Generator):
         return replace(progress, **measured)
 
 
-def train(
-    config: Config,
-    data: FashionMNIST,
-    eval_every: int | None = 20,
-) -> Run:
+def train(config: Config, data: FashionMNIST, eval_every: int | None = 20) -> Run:
     """Train the model that `config` describes: a generator of `Progress`.
 
         for progress in train(Config(lr=0.1), data):

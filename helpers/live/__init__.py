@@ -41,7 +41,7 @@ from helpers.tables import one_line
 from helpers.training import Config, Progress, Run, as_word, check_fits, train
 
 HERE = Path(__file__).parent
-# Together one module.
+# Together one module, in this order.
 SCRIPTS = ("panels.js", "columns.js", "back.js", "sees_draw.js", "sees.js", "lab.js")
 FRAME_SECONDS = 0.020
 TILE_SECONDS = 0.1
@@ -908,8 +908,8 @@ class Lab(Instrument):
             return self._status_back()
         fresh = FRESH_NET if self.config.own else FRESH
         sentence = STATUS[state.name] if newest else fresh
-        num_val = len(self._data.val) if state.name == "done" else None
-        said = sentence.format(newest=newest, last=last, run=self.run, num_val=num_val)
+        facts = {"run": self.run, "num_val": len(self._data.val)}
+        said = sentence.format(newest=newest, last=last, **facts)
         says = self.run.trainee.says if state.name in ("fresh", "preview") else ""
         return SPACE.join([said, says] if says else [said])
 

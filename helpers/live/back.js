@@ -1,5 +1,5 @@
 // Back through time: the slider under the curves, and the button that goes on from there.
-// One module with panels.js, columns.js and lab.js: see __init__.py.
+// Part of one module: see SCRIPTS in __init__.py.
 
 const REST = 150; // milliseconds without a move: now the weights of exactly this step
 const UNANSWERED = 2; // requests to the kernel at most, or they would queue up there

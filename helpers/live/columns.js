@@ -1,4 +1,5 @@
-// Weights as pictures: columns of W1, filters, or a whole matrix. One module with panels.js and lab.js: see __init__.py.
+// Weights as pictures: columns of W1, filters, or a whole matrix. Part of one module: see
+// SCRIPTS in __init__.py.
 
 const GAP = 4; // between two pictures on the screen
 const ABOVE = 22; // for the title

@@ -1,5 +1,5 @@
-// The lab below its controls: panels.js, columns.js, back.js, sees.js, what is said,
-// and the settings line.
+// The lab below its controls: it puts the other files' parts together, with what is said
+// and the settings line. Part of one module: see SCRIPTS in __init__.py.
 // The kernel sends whole frames; this file only draws the newest one.
 
 const COLOURS = [

@@ -1,4 +1,4 @@
-// The two panels of curves. One module with columns.js and lab.js: see __init__.py.
+// The two panels of curves. Part of one module: see SCRIPTS in __init__.py.
 
 // Of a pin, by its place among the four: no two that are shown look alike.
 const PIN_DASHES = [[2, 3], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2, 1, 2]];

@@ -1,6 +1,6 @@
 // What the net sees: ten pictures with their probabilities, the confusion matrix, and one
-// unit of the first layer. One module with lab.js: see __init__.py. What is drawn is in
-// sees_draw.js. Closed, the panel asks for nothing.
+// unit of the first layer. What is drawn is in sees_draw.js. Closed, the panel asks for
+// nothing. Part of one module: see SCRIPTS in __init__.py.
 
 const NARROW = 740; // pixels: below this there is room for the pictures or the matrix
 const HEAD = 26; // of the panel, for its buttons

@@ -21,7 +21,7 @@ from helpers.own.learner_line import describe_error
 from helpers.training import Run
 
 TEN = 10
-PAUSE = 30  # a part that costs 1 ms is measured once in 30 ms
+APART = 30  # a part that costs 1 ms is measured once in 30 ms
 FRESH_SECONDS = 0.1  # a new run paints first, and is counted then
 TEXT_SECONDS = 5  # for screen readers: not more often than one can hear
 
@@ -178,7 +178,7 @@ class Sees:
             measure()
         finally:
             cost = time.thread_time() - begin
-            self._due[part] = time.monotonic() + cost * PAUSE
+            self._due[part] = time.monotonic() + cost * APART
         self._measured[part] = asked, self._step
 
     def _send_pictures(self) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-// The left half of the panel, on a canvas: ten pictures with bars, or one unit. One module
-// with sees.js and lab.js: see __init__.py.
+// The left half of the panel, on a canvas: ten pictures with bars, or one unit. Part of one
+// module: see SCRIPTS in __init__.py.
 
 const SEES_TOP = 62; // above the rows, for the pictures and for the matrix's names
 const SEES_NAMES = 68; // left of them, for the names of the classes

@@ -11,7 +11,7 @@ from helpers.own.settings import kinds, whose_turn
 from helpers.own.stopping import Stoppable
 from helpers.own.turns import heard_by, wait_for
 
-PAUSE = 100  # times what a look at all settings takes: so it costs one percent
+APART = 100  # times what a look at all settings takes: so it costs one percent
 WAIT = 1  # second for another lab's code, where it can't be waited for any longer
 
 
@@ -132,7 +132,7 @@ class Inside(Stoppable):
                 self._inside[read] = now
         if looks:
             self._is_unseen = False
-            self._due = time.monotonic() + PAUSE * (time.thread_time() - begin)
+            self._due = time.monotonic() + APART * (time.thread_time() - begin)
 
     def _put(self, read, value):
         if read() != value:
