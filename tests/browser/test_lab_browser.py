@@ -297,7 +297,7 @@ def test_a_deleted_lab_that_rests_gives_memory_back(open_notebook):
     notebook.fill([code])  # apart, since a cell that waits says so
     notebook.run(1)
     assert int(notebook.output(1)) <= 5
-    command(notebook, "notebook:insert-cell-below", 1)  # in its place
+    command(notebook, "notebook:insert-cell-above", 1)  # in its place
     assert notebook.errors == []
 
 
